@@ -1,0 +1,1 @@
+"""Attacks: arrays in, scores out. A higher score always means "member"."""

@@ -1,0 +1,106 @@
+"""The ``privaudit`` command. Subcommands are imported when they are called, so that help stays instant."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from privaudit import __version__
+from privaudit.errors import PrivauditError
+
+#: name -> one line of help. The command ``x`` lives in ``privaudit.cli.x:command``.
+COMMANDS = {
+    "score": "Train shadow models, attack, and score every training sample's risk.",
+    "unlearn": "Forget samples in order of risk, audit again, and measure what is left.",
+    "report": "Write an audit's HTML and PDF report anew from its stored results.",
+    "verify": "Hold every file of an audit against its checksum.",
+    "list": "List the audits of a store.",
+}
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Loads a subcommand's module only when the subcommand is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"privaudit.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        import difflib
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"no command '{args[0]}'.{meant} Commands: {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+EPILOG = """\b
+Examples:
+  privaudit score                                audit the embedded digits
+  privaudit score --dataset cifar10 --dry-run    what would it cost?
+  privaudit unlearn --order risk                 forget 10% of the latest audit
+"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="privaudit")
+def cli() -> None:
+    """Audit which training samples a classifier leaks, unlearn them in order of risk, audit again, and report it."""
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(results, indent=2, allow_nan=False))
+
+
+def main() -> NoReturn:
+    """Run the command; a user's mistake never shows a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Abort:
+        code = _stopped()
+    except KeyboardInterrupt:
+        code = _stopped()
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        code = error.exit_code
+    except PrivauditError as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (head, say): nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stopped() -> int:
+    click.echo("stopped; what was finished is kept, and the same command carries on from there", err=True)
+    return INTERRUPTED
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

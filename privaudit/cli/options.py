@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privaudit.config import DEFAULT_OUT, DEFAULT_STORE
+
+Command = Callable[..., Any]
+
+
+def store_option(function: Command) -> Command:
+    """``--store DIR``."""
+    return click.option(
+        "--store", type=click.Path(path_type=Path, file_okay=False), help=f"Where models are kept [{DEFAULT_STORE}]."
+    )(function)
+
+
+def out_option(function: Command) -> Command:
+    """``--out DIR``."""
+    return click.option(
+        "--out", type=click.Path(path_type=Path, file_okay=False), help=f"Where results go [{DEFAULT_OUT}]."
+    )(function)
+
+
+def json_option(function: Command) -> Command:
+    """``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(function)
+
+
+def workers_option(function: Command) -> Command:
+    """``--workers W``."""
+    return click.option("--workers", type=int, help="Processes, one thread each [one a core].")(function)

@@ -1,0 +1,86 @@
+"""``privaudit score``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privaudit.cli.main import print_results
+from privaudit.cli.options import json_option, out_option, store_option, workers_option
+from privaudit.config import read_settings
+
+EPILOG = """\b
+Examples:
+  privaudit score
+  privaudit score --dataset mnist --data-dir data --shadows 16
+  privaudit score --dataset cifar10 --dry-run
+  privaudit score --dataset photos.npz --network resnet18 --epochs 30
+  privaudit score --dataset digits --canaries 40 --shadows 64
+
+Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
+image-folder (--data-dir holds train/<class>/* and test/<class>/*),
+FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
+Networks: cnn, mlp, resnet18, resnet50, resnext50.
+Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
+"""
+
+
+@click.command("score", epilog=EPILOG)
+@click.option("--dataset", help="What to audit [digits]; see below.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where datasets lie [$PRIVAUDIT_DATA, else data].")
+@click.option("--image-size", type=int, help="Resize images read from files to this many pixels a side.")
+@click.option("--network", help="Network to train.")
+@click.option("--samples", type=int, help="Use a random class-stratified subset of this many training samples.")
+@click.option("--shadows", type=int, help="Number of shadow models; they come in pairs.")
+@click.option("--recipe", help="How to train: fast or paper [fast].")
+@click.option("--epochs", type=int, help="Epochs, instead of the recipe's.")
+@click.option("--batch-size", type=int, help="Batch size, instead of the recipe's.")
+@click.option("--learning-rate", type=float, help="Highest learning rate, instead of the recipe's.")
+@click.option("--weight-decay", type=float, help="Weight decay, instead of the recipe's.")
+@click.option("--augment", help="none, flip, crop or crop-flip.")
+@click.option("--seed", type=int, help="Seed of everything random [0].")
+@click.option("--device", help="auto, cpu or cuda [auto].")
+@click.option("--precision", help="auto, fp32 or bf16 [auto: bf16 where the hardware has it].")
+@workers_option
+@click.option("--engine", help="local: processes on this machine [local].")
+@click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
+@click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")
+@store_option
+@out_option
+@click.option("--csv", is_flag=True, help="Write the score table as CSV too.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; train nothing.")
+@json_option
+def command(config: Path | None, csv: bool, dry_run: bool, as_json: bool, **flags: Any) -> None:
+    """Score the membership risk of every training sample, and report it."""
+    settings = read_settings(flags, config)
+    from privaudit.workflow import score
+
+    if dry_run:
+        results = score.dry_run(settings)
+        if as_json:
+            print_results(results)
+        return
+    results = score.run_score(settings, csv=csv)
+    if as_json:
+        print_results(results)
+        return
+    lira = results["attacks"]["lira"]
+    interval = "" if lira["auc_ci"] is None else f" (95% {lira['auc_ci'][0]:.3f}–{lira['auc_ci'][1]:.3f})"
+    click.echo(f"LiRA  AUC {lira['auc']:.3f}{interval}")
+    for rate, tpr in lira["tpr_at_fpr"].items():
+        text = "too little evidence" if tpr is None else f"{100 * tpr:.2f}%"
+        click.echo(f"      TPR at {100 * float(rate):g}% FPR: {text}")
+    click.echo(f"      mean attack success rate {results['mean_risk']:.3f}")
+    negative = results["controls"]["negative"]
+    click.echo(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
+    click.echo(f"scores: {results['scores']}")
+    for path in results["report"].values():
+        if path is not None:
+            click.echo(f"report: {path}")
+
+
+def _verdict(holds: bool) -> str:
+    return "holds" if holds else "FAILED: do not trust this audit"

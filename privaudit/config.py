@@ -1,0 +1,112 @@
+"""What a user may ask for, and what each dataset gets when nothing is said. Flags beat the file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from privaudit.errors import UsageError
+
+DEFAULT_STORE = Path("shadow_models")
+DEFAULT_OUT = Path("reports")
+
+
+class AuditSettings(BaseModel):
+    """One request for an audit, as typed; None means "what suits the dataset and the machine"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    image_size: int | None = Field(None, ge=4, le=1024)
+    network: str | None = None
+    samples: int | None = Field(None, ge=10)
+    shadows: int | None = Field(None, ge=1, le=4096)
+    recipe: str = "fast"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    augment: str | None = None
+    seed: int = Field(0, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    workers: int | None = Field(None, ge=1)
+    engine: Literal["local"] = "local"
+    canaries: int = Field(0, ge=0)
+    statistic: Literal["margin", "logit-gap", "scaled-logit"] = "margin"
+    store: Path = DEFAULT_STORE
+    out: Path = DEFAULT_OUT
+
+    def recipe_changes(self) -> dict[str, object]:
+        """Recipe parameters that were asked for by name."""
+        named = ("epochs", "batch_size", "learning_rate", "weight_decay", "augment")
+        return {name: getattr(self, name) for name in named}
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The size of an audit that nobody specified: None for samples means all of them."""
+
+    network: str
+    samples: int | None
+    shadows: int
+    epochs: int
+    augment: str = "none"
+
+
+#: On CPUs: sizes that two cores finish well within the hour.
+CPU_DEFAULTS = {
+    "digits": Defaults("cnn", None, 32, 40),
+    "mnist": Defaults("cnn", None, 16, 10),
+    "cifar10": Defaults("cnn", 10_000, 16, 20),
+    "cifar100": Defaults("cnn", 10_000, 16, 20),
+    "tiny-imagenet": Defaults("cnn", 10_000, 16, 15),
+}
+#: On a GPU: the paper's networks on whole datasets.
+CUDA_DEFAULTS = {
+    "digits": Defaults("cnn", None, 32, 40),
+    "mnist": Defaults("cnn", None, 64, 10),
+    "cifar10": Defaults("resnet18", None, 64, 50, "crop-flip"),
+    "cifar100": Defaults("resnext50", None, 16, 50, "crop-flip"),
+    "tiny-imagenet": Defaults("resnet50", None, 16, 50, "crop-flip"),
+}
+OTHER_IMAGES = Defaults("cnn", 10_000, 16, 20)
+OTHER_FEATURES = Defaults("mlp", 20_000, 32, 20)
+
+
+def defaults_for(dataset: str, device: str, is_image: bool) -> Defaults:
+    """The default size of an audit of ``dataset`` on this kind of device."""
+    known = CUDA_DEFAULTS if device == "cuda" else CPU_DEFAULTS
+    return known.get(dataset, OTHER_IMAGES if is_image else OTHER_FEATURES)
+
+
+def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
+    """Merge the flags that were given (not None) over a TOML file; `UsageError` names a wrong entry."""
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"cannot read --config {file}: {error}") from error
+    values = {key.replace("-", "_"): value for key, value in values.items()}
+    values |= {key: value for key, value in flags.items() if value is not None}
+    try:
+        return AuditSettings.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(map(str, problem["loc"]))
+        raise UsageError(
+            f"{name} = {problem.get('input')!r}: {problem['msg']}",
+            hint=f"Settings: {', '.join(sorted(AuditSettings.model_fields))}.",
+        ) from error
+
+
+def available_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

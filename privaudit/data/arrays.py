@@ -1,0 +1,99 @@
+"""Datasets from arrays: an ``.npz`` file, or what a user's factory returns."""
+
+from __future__ import annotations
+
+import importlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.data.dataset import Dataset, IntArray
+from privaudit.data.sampling import stratified_rows
+from privaudit.errors import DataError, UsageError
+
+REQUIRED = ("x_train", "y_train", "x_test", "y_test")
+OPTIONAL = ("class_names", "sample_ids")
+
+
+def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read every array of an ``.npz`` file without unpickling anything."""
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if isinstance(file, np.ndarray):
+                raise DataError(f"{path} holds a single array", hint=f"Save {', '.join(REQUIRED)} with numpy.savez.")
+            return {key: file[key] for key in file.files}
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+    except ValueError as error:
+        raise DataError(
+            f"{path}: {error}", hint="Object arrays need pickle, which is never loaded: save plain numbers and strings."
+        ) from error
+
+
+def call_factory(reference: str) -> Mapping[str, Any]:
+    """Call ``module:factory`` and return its mapping of arrays."""
+    module_name, _, attribute = reference.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"cannot find '{reference}': {error}", hint="Write it as module:function.") from error
+    arrays = factory()
+    if not isinstance(arrays, Mapping):
+        raise DataError(f"{reference} returned {type(arrays).__name__}: it must return a dict of {', '.join(REQUIRED)}")
+    return arrays
+
+
+def from_arrays(name: str, arrays: Mapping[str, Any], source: str, samples: int | None, seed: int) -> Dataset:
+    """Build a dataset from ``x_train, y_train, x_test, y_test`` and optional ``class_names, sample_ids``."""
+    missing = [key for key in REQUIRED if key not in arrays]
+    if missing:
+        raise DataError(f"{source} lacks {', '.join(missing)}", hint=f"It holds: {', '.join(arrays) or 'nothing'}.")
+    y_train, y_test = (_labels(arrays[key], key, source) for key in ("y_train", "y_test"))
+    x_train, x_test = (_inputs(arrays[key], key, source) for key in ("x_train", "x_test"))
+    if "class_names" in arrays:
+        class_names = tuple(map(str, np.asarray(arrays["class_names"]).tolist()))
+    else:
+        class_names = tuple(map(str, range(int(y_train.max(initial=-1)) + 1)))
+    ids = np.asarray(arrays.get("sample_ids", np.arange(len(y_train))))
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise DataError(f"{source}: sample_ids must be integers, not {ids.dtype}")
+    if not len(x_train) == len(y_train) == len(ids):
+        raise DataError(f"{source}: {len(x_train)} inputs, {len(y_train)} labels and {len(ids)} ids for training")
+    rows = np.arange(len(y_train)) if samples is None else stratified_rows(y_train, samples, seed, "samples")
+    return Dataset(
+        name=name,
+        x_train=x_train[rows],
+        y_train=y_train[rows],
+        x_test=x_test,
+        y_test=y_test,
+        class_names=class_names,
+        sample_ids=ids[rows].astype(np.int64),
+        source=source,
+    )
+
+
+def _labels(value: Any, key: str, source: str) -> IntArray:
+    labels = np.asarray(value)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{source}: {key} must be integers of shape [N], not {labels.dtype} {list(labels.shape)}")
+    return labels.astype(np.int64)
+
+
+def _inputs(value: Any, key: str, source: str) -> npt.NDArray[Any]:
+    inputs = np.asarray(value)
+    if inputs.dtype == np.uint8 and inputs.ndim in (3, 4):
+        return inputs[..., np.newaxis] if inputs.ndim == 3 else inputs
+    if np.issubdtype(inputs.dtype, np.number) and inputs.ndim >= 2:
+        numbers = inputs.astype(np.float32)
+        # Four dimensions are float images [N, H, W, C]; anything else is a feature vector.
+        return numbers if numbers.ndim == 4 else numbers.reshape(len(numbers), -1)
+    raise DataError(
+        f"{source}: {key} is {inputs.dtype} {list(inputs.shape)}: it must be uint8 images [N, H, W] or "
+        "[N, H, W, C], or float features [N, D]"
+    )

@@ -1,0 +1,156 @@
+"""A classification dataset in memory: uint8 images or float features, checked on entry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.errors import DataError
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One half of a dataset whose samples are decoded only when they are taken.
+
+    Parameters
+    ----------
+    labels
+        int64 ``[N]``.
+    take
+        Returns the inputs of the given rows, in their order.
+    paths
+        Where each sample came from, if it came from a file of its own.
+    """
+
+    labels: IntArray
+    take: Callable[[IntArray], npt.NDArray[Any]]
+    paths: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training and test samples of a classification problem.
+
+    Parameters
+    ----------
+    name
+        What the user called it; the first part of an audit's name.
+    x_train, x_test
+        uint8 images ``[N, H, W, C]``, float32 images ``[N, H, W, C]``, or float32 features ``[N, D]``.
+    y_train, y_test
+        int64 labels ``[N]`` in ``0 … C-1``.
+    class_names
+        One name a class.
+    sample_ids
+        int64 ``[N]``, unique: what the outside world calls each training sample.
+    source
+        Where it came from, in words for the report.
+    paths
+        One path per training sample, where it came from an image tree.
+    """
+
+    name: str
+    x_train: npt.NDArray[Any]
+    y_train: IntArray
+    x_test: npt.NDArray[Any]
+    y_test: IntArray
+    class_names: tuple[str, ...]
+    sample_ids: IntArray
+    source: str
+    paths: tuple[str, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether inputs are images ``[H, W, C]`` rather than feature vectors."""
+        return self.x_train.ndim == 4
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: ``(H, W, C)`` or ``(D,)``."""
+        return tuple(int(n) for n in self.x_train.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.y_train)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over every array, name and id: equal if and only if the content is."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test, self.sample_ids):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+        digest.update("\0".join(self.class_names).encode())
+        return digest.hexdigest()
+
+    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation per channel (images, on the 0–1 scale) or per feature.
+
+        Computed in float64, over at most 10,000 evenly spaced training samples. A constant channel gets
+        deviation 1.
+        """
+        rows = self.x_train[:: max(1, len(self) // 10_000)]
+        axes = (0, 1, 2) if self.is_image else (0,)
+        scale = 255.0 if self.x_train.dtype == np.uint8 else 1.0
+        mean = rows.mean(axis=axes, dtype=np.float64) / scale
+        deviation = rows.std(axis=axes, dtype=np.float64) / scale
+        deviation = np.where(deviation > 1e-8, deviation, 1.0)
+        return tuple(map(float, np.atleast_1d(mean))), tuple(map(float, np.atleast_1d(deviation)))
+
+    def without_test_rows(self, rows: IntArray) -> Dataset:
+        """The same dataset with some test samples taken out."""
+        kept = np.setdiff1d(np.arange(len(self.y_test)), rows)
+        return replace(self, x_test=self.x_test[kept], y_test=self.y_test[kept])
+
+
+def _check(data: Dataset) -> None:
+    for part, x, y in (("training", data.x_train, data.y_train), ("test", data.x_test, data.y_test)):
+        if len(x) != len(y):
+            raise DataError(f"{data.name}: {len(x)} {part} inputs but {len(y)} {part} labels")
+        if len(y) == 0:
+            raise DataError(f"{data.name}: the {part} set is empty")
+        outside = np.flatnonzero((y < 0) | (y >= data.classes))
+        if len(outside):
+            raise DataError(
+                f"{data.name}: {part} label {y[outside[0]]} at row {outside[0]} is out of range: "
+                f"there are {data.classes} classes, so labels run from 0 to {data.classes - 1}"
+            )
+        if np.issubdtype(x.dtype, np.floating):
+            bad = np.flatnonzero(~np.isfinite(x.reshape(len(x), -1)).all(axis=1))
+            if len(bad):
+                raise DataError(
+                    f"{data.name}: {part} row {bad[0]} holds NaN or infinity ({len(bad)} such rows)",
+                    hint="Remove or impute those rows first.",
+                )
+    if data.x_train.shape[1:] != data.x_test.shape[1:]:
+        raise DataError(
+            f"{data.name}: training inputs have shape {data.x_train.shape[1:]}, "
+            f"test inputs {data.x_test.shape[1:]}: they must be equal"
+        )
+    if data.classes < 2:
+        raise DataError(f"{data.name}: a classifier needs at least 2 classes, found {data.classes}")
+    empty = np.setdiff1d(np.arange(data.classes), data.y_train)
+    if len(empty):
+        raise DataError(
+            f"{data.name}: class {empty[0]} ('{data.class_names[empty[0]]}') has no training sample",
+            hint="Remove the class (an empty folder counts as one), or number the labels without gaps.",
+        )
+    if data.sample_ids.shape != data.y_train.shape or len(np.unique(data.sample_ids)) != len(data.sample_ids):
+        raise DataError(f"{data.name}: sample_ids must be {len(data)} different integers, one per training sample")
+    if data.paths is not None and len(data.paths) != len(data):
+        raise DataError(f"{data.name}: {len(data.paths)} paths for {len(data)} training samples")

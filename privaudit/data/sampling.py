@@ -1,0 +1,35 @@
+"""A seeded, class-stratified subset."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from privaudit.data.dataset import IntArray
+from privaudit.errors import UsageError
+from privaudit.seeds import generator
+
+
+def stratified_rows(labels: IntArray, count: int, seed: int, purpose: str) -> IntArray:
+    """Choose ``count`` rows so that every class keeps its share (largest remainders, at least one each).
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``[count]``, ascending.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    if count > len(labels):
+        raise UsageError(f"{count:,} samples were asked for, but there are only {len(labels):,}")
+    if count < len(classes):
+        raise UsageError(f"{count} samples can't hold one of each of the {len(classes)} classes")
+    exact = sizes * (count / len(labels))
+    quota = np.maximum(1, np.floor(exact)).astype(np.int64)
+    while quota.sum() != count:
+        short = quota.sum() < count
+        gap = exact - quota
+        # Add where the shortfall is largest, take where the excess is (never a class's last sample).
+        pick = np.argmax(gap) if short else np.argmin(np.where(quota > 1, gap, np.inf))
+        quota[pick] += 1 if short else -1
+    random = generator(seed, purpose, "stratified")
+    chosen = [random.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)

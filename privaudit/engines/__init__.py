@@ -1,0 +1,1 @@
+"""Engines run many independent jobs: here on one machine."""

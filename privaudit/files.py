@@ -1,0 +1,148 @@
+"""Files that are whole or absent, readable by their owner only, each with its SHA-256 on record.
+
+A file is written to a temporary name, flushed to disk, then renamed. Where it is *sealed*, its checksum follows in
+``<name>.sha256`` (the format of ``sha256sum --check``): a file without a matching seal never counts as finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.errors import StoreError
+
+SEAL_SUFFIX = ".sha256"
+
+
+class Seal(Enum):
+    """What a file's checksum says of it."""
+
+    WHOLE = "whole"
+    ABSENT = "absent"
+    UNFINISHED = "unfinished"
+    DAMAGED = "damaged"
+
+
+def make_private_folder(folder: Path) -> Path:
+    """Create ``folder`` (and its parents) for its owner only; an existing one is left as it is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(
+            f"cannot create the folder {folder}: {error.strerror}", hint="Choose another with --store or --out."
+        ) from error
+    return folder
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """Open a binary stream whose content becomes ``path`` on success, and vanishes on failure."""
+    make_private_folder(path.parent)
+    temporary: str | None = None
+    try:
+        # mkstemp creates the file with mode 0600: owner only, from the first byte.
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror}",
+            hint="Free some space or choose another folder with --store or --out; what was finished is kept.",
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def remove_unfinished_writes(folder: Path) -> None:
+    """Delete what killed writers left behind. Call it only while no other writer can be at work."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path``, wholly or not at all."""
+    with atomic_write(path) as stream:
+        stream.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write ``content`` as UTF-8, wholly or not at all."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as JSON (no NaN, no infinity), wholly or not at all."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write ``array`` as ``.npy``, wholly or not at all."""
+    with atomic_write(path) as stream:
+        np.save(stream, array, allow_pickle=False)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; `StoreError` names it where it can't be read."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}", hint="Run the command that made it again.") from error
+
+
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """Read a ``.npy`` file without ever unpickling."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise StoreError(f"cannot read {path}: {error}", hint="Run the command that made it again.") from error
+    return array
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal(path: Path) -> None:
+    """Put the checksum of ``path`` on record: from now on it counts as finished."""
+    write_text(path.with_name(path.name + SEAL_SUFFIX), f"{sha256_of(path)}  {path.name}\n")
+
+
+def inspect_seal(path: Path) -> Seal:
+    """Tell whether ``path`` is finished and what was written is what is there."""
+    record = path.with_name(path.name + SEAL_SUFFIX)
+    if not path.exists():
+        # A seal without its file means that a finished file was lost.
+        return Seal.DAMAGED if record.exists() else Seal.ABSENT
+    if not record.exists():
+        return Seal.UNFINISHED
+    recorded = record.read_bytes().split(b" ", 1)[0]
+    return Seal.WHOLE if recorded == sha256_of(path).encode() else Seal.DAMAGED
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move a damaged file out of the way, keeping it; return where it went, or None where it was gone."""
+    path.with_name(path.name + SEAL_SUFFIX).unlink(missing_ok=True)
+    if not path.exists():
+        return None
+    number = 0
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    os.replace(path, aside)
+    return aside

@@ -1,0 +1,100 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere. Results never come this way."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PLAIN_SECONDS = 5.0  # between two plain lines
+
+
+def talk(message: str) -> None:
+    """Say something to the person who runs the command (stderr)."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def readable_time(seconds: float) -> str:
+    """Seconds as people say them: ``42 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+class Progress:
+    """Counts finished units of work and says how long the rest will take.
+
+    Units are whatever the caller weighs its jobs in (sample-epochs, say), so that jobs of different size
+    still give an honest time left.
+    """
+
+    def __init__(self, title: str, total: float) -> None:
+        self.title = title
+        self.total = total
+        self.done = 0.0
+        self._start = self._shown = time.monotonic()
+
+    def advance(self, amount: float, note: str = "") -> None:
+        """Report that ``amount`` more units are done."""
+        self.done = min(self.total, self.done + amount)
+        self._show(note)
+
+    def time_left(self) -> float | None:
+        """Seconds left at the speed so far; None before anything is done."""
+        elapsed = time.monotonic() - self._start
+        return elapsed * (self.total - self.done) / self.done if self.done > 0 else None
+
+    def _show(self, note: str) -> None:
+        now = time.monotonic()
+        if self.done < self.total and now - self._shown < PLAIN_SECONDS:
+            return
+        self._shown = now
+        left = self.time_left()
+        when = "" if left is None or self.done >= self.total else f", {readable_time(left)} left"
+        talk(f"  {self.title}: {100 * self.done / self.total:.0f}%{when}{'  ' + note if note else ''}")
+
+
+class _TerminalProgress(Progress):
+    """The same, drawn as a bar by rich."""
+
+    def __init__(self, title: str, total: float) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        super().__init__(title, total)
+        self._bar = Bar(
+            TextColumn("  {task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("· left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(title, total=total, note="")
+        self._bar.start()
+
+    def _show(self, note: str) -> None:
+        self._bar.update(self._task, completed=self.done, note=note)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def progress(title: str, total: float) -> Iterator[Progress]:
+    """Show the progress of ``total`` units of work."""
+    if sys.stderr.isatty():
+        bar = _TerminalProgress(title, total)
+        try:
+            yield bar
+        finally:
+            bar.close()
+    else:
+        yield Progress(title, total)

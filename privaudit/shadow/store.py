@@ -1,0 +1,203 @@
+"""The store of one audit: models and signals that are finished, whole, and never made twice.
+
+A model is finished once all its files and then its record are sealed (see `privaudit.files`). Whatever is unfinished
+or damaged is made again; because weights depend on configuration, seed and index alone, it comes out the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit import files
+from privaudit.errors import StoreError, UsageError
+
+LATEST = "latest"
+FORMAT = 1
+
+
+class AuditStore:
+    """Files of one audit below ``<store>/<audit>/``.
+
+    Parameters
+    ----------
+    root
+        The store's folder.
+    audit
+        The audit's name.
+    """
+
+    def __init__(self, root: Path, audit: str) -> None:
+        self.root = root
+        self.audit = audit
+        self.folder = root / audit
+
+    # Where things are.
+
+    @property
+    def description(self) -> Path:
+        """``audit.json``."""
+        return self.folder / "audit.json"
+
+    @property
+    def design(self) -> Path:
+        """``design.npy``, bool ``[S, N]``."""
+        return self.folder / "design.npy"
+
+    def model(self, key: str) -> Path:
+        """Weights of shadow model ``"0003"`` or of ``"target"``."""
+        return self.folder / (f"{key}.safetensors" if key == "target" else f"models/{key}.safetensors")
+
+    def record(self, key: str) -> Path:
+        """How that model was trained: the last file written, so it marks the model as finished."""
+        return self.model(key).with_suffix(".json")
+
+    def signals(self, key: str) -> Path:
+        """Its signals on the pool, float32 ``[N, Q, K]``."""
+        return self.folder / "signals" / f"{key}.npy"
+
+    def control(self, kind: str, key: str) -> Path:
+        """Signals of a control: ``kind`` is ``"test"`` (never-trained samples) or ``"untrained"`` (models)."""
+        return self.folder / "controls" / f"{kind}-{key}.npy"
+
+    def files_of(self, key: str) -> list[Path]:
+        """Every file of one model, its record last."""
+        controls = [self.control("test", key)] + ([] if key == "target" else [self.control("untrained", key)])
+        return [self.model(key), self.signals(key), *controls, self.record(key)]
+
+    # What is there.
+
+    def check(self, key: str) -> list[Path]:
+        """Set damaged files of a model aside and return where they went; unfinished ones are left to be replaced."""
+        aside = []
+        for path in self.files_of(key):
+            if files.inspect_seal(path) is files.Seal.DAMAGED:
+                kept = files.set_aside(path)
+                aside.append(path if kept is None else kept)
+        return aside
+
+    def is_finished(self, key: str) -> bool:
+        """Whether every file of the model is there and whole."""
+        return all(files.inspect_seal(path) is files.Seal.WHOLE for path in self.files_of(key))
+
+    def shadow_count(self) -> int:
+        """How many shadow models the design on disk provides for."""
+        return len(self.read_design())
+
+    def read_description(self) -> dict[str, Any]:
+        """``audit.json``, checked against its seal."""
+        self._demand(self.description)
+        description: dict[str, Any] = files.read_json(self.description)
+        if description.get("format") != FORMAT:
+            raise StoreError(
+                f"{self.folder} has format {description.get('format')}, this version reads {FORMAT}",
+                hint="Audit again into another folder: --store DIR.",
+            )
+        return description
+
+    def read_design(self) -> npt.NDArray[np.bool_]:
+        """``design.npy``, checked against its seal."""
+        self._demand(self.design)
+        return files.read_array(self.design)
+
+    def read_signals(self, keys: list[str]) -> npt.NDArray[np.float32]:
+        """Signals of several models, ``[S, N, Q, K]``."""
+        return np.stack([files.read_array(self.signals(key)) for key in keys])
+
+    def read_control(self, kind: str, keys: list[str]) -> npt.NDArray[np.float32]:
+        """A control's signals under several models, ``[S, M, Q, K]``."""
+        return np.stack([files.read_array(self.control(kind, key)) for key in keys])
+
+    def _demand(self, path: Path) -> None:
+        state = files.inspect_seal(path)
+        if state is not files.Seal.WHOLE:
+            raise StoreError(
+                f"{path} is {state.value}", hint="Run the same privaudit score again: it makes anew what is damaged."
+            )
+
+    # What is written.
+
+    def write_description(self, description: dict[str, Any]) -> None:
+        """Write ``audit.json`` once; a whole one is left as it is."""
+        if files.inspect_seal(self.description) is files.Seal.WHOLE:
+            return
+        files.write_json(self.description, {"format": FORMAT, **description})
+        files.seal(self.description)
+
+    def write_design(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Write the design, or extend the one on disk; return the longer of the two."""
+        if files.inspect_seal(self.design) is files.Seal.WHOLE:
+            known = files.read_array(self.design)
+            shared = min(len(known), len(keep))
+            if known.shape[1:] != keep.shape[1:] or not np.array_equal(known[:shared], keep[:shared]):
+                raise StoreError(
+                    f"{self.design} does not belong to this audit", hint="Set the folder aside and audit again."
+                )
+            if len(known) >= len(keep):
+                return known
+        files.write_array(self.design, keep)
+        files.seal(self.design)
+        return keep
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this audit for one process; the lock goes with the process, however it ends."""
+        files.make_private_folder(self.folder)
+        try:
+            handle = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"cannot write to {self.folder}: {error.strerror}", hint="Choose another store with --store DIR."
+            ) from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise StoreError(
+                f"another privaudit is at work on {self.audit}",
+                hint="Wait for it to end, then run this again: what it finished is not made twice.",
+            ) from error
+        try:
+            files.remove_unfinished_writes(self.folder)
+            yield
+        finally:
+            os.close(handle)
+
+    def mark_latest(self) -> None:
+        """Make this the audit that commands take when none is named."""
+        files.write_text(self.root / LATEST, self.audit + "\n")
+
+
+def audits_in(root: Path) -> list[str]:
+    """Names of the audits in a store, sorted."""
+    return sorted(path.parent.name for path in root.glob("*/audit.json")) if root.is_dir() else []
+
+
+def open_audit(root: Path, audit: str | None) -> AuditStore:
+    """The named audit of a store, or its latest; `UsageError` says which there are."""
+    known = audits_in(root)
+    if audit is None:
+        latest = root / LATEST
+        audit = latest.read_text("utf-8").strip() if latest.is_file() else None
+        if audit is None or audit not in known:
+            if len(known) != 1:
+                raise UsageError(
+                    f"there is no latest audit in {root.absolute()}",
+                    hint=f"Name one with --audit: {', '.join(known)}."
+                    if known
+                    else "Make one: privaudit score --dataset digits",
+                )
+            audit = known[0]
+    elif audit not in known:
+        raise UsageError(
+            f"no audit '{audit}' in {root.absolute()}",
+            hint=f"There are: {', '.join(known) or 'none'}. Make one: privaudit score --dataset digits",
+        )
+    return AuditStore(root, audit)

@@ -1,0 +1,226 @@
+"""Training of the target and the shadow models, each a job that leaves its files in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from privaudit import files
+from privaudit.engines.local import Report, run_jobs
+from privaudit.errors import DataError, TrainingDiverged
+from privaudit.networks import build_network
+from privaudit.progress import progress, talk
+from privaudit.seeds import derive_seed
+from privaudit.shadow.store import AuditStore
+from privaudit.signals import signals_of
+from privaudit.training.hardware import Hardware
+from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
+from privaudit.training.recipe import Recipe
+
+#: How many seeds a training that diverges is tried with.
+MOST_ATTEMPTS = 5
+
+TARGET = "target"
+
+
+def shadow_key(index: int) -> str:
+    """The name of shadow model ``index`` in the store."""
+    return f"{index:04d}"
+
+
+def shadow_keys(models: int) -> list[str]:
+    """Names of the first ``models`` shadow models."""
+    return [shadow_key(index) for index in range(models)]
+
+
+@dataclass(frozen=True)
+class ModelSpecification:
+    """Everything besides its members and its key that decides a model's weights."""
+
+    network: str
+    input_shape: tuple[int, ...]
+    classes: int
+    statistics: tuple[tuple[float, ...], tuple[float, ...]]
+    recipe: Recipe
+    seed: int
+    hardware: Hardware
+
+    def build(self, *purpose: str | int) -> nn.Module:
+        """A freshly initialised network on the device; equal purposes give equal weights."""
+        seed = derive_seed(self.seed, "initialise", *purpose)
+        network = build_network(self.network, self.input_shape, self.classes, self.statistics, seed)
+        return network.to(self.hardware.torch_device)
+
+
+@dataclass(frozen=True)
+class AuditArrays:
+    """What every worker needs of the data.
+
+    ``pool`` holds the training samples and then the canaries; ``test`` the never-trained samples; ``control_rows`` the
+    rows of the pool that untrained models are asked about.
+    """
+
+    pool_inputs: npt.NDArray[Any]
+    pool_labels: npt.NDArray[np.int64]
+    test_inputs: npt.NDArray[Any]
+    test_labels: npt.NDArray[np.int64]
+    control_rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One model to train: its key in the store and the rows of the pool that it sees."""
+
+    key: str
+    members: npt.NDArray[np.int64]
+    specification: ModelSpecification
+    store: AuditStore
+
+
+def train_with_new_seeds(
+    specification: ModelSpecification,
+    samples: Samples,
+    members: npt.NDArray[np.int64],
+    purpose: Sequence[str | int],
+    report: Report | None = None,
+) -> tuple[nn.Module, TrainingRecord, dict[str, Any]]:
+    """Train one model; where it diverges, say so and try again with another seed.
+
+    Returns
+    -------
+    tuple
+        The model in eval mode, its training record, and what to remember: the seed offset and each divergence.
+    """
+    diverged: list[str] = []
+    for offset in range(MOST_ATTEMPTS):
+        model = specification.build(*purpose, offset)
+
+        def on_epoch(epoch: int) -> None:
+            if report is not None:
+                report(float(epoch * len(members)))
+
+        try:
+            record = train(
+                model,
+                samples,
+                members,
+                specification.recipe,
+                derive_seed(specification.seed, "train", *purpose, offset),
+                specification.hardware,
+                on_epoch,
+            )
+        except TrainingDiverged as error:
+            diverged.append(error.message)
+            talk(f"  model {'/'.join(map(str, purpose))} diverged ({error.message}); trying seed offset {offset + 1}")
+            continue
+        return model, record, {"seed_offset": offset, "diverged": diverged}
+    raise TrainingDiverged(
+        f"model {'/'.join(map(str, purpose))} diverged with {MOST_ATTEMPTS} seeds; the last time {diverged[-1]}",
+        hint="Try a lower --learning-rate; what was finished before is kept.",
+    )
+
+
+def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
+    """Train one model, compute its signals and seal its files, the record last."""
+    specification, store = job.specification, job.store
+    with one_thread(specification.hardware):
+        device = specification.hardware.device
+        pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, device)
+        model, record, notes = train_with_new_seeds(specification, pool, job.members, [job.key], report)
+        save_model(model, store.model(job.key))
+        test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, device)
+        test_signals = signals_on(model, test)
+        _write_signals(store.signals(job.key), signals_on(model, pool))
+        _write_signals(store.control("test", job.key), test_signals)
+        if job.key != TARGET:
+            control = signals_on(specification.build("untrained", job.key), pool, arrays.control_rows)
+            _write_signals(store.control("untrained", job.key), control)
+    notes |= {
+        "seconds": round(record.seconds, 3),
+        "members": len(job.members),
+        "epoch_losses": [round(loss, 6) for loss in record.epoch_losses],
+        "test_accuracy": float((test_signals[:, 0, 0] > 0).mean()),
+        "torch": str(torch.__version__),
+    }
+    files.write_json(store.record(job.key), notes)
+    files.seal(store.record(job.key))
+
+
+def train_missing(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> list[str]:
+    """Train what the store lacks; return the keys that were trained.
+
+    Damaged files are named and set aside; their models are made again, to the same bit.
+    """
+    missing = []
+    for job in jobs:
+        for aside in job.store.check(job.key):
+            talk(f"  damaged: {aside} (its checksum differs); model {job.key} is made again")
+        if not job.store.is_finished(job.key):
+            missing.append(job)
+    if missing:
+        work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
+        with progress(f"training {len(missing)} models", work) as bar:
+            run_jobs(train_job, missing, arrays, workers, bar)
+    return [job.key for job in missing]
+
+
+def signals_on(
+    model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.float32]:
+    """Signals ``[N, 1, K]`` of a model on (some rows of) the samples, unaugmented, in eval mode and fp32."""
+    labels = samples.labels.cpu().numpy()
+    return signals_of(logits_of(model, samples, rows), labels if rows is None else labels[rows])[:, np.newaxis, :]
+
+
+def save_model(model: nn.Module, path: Path) -> None:
+    """Save and seal a model's weights and buffers as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    files.write_bytes(path, safetensors.torch.save(tensors))
+    files.seal(path)
+
+
+def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
+    """Load weights into a fresh network on the device, in eval mode."""
+    model = specification.build("load")
+    try:
+        model.load_state_dict(safetensors.torch.load(path.read_bytes()))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        raise DataError(
+            f"cannot load {path} into network '{specification.network}': {str(error)[:300]}",
+            hint="Run the command that made it again.",
+        ) from error
+    return model.eval()
+
+
+@contextmanager
+def one_thread(hardware: Hardware) -> Iterator[None]:
+    """Compute with one thread on a CPU: the order of additions, and so the bits, then never vary."""
+    before = torch.get_num_threads()
+    if hardware.device == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def read_record(store: AuditStore, key: str) -> dict[str, Any]:
+    """How a model was trained."""
+    record: dict[str, Any] = json.loads(store.record(key).read_text("utf-8"))
+    return record
+
+
+def _write_signals(path: Path, signals: npt.NDArray[np.float32]) -> None:
+    files.write_array(path, signals)
+    files.seal(path)

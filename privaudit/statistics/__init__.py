@@ -1,0 +1,1 @@
+"""Pure statistics over arrays: no state, no files, no torch."""

@@ -1,0 +1,92 @@
+"""Confidence intervals, each for the kind of evidence it is made for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special, stats
+
+FloatArray = npt.NDArray[np.float64]
+Interval = tuple[float, float]
+
+#: Below this many complementary pairs there is no interval over models.
+FEWEST_PAIRS = 4
+
+
+def wilson(
+    successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Wilson's score interval of a proportion (Wilson 1927).
+
+    Parameters
+    ----------
+    successes
+        Counts, 0 … trials; halves are allowed (a tie counts as half a success).
+    trials
+        Number of independent trials, > 0.
+    confidence
+        Coverage.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Lower and upper bounds in [0, 1].
+    """
+    n = np.asarray(trials, np.float64)
+    p = np.asarray(successes, np.float64) / n
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    # At p = 0 and p = 1 the bound is 0 and 1 exactly; rounding must not say otherwise.
+    return np.where(p == 0, 0.0, centre - half), np.where(p == 1, 1.0, centre + half)
+
+
+def logit_interval(
+    estimate: float, standard_error: float, degrees: int, confidence: float = 0.95
+) -> Interval | None:
+    """A t-interval on the logit scale (delta method) for an estimate strictly between 0 and 1; else None."""
+    if not 0 < estimate < 1 or not math.isfinite(standard_error) or degrees < 1:
+        return None
+    reach = stats.t.ppf(0.5 + confidence / 2, degrees) * standard_error / (estimate * (1 - estimate))
+    centre = special.logit(estimate)
+    return float(special.expit(centre - reach)), float(special.expit(centre + reach))
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rank correlation with its interval."""
+
+    spearman: float | None
+    interval: Interval | None
+    samples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in JSON results."""
+        return {
+            "spearman": self.spearman,
+            "ci": None if self.interval is None else list(self.interval),
+            "n": self.samples,
+        }
+
+
+def spearman(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.95) -> Correlation:
+    """Spearman's ρ with the interval of Bonett and Wright (2000): Fisher's z with variance (1 + ρ²/2)/(n − 3).
+
+    Returns ``None`` for ρ where a side is constant (there is no ranking), and for the interval where n < 10.
+    """
+    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    usable = np.isfinite(a) & np.isfinite(b)
+    a, b = a[usable], b[usable]
+    n = len(a)
+    if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return Correlation(None, None, n)
+    rho = float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+    if n < 10:
+        return Correlation(rho, None, n)
+    centre = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, rho)))
+    reach = float(stats.norm.ppf(0.5 + confidence / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return Correlation(rho, (math.tanh(centre - reach), math.tanh(centre + reach)), n)

@@ -1,0 +1,51 @@
+"""What the machine has, and what is made of it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from privaudit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where tensors live and in which precision networks run.
+
+    ``precision`` is ``"bf16"`` (autocast) or ``"fp32"``. Both are part of an audit's identity: they change weights.
+    """
+
+    device: str
+    precision: str
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device for tensors."""
+        return torch.device(self.device)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which networks train."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device, dtype=torch.bfloat16)
+
+
+def resolve_hardware(device: str, precision: str) -> Hardware:
+    """Turn ``auto`` into what this machine has; `UsageError` where it lacks what was asked for."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch sees no CUDA device here", hint="Use --device cpu or --device auto.")
+    if precision == "auto":
+        precision = "bf16" if _has_bfloat16(device) else "fp32"
+    return Hardware(device, precision)
+
+
+def _has_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Emulated bf16 is slower than fp32: ask for the instructions themselves.
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

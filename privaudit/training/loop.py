@@ -1,0 +1,160 @@
+"""The one training loop: target, shadow and retrained models all come from here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional
+
+from privaudit.errors import TrainingDiverged
+from privaudit.training.augment import augment_batch
+from privaudit.training.hardware import Hardware
+from privaudit.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs and labels as tensors on the device they are used on.
+
+    ``inputs`` stays uint8 ``[N, H, W, C]`` for images (float ``[N, D]`` for features) until a batch is taken.
+    """
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+
+    @classmethod
+    def from_arrays(cls, inputs: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], device: str) -> Samples:
+        """Wrap arrays; read-only (memory-mapped) ones are shared, not copied."""
+        return cls(_as_tensor(inputs).to(device), _as_tensor(labels).to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _as_tensor(array: npt.NDArray[np.generic]) -> torch.Tensor:
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    # torch warns of arrays that it could write to by mistake. Ours are only ever read.
+    return torch.frombuffer(memoryview(array.view()), dtype=_TORCH_TYPES[array.dtype.str]).reshape(array.shape)
+
+
+_TORCH_TYPES = {"|u1": torch.uint8, "<f4": torch.float32, "<i8": torch.int64}
+
+
+def as_network_input(batch: torch.Tensor) -> torch.Tensor:
+    """Float inputs on the 0–1 scale; images become ``[B, C, H, W]`` in channels-last memory without a copy."""
+    floats = batch.float().div_(255.0) if batch.dtype == torch.uint8 else batch.float()
+    return floats.permute(0, 3, 1, 2) if batch.ndim == 4 else floats
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What a training left behind besides its weights."""
+
+    seconds: float
+    epoch_losses: list[float]
+
+
+def train(
+    model: nn.Module,
+    samples: Samples,
+    members: npt.NDArray[np.int64],
+    recipe: Recipe,
+    seed: int,
+    hardware: Hardware,
+    on_epoch: Callable[[int], None] | None = None,
+) -> TrainingRecord:
+    """Train ``model`` in place on ``samples[members]``.
+
+    Parameters
+    ----------
+    model
+        On ``hardware.device``, freshly initialised.
+    samples
+        The whole pool, on the device.
+    members
+        int64 rows of the pool to train on.
+    recipe
+        Epochs, rates, augmentation.
+    seed
+        Decides the order of samples and the augmentation.
+    hardware
+        Device and precision.
+    on_epoch
+        Called after each epoch with its number, counted from 1.
+
+    Raises
+    ------
+    TrainingDiverged
+        As soon as an epoch's mean loss is not a finite number.
+    """
+    start = time.perf_counter()
+    device = hardware.torch_device
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.from_numpy(np.ascontiguousarray(members)).to(device)
+    steps_per_epoch = -(-len(rows) // recipe.batch_size)
+    steps = steps_per_epoch * recipe.epochs
+    optimizer = make_optimizer(model, recipe)
+    model.train()
+    losses: list[float] = []
+    step = 0
+    for epoch in range(recipe.epochs):
+        total = torch.zeros((), device=device)
+        shuffled = rows[torch.randperm(len(rows), generator=generator).to(device)]
+        for batch in shuffled.split(_batch_sizes(len(rows), steps_per_epoch)):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate_at(step, steps)
+            inputs = augment_batch(samples.inputs[batch], recipe.augment, generator)
+            with hardware.autocast():
+                loss = functional.cross_entropy(model(as_network_input(inputs)).float(), samples.labels[batch])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(batch)
+            step += 1
+        losses.append(total.item() / len(rows))
+        if not np.isfinite(losses[-1]):
+            raise TrainingDiverged(
+                f"the loss became {losses[-1]} in epoch {epoch + 1} of {recipe.epochs} "
+                f"(recipe '{recipe.name}', learning rate {recipe.learning_rate})",
+                hint="Try a lower --learning-rate.",
+            )
+        if on_epoch is not None:
+            on_epoch(epoch + 1)
+    model.eval()
+    return TrainingRecord(time.perf_counter() - start, losses)
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Momentum SGD as one fused kernel over all parameters."""
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )
+
+
+def _batch_sizes(samples: int, batches: int) -> list[int]:
+    # Batches of nearly equal size: a last batch of one sample would break BatchNorm.
+    small, larger = divmod(samples, batches)
+    return [small + 1] * larger + [small] * (batches - larger)
+
+
+@torch.inference_mode()
+def logits_of(
+    model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64] | None = None, batch_size: int = 512
+) -> npt.NDArray[np.float32]:
+    """Logits ``[N, C]`` in eval mode and fp32, whatever the training precision was."""
+    model.eval()
+    inputs = samples.inputs if rows is None else samples.inputs[torch.from_numpy(rows).to(samples.inputs.device)]
+    parts = [model(as_network_input(batch)).float().cpu() for batch in inputs.split(batch_size)]
+    return torch.cat(parts).numpy()

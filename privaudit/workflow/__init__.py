@@ -1,0 +1,1 @@
+"""Whole commands: plan, train, score, unlearn, report."""

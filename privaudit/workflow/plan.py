@@ -1,0 +1,270 @@
+"""From what was asked to what will be done: every default filled in, everything that changes a weight named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.config import AuditSettings, available_cores, defaults_for
+from privaudit.data import Dataset, load_dataset
+from privaudit.errors import UsageError
+from privaudit.scoring import SampleFacts
+from privaudit.seeds import generator
+from privaudit.shadow.design import paired_design
+from privaudit.shadow.store import AuditStore
+from privaudit.shadow.trainer import TARGET, AuditArrays, ModelSpecification, TrainingJob, shadow_key
+from privaudit.signals import SIGNALS
+from privaudit.training.hardware import Hardware, resolve_hardware
+from privaudit.training.recipe import resolve_recipe
+
+#: The most rows of the pool that untrained models are asked about.
+CONTROL_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Canaries:
+    """Test images with a wrong label, which join the shadow pool and nothing else."""
+
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """One audit, resolved. Everything in `identity` changes a trained weight, and nothing else does."""
+
+    settings: AuditSettings
+    data: Dataset
+    canaries: Canaries
+    specification: ModelSpecification
+    shadows: int
+    workers: int
+    notes: tuple[str, ...]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What decides every weight."""
+        specification = self.specification
+        return {
+            "dataset": self.data.name,
+            "fingerprint": self.data.fingerprint,
+            "network": specification.network,
+            "recipe": specification.recipe.model_dump(mode="json"),
+            "seed": specification.seed,
+            "canaries": len(self.canaries),
+            "device": specification.hardware.device,
+            "precision": specification.hardware.precision,
+        }
+
+    @cached_property
+    def name(self) -> str:
+        """``<dataset>-<network>-<8 digits of the identity's hash>``."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+        readable = [re.sub(r"[^a-z0-9]+", "-", part.lower())[:40] for part in (self.data.name, self.network_name)]
+        return "-".join([*(part.strip("-") for part in readable), digest[:8]])
+
+    @property
+    def network_name(self) -> str:
+        """The network's name as typed."""
+        return self.specification.network
+
+    @property
+    def store(self) -> AuditStore:
+        """Where this audit's models are kept."""
+        return AuditStore(self.settings.store, self.name)
+
+    @cached_property
+    def arrays(self) -> AuditArrays:
+        """The pool (training samples, then canaries) and the never-trained samples."""
+        data, canaries = self.data, self.canaries
+        kept = data.without_test_rows(canaries.rows)
+        extra = len(canaries) > 0
+        size = len(data) + len(canaries)
+        return AuditArrays(
+            pool_inputs=np.concatenate([data.x_train, data.x_test[canaries.rows]]) if extra else data.x_train,
+            pool_labels=np.concatenate([data.y_train, canaries.labels]) if extra else data.y_train,
+            test_inputs=kept.x_test,
+            test_labels=kept.y_test,
+            control_rows=np.sort(generator(self.settings.seed, "control-rows").permutation(size)[:CONTROL_ROWS]),
+        )
+
+    @cached_property
+    def facts(self) -> SampleFacts:
+        """Ids, labels and flags of the pool; canaries have the ids −1, −2, …"""
+        data, canaries = self.data, self.canaries
+        own = -1 - np.arange(len(canaries), dtype=np.int64)
+        paths = None if data.paths is None else data.paths + ("",) * len(canaries)
+        return SampleFacts(
+            sample_ids=np.concatenate([data.sample_ids, own]),
+            labels=self.arrays.pool_labels,
+            class_names=data.class_names,
+            canary=np.arange(len(data) + len(canaries)) >= len(data),
+            paths=paths,
+        )
+
+    def design(self, models: int) -> npt.NDArray[np.bool_]:
+        """Who sees what, for this many shadow models."""
+        return paired_design(len(self.data) + len(self.canaries), models, self.settings.seed)
+
+    def jobs(self, keep: npt.NDArray[np.bool_]) -> list[TrainingJob]:
+        """The target (longest, so first) and every shadow model of the design."""
+        jobs = [TrainingJob(TARGET, np.arange(len(self.data)), self.specification, self.store)]
+        for index, row in enumerate(keep):
+            jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), self.specification, self.store))
+        return jobs
+
+    def describe(self) -> dict[str, Any]:
+        """``audit.json``: identity, how to load the data again, versions."""
+        data, settings = self.data, self.settings
+        return {
+            "audit": self.name,
+            "identity": self.identity,
+            "signals": list(SIGNALS),
+            "data": {
+                "dataset": settings.dataset,
+                "data_dir": None if settings.data_dir is None else str(settings.data_dir.absolute()),
+                "samples": len(data) if settings.samples is not None or self._was_cut else None,
+                "image_size": settings.image_size,
+                "source": data.source,
+                "train": len(data),
+                "test": len(data.y_test),
+                "classes": list(data.class_names),
+                "input_shape": list(data.input_shape),
+            },
+            "versions": library_versions(),
+        }
+
+    @property
+    def _was_cut(self) -> bool:
+        return self.settings.samples is None and int(self.data.sample_ids.max()) >= len(self.data)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what computes."""
+    names = ("privaudit", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
+
+
+def plan_audit(settings: AuditSettings) -> AuditPlan:
+    """Load the data and resolve every default; `UsageError` or `DataError` where something can't be."""
+    hardware = resolve_hardware(settings.device, settings.precision)
+    notes: list[str] = []
+    shadows = settings.shadows
+    if shadows is not None and shadows < 4:
+        raise UsageError(
+            f"--shadows {shadows}: LiRA drops the target and its complement from each fit, so it needs at least 4",
+            hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
+        )
+    # Only the dataset's own defaults know how many samples suit this machine.
+    usual = defaults_for(settings.dataset, hardware.device, is_image=True)
+    data = load_dataset(
+        settings.dataset,
+        data_dir=settings.data_dir,
+        samples=settings.samples,
+        most_samples=usual.samples,
+        seed=settings.seed,
+        image_size=settings.image_size,
+    )
+    defaults = defaults_for(settings.dataset, hardware.device, data.is_image)
+    if settings.samples is None and usual.samples is not None and len(data) == usual.samples:
+        notes.append(
+            f"{len(data):,} training samples were drawn at random, a size that suits this machine; "
+            "--samples N takes another number"
+        )
+    if shadows is None:
+        shadows = defaults.shadows
+    elif shadows % 2:
+        notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
+        shadows += 1
+    changes = settings.recipe_changes()
+    if settings.recipe == "fast":
+        changes["epochs"] = changes["epochs"] or defaults.epochs
+        changes["augment"] = changes["augment"] or (defaults.augment if data.is_image else "none")
+    recipe = resolve_recipe(settings.recipe, changes)
+    if recipe.augment != "none" and not data.is_image:
+        raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")
+    workers = settings.workers or (1 if hardware.device == "cuda" else available_cores())
+    specification = ModelSpecification(
+        network=settings.network or defaults.network,
+        input_shape=data.input_shape,
+        classes=data.classes,
+        statistics=data.channel_statistics(),
+        recipe=recipe,
+        seed=settings.seed,
+        hardware=hardware,
+    )
+    specification.build("check")  # an unknown or unfit network is told before anything is trained
+    canaries = choose_canaries(data, settings.canaries, settings.seed)
+    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes))
+
+
+def choose_canaries(data: Dataset, count: int, seed: int) -> Canaries:
+    """Draw ``count`` test samples and give each a wrong label."""
+    if count > len(data.y_test) // 2:
+        raise UsageError(
+            f"--canaries {count}: canaries are test samples, and at most half of the {len(data.y_test)} may become one"
+        )
+    random = generator(seed, "canaries")
+    rows = random.permutation(len(data.y_test))[:count]
+    offset = random.integers(1, data.classes, size=count)
+    return Canaries(rows, (data.y_test[rows] + offset) % data.classes)
+
+
+def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSettings:
+    """The settings that lead back to a stored audit, from its description."""
+    identity, data = description["identity"], description["data"]
+    recipe = identity["recipe"]
+    return replace_settings(
+        settings,
+        dataset=data["dataset"],
+        data_dir=data["data_dir"] if settings.data_dir is None else settings.data_dir,
+        samples=data["samples"],
+        image_size=data["image_size"],
+        network=identity["network"],
+        recipe=recipe["name"],
+        seed=identity["seed"],
+        device=identity["device"],
+        precision=identity["precision"],
+        canaries=identity["canaries"],
+    )
+
+
+def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
+    """A copy of the settings with some entries changed, validated."""
+    return AuditSettings.model_validate(settings.model_dump() | changes)
+
+
+def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
+    """The plan of a stored audit, its data loaded again and held against its fingerprint."""
+    from privaudit.training.recipe import Recipe
+
+    description = store.read_description()
+    known = settings_of(description, replace_settings(settings, store=store.root))
+    plan = plan_audit(known)
+    # The stored recipe is the whole truth: parameters that no flag can name are in it too.
+    recipe = Recipe.model_validate(description["identity"]["recipe"])
+    plan = replace(plan, specification=replace(plan.specification, recipe=recipe))
+    if plan.data.fingerprint != description["identity"]["fingerprint"]:
+        raise UsageError(
+            f"the data of audit {store.audit} has changed: its fingerprint was "
+            f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
+            hint="Restore the data, or audit the new data: privaudit score …",
+        )
+    return plan
+
+
+def hardware_of(plan: AuditPlan) -> Hardware:
+    """Device and precision of a plan."""
+    return plan.specification.hardware

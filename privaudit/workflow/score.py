@@ -1,0 +1,188 @@
+"""`privaudit score`: train what is missing, attack, control, write the table and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit import controls, files
+from privaudit.config import AuditSettings
+from privaudit.progress import talk
+from privaudit.scoring import Scores, audit_target, score, split_test
+from privaudit.shadow.store import AuditStore
+from privaudit.shadow.trainer import TARGET, read_record, shadow_keys, train_missing
+from privaudit.statistics.roc import Performance
+from privaudit.workflow.estimate import Estimate, estimate
+from privaudit.workflow.plan import AuditPlan, plan_audit
+from privaudit.workflow.render import render_report
+from privaudit.workflow.tables import write_table
+
+SCORES = "scores.parquet"
+RESULTS = "score.json"
+
+
+@dataclass(frozen=True)
+class StoredSignals:
+    """Every signal of an audit, read back from the store."""
+
+    keep: npt.NDArray[np.bool_]
+    shadow: npt.NDArray[np.float32]
+    target: npt.NDArray[np.float32]
+    shadow_test: npt.NDArray[np.float32]
+    target_test: npt.NDArray[np.float32]
+    untrained: npt.NDArray[np.float32]
+
+
+def read_stored_signals(store: AuditStore, shadows: int) -> StoredSignals:
+    """Read the signals of the target and of the first ``shadows`` shadow models."""
+    keys = shadow_keys(shadows)
+    return StoredSignals(
+        keep=store.read_design()[:shadows],
+        shadow=store.read_signals(keys),
+        target=store.read_signals([TARGET])[0],
+        shadow_test=store.read_control("test", keys),
+        target_test=store.read_control("test", [TARGET])[0],
+        untrained=store.read_control("untrained", keys),
+    )
+
+
+def dry_run(settings: AuditSettings) -> dict[str, Any]:
+    """What `run_score` would do and cost."""
+    plan = plan_audit(settings)
+    jobs = plan.jobs(plan.design(plan.shadows))
+    missing = [job for job in jobs if not plan.store.is_finished(job.key)]
+    cost = estimate(plan, missing)
+    _announce(plan, cost)
+    return {
+        "audit": plan.name,
+        "samples": len(plan.data),
+        "shadows": plan.shadows,
+        "to_train": cost.models,
+        "seconds": round(cost.seconds, 1),
+        "disk_bytes": cost.disk_bytes,
+        "smallest_fpr": cost.smallest_fpr,
+    }
+
+
+def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
+    """Run a whole audit; return what ``score --json`` prints."""
+    plan = plan_audit(settings)
+    store = plan.store
+    with store.locked():
+        keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
+        store.write_description(plan.describe())
+        jobs = plan.jobs(keep)
+        missing = [job for job in jobs if not store.is_finished(job.key)]
+        _announce(plan, estimate(plan, missing))
+        trained = train_missing(jobs, plan.arrays, plan.workers)
+        store.mark_latest()
+    results, scores = score_stored(plan)
+    folder = settings.out / plan.name
+    write_table(scores.table, folder / SCORES, csv=csv)
+    results["trained"] = len(trained)
+    files.write_json(folder / RESULTS, results)
+    results["scores"] = str(folder / SCORES)
+    results["report"] = render_report(folder)
+    return results
+
+
+def score_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
+    """Attack and control with what the store holds; nothing is trained."""
+    talk(f"  scoring {len(plan.data):,} samples under {plan.shadows} shadow models")
+    stored = read_stored_signals(plan.store, plan.shadows)
+    real = ~plan.facts.canary
+    scores = score(stored.shadow, stored.keep, stored.target, plan.facts, plan.settings.statistic)
+    seed = plan.settings.seed
+    _, reported = split_test(stored.shadow_test.shape[1], seed)
+    target = audit_target(
+        stored.shadow[:, real],
+        stored.keep[:, real],
+        stored.target[real],
+        stored.shadow_test[:, reported],
+        stored.target_test[reported],
+        seed,
+    )
+    negative = controls.never_trained(stored.shadow_test, seed)
+    of_untrained = controls.untrained(stored.untrained, stored.keep[:, plan.arrays.control_rows])
+    positive = controls.positive(scores.table["asr"].to_numpy(), plan.facts.canary)
+    results = {
+        "audit": plan.name,
+        "samples": len(plan.data),
+        "shadows": plan.shadows,
+        "statistic": plan.settings.statistic,
+        "attacks": {name: performance.to_json() for name, performance in scores.attacks.items()},
+        "target": target.to_json(),
+        "controls": {
+            "negative": negative.to_json(),
+            "untrained": of_untrained.to_json(),
+            "positive": {"mean_asr": None} if positive is None else positive.to_json(),
+        },
+        "risk_vs_difficulty": {
+            "intrinsic_shift": None if scores.intrinsic is None else scores.intrinsic.to_json(),
+            "loss_as_proxy": scores.loss_proxy.to_json(),
+        },
+        "mean_risk": float(scores.table.loc[real, "risk"].mean()),
+        "accuracy": _accuracies(plan, stored, reported),
+        "training": _training_facts(plan),
+        "about": plan.describe() | {"notes": list(plan.notes)},
+    }
+    for warning in _warnings(scores.attacks["lira"], negative, of_untrained):
+        talk(f"  warning: {warning}")
+    return results, scores
+
+
+def _accuracies(plan: AuditPlan, stored: StoredSignals, reported: npt.NDArray[np.int64]) -> dict[str, float]:
+    real = ~plan.facts.canary
+    right = stored.shadow[:, real, 0, 0] > 0
+    return {
+        "target_train": float((stored.target[real, 0, 0] > 0).mean()),
+        "target_test": float((stored.target_test[reported, 0, 0] > 0).mean()),
+        "shadow_members": float(right[stored.keep[:, real]].mean()),
+        "shadow_others": float(right[~stored.keep[:, real]].mean()),
+    }
+
+
+def _training_facts(plan: AuditPlan) -> dict[str, Any]:
+    records = [read_record(plan.store, key) for key in [TARGET, *shadow_keys(plan.shadows)]]
+    return {
+        "seconds": sum(record["seconds"] for record in records),
+        "target_seconds": records[0]["seconds"],
+        "workers": plan.workers,
+        "retrained_after_divergence": sum(record["seed_offset"] > 0 for record in records),
+    }
+
+
+def _warnings(lira: Performance, *negatives: controls.NegativeControl) -> list[str]:
+    warnings = [
+        f"negative control failed ({control.name}): AUC {control.auc:.4f}; do not trust this audit"
+        for control in negatives
+        if not control.holds
+    ]
+    if lira.auc_interval is None:
+        warnings.append("too few shadow models for an interval: use --shadows 8 or more")
+    return warnings
+
+
+def _announce(plan: AuditPlan, cost: Estimate) -> None:
+    recipe, hardware = plan.specification.recipe, plan.specification.hardware
+    talk(f"audit {plan.name}")
+    talk(
+        f"  {plan.data.source}: {len(plan.data):,} training and {len(plan.data.y_test):,} test samples, "
+        f"{plan.data.classes} classes"
+    )
+    talk(
+        f"  {plan.network_name}, recipe '{recipe.name}' ({recipe.epochs} epochs), {plan.shadows} shadow models and a "
+        f"target, {plan.workers} workers, {hardware.device} {hardware.precision}"
+    )
+    for note in plan.notes:
+        talk(f"  {note}")
+    talk(f"  {cost.sentence()}" if cost.models else "  every model is there already: nothing to train")
+
+
+def audit_folder(out: Path, audit: str) -> Path:
+    """Where an audit's results lie."""
+    return out / audit
