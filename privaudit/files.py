@@ -36,7 +36,10 @@ class Seal(Enum):
 def make_private_folder(folder: Path) -> Path:
     """Create ``folder`` (and its parents) for its owner only; an existing one is left as it is."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # mkdir's own parents=True would give the parents the usual mode, readable by everyone.
+        for level in [*reversed(folder.parents), folder]:
+            if not level.is_dir():
+                level.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"cannot create the folder {folder}: {error.strerror}", hint="Choose another with --store or --out."
@@ -56,7 +59,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
         temporary = None
     except OSError as error:
         raise StoreError(
@@ -144,5 +147,5 @@ def set_aside(path: Path) -> Path | None:
     number = 0
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
         number += 1
-    os.replace(path, aside)
+    path.replace(aside)
     return aside

@@ -40,8 +40,9 @@ class Progress:
 
     def advance(self, amount: float, note: str = "") -> None:
         """Report that ``amount`` more units are done."""
-        self.done = min(self.total, self.done + amount)
-        self._show(note)
+        if amount > 0:
+            self.done = min(self.total, self.done + amount)
+            self._show(note)
 
     def time_left(self) -> float | None:
         """Seconds left at the speed so far; None before anything is done."""

@@ -70,9 +70,7 @@ def online(
     return total / queries.shape[2]
 
 
-def _one_query(
-    values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], partners: npt.NDArray[np.int64]
-) -> FloatArray:
+def _one_query(values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], partners: npt.NDArray[np.int64]) -> FloatArray:
     models = len(values)
     squares = {side: np.zeros(models) for side in ("in", "out")}
     degrees = {side: np.zeros(models) for side in ("in", "out")}
@@ -105,9 +103,7 @@ def _log_density(x: FloatArray, moments: Moments, pooled: FloatArray, floor: flo
     return density
 
 
-def offline_one_sided(
-    target: npt.NDArray[Any], statistic: npt.NDArray[Any], out: npt.NDArray[np.bool_]
-) -> FloatArray:
+def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out: npt.NDArray[np.bool_]) -> FloatArray:
     """Offline LiRA, one-sided (eq. 4 of Carlini et al. 2022): −log P(Z > (x − μ_out)/σ_out).
 
     Parameters

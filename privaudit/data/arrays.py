@@ -24,11 +24,9 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.ndarray):
-                raise DataError(f"{path} holds a single array", hint=f"Save {', '.join(REQUIRED)} with numpy.savez.")
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not a readable .npz file: {error}") from error
     except ValueError as error:
         raise DataError(

@@ -100,9 +100,7 @@ def _images(folder: Path) -> list[Path]:
     return files
 
 
-def _splits(
-    root: Path, listings: Sequence[tuple[list[Path], IntArray]], image_size: int | None
-) -> tuple[Split, Split]:
+def _splits(root: Path, listings: Sequence[tuple[list[Path], IntArray]], image_size: int | None) -> tuple[Split, Split]:
     decoder = _Decoder(image_size, [path for files, _ in listings for path in files])
     first, second = (
         Split(labels, decoder.of(files), tuple(str(path.relative_to(root)) for path in files))

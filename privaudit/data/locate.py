@@ -26,7 +26,7 @@ DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
 #: (a factory that returns a dict of arrays).
 DATASETS = Registry(
     "dataset",
-    {name: "privaudit.data.locate:PUBLISHED" for name in ("digits", "mnist", "cifar10", "cifar100", "tiny-imagenet")}
+    dict.fromkeys(("digits", "mnist", "cifar10", "cifar100", "tiny-imagenet"), "privaudit.data.locate:PUBLISHED")
     | {"image-folder": "privaudit.data.locate:PUBLISHED"},
 )
 

@@ -11,6 +11,4 @@ HIDDEN = 256
 
 def build_mlp(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """Flatten, linear, ReLU, linear. Takes images too."""
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(math.prod(input_shape), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes)
-    )
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, classes))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from privaudit import files
 from privaudit.errors import StoreError, UsageError
+from privaudit.progress import talk
 
 LATEST = "latest"
 FORMAT = 1
@@ -126,14 +127,20 @@ class AuditStore:
 
     def write_description(self, description: dict[str, Any]) -> None:
         """Write ``audit.json`` once; a whole one is left as it is."""
-        if files.inspect_seal(self.description) is files.Seal.WHOLE:
+        state = files.inspect_seal(self.description)
+        if state is files.Seal.WHOLE:
             return
+        if state is files.Seal.DAMAGED:
+            talk(f"  damaged: {files.set_aside(self.description)} (its checksum differs); it is written anew")
         files.write_json(self.description, {"format": FORMAT, **description})
         files.seal(self.description)
 
     def write_design(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Write the design, or extend the one on disk; return the longer of the two."""
-        if files.inspect_seal(self.design) is files.Seal.WHOLE:
+        state = files.inspect_seal(self.design)
+        if state is files.Seal.DAMAGED:
+            talk(f"  damaged: {files.set_aside(self.design)} (its checksum differs); it is written anew")
+        if state is files.Seal.WHOLE:
             known = files.read_array(self.design)
             shared = min(len(known), len(keep))
             if known.shape[1:] != keep.shape[1:] or not np.array_equal(known[:shared], keep[:shared]):

@@ -17,9 +17,7 @@ Interval = tuple[float, float]
 FEWEST_PAIRS = 4
 
 
-def wilson(
-    successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = 0.95
-) -> tuple[FloatArray, FloatArray]:
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = 0.95) -> tuple[FloatArray, FloatArray]:
     """Wilson's score interval of a proportion (Wilson 1927).
 
     Parameters
@@ -45,9 +43,7 @@ def wilson(
     return np.where(p == 0, 0.0, centre - half), np.where(p == 1, 1.0, centre + half)
 
 
-def logit_interval(
-    estimate: float, standard_error: float, degrees: int, confidence: float = 0.95
-) -> Interval | None:
+def logit_interval(estimate: float, standard_error: float, degrees: int, confidence: float = 0.95) -> Interval | None:
     """A t-interval on the logit scale (delta method) for an estimate strictly between 0 and 1; else None."""
     if not 0 < estimate < 1 or not math.isfinite(standard_error) or degrees < 1:
         return None

@@ -103,9 +103,7 @@ class Performance:
             "auc": self.auc,
             "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
             "tpr_at_fpr": {f"{rate.fpr:g}": rate.tpr for rate in self.rates},
-            "tpr_ci": {
-                f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates
-            },
+            "tpr_ci": {f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates},
             "true_positives": {f"{rate.fpr:g}": rate.true_positives for rate in self.rates},
             "smallest_fpr": self.smallest_fpr,
             "positives": self.positives,

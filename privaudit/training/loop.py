@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -38,13 +39,10 @@ class Samples:
 
 
 def _as_tensor(array: npt.NDArray[np.generic]) -> torch.Tensor:
-    if array.flags.writeable:
+    with warnings.catch_warnings():
+        # torch warns of read-only (memory-mapped) arrays, which it could write to. Ours are only ever read.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
-    # torch warns of arrays that it could write to by mistake. Ours are only ever read.
-    return torch.frombuffer(memoryview(array.view()), dtype=_TORCH_TYPES[array.dtype.str]).reshape(array.shape)
-
-
-_TORCH_TYPES = {"|u1": torch.uint8, "<f4": torch.float32, "<i8": torch.int64}
 
 
 def as_network_input(batch: torch.Tensor) -> torch.Tensor:
@@ -127,6 +125,12 @@ def train(
             )
         if on_epoch is not None:
             on_epoch(epoch + 1)
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise TrainingDiverged(
+            f"the last step left weights that are not numbers (recipe '{recipe.name}', learning rate "
+            f"{recipe.learning_rate})",
+            hint="Try a lower --learning-rate.",
+        )
     model.eval()
     return TrainingRecord(time.perf_counter() - start, losses)
 

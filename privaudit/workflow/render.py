@@ -1,3 +1,28 @@
+"""Write an audit's ``report.json``, ``report.html`` and ``report.pdf`` from its stored results."""
+
+from __future__ import annotations
+
 from pathlib import Path
+
+from privaudit import files
+from privaudit.progress import talk
+from privaudit.report.figures import draw
+from privaudit.report.html import render_html
+from privaudit.report.model import build_report
+from privaudit.report.pdf import TypesettingError, render_pdf
+
+
 def render_report(folder: Path) -> dict[str, str | None]:
-    return {"html": None, "pdf": None}
+    """Render both reports of ``<out>/<audit>``; the PDF's path is None where it can't be made, and a line says why."""
+    report = build_report(folder)
+    content = report.to_json()
+    figures = [[draw(figure.kind, figure.data) for figure in section.figures] for section in report.sections]
+    files.write_json(folder / "report.json", content)
+    files.write_text(folder / "report.html", render_html(content, figures))
+    paths: dict[str, str | None] = {"html": str(folder / "report.html"), "pdf": None}
+    try:
+        files.write_bytes(folder / "report.pdf", render_pdf(content, figures))
+        paths["pdf"] = str(folder / "report.pdf")
+    except TypesettingError as error:
+        talk(f"  {error}")
+    return paths

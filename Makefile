@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine with python3 (3.11+) and make:
+#   make audit   a full audit of the embedded digits; the report's path is the last line
+#   make test    lint, types and every test
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+
+.PHONY: audit test test-slow lint clean
+
+audit: $(VENV)/.installed
+	$(RUN)/privaudit score --dataset digits --shadows 32
+	$(RUN)/privaudit unlearn --order risk --forget random:10%
+
+test: $(VENV)/.installed-dev lint
+	$(RUN)/pytest
+
+test-slow: $(VENV)/.installed-dev
+	$(RUN)/pytest -m slow
+
+lint: $(VENV)/.installed-dev
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch and torchvision must come from the same index, together: each fits one version of the other.
+$(VENV)/.installed: pyproject.toml $(VENV)/bin/python
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/bin/python
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

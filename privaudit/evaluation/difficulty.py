@@ -1,0 +1,42 @@
+"""Three meanings of "difficult to unlearn", kept apart (see docs/methods.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit.statistics.intervals import Correlation, spearman
+
+DIFFICULTIES = ("forgettability", "fidelity", "shift")
+
+
+def per_sample_difficulty(
+    original: npt.NDArray[Any], unlearned: npt.NDArray[Any], reference: npt.NDArray[Any] | None
+) -> pd.DataFrame:
+    """Compare margins ``[n]`` of the forget samples under three models.
+
+    Returns
+    -------
+    pandas.DataFrame
+        - forgettability: original − unlearned (the paper's sense: how far it moved; higher is easier to forget)
+        - fidelity: |unlearned − reference| (RUM's sense: how far from where it should be; higher is harder)
+        - shift: original − reference (intrinsic: how far it should move)
+
+        The last two are NaN where there is no reference.
+    """
+    nothing = np.full(len(original), np.nan)
+    return pd.DataFrame(
+        {
+            "forgettability": (original - unlearned).astype(np.float64),
+            "fidelity": nothing if reference is None else np.abs(unlearned - reference).astype(np.float64),
+            "shift": nothing if reference is None else (original - reference).astype(np.float64),
+        }
+    )
+
+
+def relate_to_risk(risk: npt.NDArray[Any], difficulty: pd.DataFrame) -> dict[str, Correlation]:
+    """Spearman's correlation of risk with each difficulty, with intervals."""
+    return {name: spearman(risk, difficulty[name]) for name in DIFFICULTIES}

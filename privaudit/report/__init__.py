@@ -1,0 +1,1 @@
+"""The report: one model of it, two renderings. Imports no torch."""

@@ -1,0 +1,209 @@
+"""How the report says things: numbers, intervals, and sentences that claim no more than the data does."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from privaudit.progress import readable_time
+
+ATTACKS = {
+    "lira": "LiRA on the margin (online, shrunk variance)",
+    "lira-logit-gap": "LiRA on the paper's logit gap",
+    "lira-scaled-logit": "LiRA on Carlini's scaled logit",
+    "loss": "Loss threshold",
+    "target": "The target model itself (offline LiRA)",
+}
+
+DIFFICULTIES = {
+    "forgettability": ("Forgettability", "original − unlearned margin: how far the sample moved"),
+    "fidelity": ("Fidelity", "|unlearned − reference| margin: how far it is from where it should be"),
+    "shift": ("Intrinsic shift", "original − reference margin: how far it should move"),
+}
+
+LIMITS = (
+    "The evidence is against the attacks that were run. A stronger attack may find more; that nothing was found does "
+    "not prove that nothing is there.",
+    "Risk is measured on shadow models trained on half of the data. A model trained on all of it may leak more or "
+    "less; the row of the target model attacks that one itself.",
+    "False alarm rates are pooled over samples. They are no guarantee for one particular person.",
+    "This is a measurement, no determination of anonymity or of legal compliance. EDPB Opinion 28/2024 asks that the "
+    "likelihood of identification be insignificant for each data subject, which is why the most exposed are named.",
+)
+
+UNLEARNING_LIMITS = [
+    "The re-audit attacks the unlearned model with the shadow models of the original audit. An attacker who runs the "
+    "same unlearning on shadow models of their own (U-LiRA, Hayes et al. 2024) is stronger: this understates what is "
+    "left.",
+    "Shadow models trained on half of the data, the retrained model on nearly all of it: compare rows with the "
+    "retrained row, not with ½.",
+]
+
+
+def percent(value: float) -> str:
+    """``0.0123 -> 1.23%``, with the digits that matter."""
+    scaled = 100 * value
+    if scaled == 0 or scaled >= 99.95:
+        return f"{scaled:.0f}%"
+    return f"{scaled:.1f}%" if scaled >= 9.95 else f"{scaled:.2f}%" if scaled >= 0.1 else f"{scaled:.2g}%"
+
+
+def rate(value: str | float) -> str:
+    """A false positive rate as people say it: ``0.001 -> 0.1%``."""
+    return f"{100 * float(value):g}%"
+
+
+def number(value: float | None) -> str:
+    """Three decimals, or a dash."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def interval(bounds: Sequence[float] | None, say: Callable[[float], str] = number) -> str:
+    """``low–high``, or that there is none."""
+    return "no interval" if bounds is None else f"{say(bounds[0])}–{say(bounds[1])}"
+
+
+def risk(value: float, low: float, high: float) -> str:
+    """A risk with its interval, where it has one."""
+    return percent(value) + ("" if math.isnan(low) else f" ({percent(low)}–{percent(high)})")
+
+
+def clip(text: str, length: int = 60) -> str:
+    """Names are the user's: a very long one is cut."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def area(attack: dict[str, Any] | None) -> str:
+    """An AUC with its interval, or why there is none."""
+    if attack is None:
+        return "not applicable"
+    return f"{number(attack['auc'])} ({interval(attack['auc_ci'])})"
+
+
+def spearman(found: dict[str, Any]) -> str:
+    """A correlation with its interval."""
+    if found["spearman"] is None:
+        return "not applicable"
+    bounds = found["ci"]
+    return f"{found['spearman']:+.2f}" + ("" if bounds is None else f" ({bounds[0]:+.2f} to {bounds[1]:+.2f})")
+
+
+def correlation(found: dict[str, Any]) -> str:
+    """What a correlation lets one say."""
+    if found["spearman"] is None or found["ci"] is None:
+        return "can't be related (one of them does not vary, or there are too few samples)"
+    low, high = found["ci"]
+    direction = "rise together" if low > 0 else "move in opposite directions" if high < 0 else "show no clear relation"
+    return f"{direction} (Spearman {spearman(found)}, {found['n']:,} samples)"
+
+
+def is_good_proxy(found: dict[str, Any]) -> bool:
+    """Whether loss ranks samples nearly as risk does: the interval lies above .5."""
+    return found["ci"] is not None and found["ci"][0] > 0.5
+
+
+def order(run: dict[str, Any]) -> str:
+    """An order in words."""
+    if run["order"] == "none":
+        return "all at once"
+    if run["order"] == "random":
+        return f"in {run['groups']} random groups"
+    return f"in order of {'falling' if run['descending'] else 'rising'} {run['order']}"
+
+
+def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
+    """The finding in a sentence or two, with its limits."""
+    lira, negative = results["attacks"]["lira"], results["controls"]["negative"]
+    if not negative["holds"] or not results["controls"]["untrained"]["holds"]:
+        return ["A negative control failed: this audit must not be relied on. See Controls."]
+    bounds = lira["auc_ci"]
+    if bounds is None:
+        said = (
+            f"With {results['shadows']} shadow models membership is told with an AUC of {number(lira['auc'])}; "
+            "there are too few models for an interval."
+        )
+    elif bounds[0] > 0.5:
+        finest = next((r for r in ("0.001", "0.01") if lira["tpr_at_fpr"][r] is not None), None)
+        share = (
+            ""
+            if finest is None
+            else (
+                f": at {rate(finest)} false alarms an attacker names "
+                f"{percent(lira['tpr_at_fpr'][finest])} of the training samples"
+            )
+        )
+        said = f"The model leaks who it was trained on{share} (AUC {number(lira['auc'])}, 95% {interval(bounds)})."
+    else:
+        said = (
+            f"The attacks that were run did not tell members from others "
+            f"(AUC {number(lira['auc'])}, 95% {interval(bounds)})."
+        )
+    sentences = [said]
+    for run in runs[-1:]:
+        sentences.append(unlearning(run)[-1])
+    return sentences
+
+
+def unlearning(run: dict[str, Any]) -> list[str]:
+    """What an unlearning run did."""
+    spent = (
+        "The model was trained from scratch on what remains."
+        if run["parameters"] is None
+        else f"{run['method']} was given {run['forget_steps']:,} forget-sample gradients "
+        f"(learning rate {run['parameters']['learning_rate']:g}), spent {run['forget_steps_run']:,} of them, and used "
+        f"{run['retain_steps_run']:,} retain-sample gradients."
+    )
+    time = f"It took {readable_time(run['seconds']['unlearning'])}"
+    if run["seconds"]["retraining"] is not None and run["parameters"] is not None:
+        time += f"; retraining took {readable_time(run['seconds']['retraining'])}"
+    paragraphs = [f"{run['forget']:,} samples were to be forgotten ({run['forget_specification']}). {spent} {time}."]
+    paragraphs += [f"Note: {note}." for note in run["notes"]]
+    if run["stopped"]:
+        paragraphs.append(f"It stopped early: {run['stopped']}.")
+    if run["tow"] is None:
+        paragraphs.append(
+            f"There is no retrained model to hold the result against; the reference is: {run['reference']}."
+        )
+    else:
+        better = run["tow"] - run["tow_do_nothing"]
+        verdict = (
+            "closer to a retrained model than doing nothing"
+            if better > 0
+            else "no closer to a retrained model than doing nothing"
+        )
+        paragraphs.append(
+            f"Unlearning {run['forget']:,} samples with {run['method']} left the model {verdict} "
+            f"(ToW {number(run['tow'])} against {number(run['tow_do_nothing'])}; one run, no interval)."
+        )
+    return paragraphs
+
+
+def command(results: dict[str, Any]) -> str:
+    """The command that repeats the audit."""
+    about, identity = results["about"], results["about"]["identity"]
+    recipe, data = identity["recipe"], about["data"]
+    words = ["privaudit", "score", "--dataset", data["dataset"], "--network", identity["network"]]
+    if data["samples"] is not None:
+        words += ["--samples", str(data["samples"])]
+    words += ["--shadows", str(results["shadows"]), "--recipe", recipe["name"], "--epochs", str(recipe["epochs"])]
+    words += ["--seed", str(identity["seed"])]
+    if identity["canaries"]:
+        words += ["--canaries", str(identity["canaries"])]
+    return shlex.join(words)
+
+
+def unlearn_command(run: dict[str, Any]) -> str:
+    """The command that repeats an unlearning run."""
+    words = ["privaudit", "unlearn", "--audit", run["audit"], "--method", run["method"], "--order", run["order"]]
+    words += ["--descending"] if run["descending"] else []
+    words += ["--forget", run["forget_specification"], "--seed", str(run["seed"])]
+    return shlex.join(words)
+
+
+def training_time(training: dict[str, Any]) -> str:
+    """Processor time, and how much divergence there was."""
+    said = f"{readable_time(training['seconds'])} of training on {training['workers']} workers"
+    again = training["retrained_after_divergence"]
+    return said + (f"; {again} models diverged and were trained again" if again else "")

@@ -1,0 +1,1 @@
+"""Unlearning: methods that change a model, and the sequence in which samples are handed to them."""

@@ -1,0 +1,132 @@
+"""Which samples are to be forgotten: ``random:10%``, ``class:3,7``, ``classes:10%``, ``top-risk:100``, ``ids:FILE``."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit.errors import UsageError
+from privaudit.seeds import generator
+
+KINDS = "random:10%, random:500, class:3,7, classes:10%, top-risk:100, ids:FILE"
+
+
+@dataclass(frozen=True)
+class ForgetSet:
+    """Rows of the pool to forget, and what was asked for.
+
+    ``scattered`` tells whether they are spread over the data, so that shadow models which never saw one of them still
+    say how a model without it behaves; forgetting whole classes is not.
+    """
+
+    specification: str
+    rows: npt.NDArray[np.int64]
+    scattered: bool
+    notes: tuple[str, ...] = ()
+
+
+def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tuple[str, ...], seed: int) -> ForgetSet:
+    """Resolve ``--forget`` against the score table (canaries already taken out; row = position in the pool).
+
+    Raises
+    ------
+    UsageError
+        Where the specification is malformed, or it names nobody, nobody known, or everybody.
+    """
+    kind, _, value = specification.partition(":")
+    labels = table["label"].to_numpy()
+    notes: list[str] = []
+    scattered = True
+    if kind == "random":
+        count = _share(value, len(table), specification)
+        rows = generator(seed, "forget").permutation(len(table))[:count]
+    elif kind == "class":
+        wanted = [_class_label(name, class_names) for name in value.split(",")]
+        rows, scattered = np.flatnonzero(np.isin(labels, wanted)), False
+    elif kind == "classes":
+        count = _share(value, len(class_names), specification)
+        wanted = list(generator(seed, "forget-classes").permutation(len(class_names))[:count])
+        notes.append(f"classes drawn: {', '.join(class_names[label] for label in sorted(wanted))}")
+        rows, scattered = np.flatnonzero(np.isin(labels, wanted)), False
+    elif kind == "top-risk":
+        count = _share(value, len(table), specification)
+        rows = np.flatnonzero((table["rank"] <= count).to_numpy())
+        notes.append("chosen by the same shadow models that measure their risk: their measured risk is biased upward")
+    elif kind == "ids":
+        rows, notes = _rows_of_ids(Path(value), table)
+        scattered = not any(
+            (labels[rows] == label).sum() == (labels == label).sum() for label in np.unique(labels[rows])
+        )
+        if not scattered:
+            notes.append("a whole class is to be forgotten")
+    else:
+        raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")
+    if len(rows) == 0:
+        raise UsageError(f"--forget {specification} names no sample", hint=f"Write one of: {KINDS}.")
+    if len(rows) == len(table):
+        raise UsageError(
+            f"--forget {specification} names all {len(table):,} samples: nothing would be left to learn from",
+            hint="Delete the model instead.",
+        )
+    return ForgetSet(specification, np.sort(rows).astype(np.int64), scattered, tuple(notes))
+
+
+def _share(value: str, total: int, specification: str) -> int:
+    percent = value.endswith("%")
+    try:
+        number = float(value.removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number <= 0 or (percent and number > 100) or (not percent and number % 1):
+        raise UsageError(
+            f"--forget {specification}: '{value}' is neither a count nor a percentage", hint=f"Write one of: {KINDS}."
+        )
+    count = max(1, round(total * number / 100)) if percent else int(number)
+    if count > total:
+        raise UsageError(f"--forget {specification}: there are only {total:,}")
+    return count
+
+
+def _class_label(name: str, class_names: tuple[str, ...]) -> int:
+    name = name.strip()
+    if name in class_names:
+        return class_names.index(name)
+    if name.isdecimal() and int(name) < len(class_names):
+        return int(name)
+    known = ", ".join(class_names[:20]) + ("…" if len(class_names) > 20 else "")
+    raise UsageError(f"--forget: there is no class '{name}'", hint=f"Classes: {known}.")
+
+
+def _rows_of_ids(path: Path, table: pd.DataFrame) -> tuple[npt.NDArray[np.int64], list[str]]:
+    try:
+        lines = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot read the ids of {path}: {error}") from error
+    cells = [line[0].strip() for line in lines if line and line[0].strip()]
+    if cells and cells[0] in ("id", "sample_id"):
+        cells = cells[1:]
+    if not cells:
+        raise UsageError(f"{path} names no sample", hint="Write one sample_id a line (a CSV's first column is read).")
+    ids = []
+    for number, cell in enumerate(cells, start=1):
+        try:
+            ids.append(int(cell))
+        except ValueError:
+            raise UsageError(f"{path}, entry {number}: '{cell[:40]}' is not a sample_id (an integer)") from None
+    position = pd.Series(np.arange(len(table)), index=table["sample_id"].to_numpy())
+    unknown = [number for number in ids if number not in position.index]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:5])) + ("…" if len(unknown) > 5 else "")
+        raise UsageError(
+            f"{path}: {len(unknown)} of {len(ids)} ids are not in the training set: {shown}",
+            hint="Nothing was unlearned. The sample_id column of scores.parquet has the known ones.",
+        )
+    unique = list(dict.fromkeys(ids))
+    notes = [f"{len(ids) - len(unique)} ids were given more than once"] if len(unique) < len(ids) else []
+    return position.loc[unique].to_numpy(np.int64), notes

@@ -1,0 +1,401 @@
+"""`privaudit unlearn`: forget in order, hold the result against retraining, audit again, renew the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import nn
+
+from privaudit import files
+from privaudit.config import AuditSettings
+from privaudit.engines.local import Report, run_jobs
+from privaudit.errors import StoreError, UsageError
+from privaudit.evaluation.difficulty import per_sample_difficulty, relate_to_risk
+from privaudit.evaluation.utility import accuracy, tug_of_war
+from privaudit.progress import progress, readable_time, talk
+from privaudit.ranking import ORDERS, cumulative_groups, order_rows
+from privaudit.scoring import audit_target, split_test
+from privaudit.seeds import derive_seed
+from privaudit.shadow.store import AuditStore, open_audit
+from privaudit.shadow.trainer import (
+    TARGET,
+    AuditArrays,
+    ModelSpecification,
+    load_model,
+    one_thread,
+    read_record,
+    save_model,
+    signals_on,
+    train_with_new_seeds,
+)
+from privaudit.signals import signal
+from privaudit.training.loop import Samples
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Context, Parameters, Unlearner, known_methods
+from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
+from privaudit.workflow.plan import AuditPlan, reopen_plan
+from privaudit.workflow.render import render_report
+from privaudit.workflow.score import RESULTS, SCORES, StoredSignals, read_stored_signals, score_stored
+from privaudit.workflow.tables import write_table
+
+METRICS = "metrics.json"
+FORGETTING = "forgetting.parquet"
+MODEL = "model.safetensors"
+
+#: With ``--reference auto`` a retraining that takes longer than this is left out.
+LONGEST_RETRAINING = 600.0
+
+
+@dataclass(frozen=True)
+class UnlearnSettings:
+    """One request to unlearn; None means the method's own default."""
+
+    audit: str | None = None
+    method: str = "ga"
+    order: str = "risk"
+    descending: bool = False
+    forget: str = "random:10%"
+    groups: int = 5
+    reference: str = "auto"
+    seed: int = 0
+    passes: float | None = None
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    base: AuditSettings = field(default_factory=AuditSettings)
+
+
+@dataclass(frozen=True)
+class RetrainJob:
+    """A model to train on D_r alone."""
+
+    path: Path
+    members: npt.NDArray[np.int64]
+    specification: ModelSpecification
+    purpose: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Margins and signals of one model on the pool and on the reported test samples."""
+
+    pool: npt.NDArray[np.float32]
+    test: npt.NDArray[np.float32]
+
+    def accuracies(self, forget: ForgetSet, retain: npt.NDArray[np.int64]) -> dict[str, float]:
+        """Accuracy on D_u, D_r and test."""
+        margin = signal(self.pool[:, 0], "margin")
+        return {
+            "forget": accuracy(margin[forget.rows]),
+            "retain": accuracy(margin[retain]),
+            "test": accuracy(signal(self.test[:, 0], "margin")),
+        }
+
+
+def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
+    """Unlearn from the audit's target model; return what ``unlearn --json`` prints."""
+    _check(settings)
+    store = open_audit(settings.base.store, settings.audit)
+    plan = reopen_plan(store, settings.base)
+    shadows = _shadows_of(store, settings.base.out)
+    plan = replace(plan, shadows=shadows)
+    folder = settings.base.out / store.audit
+    with store.locked():
+        if not store.is_finished(TARGET):
+            raise StoreError(
+                f"the target model of {store.audit} is missing, damaged or unfinished",
+                hint="Run the same privaudit score again: it makes anew what is missing.",
+            )
+        table = _score_table(plan, folder)
+        forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
+        parameters = _parameters(settings)
+        run = _run_name(plan, settings, forget, parameters)
+        run_folder = folder / "unlearn" / run
+        finished = run_folder / METRICS
+        if (
+            files.inspect_seal(finished) is files.Seal.WHOLE
+            and files.inspect_seal(run_folder / MODEL) is files.Seal.WHOLE
+        ):
+            talk(f"  run {run} is there already: nothing is trained")
+            results: dict[str, Any] = files.read_json(finished)
+        else:
+            results = _unlearn(plan, settings, table, forget, parameters, run, run_folder)
+    return results | {"report": render_report(folder), "folder": str(run_folder)}
+
+
+def _check(settings: UnlearnSettings) -> None:
+    if settings.method != RETRAIN:
+        UNLEARNERS.check(settings.method)
+    if settings.order not in ORDERS:
+        raise UsageError(f"unknown order '{settings.order}'", hint=f"Known orders: {', '.join(ORDERS)}.")
+    if settings.reference not in ("auto", "retrain", "shadow"):
+        raise UsageError(f"unknown reference '{settings.reference}'", hint="Known: auto, retrain, shadow.")
+    for name in ("passes", "learning_rate", "batch_size"):
+        value = getattr(settings, name)
+        zero_is_fine = value == 0 and name == "learning_rate"
+        if value is not None and not (0 < value < math.inf or zero_is_fine):
+            raise UsageError(f"--{name.replace('_', '-')} {value}: it must be a positive number")
+
+
+def _parameters(settings: UnlearnSettings) -> Parameters | None:
+    if settings.method == RETRAIN:
+        return None
+    method: type[Unlearner] = UNLEARNERS.load(settings.method)
+    given = {name: getattr(settings, name) for name in ("passes", "learning_rate", "batch_size")}
+    return replace(method.defaults, **{name: value for name, value in given.items() if value is not None})
+
+
+def _shadows_of(store: AuditStore, out: Path) -> int:
+    """The number of shadow models that the audit's published scores rest on."""
+    scored = out / store.audit / RESULTS
+    available = store.shadow_count()
+    return min(int(files.read_json(scored)["shadows"]), available) if scored.is_file() else available
+
+
+def _score_table(plan: AuditPlan, folder: Path) -> pd.DataFrame:
+    """Score rows of the training samples, without canaries; written where they are not there yet."""
+    if not (folder / SCORES).is_file():
+        results, scores = score_stored(plan)
+        write_table(scores.table, folder / SCORES)
+        files.write_json(folder / RESULTS, results | {"trained": 0})
+    table = pd.read_parquet(folder / SCORES)
+    if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
+        raise StoreError(
+            f"{folder / SCORES} does not belong to audit {plan.name}", hint="Run the same privaudit score again."
+        )
+    return table[~table["canary"]].reset_index(drop=True)
+
+
+def _run_name(plan: AuditPlan, settings: UnlearnSettings, forget: ForgetSet, parameters: Parameters | None) -> str:
+    what = {
+        "audit": plan.name,
+        "shadows": plan.shadows,
+        "method": settings.method,
+        "order": settings.order,
+        "descending": settings.descending,
+        "groups": settings.groups,
+        "reference": settings.reference,
+        "seed": settings.seed,
+        "forget": forget.rows.tolist(),
+        "parameters": None if parameters is None else asdict(parameters),
+    }
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+    order = settings.order + ("-descending" if settings.descending else "")
+    words = [settings.method] if parameters is None else [settings.method, order]
+    slug = re.sub(r"[^a-z0-9]+", "-", settings.forget.lower().removeprefix("ids:") or "ids").strip("-")[-24:]
+    return "-".join([*words, slug.strip("-") or "ids", digest])
+
+
+def _unlearn(
+    plan: AuditPlan,
+    settings: UnlearnSettings,
+    table: pd.DataFrame,
+    forget: ForgetSet,
+    parameters: Parameters | None,
+    run: str,
+    folder: Path,
+) -> dict[str, Any]:
+    specification, store = plan.specification, plan.store
+    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
+    talk(f"unlearning {len(forget.rows):,} of {len(plan.data):,} samples of {plan.name}: {run}")
+    for note in forget.notes:
+        talk(f"  {note}")
+    retrained, retraining_seconds = _retrained_models(plan, settings, forget, retain)
+    pool = Samples.from_arrays(plan.arrays.pool_inputs, plan.arrays.pool_labels, specification.hardware.device)
+    test = Samples.from_arrays(plan.arrays.test_inputs, plan.arrays.test_labels, specification.hardware.device)
+    _, reported = split_test(len(test), plan.settings.seed)
+
+    def judge(model: nn.Module) -> Judged:
+        return Judged(signals_on(model, pool), signals_on(model, test, reported))
+
+    with one_thread(specification.hardware):
+        original = load_model(specification, store.model(TARGET))
+        models = {"original": judge(original)}
+        start = time.perf_counter()
+        if parameters is None:
+            model, ledger = load_model(specification, retrained[0]), Ledger(0, 0, 0, None)
+            reference_paths = retrained[1:]
+            seconds = retraining_seconds[0]
+        else:
+            model = original
+            ledger = _run_method(plan, settings, table, forget, retain, parameters, model, pool)
+            reference_paths = retrained[:1]
+            seconds = time.perf_counter() - start
+        if ledger.stopped:
+            talk(f"  stopped: {ledger.stopped}")
+        models["unlearned"] = judge(model)
+        for path in reference_paths:
+            models["retrained"] = judge(load_model(specification, path))
+    save_model(model, folder / MODEL)
+    stored = read_stored_signals(store, plan.shadows)
+    reference = _reference_margin(models, stored, forget)
+    difficulty = _difficulty(models, forget, reference)
+    accuracies = {name: judged.accuracies(forget, retain) for name, judged in models.items()}
+    against = accuracies.get("retrained")
+    forgotten = table.iloc[forget.rows].reset_index(drop=True)
+    forgetting = pd.concat(
+        [forgotten[["sample_id", "label", "class_name", "risk", "rank", "loss"]], difficulty], axis=1
+    )
+    write_table(forgetting, folder / FORGETTING)
+    results = {
+        "audit": plan.name,
+        "run": run,
+        "method": settings.method,
+        "order": settings.order,
+        "descending": settings.descending,
+        "groups": None if parameters is None or settings.order == "none" else settings.groups,
+        "parameters": None if parameters is None else asdict(parameters),
+        "forget": len(forget.rows),
+        "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids from a file",
+        "seed": settings.seed,
+        "notes": list(forget.notes),
+        **ledger.to_json(),
+        "accuracy": {**accuracies, "retrained": against},
+        "tow": None if against is None else tug_of_war(accuracies["unlearned"], against),
+        "tow_do_nothing": None if against is None else tug_of_war(accuracies["original"], against),
+        "reference": "retrained model" if against else ("shadow models" if reference is not None else None),
+        "reaudit": _audit_again(models, stored, forget, retain, reported, plan.settings.seed),
+        "risk_vs_difficulty": {
+            name: correlation.to_json()
+            for name, correlation in relate_to_risk(forgotten["risk"].to_numpy(), difficulty).items()
+        },
+        "seconds": {
+            "unlearning": round(seconds, 3),
+            "retraining": round(retraining_seconds[-1], 3) if retraining_seconds else None,
+            "training": read_record(store, TARGET)["seconds"],
+        },
+    }
+    files.write_json(folder / METRICS, results)
+    files.seal(folder / METRICS)
+    return results
+
+
+def _run_method(
+    plan: AuditPlan,
+    settings: UnlearnSettings,
+    table: pd.DataFrame,
+    forget: ForgetSet,
+    retain: npt.NDArray[np.int64],
+    parameters: Parameters,
+    model: nn.Module,
+    pool: Samples,
+) -> Ledger:
+    ordered = forget.rows[order_rows(table.iloc[forget.rows], settings.order, settings.descending, settings.seed)]
+    # Without an order there is one group: the method as its authors wrote it.
+    groups = 1 if settings.order == "none" else min(settings.groups, len(ordered))
+    stages = plan_stages(cumulative_groups(ordered, groups), parameters.passes)
+    generator = torch.Generator().manual_seed(derive_seed(settings.seed, "unlearn", settings.method))
+    method: type[Unlearner] = UNLEARNERS.load(settings.method)
+    context = Context(model, pool, forget.rows, retain, plan.data.classes, plan.specification.hardware, generator)
+    with progress(f"unlearning with {settings.method}", sum(stage.budget for stage in stages)) as bar:
+
+        def report(done: float) -> None:
+            bar.advance(done - bar.done)
+
+        return run_sequence(method(context, parameters), stages, report)
+
+
+def _retrained_models(
+    plan: AuditPlan, settings: UnlearnSettings, forget: ForgetSet, retain: npt.NDArray[np.int64]
+) -> tuple[list[Path], list[float]]:
+    """Train on D_r alone, once as the reference and once more where retraining is the method."""
+    wanted = 0 if settings.reference == "shadow" else 1
+    target_record = read_record(plan.store, TARGET)
+    expected = target_record["seconds"] * len(retain) / target_record["members"]
+    if settings.reference == "auto" and expected > LONGEST_RETRAINING:
+        talk(
+            f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
+            "the reference instead; --reference retrain to retrain all the same"
+        )
+        wanted = 0
+    wanted += settings.method == RETRAIN
+    digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
+    jobs = []
+    for number in range(wanted):
+        path = plan.store.folder / "retrained" / f"{digest}-{settings.seed}-{number}.safetensors"
+        purpose = ("retrain", digest, settings.seed, number)
+        jobs.append(RetrainJob(path, retain, plan.specification, purpose))
+    missing = []
+    for job in jobs:
+        for path in (job.path, job.path.with_suffix(".json")):
+            if files.inspect_seal(path) is files.Seal.DAMAGED:
+                talk(f"  damaged: {files.set_aside(path)} (its checksum differs); it is made again")
+        if any(files.inspect_seal(path) is not files.Seal.WHOLE for path in (job.path, job.path.with_suffix(".json"))):
+            missing.append(job)
+    if missing:
+        work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
+        with progress(f"retraining without the forgotten ({len(missing)})", work) as bar:
+            run_jobs(retrain_job, missing, plan.arrays, plan.workers, bar)
+    records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
+    return [job.path for job in jobs], [record["seconds"] for record in records]
+
+
+def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
+    """Train a model from scratch on D_r, by the recipe of the target, and seal it."""
+    with one_thread(job.specification.hardware):
+        samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
+        model, record, notes = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
+    save_model(model, job.path)
+    files.write_json(job.path.with_suffix(".json"), notes | {"seconds": record.seconds, "members": len(job.members)})
+    files.seal(job.path.with_suffix(".json"))
+
+
+def _reference_margin(models: dict[str, Judged], stored: StoredSignals, forget: ForgetSet) -> npt.NDArray[Any] | None:
+    """What a model without the sample says of it: the retrained one, else the mean of the shadow models OUT."""
+    if "retrained" in models:
+        return signal(models["retrained"].pool[forget.rows, 0], "margin")
+    if not forget.scattered:
+        return None
+    margin = signal(stored.shadow[:, forget.rows, 0], "margin").astype(np.float64)
+    keep = stored.keep[:, forget.rows]
+    mean: npt.NDArray[Any] = np.where(keep, 0.0, margin).sum(axis=0) / (~keep).sum(axis=0)
+    return mean
+
+
+def _difficulty(models: dict[str, Judged], forget: ForgetSet, reference: npt.NDArray[Any] | None) -> pd.DataFrame:
+    margins = {
+        name: signal(judged.pool[forget.rows, 0], "margin").astype(np.float64) for name, judged in models.items()
+    }
+    return per_sample_difficulty(margins["original"], margins["unlearned"], reference)
+
+
+def _audit_again(
+    models: dict[str, Judged],
+    stored: StoredSignals,
+    forget: ForgetSet,
+    retain: npt.NDArray[np.int64],
+    reported: npt.NDArray[np.int64],
+    seed: int,
+) -> dict[str, Any]:
+    """Offline LiRA of every model: its forget and its retain samples against never-trained ones."""
+    again: dict[str, Any] = {}
+    for name, judged in models.items():
+        again[name] = {}
+        for part, rows in (("forget", forget.rows), ("retain", retain)):
+            # Shadow models saw half of any class: they can't say how a model without a whole class behaves.
+            if part == "forget" and not forget.scattered:
+                again[name][part] = None
+                continue
+            found = audit_target(
+                stored.shadow[:, rows],
+                stored.keep[:, rows],
+                judged.pool[rows],
+                stored.shadow_test[:, reported],
+                judged.test,
+                seed,
+            )
+            again[name][part] = {key: value for key, value in found.to_json().items() if key != "curve"}
+    return again
+
+
+__all__ = ["UnlearnSettings", "known_methods", "run_unlearn"]

@@ -1,0 +1,88 @@
+"""Small data, small audits, and the command line without a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED_DATA = Path(os.environ.get("PRIVAUDIT_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real datasets, where they are at hand."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real data in {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def privaudit() -> Run:
+    """Run the command line in a process of its own."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "privaudit", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            check=False,
+            timeout=600,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 noisy images of 8×8 in 3 classes, 120 to test: a fifth of the labels noise."""
+    path = tmp_path_factory.mktemp("data") / "noisy.npz"
+    save_noisy_images(path)
+    return path
+
+
+def save_noisy_images(path: Path, **changes: Any) -> None:
+    """Write the arrays of `small_npz`, some of them replaced (or removed, with None).
+
+    A fifth of the training labels is drawn at random: there is something to memorise.
+    """
+    random = np.random.default_rng(0)
+    pattern = random.integers(0, 256, (3, 8, 8))
+    labels = np.arange(420) % 3
+    images = np.clip(0.4 * pattern[labels] + 0.6 * random.integers(0, 256, (420, 8, 8)), 0, 255).astype(np.uint8)
+    noisy = random.random(420) < 0.2
+    noisy[300:] = False
+    labels = np.where(noisy, random.integers(0, 3, 420), labels)
+    arrays: dict[str, Any] = {
+        "x_train": images[:300],
+        "y_train": labels[:300],
+        "x_test": images[300:],
+        "y_test": labels[300:],
+    } | changes
+    np.savez(path, **{key: value for key, value in arrays.items() if value is not None})
+
+
+#: What every small audit of the tests is trained with.
+SMALL = ("--shadows", "8", "--epochs", "30", "--workers", "2", "--seed", "3")
+
+
+@pytest.fixture(scope="session")
+def small_audit(privaudit: Run, small_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """One finished audit of `small_npz`; read it, never change it."""
+    root = tmp_path_factory.mktemp("audit")
+    done = privaudit(
+        "score", "--dataset", small_npz, *SMALL, "--store", root / "store", "--out", root / "out", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    return {"results": json.loads(done.stdout), "root": root, "stderr": done.stderr, "npz": small_npz}

@@ -1,0 +1,313 @@
+"""Datasets: where they are looked for, what they hold, and what is said of bad ones."""
+
+from __future__ import annotations
+
+import gzip
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from privaudit.data import Dataset, load_dataset
+from privaudit.data.cifar import CIFAR100, read_data_only
+from privaudit.data.idx import read_idx
+from privaudit.data.sampling import stratified_rows
+from privaudit.errors import DataError, PrivauditError, UsageError
+from tests.conftest import save_noisy_images
+
+
+def write_idx(path: Path, array: np.ndarray[Any, np.dtype[np.uint8]], compressed: bool = False) -> None:
+    content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(content) if compressed else content)
+
+
+def write_mnist(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    for part, count in (("train", 60), ("t10k", 30)):
+        images = random.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+        write_idx(folder / f"MNIST/raw/{part}-images-idx3-ubyte", images)
+        write_idx(folder / f"MNIST/raw/{part}-labels-idx1-ubyte.gz", np.arange(count, dtype=np.uint8) % 10, True)
+
+
+def write_cifar100(folder: Path, samples: int = 200) -> None:
+    """Files in the exact format of CIFAR-100's python version."""
+    root = folder / "cifar-100-python"
+    root.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for name, count in (("train", samples), ("test", 100)):
+        batch = {
+            "filenames": [f"{i}.png" for i in range(count)],
+            "batch_label": f"{name} batch",
+            "fine_labels": [i % 100 for i in range(count)],
+            "coarse_labels": [i % 20 for i in range(count)],
+            "data": random.integers(0, 256, (count, 3072)).astype(np.uint8),
+        }
+        (root / name).write_bytes(pickle.dumps(batch, protocol=2 if name == "train" else 5))
+    names = {"fine_label_names": [f"class {i}" for i in range(100)], "coarse_label_names": [f"s{i}" for i in range(20)]}
+    (root / "meta").write_bytes(pickle.dumps(names, protocol=2))
+
+
+def write_tree(root: Path, sizes: dict[str, int] | None = None, mode: str = "RGB") -> None:
+    random = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name, count in (sizes or {"cat": 12, "dog": 8}).items():
+            folder = root / part / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                pixels = random.integers(0, 256, (16, 16, 3) if mode == "RGB" else (16, 16)).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number:03d}.png")
+
+
+def test_digits() -> None:
+    data = load_dataset("digits")
+    assert data.x_train.shape == (1437, 8, 8, 1)
+    assert len(data.x_test) == 360
+    assert data.fingerprint == load_dataset("digits", seed=5).fingerprint
+    assert np.bincount(data.y_train).min() > 130
+
+
+def test_fingerprint_sees_every_part() -> None:
+    data = load_dataset("digits")
+    changed = data.x_train.copy()
+    changed[7, 3, 3] ^= 1
+    parts: dict[str, Any] = {name: getattr(data, name) for name in Dataset.__dataclass_fields__}
+    prints = {
+        Dataset(**parts).fingerprint,
+        Dataset(**parts | {"x_train": changed}).fingerprint,
+        Dataset(**parts | {"sample_ids": data.sample_ids + 1}).fingerprint,
+        Dataset(**parts | {"class_names": tuple("abcdefghij")}).fingerprint,
+    }
+    assert len(prints) == 4
+    assert data.fingerprint in prints
+
+
+def test_mnist_layout_plain_and_gzipped(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    data = load_dataset("mnist", data_dir=tmp_path)
+    assert data.x_train.shape == (60, 28, 28, 1)
+    assert data.y_train[:12].tolist() == [*range(10), 0, 1]
+
+
+def test_truncated_idx_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "images"
+    write_idx(path, np.zeros((5, 4, 4), np.uint8))
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(DataError, match="images is truncated"):
+        read_idx(path)
+    path.write_bytes(b"GIF89a")
+    with pytest.raises(DataError, match="not an IDX file"):
+        read_idx(path)
+
+
+def test_cifar100_format(tmp_path: Path) -> None:
+    write_cifar100(tmp_path)
+    data = load_dataset("cifar100", data_dir=tmp_path)
+    assert data.x_train.shape == (200, 32, 32, 3)
+    assert data.classes == 100
+    assert "checksums differ" in data.source
+    stored = np.random.default_rng(0).integers(0, 256, (200, 3072)).astype(np.uint8)
+    np.testing.assert_array_equal(data.x_train[3, :, :, 1], stored[3, 1024:2048].reshape(32, 32))
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (exec, ("open('owned', 'w').close()",))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_a_cifar_file_can_run_nothing(tmp_path: Path, protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "train"
+    path.write_bytes(pickle.dumps({"data": Evil()}, protocol=protocol))
+    with pytest.raises(DataError, match="refused"):
+        read_data_only(path)
+    assert not Path("owned").exists()
+
+
+def test_a_truncated_cifar_file_is_named(tmp_path: Path) -> None:
+    write_cifar100(tmp_path)
+    path = tmp_path / "cifar-100-python" / "train"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(DataError, match=r"train"):
+        load_dataset("cifar100", data_dir=tmp_path)
+
+
+def test_cifar_layout_matches_torchvision() -> None:
+    from torchvision.datasets import CIFAR10 as PUBLISHED10
+    from torchvision.datasets import CIFAR100 as PUBLISHED100
+
+    from privaudit.data.cifar import CIFAR10
+
+    assert CIFAR10.train == dict(PUBLISHED10.train_list)
+    assert CIFAR10.test == dict(PUBLISHED10.test_list)
+    assert CIFAR100.train == dict(PUBLISHED100.train_list)
+    assert CIFAR100.folder == PUBLISHED100.base_folder
+
+
+def test_tree_keeps_paths_in_sorted_order(tmp_path: Path) -> None:
+    write_tree(tmp_path / "cifar10")
+    data = load_dataset("cifar10", data_dir=tmp_path)
+    assert data.class_names == ("cat", "dog")
+    assert data.x_train.shape == (20, 16, 16, 3)
+    assert data.paths is not None
+    assert data.paths[0] == "train/cat/000.png"
+    assert list(data.paths) == sorted(data.paths)
+    some = load_dataset("cifar10", data_dir=tmp_path, samples=10)
+    assert some.paths == tuple(data.paths[i] for i in some.sample_ids)
+    np.testing.assert_array_equal(some.x_train, data.x_train[some.sample_ids])
+
+
+def test_image_folder_itself_and_grey(tmp_path: Path) -> None:
+    write_tree(tmp_path, mode="L")
+    data = load_dataset("image-folder", data_dir=tmp_path)
+    assert data.input_shape == (16, 16, 1)
+
+
+def test_bad_images_are_named(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    victim = tmp_path / "train" / "cat" / "005.png"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"cat/005\.png is truncated or not an image"):
+        load_dataset("image-folder", data_dir=tmp_path)
+    victim.write_text("not an image")
+    with pytest.raises(DataError, match=r"cat/005\.png"):
+        load_dataset("image-folder", data_dir=tmp_path)
+    Image.new("RGB", (20, 16)).save(victim)
+    with pytest.raises(DataError, match=r"mixed image sizes: .*20×16") as error:
+        load_dataset("image-folder", data_dir=tmp_path)
+    assert "--image-size" in str(error.value)
+    assert load_dataset("image-folder", data_dir=tmp_path, image_size=12).input_shape == (12, 12, 3)
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("x")
+    with pytest.raises(DataError, match=r"notes\.txt is not an image file"):
+        load_dataset("image-folder", data_dir=tmp_path)
+
+
+def test_empty_class_and_unknown_class(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    (tmp_path / "train" / "eel").mkdir()
+    with pytest.raises(DataError, match=r"class 2 \('eel'\) has no training sample"):
+        load_dataset("image-folder", data_dir=tmp_path)
+    (tmp_path / "train" / "eel").rmdir()
+    (tmp_path / "test" / "eel").mkdir()
+    with pytest.raises(DataError, match="the training set has no class 'eel'"):
+        load_dataset("image-folder", data_dir=tmp_path)
+
+
+def test_tiny_imagenet_layout(tmp_path: Path) -> None:
+    root = tmp_path / "tiny-imagenet-200"
+    for wnid in ("n02", "n01"):
+        folder = root / "train" / wnid / "images"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (64, 64), (number, 9, 9)).save(folder / f"{wnid}_{number}.JPEG")
+    (root / "val" / "images").mkdir(parents=True)
+    Image.new("L", (64, 64)).save(root / "val" / "images" / "val_0.JPEG")  # the real set has grey ones too
+    (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn02\t0\t0\t62\t62\n")
+    (root / "words.txt").write_text("n01\tfish, any\nn02\tbird\n")
+    data = load_dataset("tiny-imagenet", data_dir=tmp_path)
+    assert data.class_names == ("fish", "bird")
+    assert data.x_train.shape == (6, 64, 64, 3)
+    assert data.y_test.tolist() == [1]
+
+
+def test_absent_data_names_folder_and_files(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        load_dataset("tiny-imagenet", data_dir=tmp_path)
+    for part in (str(tmp_path), "val_annotations.txt", "tiny-imagenet/train/<class>", "--data-dir", "--dataset digits"):
+        assert part in str(error.value)
+
+
+def test_unknown_name_says_what_was_meant() -> None:
+    with pytest.raises(UsageError, match="unknown dataset 'cifar'") as error:
+        load_dataset("cifar")
+    assert "Did you mean 'cifar10'" in str(error.value)
+
+
+IMAGES = np.zeros((300, 8, 8), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_train": None}, "lacks y_train"),
+        ({"y_train": np.full(300, 5), "class_names": np.array(["a", "b", "c"])}, "label 5 at row 0 is out of range"),
+        ({"y_test": np.full(120, -1)}, "label -1 at row 0 is out of range"),
+        ({"y_train": np.arange(300) % 2 * 2}, "class 1 .* no training sample"),
+        ({"x_train": np.full((300, 4), np.nan), "x_test": np.zeros((120, 4))}, "row 0 holds NaN"),
+        ({"x_test": np.zeros((120, 9, 9), np.uint8)}, "test inputs"),
+        ({"x_train": IMAGES[:299]}, "299 inputs, 300 labels"),
+        ({"sample_ids": np.zeros(300, int)}, "300 different integers"),
+        ({"sample_ids": np.array(["a"] * 300)}, "sample_ids must be integers"),
+        ({"y_train": np.zeros((300, 1), int)}, "y_train must be integers of shape"),
+        ({"x_train": np.array(["a"] * 300)}, "x_train is"),
+        ({"y_train": np.zeros(300, int), "y_test": np.zeros(120, int)}, "at least 2 classes"),
+        ({"x_test": IMAGES[:0], "y_test": np.zeros(0, int)}, "test set is empty"),
+    ],
+)
+def test_bad_arrays(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    path = tmp_path / "bad.npz"
+    save_noisy_images(path, **changes)
+    with pytest.raises(DataError, match=message):
+        load_dataset(str(path))
+
+
+def test_files_that_are_no_npz(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with pytest.raises(DataError, match="there is no file"):
+        load_dataset(str(path))
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"x\.npz"):
+        load_dataset(str(path))
+    path.write_bytes(b"PK\x03\x04 truncated")
+    with pytest.raises(DataError, match=r"x\.npz"):
+        load_dataset(str(path))
+    np.savez(path, x_train=np.array([{}], dtype=object))
+    with pytest.raises(DataError, match="never loaded"):
+        load_dataset(str(path))
+
+
+def test_features_and_ids(tmp_path: Path) -> None:
+    path = tmp_path / "table.npz"
+    random = np.random.default_rng(0)
+    save_noisy_images(
+        path, x_train=random.normal(size=(300, 5)), x_test=random.normal(size=(120, 5)), sample_ids=np.arange(300) * 7
+    )
+    data = load_dataset(str(path), samples=30)
+    assert data.input_shape == (5,)
+    assert data.x_train.dtype == np.float32
+    assert np.all(data.sample_ids % 7 == 0)
+
+
+def test_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        "def data():\n    x = np.zeros((20, 3)); y = np.arange(20) % 2\n"
+        "    return {'x_train': x, 'y_train': y, 'x_test': x, 'y_test': y}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert len(load_dataset("mine:data")) == 20
+    with pytest.raises(UsageError, match="cannot find 'mine:other'"):
+        load_dataset("mine:other")
+
+
+def test_stratified_rows_keep_shares() -> None:
+    labels = np.repeat([0, 1, 2], [700, 290, 10])
+    rows = stratified_rows(labels, 100, 0, "test")
+    assert np.bincount(labels[rows]).tolist() == [70, 29, 1]
+    assert len(np.unique(rows)) == 100
+    assert np.array_equal(rows, stratified_rows(labels, 100, 0, "test"))
+    assert not np.array_equal(rows, stratified_rows(labels, 100, 1, "test"))
+    with pytest.raises(PrivauditError, match="only 1,000"):
+        stratified_rows(labels, 1001, 0, "test")
+
+
+def test_real_mnist(shared_data: Path) -> None:
+    data = load_dataset("mnist", data_dir=shared_data, samples=1000)
+    assert len(data) == 1000
+    assert len(data.y_test) == 10_000

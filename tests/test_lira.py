@@ -1,0 +1,170 @@
+"""LiRA against a slow, obvious implementation, on noise that must read ½, and on Gaussians with known answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import stats
+
+from privaudit.attacks import lira
+from privaudit.controls import never_trained, untrained
+from privaudit.errors import EvidenceError
+from privaudit.shadow.design import paired_design
+from privaudit.signals import SIGNALS
+from privaudit.statistics.roc import auc
+
+
+def obvious_lira(values: npt.NDArray[np.float64], keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """One model and one sample at a time, with scipy."""
+    models, samples = values.shape
+    scores = np.empty((models, samples))
+    for model in range(models):
+        left = np.setdiff1d(np.arange(models), [model, model ^ 1])
+        x, member = values[left], keep[left]
+        residuals: dict[bool, float] = {}
+        for side in (True, False):
+            groups = [x[member[:, i] == side, i] for i in range(samples)]
+            squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+            residuals[side] = squares / sum(len(group) - 1 for group in groups)
+        for i in range(samples):
+            density = {}
+            for side in (True, False):
+                group = x[member[:, i] == side, i]
+                own = float(((group - group.mean()) ** 2).sum())
+                variance = (own + 8 * residuals[side]) / (len(group) - 1 + 8)
+                density[side] = stats.norm.logpdf(values[model, i], group.mean(), np.sqrt(variance))
+            scores[model, i] = density[True] - density[False]
+    return scores
+
+
+def test_online_is_the_obvious_one() -> None:
+    random = np.random.default_rng(0)
+    keep = paired_design(40, 12, 0)
+    values = random.normal(size=keep.shape) * random.uniform(0.5, 3, 40) + 2 * keep
+    np.testing.assert_allclose(lira.online(values, keep), obvious_lira(values, keep), atol=1e-9, rtol=1e-9)
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    keep = paired_design(500, 8, 0)
+    values = random.normal(size=keep.shape) + keep
+    whole = lira.online(values, keep)
+    monkeypatch.setattr("privaudit.statistics.gaussian.BLOCK", 64)
+    np.testing.assert_allclose(lira.online(values, keep), whole, rtol=1e-10)
+
+
+def test_queries_are_averaged() -> None:
+    random = np.random.default_rng(2)
+    keep = paired_design(30, 8, 0)
+    queries = random.normal(size=(8, 30, 3))
+    mean = np.mean([lira.online(queries[:, :, q], keep) for q in range(3)], axis=0)
+    np.testing.assert_allclose(lira.online(queries, keep), mean, atol=1e-12)
+
+
+@pytest.mark.parametrize("models", [4, 6, 8, 16, 64])
+def test_noise_reads_one_half(models: int) -> None:
+    """Dropping the target alone reads .436 here at 8 models: the complement must go with it."""
+    random = np.random.default_rng(models)
+    areas = []
+    for draw in range(20):
+        keep = paired_design(1500, models, draw)
+        scores = lira.online(random.normal(size=keep.shape) * random.uniform(0.2, 5, 1500), keep)
+        areas.append(auc(scores.ravel(), keep.ravel()))
+    error = np.std(areas, ddof=1) / np.sqrt(len(areas))
+    assert abs(np.mean(areas) - 0.5) <= 4 * error + 1e-3
+
+
+def test_dropping_the_target_alone_would_not() -> None:
+    """The trap itself, so that nobody mends the rotation into it."""
+    random = np.random.default_rng(9)
+    keep = paired_design(5000, 8, 0)
+    values = random.normal(size=keep.shape)
+    scores = np.empty(values.shape)
+    for model in range(8):
+        left = np.arange(8) != model
+        x, member = values[left], keep[left]
+        log_density = {}
+        for side in (True, False):
+            chosen = member == side
+            mean = np.where(chosen, x, 0).sum(0) / chosen.sum(0)
+            deviation = np.sqrt(np.where(chosen, (x - mean) ** 2, 0).sum(0) / (chosen.sum(0) - 1))
+            log_density[side] = stats.norm.logpdf(values[model], mean, deviation)
+        scores[model] = log_density[True] - log_density[False]
+    assert auc(scores.ravel(), keep.ravel()) < 0.47
+
+
+def test_known_gaussians_give_the_closed_form() -> None:
+    """IN ~ N(2, 1), OUT ~ N(0, 1): with many models the ASR tends to Φ(1), the AUC to Φ(2/√2)."""
+    random = np.random.default_rng(3)
+    keep = paired_design(2000, 256, 0)
+    scores = lira.online(random.normal(size=keep.shape) + 2 * keep, keep)
+    assert lira.verdict_is_right(scores, keep).mean() == pytest.approx(stats.norm.cdf(1), abs=0.004)
+    assert auc(scores.ravel(), keep.ravel()) == pytest.approx(stats.norm.cdf(2 / np.sqrt(2)), abs=0.004)
+
+
+def test_constant_and_huge_statistics_give_no_nan() -> None:
+    keep = paired_design(50, 8, 0)
+    scores = lira.online(np.full(keep.shape, 17.3, np.float32), keep)
+    assert np.all(scores == 0)
+    assert np.all(lira.verdict_is_right(scores, keep) == 0.5)
+    random = np.random.default_rng(4)
+    huge = (random.choice([-1e4, 1e4], size=keep.shape)).astype(np.float32)
+    assert np.isfinite(lira.online(huge, keep)).all()
+
+
+def test_four_models_use_the_nearest_mean() -> None:
+    keep = paired_design(10, 4, 0)
+    values = np.random.default_rng(5).normal(size=keep.shape)
+    scores = lira.online(values, keep)
+    left = values[2:]
+    for i in range(10):
+        inside, outside = left[keep[2:, i], i][0], left[~keep[2:, i], i][0]
+        assert scores[0, i] == pytest.approx((values[0, i] - outside) ** 2 - (values[0, i] - inside) ** 2)
+
+
+def test_too_few_models_is_an_error() -> None:
+    keep = paired_design(10, 2, 0)
+    with pytest.raises(EvidenceError, match="at least 4"):
+        lira.online(np.zeros(keep.shape), keep)
+
+
+def test_general_partners() -> None:
+    """Without complements: the partner is any model of the other side, given per cell."""
+    random = np.random.default_rng(6)
+    keep = paired_design(20, 8, 0)
+    values = random.normal(size=keep.shape)
+    partners = np.repeat((np.arange(8) ^ 1)[:, None], 20, axis=1)
+    np.testing.assert_allclose(lira.online(values, keep, partners), lira.online(values, keep))
+
+
+def test_offline_is_scipys_and_reads_one_half_on_noise() -> None:
+    random = np.random.default_rng(7)
+    out = ~paired_design(4000, 16, 0)
+    values = random.normal(size=out.shape)
+    target = random.normal(size=4000)
+    scores = lira.offline_one_sided(target, values, out)
+    group = values[out[:, 0], 0]
+    squares = [((values[out[:, i], i] - values[out[:, i], i].mean()) ** 2).sum() for i in range(4000)]
+    pooled = np.sum(squares) / (4000 * 7)
+    deviation = np.sqrt((squares[0] + 8 * pooled) / 15)
+    assert scores[0] == pytest.approx(-stats.norm.logsf((target[0] - group.mean()) / deviation), abs=1e-9)
+    assert auc(scores, np.arange(4000) < 2000) == pytest.approx(0.5, abs=0.04)
+    far = lira.offline_one_sided(np.full(4000, 50.0), values, out)
+    assert np.isfinite(far).all()
+    assert len(np.unique(far)) > 3900  # logsf: no ties where a cdf would saturate
+
+
+def fake_signals(margin: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    signals = np.zeros((*margin.shape, 1, len(SIGNALS)))
+    signals[..., 0, 0] = margin
+    return signals
+
+
+def test_controls_hold_on_nothing_and_fail_on_a_leak() -> None:
+    random = np.random.default_rng(8)
+    assert never_trained(fake_signals(random.normal(size=(16, 400))), 0).holds
+    keep = paired_design(1000, 16, 0)
+    noise = random.normal(size=keep.shape)
+    assert untrained(fake_signals(noise), keep).holds
+    assert not untrained(fake_signals(noise + keep), keep).holds

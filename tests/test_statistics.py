@@ -1,0 +1,144 @@
+"""Statistics against scipy, scikit-learn, closed forms and simulations with a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from privaudit.statistics.gaussian import moments_of, pooled_variance, rotated_moments
+from privaudit.statistics.intervals import logit_interval, spearman, wilson
+from privaudit.statistics.roc import auc, performance, roc
+
+
+def test_wilson_is_scipys() -> None:
+    for successes, trials in [(0, 16), (3, 16), (8, 16), (16, 16), (700, 1000)]:
+        expected = stats.binomtest(successes, trials).proportion_ci(method="wilson")
+        low, high = wilson(successes, trials)
+        assert low == pytest.approx(expected.low, abs=1e-12)
+        assert high == pytest.approx(expected.high, abs=1e-12)
+
+
+def test_wilson_covers() -> None:
+    random = np.random.default_rng(1)
+    for p in (0.5, 0.8, 0.95):
+        low, high = wilson(random.binomial(64, p, 20_000), 64)
+        assert 0.93 < float(((low <= p) & (p <= high)).mean()) < 0.98
+
+
+def test_spearman_is_scipys_and_its_interval_covers() -> None:
+    random = np.random.default_rng(2)
+    a = random.normal(size=200).round(1)
+    b = a + random.normal(size=200)
+    assert spearman(a, b).spearman == pytest.approx(stats.spearmanr(a, b).statistic, abs=1e-12)
+    # Normal pairs with Pearson r have Spearman's ρ = 6/π asin(r/2).
+    r, covered = 0.6, 0
+    truth = 6 / np.pi * np.arcsin(r / 2)
+    for _ in range(1000):
+        pair = random.multivariate_normal([0, 0], [[1, r], [r, 1]], size=80)
+        interval = spearman(pair[:, 0], pair[:, 1]).interval
+        assert interval is not None
+        covered += interval[0] <= truth <= interval[1]
+    assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_spearman_of_a_constant_is_none() -> None:
+    found = spearman(np.ones(50), np.arange(50))
+    assert found.spearman is None
+    assert found.interval is None
+
+
+def test_logit_interval_needs_an_estimate_inside() -> None:
+    assert logit_interval(1.0, 0.1, 7) is None
+    assert logit_interval(0.7, float("inf"), 7) is None
+    low, high = logit_interval(0.7, 0.02, 7) or (0, 0)
+    assert 0 < low < 0.7 < high < 1
+
+
+@pytest.mark.parametrize("decimals", [1, 6], ids=["many ties", "few ties"])
+def test_roc_is_scikit_learns(decimals: int) -> None:
+    random = np.random.default_rng(3)
+    member = random.random(3000) < 0.4
+    scores = (random.normal(size=3000) + member).round(decimals)
+    ours = roc(scores, member)
+    fpr, tpr, _ = roc_curve(member, scores, drop_intermediate=False)
+    np.testing.assert_allclose(ours.false_positives / ours.negatives, fpr[1:], atol=1e-12)
+    np.testing.assert_allclose(ours.true_positives / ours.positives, tpr[1:], atol=1e-12)
+    assert auc(scores, member) == pytest.approx(roc_auc_score(member, scores), abs=1e-12)
+    assert performance(scores, member).auc == pytest.approx(roc_auc_score(member, scores), abs=1e-9)
+    for rate in (0.2, 0.05, 0.01):
+        assert ours.tpr_at(rate)[0] == pytest.approx(tpr[fpr <= rate].max(), abs=1e-12)
+
+
+def test_ties_make_no_phantom_tpr() -> None:
+    member = np.arange(1000) % 2 == 0
+    assert roc(np.zeros(1000), member).tpr_at(0.01)[0] == 0
+    found = performance(np.zeros((10, 1000)), np.broadcast_to(member, (10, 1000)))
+    assert found.auc == 0.5
+    assert found.rates[0].tpr == 0
+
+
+def test_too_little_evidence_is_said() -> None:
+    random = np.random.default_rng(4)
+    found = performance(random.normal(size=1200), np.arange(1200) < 200)
+    assert found.rates[0].tpr is not None  # 1% of 1,000 is 10 false alarms
+    assert found.rates[1].tpr is None  # 0.1% is one
+    assert found.smallest_fpr == pytest.approx(0.01)
+
+
+def test_clustered_interval_covers_where_models_differ() -> None:
+    """Models differ in how much they leak: cells of one pair are dependent, and the interval must know it."""
+    random = np.random.default_rng(5)
+    pairs, cells, simulations = 8, 300, 600
+    effects = random.normal(1.0, 0.25, (simulations, pairs))
+    # With a pair's own shift d, the pooled AUC is the mean over d of Φ(d/√2): members of N(d, 1) against N(0, 1).
+    truth = float(stats.norm.cdf(1.0 / np.sqrt(2 + 0.25**2)))
+    member = np.tile(np.arange(cells) < cells // 2, (pairs, 1))
+    clusters = np.repeat(np.arange(pairs)[:, None], cells, axis=1)
+    covered = naive = 0
+    for effect in effects:
+        scores = random.normal(size=(pairs, cells)) + effect[:, None] * member
+        interval = performance(scores, member, clusters).auc_interval
+        independent = performance(scores, member).auc_interval
+        assert interval is not None
+        assert independent is not None
+        covered += interval[0] <= truth <= interval[1]
+        naive += independent[0] <= truth <= independent[1]
+    assert 0.92 <= covered / simulations <= 0.98
+    assert naive < covered  # what pooling cells as if independent would claim
+
+
+def test_no_interval_below_four_pairs() -> None:
+    random = np.random.default_rng(6)
+    member = np.tile(np.arange(100) < 50, (6, 1))
+    clusters = np.repeat(np.arange(3), 2)[:, None] * np.ones((1, 100), int)
+    found = performance(random.normal(size=(6, 100)), member, clusters)
+    assert found.auc_interval is None
+    assert all(rate.interval is None for rate in found.rates)
+
+
+def test_rotated_moments_are_those_of_what_is_left() -> None:
+    random = np.random.default_rng(7)
+    models, samples = 10, 7
+    values = random.normal(size=(models, samples)) * 100
+    keep = np.zeros((models, samples), bool)
+    for pair in range(models // 2):
+        keep[2 * pair] = random.random(samples) < 0.5
+        keep[2 * pair + 1] = ~keep[2 * pair]
+    ((_, _, inside, outside),) = rotated_moments(values, keep, np.arange(models) ^ 1)
+    for model in range(models):
+        left = np.setdiff1d(np.arange(models), [model, model ^ 1])
+        for sample in range(samples):
+            for moments, side in ((inside, True), (outside, False)):
+                chosen = values[left][keep[left, sample] == side, sample]
+                assert moments.count[model, sample] == len(chosen)
+                assert moments.mean[model, sample] == pytest.approx(chosen.mean(), abs=1e-9)
+                assert moments.squares[model, sample] == pytest.approx(chosen.var() * len(chosen), abs=1e-6)
+
+
+def test_pooled_variance_ignores_the_spread_between_samples() -> None:
+    random = np.random.default_rng(8)
+    values = random.normal(scale=2, size=(40, 5000)) + random.normal(scale=50, size=5000)
+    moments = moments_of(values, np.ones(values.shape, bool))
+    assert float(pooled_variance(moments.squares, moments.count)) == pytest.approx(4, rel=0.02)

@@ -1,0 +1,199 @@
+"""Networks, recipes and the loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from privaudit.errors import TrainingDiverged, UsageError
+from privaudit.networks import build_network
+from privaudit.shadow.trainer import ModelSpecification, train_with_new_seeds
+from privaudit.training.augment import augment_batch
+from privaudit.training.hardware import Hardware, resolve_hardware
+from privaudit.training.loop import Samples, as_network_input, logits_of, train
+from privaudit.training.recipe import RECIPES, Recipe, resolve_recipe
+
+CPU = Hardware("cpu", "fp32")
+
+
+def small_samples(count: int = 96) -> Samples:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (count, 8, 8, 3)).astype(np.uint8)
+    return Samples.from_arrays(images, np.arange(count) % 3, "cpu")
+
+
+def network(name: str = "cnn", shape: tuple[int, ...] = (8, 8, 3), classes: int = 3, seed: int = 0) -> Any:
+    statistics = ((0.5,) * shape[-1], (0.25,) * shape[-1])
+    return build_network(name, shape, classes, statistics, seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("cnn", (28, 28, 1)),
+        ("cnn", (8, 8, 1)),
+        ("mlp", (12,)),
+        ("mlp", (8, 8, 3)),
+        ("resnet18", (32, 32, 3)),
+        ("resnet18", (64, 64, 3)),
+        ("resnet50", (64, 64, 1)),
+        ("resnext50", (32, 32, 3)),
+    ],
+)
+def test_networks_fit_the_data(name: str, shape: tuple[int, ...]) -> None:
+    model = network(name, shape, classes=7).eval()
+    logits = model(torch.rand(2, *((shape[2], *shape[:2]) if len(shape) == 3 else shape)))
+    assert logits.shape == (2, 7)
+
+
+def test_small_images_get_a_small_stem() -> None:
+    assert network("resnet18", (32, 32, 3)).network.conv1.stride == (1, 1)
+    assert network("resnet18", (64, 64, 3)).network.conv1.stride == (2, 2)
+    assert isinstance(network("resnet50", (32, 32, 3)).network.maxpool, torch.nn.Identity)
+
+
+def test_the_seed_decides_the_weights() -> None:
+    torch.manual_seed(1)
+    first = network(seed=5).state_dict()
+    torch.manual_seed(2)
+    second, other = network(seed=5).state_dict(), network(seed=6).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["network.0.weight"], other["network.0.weight"])
+
+
+def test_features_need_the_mlp() -> None:
+    with pytest.raises(UsageError, match="takes images") as error:
+        network("cnn", (12,))
+    assert "--network mlp" in str(error.value)
+    with pytest.raises(UsageError, match="Did you mean 'resnet18'"):
+        network("resnet19")
+
+
+def test_recipes() -> None:
+    paper = RECIPES["paper"]
+    rates = [paper.rate_at(epoch, 200) for epoch in (0, 99, 100, 149, 150, 199)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    assert (paper.epochs, paper.momentum, paper.weight_decay) == (200, 0.9, 5e-4)
+    fast = RECIPES["fast"]
+    curve = [fast.rate_at(step, 100) for step in range(100)]
+    assert max(curve) == pytest.approx(fast.learning_rate, rel=0.05)
+    assert np.argmax(curve) in (19, 20)
+    assert curve[-1] < 0.01 * fast.learning_rate
+    with pytest.raises(UsageError, match="epochs = 0"):
+        resolve_recipe("fast", {"epochs": 0})
+    with pytest.raises(UsageError, match="augment = 'spin'"):
+        resolve_recipe("fast", {"augment": "spin"})
+    with pytest.raises(UsageError, match="unknown recipe"):
+        resolve_recipe("slow", {})
+
+
+def test_training_fits_noise_and_repeats_to_the_bit() -> None:
+    samples, recipe = small_samples(), resolve_recipe("fast", {"epochs": 60})
+    models = []
+    for _ in range(2):
+        model = network()
+        record = train(model, samples, np.arange(96), recipe, 7, CPU)
+        models.append(model.state_dict())
+    assert len(record.epoch_losses) == 60
+    assert record.epoch_losses[-1] < 0.1
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    logits = logits_of(model, samples)
+    assert (logits.argmax(1) == samples.labels.numpy()).mean() > 0.98
+
+
+def test_only_members_are_seen() -> None:
+    samples, recipe = small_samples(), resolve_recipe("fast", {"epochs": 2})
+    poisoned = Samples(samples.inputs.clone(), samples.labels.clone())
+    poisoned.inputs[50:] = 0
+    poisoned.labels[50:] = 1
+    states = []
+    for pool in (samples, poisoned):
+        model = network()
+        train(model, pool, np.arange(50), recipe, 7, CPU)
+        states.append(model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_gradient_matches_the_textbook_step() -> None:
+    """One full-batch epoch is one step of momentum SGD with weight decay, as torch's plain loop takes it."""
+    samples = small_samples(64)
+    recipe = Recipe(name="one", epochs=1, batch_size=64, learning_rate=0.1, schedule="constant")
+    ours, theirs = network(), network()
+    train(ours, samples, np.arange(64), recipe, 0, CPU)
+    optimizer = torch.optim.SGD(theirs.parameters(), 0.1, 0.9, weight_decay=5e-4)
+    inputs = samples.inputs.permute(0, 3, 1, 2).float() / 255
+    torch.nn.functional.cross_entropy(theirs(inputs), samples.labels).backward()
+    optimizer.step()
+    for name, tensor in ours.state_dict().items():
+        torch.testing.assert_close(tensor, theirs.state_dict()[name], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [129, 257])
+def test_no_batch_of_one(count: int) -> None:
+    samples = small_samples(count)
+    model = network("resnet18", (8, 8, 3))
+    train(model, samples, np.arange(count), resolve_recipe("fast", {"epochs": 1}), 0, CPU)
+
+
+def test_divergence_is_caught_and_named() -> None:
+    recipe = resolve_recipe("fast", {"epochs": 3, "learning_rate": 1e9})
+    with pytest.raises(TrainingDiverged, match="epoch"):
+        train(network(), small_samples(), np.arange(96), recipe, 0, CPU)
+    specification = ModelSpecification("cnn", (8, 8, 3), 3, ((0.5,) * 3, (0.2,) * 3), recipe, 0, CPU)
+    with pytest.raises(TrainingDiverged, match="5 seeds"):
+        train_with_new_seeds(specification, small_samples(), np.arange(96), ["x"])
+
+
+def test_a_seed_that_diverges_is_replaced_and_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    import privaudit.shadow.trainer as trainer
+
+    real, calls = trainer.train, []
+
+    def fails_once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise TrainingDiverged("the loss became nan in epoch 1 of 2")
+        return real(*arguments)
+
+    monkeypatch.setattr(trainer, "train", fails_once)
+    recipe = resolve_recipe("fast", {"epochs": 2})
+    specification = ModelSpecification("cnn", (8, 8, 3), 3, ((0.5,) * 3, (0.2,) * 3), recipe, 0, CPU)
+    _, _, notes = train_with_new_seeds(specification, small_samples(), np.arange(96), ["0003"])
+    assert notes == {"seed_offset": 1, "diverged": ["the loss became nan in epoch 1 of 2"]}
+    assert calls[0][4] != calls[1][4]
+
+
+def test_augmentation_shifts_and_mirrors() -> None:
+    images = torch.arange(2 * 6 * 6).reshape(2, 6, 6, 1).to(torch.uint8) + 1
+    generator = torch.Generator().manual_seed(0)
+    assert torch.equal(augment_batch(images, "none", generator), images)
+    many = images[:1].expand(200, -1, -1, -1)
+    flipped = augment_batch(many, "flip", generator)
+    mirrored = (flipped == many.flip(2)).flatten(1).all(1)
+    assert bool(((flipped == many).flatten(1).all(1) | mirrored).all())
+    assert 60 < int(mirrored.sum()) < 140
+    cropped = augment_batch(many, "crop", generator)
+    padded = torch.nn.functional.pad(images[0, :, :, 0], (4, 4, 4, 4))
+    windows = {tuple(padded[r : r + 6, c : c + 6].flatten().tolist()) for r in range(9) for c in range(9)}
+    seen = {tuple(image.flatten().tolist()) for image in cropped}
+    assert seen <= windows
+    assert len(seen) > 40
+
+
+def test_inputs_are_channels_last_on_the_unit_scale() -> None:
+    images = torch.full((2, 5, 4, 3), 255, dtype=torch.uint8)
+    batch = as_network_input(images)
+    assert batch.shape == (2, 3, 5, 4)
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert float(batch.max()) == 1
+
+
+def test_hardware() -> None:
+    assert resolve_hardware("cpu", "fp32") == Hardware("cpu", "fp32")
+    assert resolve_hardware("cpu", "auto").precision in ("fp32", "bf16")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="no CUDA device"):
+            resolve_hardware("cuda", "auto")
