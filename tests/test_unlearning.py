@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def context(name: str = "cnn", forget: int = 12, samples: int = 60) -> Context:
     pool = Samples.from_arrays(images, np.arange(samples) % CLASSES, "cpu")
     model = build_network(name, (8, 8, 1), CLASSES, ((0.5,), (0.3,)), 0)
     generator = torch.Generator().manual_seed(0)
-    return Context(model, pool, np.arange(forget), np.arange(forget, samples), CLASSES, CPU, generator)
+    return Context(model, pool, np.arange(forget), np.arange(forget, samples), CLASSES, 1.5, CPU, generator)
 
 
 def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -82,7 +83,7 @@ def test_ascent_that_runs_away_stops_and_says_so() -> None:
         GradientAscent(work, Parameters(500, 0.5, 4)), plan_stages([work.forget], 500), lambda _: None
     )
     assert ledger.stopped is not None
-    assert "guessing among 3 classes" in ledger.stopped
+    assert "would destroy the model" in ledger.stopped
     assert 0 < ledger.forget_steps_run < ledger.forget_steps == 6000
     assert all(bool(torch.isfinite(tensor).all()) for tensor in work.model.state_dict().values())
 
@@ -377,5 +378,19 @@ def test_mistakes_are_told(privaudit: Run, own_audit: Path, arguments: list[str]
     assert "Traceback" not in done.stderr
 
 
-def test_guessing_costs_ln_c() -> None:
-    assert GradientAscent(context(), Parameters(1, 0.1))._guessing == math.log(3)
+def test_ascent_climbs_no_higher_than_the_unseen() -> None:
+    """Where never-seen samples cost little, forgetting is done early."""
+    work = replace(context(), unseen_loss=0.05)
+    for parameter in work.model.parameters():
+        parameter.data.mul_(0)
+    work.model[-1][-1].bias.data.copy_(torch.tensor([5.0, 0, 0]))  # type: ignore[operator,index,union-attr]
+    work = replace(work, forget=np.arange(0, 60, 3))  # all of class 0: the model is sure and right
+    stages = plan_stages([work.forget], 200)
+    ledger = run_sequence(GradientAscent(work, Parameters(200, 0.5)), stages, lambda _: None)
+    assert ledger.stopped is not None
+    assert "never seen cost the original model 0.05" in ledger.stopped
+    with torch.no_grad():
+        loss = torch.nn.functional.cross_entropy(
+            work.model(inputs(work, torch.arange(0, 60, 3))), torch.zeros(20, dtype=torch.int64)
+        )
+    assert 0.01 < float(loss) < math.log(3)

@@ -57,6 +57,8 @@ class Context:
         int64 rows of the pool: D_u and D_r.
     classes
         Number of classes C.
+    unseen_loss
+        The original model's mean cross-entropy on validation samples: what never-seen samples cost it.
     generator
         Where a method's own randomness comes from.
     """
@@ -66,6 +68,7 @@ class Context:
     forget: npt.NDArray[np.int64]
     retain: npt.NDArray[np.int64]
     classes: int
+    unseen_loss: float
     hardware: Hardware
     generator: torch.Generator
 

@@ -296,7 +296,18 @@ def _run_method(
     stages = plan_stages(cumulative_groups(ordered, groups), parameters.passes)
     generator = torch.Generator().manual_seed(derive_seed(settings.seed, "unlearn", settings.method))
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
-    context = Context(model, pool, forget.rows, retain, plan.data.classes, plan.specification.hardware, generator)
+    validation, _ = split_test(len(plan.arrays.test_labels), plan.settings.seed)
+    of_validation = plan.store.read_control("test", [TARGET])[0, validation, 0]
+    context = Context(
+        model=model,
+        samples=pool,
+        forget=forget.rows,
+        retain=retain,
+        classes=plan.data.classes,
+        unseen_loss=float(signal(of_validation, "loss").mean()),
+        hardware=plan.specification.hardware,
+        generator=generator,
+    )
     with progress(f"unlearning with {settings.method}", sum(stage.budget for stage in stages)) as bar:
 
         def report(done: float) -> None:
