@@ -97,7 +97,8 @@ def score(
 
 def attack_success(ratio: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:
     """ASR of every sample (eq. 1 of the paper): the share of models in which the verdict is right, ``[N]``."""
-    return lira.verdict_is_right(ratio, keep).mean(axis=0)
+    rate: FloatArray = lira.verdict_is_right(ratio, keep).mean(axis=0)
+    return rate
 
 
 def intrinsic_shift(margin: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> FloatArray:

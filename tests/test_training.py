@@ -148,9 +148,8 @@ def test_divergence_is_caught_and_named() -> None:
 
 
 def test_a_seed_that_diverges_is_replaced_and_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    import privaudit.shadow.trainer as trainer
-
-    real, calls = trainer.train, []
+    real = train
+    calls: list[tuple[Any, ...]] = []
 
     def fails_once(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -158,7 +157,7 @@ def test_a_seed_that_diverges_is_replaced_and_recorded(monkeypatch: pytest.Monke
             raise TrainingDiverged("the loss became nan in epoch 1 of 2")
         return real(*arguments)
 
-    monkeypatch.setattr(trainer, "train", fails_once)
+    monkeypatch.setattr("privaudit.shadow.trainer.train", fails_once)
     recipe = resolve_recipe("fast", {"epochs": 2})
     specification = ModelSpecification("cnn", (8, 8, 3), 3, ((0.5,) * 3, (0.2,) * 3), recipe, 0, CPU)
     _, _, notes = train_with_new_seeds(specification, small_samples(), np.arange(96), ["0003"])

@@ -212,7 +212,7 @@ def test_forget_sets(tmp_path: Path) -> None:
     table, names = score_rows(), ("ant", "bee", "7")
 
     def rows(specification: str) -> list[int]:
-        return choose_forget_set(specification, table, names, 0).rows.tolist()
+        return [int(row) for row in choose_forget_set(specification, table, names, 0).rows]
 
     assert len(rows("random:50%")) == 3
     assert rows("random:50%") == rows("random:3")
@@ -383,7 +383,7 @@ def test_ascent_climbs_no_higher_than_the_unseen() -> None:
     work = replace(context(), unseen_loss=0.05)
     for parameter in work.model.parameters():
         parameter.data.mul_(0)
-    work.model[-1][-1].bias.data.copy_(torch.tensor([5.0, 0, 0]))  # type: ignore[operator,index,union-attr]
+    dict(work.model.named_parameters())["network.7.bias"].data.copy_(torch.tensor([5.0, 0, 0]))
     work = replace(work, forget=np.arange(0, 60, 3))  # all of class 0: the model is sure and right
     stages = plan_stages([work.forget], 200)
     ledger = run_sequence(GradientAscent(work, Parameters(200, 0.5)), stages, lambda _: None)

@@ -67,7 +67,8 @@ def online(
     total = np.zeros(queries.shape[:2])
     for query in range(queries.shape[2]):
         total += _one_query(queries[:, :, query], keep, partners)
-    return total / queries.shape[2]
+    mean: FloatArray = total / queries.shape[2]
+    return mean
 
 
 def _one_query(values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], partners: npt.NDArray[np.int64]) -> FloatArray:

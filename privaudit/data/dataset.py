@@ -94,7 +94,7 @@ class Dataset:
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test, self.sample_ids):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
         digest.update("\0".join(self.class_names).encode())
         return digest.hexdigest()
 

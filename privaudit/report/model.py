@@ -204,13 +204,13 @@ def _exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
     worst = table.nsmallest(10, "rank")
     samples = [
         [
-            str(row.sample_id),
-            words.clip(str(row.class_name)),
-            words.risk(row.risk, row.risk_low, row.risk_high),
-            f"{row.loss:.3g}",
-            "yes" if row.tail else "no",
+            str(row["sample_id"]),
+            words.clip(str(row["class_name"])),
+            words.risk(float(row["risk"]), float(row["risk_low"]), float(row["risk_high"])),
+            f"{row['loss']:.3g}",
+            "yes" if row["tail"] else "no",
         ]
-        for row in worst.itertuples()
+        for row in worst.to_dict("records")
     ]
     by_class = table.groupby("class_name", observed=True)["risk"].agg(["mean", "size"])
     by_class["high"] = table[table["risk"] >= 0.9].groupby("class_name", observed=True)["risk"].size()

@@ -46,6 +46,6 @@ def resolve_hardware(device: str, precision: str) -> Hardware:
 
 def _has_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Emulated bf16 is slower than fp32: ask for the instructions themselves.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

@@ -190,8 +190,8 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         shadows += 1
     changes = settings.recipe_changes()
     if settings.recipe == "fast":
-        changes["epochs"] = changes["epochs"] or defaults.epochs
-        changes["augment"] = changes["augment"] or (defaults.augment if data.is_image else "none")
+        suggested = {"epochs": defaults.epochs, "augment": defaults.augment if data.is_image else "none"}
+        changes |= {name: value for name, value in suggested.items() if changes[name] is None}
     recipe = resolve_recipe(settings.recipe, changes)
     if recipe.augment != "none" and not data.is_image:
         raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")

@@ -72,7 +72,7 @@ class UnlearnSettings:
     passes: float | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
-    base: AuditSettings = field(default_factory=AuditSettings)
+    base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
 
 @dataclass(frozen=True)
