@@ -19,42 +19,37 @@ from torch import nn
 
 from privaudit import files
 from privaudit.config import AuditSettings
-from privaudit.engines.local import Report, run_jobs
 from privaudit.errors import StoreError, UsageError
-from privaudit.evaluation.difficulty import per_sample_difficulty, relate_to_risk
-from privaudit.evaluation.utility import accuracy, tug_of_war
-from privaudit.progress import progress, readable_time, talk
+from privaudit.evaluation.difficulty import relate_to_risk
+from privaudit.evaluation.utility import tug_of_war
+from privaudit.progress import progress, talk
 from privaudit.ranking import ORDERS, cumulative_groups, order_rows
-from privaudit.scoring import audit_target, split_test
+from privaudit.scoring import split_test
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import AuditStore, open_audit
 from privaudit.shadow.trainer import (
     TARGET,
-    AuditArrays,
-    ModelSpecification,
     load_model,
     one_thread,
     read_record,
     save_model,
     signals_on,
-    train_with_new_seeds,
 )
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
-from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Context, Parameters, Unlearner, known_methods
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Context, Parameters, Unlearner
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
+from privaudit.workflow.judging import Judged, audit_again, difficulty_of, reference_margin
 from privaudit.workflow.plan import AuditPlan, reopen_plan
 from privaudit.workflow.render import render_report
-from privaudit.workflow.score import RESULTS, SCORES, StoredSignals, read_stored_signals, score_stored
+from privaudit.workflow.retraining import retrained_models
+from privaudit.workflow.score import RESULTS, SCORES, read_stored_signals, score_stored
 from privaudit.workflow.tables import write_table
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
 MODEL = "model.safetensors"
-
-#: With ``--reference auto`` a retraining that takes longer than this is left out.
-LONGEST_RETRAINING = 600.0
 
 
 @dataclass(frozen=True)
@@ -73,33 +68,6 @@ class UnlearnSettings:
     learning_rate: float | None = None
     batch_size: int | None = None
     base: AuditSettings = field(default_factory=lambda: AuditSettings())
-
-
-@dataclass(frozen=True)
-class RetrainJob:
-    """A model to train on D_r alone."""
-
-    path: Path
-    members: npt.NDArray[np.int64]
-    specification: ModelSpecification
-    purpose: tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Margins and signals of one model on the pool and on the reported test samples."""
-
-    pool: npt.NDArray[np.float32]
-    test: npt.NDArray[np.float32]
-
-    def accuracies(self, forget: ForgetSet, retain: npt.NDArray[np.int64]) -> dict[str, float]:
-        """Accuracy on D_u, D_r and test."""
-        margin = signal(self.pool[:, 0], "margin")
-        return {
-            "forget": accuracy(margin[forget.rows]),
-            "retain": accuracy(margin[retain]),
-            "test": accuracy(signal(self.test[:, 0], "margin")),
-        }
 
 
 def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
@@ -210,7 +178,14 @@ def _unlearn(
     talk(f"unlearning {len(forget.rows):,} of {len(plan.data):,} samples of {plan.name}: {run}")
     for note in forget.notes:
         talk(f"  {note}")
-    retrained, retraining_seconds = _retrained_models(plan, settings, forget, retain)
+    retrained, retraining_seconds = retrained_models(
+        plan,
+        forget,
+        retain,
+        reference=settings.reference,
+        seed=settings.seed,
+        is_method=parameters is None,
+    )
     pool = Samples.from_arrays(plan.arrays.pool_inputs, plan.arrays.pool_labels, specification.hardware.device)
     test = Samples.from_arrays(plan.arrays.test_inputs, plan.arrays.test_labels, specification.hardware.device)
     _, reported = split_test(len(test), plan.settings.seed)
@@ -238,8 +213,8 @@ def _unlearn(
             models["retrained"] = judge(load_model(specification, path))
     save_model(model, folder / MODEL)
     stored = read_stored_signals(store, plan.shadows)
-    reference = _reference_margin(models, stored, forget)
-    difficulty = _difficulty(models, forget, reference)
+    reference = reference_margin(models, stored, forget)
+    difficulty = difficulty_of(models, forget, reference)
     accuracies = {name: judged.accuracies(forget, retain) for name, judged in models.items()}
     against = accuracies.get("retrained")
     forgotten = table.iloc[forget.rows].reset_index(drop=True)
@@ -264,7 +239,7 @@ def _unlearn(
         "tow": None if against is None else tug_of_war(accuracies["unlearned"], against),
         "tow_do_nothing": None if against is None else tug_of_war(accuracies["original"], against),
         "reference": "retrained model" if against else ("shadow models" if reference is not None else None),
-        "reaudit": _audit_again(models, stored, forget, retain, reported, plan.settings.seed),
+        "reaudit": audit_again(models, stored, forget, retain, reported, plan.settings.seed),
         "risk_vs_difficulty": {
             name: correlation.to_json()
             for name, correlation in relate_to_risk(forgotten["risk"].to_numpy(), difficulty).items()
@@ -314,99 +289,3 @@ def _run_method(
             bar.advance(done - bar.done)
 
         return run_sequence(method(context, parameters), stages, report)
-
-
-def _retrained_models(
-    plan: AuditPlan, settings: UnlearnSettings, forget: ForgetSet, retain: npt.NDArray[np.int64]
-) -> tuple[list[Path], list[float]]:
-    """Train on D_r alone, once as the reference and once more where retraining is the method."""
-    wanted = 0 if settings.reference == "shadow" else 1
-    target_record = read_record(plan.store, TARGET)
-    expected = target_record["seconds"] * len(retain) / target_record["members"]
-    if settings.reference == "auto" and expected > LONGEST_RETRAINING:
-        talk(
-            f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
-            "the reference instead; --reference retrain to retrain all the same"
-        )
-        wanted = 0
-    wanted += settings.method == RETRAIN
-    digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
-    jobs = []
-    for number in range(wanted):
-        path = plan.store.folder / "retrained" / f"{digest}-{settings.seed}-{number}.safetensors"
-        purpose = ("retrain", digest, settings.seed, number)
-        jobs.append(RetrainJob(path, retain, plan.specification, purpose))
-    missing = []
-    for job in jobs:
-        for path in (job.path, job.path.with_suffix(".json")):
-            if files.inspect_seal(path) is files.Seal.DAMAGED:
-                talk(f"  damaged: {files.set_aside(path)} (its checksum differs); it is made again")
-        if any(files.inspect_seal(path) is not files.Seal.WHOLE for path in (job.path, job.path.with_suffix(".json"))):
-            missing.append(job)
-    if missing:
-        work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
-        with progress(f"retraining without the forgotten ({len(missing)})", work) as bar:
-            run_jobs(retrain_job, missing, plan.arrays, plan.workers, bar)
-    records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
-    return [job.path for job in jobs], [record["seconds"] for record in records]
-
-
-def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
-    """Train a model from scratch on D_r, by the recipe of the target, and seal it."""
-    with one_thread(job.specification.hardware):
-        samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
-        model, record, notes = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
-    save_model(model, job.path)
-    files.write_json(job.path.with_suffix(".json"), notes | {"seconds": record.seconds, "members": len(job.members)})
-    files.seal(job.path.with_suffix(".json"))
-
-
-def _reference_margin(models: dict[str, Judged], stored: StoredSignals, forget: ForgetSet) -> npt.NDArray[Any] | None:
-    """What a model without the sample says of it: the retrained one, else the mean of the shadow models OUT."""
-    if "retrained" in models:
-        return signal(models["retrained"].pool[forget.rows, 0], "margin")
-    if not forget.scattered:
-        return None
-    margin = signal(stored.shadow[:, forget.rows, 0], "margin").astype(np.float64)
-    keep = stored.keep[:, forget.rows]
-    mean: npt.NDArray[Any] = np.where(keep, 0.0, margin).sum(axis=0) / (~keep).sum(axis=0)
-    return mean
-
-
-def _difficulty(models: dict[str, Judged], forget: ForgetSet, reference: npt.NDArray[Any] | None) -> pd.DataFrame:
-    margins = {
-        name: signal(judged.pool[forget.rows, 0], "margin").astype(np.float64) for name, judged in models.items()
-    }
-    return per_sample_difficulty(margins["original"], margins["unlearned"], reference)
-
-
-def _audit_again(
-    models: dict[str, Judged],
-    stored: StoredSignals,
-    forget: ForgetSet,
-    retain: npt.NDArray[np.int64],
-    reported: npt.NDArray[np.int64],
-    seed: int,
-) -> dict[str, Any]:
-    """Offline LiRA of every model: its forget and its retain samples against never-trained ones."""
-    again: dict[str, Any] = {}
-    for name, judged in models.items():
-        again[name] = {}
-        for part, rows in (("forget", forget.rows), ("retain", retain)):
-            # Shadow models saw half of any class: they can't say how a model without a whole class behaves.
-            if part == "forget" and not forget.scattered:
-                again[name][part] = None
-                continue
-            found = audit_target(
-                stored.shadow[:, rows],
-                stored.keep[:, rows],
-                judged.pool[rows],
-                stored.shadow_test[:, reported],
-                judged.test,
-                seed,
-            )
-            again[name][part] = {key: value for key, value in found.to_json().items() if key != "curve"}
-    return again
-
-
-__all__ = ["UnlearnSettings", "known_methods", "run_unlearn"]

@@ -1,0 +1,69 @@
+"""The sections that say how far to trust it: controls, limits, and how to do it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privaudit.report import words
+from privaudit.report.parts import Section, Table
+from privaudit.report.words import interval, percent
+
+
+def controls(results: dict[str, Any]) -> Section:
+    """The experiments with a known answer, and what they read."""
+    rows = []
+    for key, what in (
+        ("negative", "Samples that no model saw, with made-up membership (200 redraws)"),
+        ("untrained", "Models that were never trained, with the real membership"),
+    ):
+        control = results["controls"][key]
+        rows.append(
+            [
+                what,
+                "AUC ½",
+                f"{control['auc']:.4f} ({interval(control['ci'], lambda value: f'{value:.4f}')})",
+                "holds" if control["holds"] else "FAILED",
+            ]
+        )
+    positive = results["controls"]["positive"]
+    if positive["mean_asr"] is not None:
+        rows.append(
+            [
+                f"{positive['count']} mislabelled samples in the shadow pool",
+                "risk near 100%",
+                f"{percent(positive['mean_asr'])}, others {percent(positive['others_mean_asr'])}",
+                "see value",
+            ]
+        )
+    return Section(
+        "controls",
+        "Controls",
+        ["An audit is believed only where experiments with a known answer read as they must."],
+        [Table("Controls", ["Experiment", "Must read", "Read", "Verdict"], rows)],
+    )
+
+
+def limits(results: dict[str, Any], unlearned: bool) -> Section:
+    """What this audit does not say."""
+    paragraphs = list(words.LIMITS)
+    if results["shadows"] < 8:
+        paragraphs.insert(0, "There are fewer than 8 shadow models, so no interval over models is given.")
+    if unlearned:
+        paragraphs += words.UNLEARNING_LIMITS
+    return Section("limits", "Limits", paragraphs)
+
+
+def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]]) -> Section:
+    """Commands, fingerprints and versions."""
+    about, identity = results["about"], results["about"]["identity"]
+    rows = [
+        ["Command", words.command(results)],
+        *[["Command", words.unlearn_command(run)] for run in runs],
+        ["Check", f"privaudit verify {about['audit']}"],
+        ["Data fingerprint", identity["fingerprint"]],
+        ["Seed", str(identity["seed"])],
+        ["Device and precision", f"{identity['device']}, {identity['precision']}"],
+        ["Versions", ", ".join(f"{name} {value}" for name, value in about["versions"].items())],
+        ["Training time", words.training_time(results["training"])],
+    ]
+    return Section("reproduce", "How to reproduce this", [], [Table("Reproduction", ["", ""], rows)])

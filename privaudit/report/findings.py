@@ -1,0 +1,267 @@
+"""The sections that say what was found: attacks, the exposed, risk against difficulty, unlearning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from privaudit.report import words
+from privaudit.report.parts import Fact, Figure, Section, Table
+from privaudit.report.words import interval, number, percent, rate
+
+
+def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
+    """The numbers of page 1."""
+    lira = results["attacks"]["lira"]
+    facts = []
+    for fpr in sorted(lira["tpr_at_fpr"], key=float):
+        tpr, hits = lira["tpr_at_fpr"][fpr], lira["true_positives"][fpr]
+        note = (
+            f"this run resolves {percent(lira['smallest_fpr'])} and above"
+            if tpr is None
+            else f"95% interval {interval(lira['tpr_ci'][fpr], percent)}; {hits:,} of {lira['positives']:,} memberships"
+        )
+        value = "too little evidence" if tpr is None else percent(tpr)
+        facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
+    facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), f"95% interval {interval(lira['auc_ci'])}"))
+    certain = int((table["risk"] >= 0.9).sum())
+    facts.append(
+        Fact(
+            "Samples told right in ≥ 90% of models",
+            f"{certain:,}",
+            f"of {len(table):,}; a typical one is told right in {percent(float(table['risk'].median()))}",
+        )
+    )
+    return facts
+
+
+def what_was_audited(results: dict[str, Any]) -> Section:
+    """Data, network, training, attacker."""
+    about, identity, data = results["about"], results["about"]["identity"], results["about"]["data"]
+    recipe, accuracy = identity["recipe"], results["accuracy"]
+    shape = "×".join(map(str, data["input_shape"]))
+    rows = [
+        ["Data", f"{data['source']}: {data['train']:,} training and {data['test']:,} test samples"],
+        ["Inputs and classes", f"{shape}, {len(data['classes'])} classes"],
+        ["Network", identity["network"]],
+        [
+            "Training",
+            f"recipe '{recipe['name']}': {recipe['epochs']} epochs, batch {recipe['batch_size']}, highest learning "
+            f"rate {recipe['learning_rate']:g}, augmentation {recipe['augment']}, {identity['precision']}",
+        ],
+        [
+            "Target model",
+            f"trained on everything: right on {percent(accuracy['target_train'])} of its training samples and "
+            f"{percent(accuracy['target_test'])} of the test samples",
+        ],
+        [
+            "Shadow models",
+            f"{results['shadows']}, each trained on half of the data: right on {percent(accuracy['shadow_members'])} "
+            f"of the samples they saw and {percent(accuracy['shadow_others'])} of those they did not",
+        ],
+        ["Attacker", "knows the labels and sees the logits of one model; trains shadow models on the same data"],
+    ]
+    notes = [f"Note: {note}." for note in about["notes"]]
+    return Section("audited", "What was audited", notes, [Table("The audited system", ["", ""], rows)])
+
+
+def how_well_attacked(results: dict[str, Any]) -> Section:
+    """Every attack with its intervals, and the ROC."""
+    rows = []
+    for name, attack in [*results["attacks"].items(), ("target", results["target"])]:
+        tpr = [
+            "too little evidence"
+            if attack["tpr_at_fpr"][fpr] is None
+            else percent(attack["tpr_at_fpr"][fpr])
+            + ("" if attack["tpr_ci"][fpr] is None else f" ({interval(attack['tpr_ci'][fpr], percent)})")
+            for fpr in ("0.01", "0.001")
+        ]
+        rows.append([words.ATTACKS.get(name, name), f"{number(attack['auc'])} ({interval(attack['auc_ci'])})", *tpr])
+    curves = {
+        words.ATTACKS.get(name, name): results["attacks"][name]["curve"] for name in ("lira", "lira-logit-gap", "loss")
+    }
+    return Section(
+        "attacks",
+        "How well membership can be told",
+        [
+            "Each shadow model in turn is attacked with all the others but its complement. The first number to look at "
+            "is how many members an attacker names while raising hardly any false alarm.",
+            "Intervals are 95%, over complementary pairs of models for the shadow models (none below 4 pairs), over "
+            "samples for the one target model.",
+        ],
+        [
+            Table(
+                "Attacks",
+                ["Attack", "AUC", "Found at 1% false alarms", "Found at 0.1% false alarms"],
+                rows,
+            )
+        ],
+        [
+            Figure(
+                "roc",
+                "Share of members found against share of false alarms, both logarithmic. Guessing is the dashed line.",
+                f"ROC curves. LiRA has an AUC of {number(results['attacks']['lira']['auc'])}, the loss threshold "
+                f"{number(results['attacks']['loss']['auc'])}.",
+                {"curves": curves},
+            )
+        ],
+    )
+
+
+def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
+    """The distribution of risk, the most exposed samples and classes."""
+    worst = table.nsmallest(10, "rank")
+    samples = [
+        [
+            str(row["sample_id"]),
+            words.clip(str(row["class_name"])),
+            words.risk(float(row["risk"]), float(row["risk_low"]), float(row["risk_high"])),
+            f"{row['loss']:.3g}",
+            "yes" if row["tail"] else "no",
+        ]
+        for row in worst.to_dict("records")
+    ]
+    by_class = table.groupby("class_name", observed=True)["risk"].agg(["mean", "size"])
+    by_class["high"] = table[table["risk"] >= 0.9].groupby("class_name", observed=True)["risk"].size()
+    by_class = by_class.fillna(0).sort_values("mean", ascending=False).head(10)
+    classes = [
+        [words.clip(str(name)), f"{row['size']:.0f}", percent(row["mean"]), f"{row['high']:.0f}"]
+        for name, row in by_class.iterrows()
+    ]
+    models = results["shadows"]
+    risks = table["risk"].round(6)
+    counts = risks.value_counts().sort_index()
+    return Section(
+        "exposed",
+        "Who is exposed",
+        [
+            f"A sample's risk is its attack success rate: the share of the {models} shadow models in which LiRA tells "
+            "rightly whether the sample was trained on. One half is guessing.",
+            f"Mean risk is {percent(results['mean_risk'])}.",
+        ],
+        [
+            Table(
+                "The ten most exposed samples",
+                ["Sample", "Class", "Risk (95%)", "Loss", "In its class's tail"],
+                samples,
+            ),
+            Table("The most exposed classes", ["Class", "Samples", "Mean risk", "With risk ≥ 90%"], classes),
+        ],
+        [
+            Figure(
+                "histogram",
+                "How many samples have which risk. The dashed line is guessing.",
+                f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
+                {"values": [float(value) for value in counts.index], "counts": [int(value) for value in counts]},
+            )
+        ],
+    )
+
+
+def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
+    """Risk against intrinsic shift and against its proxy, the loss."""
+    found = results["risk_vs_difficulty"]["intrinsic_shift"]
+    proxy = results["risk_vs_difficulty"]["loss_as_proxy"]
+    said = (
+        "With fewer than 8 shadow models risk and shift can't be measured on separate halves, so no relation is given."
+        if found is None
+        else f"Risk, measured on one half of the shadow pairs, and intrinsic shift, measured on the other, "
+        f"{words.correlation(found)}."
+    )
+    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
+    figures = [
+        Figure(
+            "scatter",
+            "Risk against intrinsic shift, a dot a sample (at most 3,000 drawn).",
+            f"Scatter of risk against intrinsic shift. {said}",
+            {
+                "panels": [
+                    {
+                        "title": "intrinsic shift (logits)",
+                        "x": [round(float(v), 4) for v in sketch["risk"]],
+                        "y": [round(float(v), 4) for v in sketch["shift"]],
+                    }
+                ]
+            },
+        )
+    ]
+    return Section(
+        "intrinsic",
+        "Risk and how much a model owes to a sample",
+        [
+            "A sample's intrinsic shift is its mean margin in models that saw it minus that in models that did not: "
+            "how far a model must move to forget it.",
+            said,
+            f"The target's loss as a stand-in for risk: they {words.correlation(proxy)}."
+            + ("" if words.is_good_proxy(proxy) else " Loss is a poor proxy here; rank by risk itself."),
+        ],
+        [],
+        figures,
+    )
+
+
+def what_was_unlearned(run: dict[str, Any], forgetting: pd.DataFrame, index: int) -> Section:
+    """One unlearning run: accuracies, re-audit, risk against each difficulty."""
+    names = {"original": "Do nothing (original)", "unlearned": f"Unlearned ({run['method']})", "retrained": "Retrained"}
+    tows = {"original": run["tow_do_nothing"], "unlearned": run["tow"], "retrained": None}
+    rows = []
+    for name, parts in run["accuracy"].items():
+        if parts is None:
+            continue
+        again = run["reaudit"].get(name, {})
+        rows.append(
+            [
+                names[name],
+                *(percent(parts[part]) for part in ("forget", "retain", "test")),
+                "reference" if name == "retrained" else number(tows[name]),
+                *(words.area(again.get(part)) for part in ("forget", "retain")),
+            ]
+        )
+    relations = [
+        [words.DIFFICULTIES[name][0], words.DIFFICULTIES[name][1], words.spearman(run["risk_vs_difficulty"][name])]
+        for name in words.DIFFICULTIES
+    ]
+    panels = []
+    sketch = forgetting.sample(min(len(forgetting), 2000), random_state=0).sort_index()
+    for name, (title, _) in words.DIFFICULTIES.items():
+        if sketch[name].notna().any():
+            panels.append(
+                {
+                    "title": title,
+                    "x": [round(float(v), 4) for v in sketch["risk"]],
+                    "y": [round(float(v), 4) for v in sketch[name]],
+                }
+            )
+    return Section(
+        f"unlearning-{index}",
+        f"Unlearning: {run['method']}" + ("" if run["parameters"] is None else f", {words.order(run)}"),
+        words.unlearning(run),
+        [
+            Table(
+                "Accuracy and re-audit",
+                [
+                    "Model",
+                    "On the forgotten",
+                    "On the retained",
+                    "On test",
+                    "ToW",
+                    "LiRA AUC, forgotten",
+                    "LiRA AUC, retained",
+                ],
+                rows,
+            ),
+            Table("Risk against each difficulty", ["Difficulty", "Meaning", "Spearman with risk (95%)"], relations),
+        ],
+        [
+            Figure(
+                "scatter",
+                "Risk of each forgotten sample against each difficulty (margins, in logits).",
+                "; ".join(
+                    f"{words.DIFFICULTIES[name][0]}: {words.spearman(run['risk_vs_difficulty'][name])}"
+                    for name in words.DIFFICULTIES
+                ),
+                {"panels": panels},
+            )
+        ],
+    )

@@ -1,0 +1,105 @@
+"""Models trained without the forget set: what unlearning is held against."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit import files
+from privaudit.engines.local import Report, run_jobs
+from privaudit.progress import progress, readable_time, talk
+from privaudit.shadow.trainer import (
+    TARGET,
+    AuditArrays,
+    ModelSpecification,
+    one_thread,
+    read_record,
+    save_model,
+    train_with_new_seeds,
+)
+from privaudit.training.loop import Samples
+from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.workflow.plan import AuditPlan
+
+#: With ``--reference auto`` a retraining that takes longer than this is left out.
+LONGEST_RETRAINING = 600.0
+
+
+@dataclass(frozen=True)
+class RetrainJob:
+    """A model to train on D_r alone."""
+
+    path: Path
+    members: npt.NDArray[np.int64]
+    specification: ModelSpecification
+    purpose: tuple[str | int, ...]
+
+
+def retrained_models(
+    plan: AuditPlan,
+    forget: ForgetSet,
+    retain: npt.NDArray[np.int64],
+    *,
+    reference: str,
+    seed: int,
+    is_method: bool,
+) -> tuple[list[Path], list[float]]:
+    """Train on D_r alone, or find what was trained before.
+
+    Parameters
+    ----------
+    reference
+        ``retrain``, ``shadow`` (none is needed), or ``auto``: retrain where that takes at most ten minutes.
+    seed
+        Decides the retrained weights, together with the forget set.
+    is_method
+        Retraining is the method itself: one more model, to be compared with the reference.
+
+    Returns
+    -------
+    tuple
+        Paths of the models (the method's first) and the seconds that each took.
+    """
+    wanted = 0 if reference == "shadow" else 1
+    target_record = read_record(plan.store, TARGET)
+    expected = target_record["seconds"] * len(retain) / target_record["members"]
+    if reference == "auto" and expected > LONGEST_RETRAINING:
+        talk(
+            f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
+            "the reference instead; --reference retrain to retrain all the same"
+        )
+        wanted = 0
+    wanted += is_method
+    digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
+    jobs = []
+    for number in range(wanted):
+        path = plan.store.folder / "retrained" / f"{digest}-{seed}-{number}.safetensors"
+        purpose = ("retrain", digest, seed, number)
+        jobs.append(RetrainJob(path, retain, plan.specification, purpose))
+    missing = []
+    for job in jobs:
+        for path in (job.path, job.path.with_suffix(".json")):
+            if files.inspect_seal(path) is files.Seal.DAMAGED:
+                talk(f"  damaged: {files.set_aside(path)} (its checksum differs); it is made again")
+        if any(files.inspect_seal(path) is not files.Seal.WHOLE for path in (job.path, job.path.with_suffix(".json"))):
+            missing.append(job)
+    if missing:
+        work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
+        with progress(f"retraining without the forgotten ({len(missing)})", work) as bar:
+            run_jobs(retrain_job, missing, plan.arrays, plan.workers, bar)
+    records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
+    return [job.path for job in jobs], [record["seconds"] for record in records]
+
+
+def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
+    """Train a model from scratch on D_r, by the recipe of the target, and seal it."""
+    with one_thread(job.specification.hardware):
+        samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
+        model, record, notes = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
+    save_model(model, job.path)
+    files.write_json(job.path.with_suffix(".json"), notes | {"seconds": record.seconds, "members": len(job.members)})
+    files.seal(job.path.with_suffix(".json"))
