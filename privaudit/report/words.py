@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from privaudit.progress import readable_time
@@ -184,9 +185,9 @@ def command(results: dict[str, Any]) -> str:
     """The command that repeats the audit."""
     about, identity = results["about"], results["about"]["identity"]
     recipe, data = identity["recipe"], about["data"]
-    words = ["privaudit", "score", "--dataset", data["dataset"], "--network", identity["network"]]
-    if data["samples"] is not None:
-        words += ["--samples", str(data["samples"])]
+    # A file's folder is nobody's business but its owner's.
+    words = ["privaudit", "score", "--dataset", PurePath(data["dataset"]).name, "--network", identity["network"]]
+    words += ["--samples", str(data["samples"])]
     words += ["--shadows", str(results["shadows"]), "--recipe", recipe["name"], "--epochs", str(recipe["epochs"])]
     words += ["--seed", str(identity["seed"])]
     if identity["canaries"]:

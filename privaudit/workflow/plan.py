@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,15 @@ import numpy.typing as npt
 
 from privaudit.config import AuditSettings, available_cores, defaults_for
 from privaudit.data import Dataset, load_dataset
-from privaudit.errors import UsageError
+from privaudit.errors import StoreError, UsageError
 from privaudit.scoring import SampleFacts
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import TARGET, AuditArrays, ModelSpecification, TrainingJob, shadow_key
 from privaudit.signals import SIGNALS
-from privaudit.training.hardware import Hardware, resolve_hardware
-from privaudit.training.recipe import resolve_recipe
+from privaudit.training.hardware import resolve_hardware
+from privaudit.training.recipe import Recipe, resolve_recipe
 
 #: The most rows of the pool that untrained models are asked about.
 CONTROL_ROWS = 2_000
@@ -133,9 +134,11 @@ class AuditPlan:
             "identity": self.identity,
             "signals": list(SIGNALS),
             "data": {
-                "dataset": settings.dataset,
+                "dataset": str(Path(settings.dataset).absolute())
+                if settings.dataset.endswith(".npz")
+                else settings.dataset,
                 "data_dir": None if settings.data_dir is None else str(settings.data_dir.absolute()),
-                "samples": len(data) if settings.samples is not None or self._was_cut else None,
+                "samples": len(data),
                 "image_size": settings.image_size,
                 "source": data.source,
                 "train": len(data),
@@ -145,10 +148,6 @@ class AuditPlan:
             },
             "versions": library_versions(),
         }
-
-    @property
-    def _was_cut(self) -> bool:
-        return self.settings.samples is None and int(self.data.sample_ids.max()) >= len(self.data)
 
 
 def library_versions() -> dict[str, str]:
@@ -248,8 +247,6 @@ def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
 
 def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     """The plan of a stored audit, its data loaded again and held against its fingerprint."""
-    from privaudit.training.recipe import Recipe
-
     description = store.read_description()
     known = settings_of(description, replace_settings(settings, store=store.root))
     plan = plan_audit(known)
@@ -262,9 +259,9 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
             f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
             hint="Restore the data, or audit the new data: privaudit score …",
         )
+    if plan.name != store.audit:
+        raise StoreError(
+            f"{store.folder} can't be opened as what it says it is (that would be {plan.name})",
+            hint="Was the folder renamed? Give it its old name back.",
+        )
     return plan
-
-
-def hardware_of(plan: AuditPlan) -> Hardware:
-    """Device and precision of a plan."""
-    return plan.specification.hardware

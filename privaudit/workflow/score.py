@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -181,8 +180,3 @@ def _announce(plan: AuditPlan, cost: Estimate) -> None:
     for note in plan.notes:
         talk(f"  {note}")
     talk(f"  {cost.sentence()}" if cost.models else "  every model is there already: nothing to train")
-
-
-def audit_folder(out: Path, audit: str) -> Path:
-    """Where an audit's results lie."""
-    return out / audit
