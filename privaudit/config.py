@@ -15,6 +15,9 @@ from privaudit.errors import UsageError
 DEFAULT_STORE = Path("shadow_models")
 DEFAULT_OUT = Path("reports")
 
+#: Below this many training samples there is nothing to learn from, let alone to audit.
+FEWEST_SAMPLES = 10
+
 
 class AuditSettings(BaseModel):
     """One request for an audit, as typed; None means "what suits the dataset and the machine"."""
@@ -25,13 +28,13 @@ class AuditSettings(BaseModel):
     data_dir: Path | None = None
     image_size: int | None = Field(None, ge=4, le=1024)
     network: str | None = None
-    samples: int | None = Field(None, ge=10)
+    samples: int | None = Field(None, ge=FEWEST_SAMPLES)
     shadows: int | None = Field(None, ge=1, le=4096)
     recipe: str = "fast"
     epochs: int | None = None
     batch_size: int | None = None
-    learning_rate: float | None = None
-    weight_decay: float | None = None
+    learning_rate: float | None = Field(None, allow_inf_nan=False)
+    weight_decay: float | None = Field(None, allow_inf_nan=False)
     augment: str | None = None
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

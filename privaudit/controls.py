@@ -12,7 +12,7 @@ from privaudit.attacks import lira
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
-from privaudit.statistics.intervals import FloatArray, Interval, logit_interval
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
 from privaudit.statistics.roc import auc, performance
 
 #: How often made-up membership is redrawn.
@@ -86,14 +86,15 @@ def untrained(control_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) ->
     keep
         bool ``[S, n]``: what the trained models of the same index saw.
     """
-    models = len(keep)
-    pairs = np.broadcast_to((np.arange(models) // 2)[:, np.newaxis], keep.shape)
-    result = performance(lira.online(signal(control_signals, "margin"), keep), keep, pairs)
+    pairs = len(keep) // 2
+    pair = np.broadcast_to((np.arange(len(keep)) // 2)[:, np.newaxis], keep.shape)
+    result = performance(lira.online(signal(control_signals, "margin"), keep), keep, pair)
     error = result.auc_standard_error if result.auc_standard_error is not None else float("inf")
     # Few pairs estimate their own error badly: cells that are independent give a floor for it.
     inside, outside = int(keep.sum()), int((~keep).sum())
     error = max(error, float(np.sqrt((inside + outside + 1) / (12 * inside * outside))))
-    return NegativeControl("untrained models", result.auc, logit_interval(result.auc, error, models // 2), error)
+    interval = logit_interval(result.auc, error, pairs - 1) if pairs >= FEWEST_PAIRS else None
+    return NegativeControl("untrained models", result.auc, interval, error)
 
 
 @dataclass(frozen=True)

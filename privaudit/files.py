@@ -59,6 +59,8 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        # What is about to be replaced is finished no longer: its seal goes first.
+        seal_of(path).unlink(missing_ok=True)
         Path(temporary).replace(path)
         temporary = None
     except OSError as error:
@@ -122,14 +124,31 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def seal_of(path: Path) -> Path:
+    """Where the checksum of ``path`` is kept."""
+    return path.with_name(path.name + SEAL_SUFFIX)
+
+
 def seal(path: Path) -> None:
     """Put the checksum of ``path`` on record: from now on it counts as finished."""
-    write_text(path.with_name(path.name + SEAL_SUFFIX), f"{sha256_of(path)}  {path.name}\n")
+    write_text(seal_of(path), f"{sha256_of(path)}  {path.name}\n")
+
+
+def is_whole(path: Path) -> bool:
+    """Whether ``path`` is finished and undamaged."""
+    return inspect_seal(path) is Seal.WHOLE
+
+
+def demand_whole(path: Path, remedy: str) -> None:
+    """Raise `StoreError`, which names the file, unless it is finished and undamaged."""
+    state = inspect_seal(path)
+    if state is not Seal.WHOLE:
+        raise StoreError(f"{path} is {state.value}", hint=remedy)
 
 
 def inspect_seal(path: Path) -> Seal:
     """Tell whether ``path`` is finished and what was written is what is there."""
-    record = path.with_name(path.name + SEAL_SUFFIX)
+    record = seal_of(path)
     if not path.exists():
         # A seal without its file means that a finished file was lost.
         return Seal.DAMAGED if record.exists() else Seal.ABSENT
@@ -139,9 +158,15 @@ def inspect_seal(path: Path) -> Seal:
     return Seal.WHOLE if recorded == sha256_of(path).encode() else Seal.DAMAGED
 
 
+def remove(path: Path) -> None:
+    """Delete a file and its seal; nothing happens where they are gone."""
+    seal_of(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 def set_aside(path: Path) -> Path | None:
     """Move a damaged file out of the way, keeping it; return where it went, or None where it was gone."""
-    path.with_name(path.name + SEAL_SUFFIX).unlink(missing_ok=True)
+    seal_of(path).unlink(missing_ok=True)
     if not path.exists():
         return None
     number = 0

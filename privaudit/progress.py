@@ -38,25 +38,25 @@ class Progress:
         self.done = 0.0
         self._start = self._shown = time.monotonic()
 
-    def advance(self, amount: float, note: str = "") -> None:
+    def advance(self, amount: float) -> None:
         """Report that ``amount`` more units are done."""
         if amount > 0:
             self.done = min(self.total, self.done + amount)
-            self._show(note)
+            self._show()
 
     def time_left(self) -> float | None:
         """Seconds left at the speed so far; None before anything is done."""
         elapsed = time.monotonic() - self._start
         return elapsed * (self.total - self.done) / self.done if self.done > 0 else None
 
-    def _show(self, note: str) -> None:
+    def _show(self) -> None:
         now = time.monotonic()
         if self.done < self.total and now - self._shown < PLAIN_SECONDS:
             return
         self._shown = now
         left = self.time_left()
         when = "" if left is None or self.done >= self.total else f", {readable_time(left)} left"
-        talk(f"  {self.title}: {100 * self.done / self.total:.0f}%{when}{'  ' + note if note else ''}")
+        talk(f"  {self.title}: {100 * self.done / self.total:.0f}%{when}")
 
 
 class _TerminalProgress(Progress):
@@ -75,14 +75,13 @@ class _TerminalProgress(Progress):
             TimeElapsedColumn(),
             TextColumn("· left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task(title, total=total, note="")
+        self._task = self._bar.add_task(title, total=total)
         self._bar.start()
 
-    def _show(self, note: str) -> None:
-        self._bar.update(self._task, completed=self.done, note=note)
+    def _show(self) -> None:
+        self._bar.update(self._task, completed=self.done)
 
     def close(self) -> None:
         self._bar.stop()

@@ -23,9 +23,6 @@ TAIL_SHARE = 0.2
 #: Below this many shadow models per-sample risk gets no interval, since LiRA has no variance.
 FEWEST_FOR_INTERVAL = 6
 
-#: Fewest shadow models whose two halves can each run LiRA.
-FEWEST_FOR_HALVES = 2 * lira.FEWEST_MODELS
-
 
 @dataclass(frozen=True)
 class SampleFacts:
@@ -90,7 +87,7 @@ def score(
     return Scores(
         table=table,
         attacks=attacks,
-        intrinsic=intrinsic_relation(signal(shadow_signals[:, real], statistic), keep[:, real]),
+        intrinsic=intrinsic_relation(shadow_signals[:, real], keep[:, real], statistic),
         loss_proxy=spearman(judged["loss"], judged["risk"]),
     )
 
@@ -109,22 +106,30 @@ def intrinsic_shift(margin: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Fl
     return shift
 
 
-def intrinsic_relation(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Correlation | None:
-    """Risk against intrinsic shift, each from its own half of the pairs, so that the relation is not built in.
+def halves_of(models: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
+    """Two disjoint sets of complementary pairs, as masks ``[S]``; None where one of them could not run LiRA."""
+    first = np.arange(models) // 2 % 2 == 0
+    return None if min(first.sum(), (~first).sum()) < lira.FEWEST_MODELS else (first, ~first)
+
+
+def intrinsic_relation(
+    shadow_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_], statistic: str = "margin"
+) -> Correlation | None:
+    """Risk (by ``statistic``) against intrinsic shift (of the margin), each from its own half of the pairs.
+
+    So the relation is not built in.
 
     The correlation is the mean of the two ways to assign the halves; the interval is that of the first, moved to the
     mean. None below 8 models.
     """
-    if len(keep) < FEWEST_FOR_HALVES:
+    halves = halves_of(len(keep))
+    if halves is None:
         return None
-    pair = np.arange(len(keep)) // 2
-    halves = (pair % 2 == 0, pair % 2 == 1)
-    if any(half.sum() < lira.FEWEST_MODELS for half in halves):
-        return None
+    attacked, margin = signal(shadow_signals, statistic), signal(shadow_signals[:, :, 0], "margin")
     found = []
     for risk_half, shift_half in (halves, halves[::-1]):
-        risk = attack_success(lira.online(statistic[risk_half], keep[risk_half]), keep[risk_half])
-        found.append(spearman(risk, intrinsic_shift(statistic[shift_half, :, 0], keep[shift_half])))
+        risk = attack_success(lira.online(attacked[risk_half], keep[risk_half]), keep[risk_half])
+        found.append(spearman(risk, intrinsic_shift(margin[shift_half], keep[shift_half])))
     first, second = found
     if first.spearman is None or second.spearman is None or first.interval is None:
         return first

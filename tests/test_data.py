@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from privaudit.data import Dataset, load_dataset
+from privaudit.data import Dataset, Limits, load_dataset
 from privaudit.data.cifar import CIFAR100, read_data_only
 from privaudit.data.idx import read_idx
 from privaudit.data.sampling import stratified_rows
@@ -104,6 +105,16 @@ def test_truncated_idx_is_named(tmp_path: Path) -> None:
         read_idx(path)
 
 
+def test_a_damaged_gzip_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "labels.gz"
+    write_idx(path, np.arange(2000, dtype=np.uint8), True)
+    content = bytearray(path.read_bytes())
+    content[20:40] = bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cannot read .*labels\.gz"):
+        read_idx(path)
+
+
 def test_cifar100_format(tmp_path: Path) -> None:
     write_cifar100(tmp_path)
     data = load_dataset("cifar100", data_dir=tmp_path)
@@ -188,6 +199,22 @@ def test_bad_images_are_named(tmp_path: Path) -> None:
         load_dataset("image-folder", data_dir=tmp_path)
 
 
+def test_deep_greys_bombs_and_names(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    victim = tmp_path / "train" / "cat" / "005.png"
+    Image.fromarray(np.full((16, 16), 40_000, np.uint16)).save(victim)
+    with pytest.raises(DataError, match=r"005\.png has more than 8 bits"):
+        load_dataset("image-folder", data_dir=tmp_path)
+    # A header that promises 400 million pixels.
+    victim.write_bytes(b"P6 20000 20000 255\n")
+    with pytest.raises(DataError, match=r"005\.png is too large"):
+        load_dataset("image-folder", data_dir=tmp_path)
+    victim.unlink()
+    (tmp_path / "train" / "cat" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"")
+    with pytest.raises(DataError, match="is not UTF-8"):
+        load_dataset("image-folder", data_dir=tmp_path)
+
+
 def test_empty_class_and_unknown_class(tmp_path: Path) -> None:
     write_tree(tmp_path)
     (tmp_path / "train" / "eel").mkdir()
@@ -209,6 +236,8 @@ def test_tiny_imagenet_layout(tmp_path: Path) -> None:
     (root / "val" / "images").mkdir(parents=True)
     Image.new("L", (64, 64)).save(root / "val" / "images" / "val_0.JPEG")  # the real set has grey ones too
     (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn02\t0\t0\t62\t62\n")
+    (root / "words.txt").write_text("n01\tcrane, a bird\nn02\tcrane, a machine\n")
+    assert load_dataset("tiny-imagenet", data_dir=tmp_path).class_names == ("crane (n01)", "crane (n02)")
     (root / "words.txt").write_text("n01\tfish, any\nn02\tbird\n")
     data = load_dataset("tiny-imagenet", data_dir=tmp_path)
     assert data.class_names == ("fish", "bird")
@@ -247,6 +276,12 @@ IMAGES = np.zeros((300, 8, 8), np.uint8)
         ({"y_train": np.zeros((300, 1), int)}, "y_train must be integers of shape"),
         ({"x_train": np.array(["a"] * 300)}, "x_train is"),
         ({"y_train": np.zeros(300, int), "y_test": np.zeros(120, int)}, "at least 2 classes"),
+        ({"sample_ids": np.arange(300) - 5}, "between 0 and"),
+        ({"sample_ids": np.arange(300, dtype=np.uint64) + 2**63}, "between 0 and"),
+        ({"sample_ids": np.array(7)}, r"sample_ids must be integers of shape \[N\]"),
+        ({"y_train": np.array(3)}, "y_train must be integers of shape"),
+        ({"x_test": np.zeros((120, 8, 8, 1), np.float32)}, "training inputs are uint8, test inputs float32"),
+        ({"class_names": np.array(["a", "b", "a"])}, "two classes are called 'a'"),
         ({"x_test": IMAGES[:0], "y_test": np.zeros(0, int)}, "test set is empty"),
     ],
 )
@@ -272,6 +307,37 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
         load_dataset(str(path))
 
 
+def test_flipped_bits_never_show_a_traceback(tmp_path: Path) -> None:
+    """Wherever a bit flips, an .npz is read as it was or refused by name."""
+    path = tmp_path / "x.npz"
+    save_noisy_images(path)
+    with np.load(path) as file:
+        np.savez_compressed(path, **dict(file))
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    refused = 0
+    for position in [*range(120), *random.integers(0, len(whole), 150), *range(len(whole) - 120, len(whole))]:
+        content = bytearray(whole)
+        content[position] ^= 1 << int(random.integers(8))
+        path.write_bytes(content)
+        try:
+            load_dataset(str(path))
+        except PrivauditError as error:
+            refused += 1
+            assert "x" in str(error)  # noqa: PT017 (most flips are refused, some hit padding)
+    assert refused > 200
+
+
+def test_limits_depend_on_the_kind_of_input(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    save_noisy_images(path)
+    images = load_dataset(str(path), limits=Limits(images=50, features=100))
+    assert (len(images), images.available) == (50, 300)
+    save_noisy_images(path, x_train=np.ones((300, 5)), x_test=np.ones((120, 5)))
+    assert len(load_dataset(str(path), limits=Limits(images=50, features=100))) == 100
+    assert len(load_dataset(str(path), limits=Limits(images=50, features=300))) == 300
+
+
 def test_features_and_ids(tmp_path: Path) -> None:
     path = tmp_path / "table.npz"
     random = np.random.default_rng(0)
@@ -292,8 +358,22 @@ def test_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert len(load_dataset("mine:data")) == 20
-    with pytest.raises(UsageError, match="cannot find 'mine:other'"):
+    with pytest.raises(UsageError, match="cannot find dataset 'mine:other'"):
         load_dataset("mine:other")
+    (tmp_path / "theirs.py").write_text("def bad():\n    raise OSError('no disk')\n\ndef odd():\n    return 7\n")
+    with pytest.raises(DataError, match=r"theirs:bad\(\) failed: OSError: no disk"):
+        load_dataset("theirs:bad")
+    with pytest.raises(DataError, match="returned int"):
+        load_dataset("theirs:odd")
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    with pytest.raises(UsageError, match="importing broken failed: ZeroDivisionError"):
+        load_dataset("broken:data")
+
+
+@pytest.mark.parametrize("name", [":data", "..mine:data", "mine:__na me__", "mine:", "json:__name__", "nowhere:x"])
+def test_factories_that_are_none(name: str) -> None:
+    with pytest.raises(UsageError, match=r"names no dataset|must be a function|cannot find dataset"):
+        load_dataset(name)
 
 
 def test_stratified_rows_keep_shares() -> None:

@@ -155,6 +155,31 @@ def test_offline_is_scipys_and_reads_one_half_on_noise() -> None:
     assert len(np.unique(far)) > 3900  # logsf: no ties where a cdf would saturate
 
 
+def test_the_control_catches_a_rotation_that_drops_the_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control must fail where the rotation leaks which side lost a model."""
+
+    def drops_target_alone(values: npt.NDArray[np.float64], keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        x = np.asarray(values, np.float64).reshape(keep.shape)
+        scores = np.empty(keep.shape)
+        for model in range(len(x)):
+            left = np.arange(len(x)) != model
+            density = {}
+            for side in (True, False):
+                chosen = keep[left] == side
+                mean = np.where(chosen, x[left], 0).sum(0) / chosen.sum(0)
+                deviation = np.sqrt(np.where(chosen, (x[left] - mean) ** 2, 0).sum(0) / (chosen.sum(0) - 1))
+                density[side] = stats.norm.logpdf(x[model], mean, deviation)
+            scores[model] = density[True] - density[False]
+        return scores
+
+    signals = fake_signals(np.random.default_rng(8).normal(size=(8, 1000)))
+    assert never_trained(signals, 0).holds
+    monkeypatch.setattr(lira, "online", drops_target_alone)
+    found = never_trained(signals, 0)
+    assert not found.holds
+    assert found.auc < 0.47
+
+
 def fake_signals(margin: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     signals = np.zeros((*margin.shape, 1, len(SIGNALS)))
     signals[..., 0, 0] = margin
@@ -168,3 +193,5 @@ def test_controls_hold_on_nothing_and_fail_on_a_leak() -> None:
     noise = random.normal(size=keep.shape)
     assert untrained(fake_signals(noise), keep).holds
     assert not untrained(fake_signals(noise + keep), keep).holds
+    few = paired_design(1000, 6, 0)
+    assert untrained(fake_signals(random.normal(size=few.shape)), few).interval is None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from privaudit.statistics.gaussian import moments_of, pooled_variance, rotated_moments
-from privaudit.statistics.intervals import logit_interval, spearman, wilson
+from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval, spearman, wilson
 from privaudit.statistics.roc import auc, performance, roc
 
 
@@ -107,6 +108,71 @@ def test_clustered_interval_covers_where_models_differ() -> None:
         naive += independent[0] <= truth <= independent[1]
     assert 0.92 <= covered / simulations <= 0.98
     assert naive < covered  # what pooling cells as if independent would claim
+
+
+def leaking_models(
+    random: np.random.Generator, pairs: int, cells: int, shift: float, spread: float
+) -> tuple[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Scores of models that differ in how much they leak and in where their scores lie."""
+    member = np.tile(np.arange(cells) < cells // 2, (pairs, 1))
+    scores = random.normal(size=(pairs, cells)) + random.normal(0, spread / 2, (pairs, 1))
+    scores = scores + random.normal(shift, spread, (pairs, 1)) * member
+    return scores, member, np.repeat(np.arange(pairs)[:, None], cells, axis=1)
+
+
+def tpr_coverage(pairs: int, cells: int, shift: float, spread: float, simulations: int) -> dict[float, float]:
+    """How often the 95% interval of TPR at each FPR holds the TPR of infinitely many models."""
+    random = np.random.default_rng(11)
+    many, member, _ = leaking_models(random, 2000, 1000, shift, spread)
+    truth = {fpr: float((many[member] >= np.quantile(many[~member], 1 - fpr)).mean()) for fpr in (0.01, 0.001)}
+    held: dict[float, list[bool]] = {fpr: [] for fpr in truth}
+    for _ in range(simulations):
+        for rate in performance(*leaking_models(random, pairs, cells, shift, spread)).rates:
+            if rate.interval is not None:
+                held[rate.fpr].append(rate.interval[0] <= truth[rate.fpr] <= rate.interval[1])
+    return {fpr: float(np.mean(found)) for fpr, found in held.items() if found}
+
+
+def test_tpr_interval_covers() -> None:
+    for fpr, coverage in tpr_coverage(8, 3000, 1.0, 0.2, 300).items():
+        assert coverage >= 0.91, fpr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pairs", "cells", "shift", "spread"),
+    [
+        (4, 3000, 1, 0),
+        (4, 3000, 1, 0.2),
+        (16, 3000, 1, 0.2),
+        (8, 6000, 0.2, 0.05),
+        (8, 6000, 2.5, 0.3),
+        (8, 6000, 0, 0),
+    ],
+)
+def test_tpr_interval_covers_everywhere(pairs: int, cells: int, shift: float, spread: float) -> None:
+    for fpr, coverage in tpr_coverage(pairs, cells, shift, spread, 1000).items():
+        assert 0.92 <= coverage <= 0.985, fpr
+
+
+def test_tpr_interval_holds_its_estimate() -> None:
+    """Also where nothing is found, everything is, or all scores are equal."""
+    random = np.random.default_rng(12)
+    member = np.tile(np.arange(1000) < 500, (8, 1))
+    clusters = np.repeat(np.arange(8)[:, None], 1000, axis=1)
+    for scores in (random.normal(size=member.shape), 50.0 * member, -50.0 * member, np.zeros(member.shape)):
+        for given in (clusters, None):
+            for rate in performance(scores, member, given).rates:
+                if rate.tpr is not None:
+                    assert rate.interval is not None
+                    assert rate.interval[0] <= rate.tpr <= rate.interval[1]
+                    assert rate.interval[0] < rate.interval[1]
+
+
+def test_clopper_pearson_is_scipys() -> None:
+    for successes, trials in [(0, 16), (3, 16), (16, 16), (700, 1000)]:
+        expected = stats.binomtest(successes, trials).proportion_ci(method="exact")
+        assert clopper_pearson(successes, trials) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_no_interval_below_four_pairs() -> None:

@@ -128,17 +128,23 @@ def test_damage_is_named_set_aside_and_mended(
 
 
 def test_killed_runs_resume_to_the_same_bits(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
-    """SIGKILL to the whole process group at random moments, then once in peace."""
+    """SIGKILL to the whole process group at five random moments of the training, then once in peace."""
     moments = np.random.default_rng(0)
     command = [sys.executable, "-m", "privaudit", "score", "--dataset", str(small_audit["npz"]), *SMALL]
     command += ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    finished = [0]
     for _ in range(5):
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT
         )
-        time.sleep(moments.uniform(2, 7))
+        # Training begins when the description is there (or, later on, when another model is finished).
+        while not any(tmp_path.glob("store/*/audit.json.sha256")) and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0.5, 4))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        finished.append(len(list(tmp_path.glob("store/*/models/*.json.sha256"))))
+    assert finished[-1] < 8 or len(set(finished)) > 2, "no kill hit the training"
     again = score_again(privaudit, small_audit, tmp_path)
     assert again["attacks"] == small_audit["results"]["attacks"]
     folder = tmp_path / "store" / again["audit"]
@@ -146,6 +152,74 @@ def test_killed_runs_resume_to_the_same_bits(privaudit: Run, small_audit: dict[s
     scores = Path("out") / again["audit"] / "scores.parquet"
     assert (tmp_path / scores).read_bytes() == (small_audit["root"] / scores).read_bytes()
     assert not list(folder.rglob(".*.part"))
+
+
+def test_workers_do_not_outlive_who_asked_for_them(small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """SIGKILL to the parent alone, in the middle of training: its workers go too, and another run may take over."""
+    command = [sys.executable, "-m", "privaudit", "score", "--dataset", str(small_audit["npz"]), "--shadows", "64"]
+    command += ["--epochs", "400", "--workers", "2", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT
+    )
+    deadline = time.monotonic() + 60
+    while len(members_of(process.pid)) < 3 or not list(tmp_path.glob("store/*/target.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while members_of(process.pid):
+        assert time.monotonic() < deadline, "workers are still at it"
+        time.sleep(0.2)
+
+
+def members_of(group: int) -> list[int]:
+    """Processes of a process group that are not zombies."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(status.parent.name))
+    return found
+
+
+def test_damaged_signals_are_named_where_they_are_read(
+    privaudit: Run, small_audit: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = copy_of(small_audit, tmp_path)
+    (folder / "signals" / "0003.npy").write_bytes(b"x")
+    done = privaudit("unlearn", "--store", tmp_path / "store", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "finished" in done.stderr or "0003.npy is damaged" in done.stderr
+    (folder / "models" / "0006.safetensors").unlink()
+    (folder / "models" / "0006.safetensors.sha256").unlink()
+    found = privaudit("verify", "--store", tmp_path / "store", "--json")
+    assert found.returncode == 1
+    report = json.loads(found.stdout)
+    assert [Path(path).name for path in report["damaged"]] == ["0003.npy"]
+    assert [Path(path).name for path in report["missing"]] == ["0006.safetensors"]
+
+
+def test_a_rewritten_file_is_unfinished_until_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    files.write_bytes(path, b"first")
+    files.seal(path)
+    files.write_bytes(path, b"second")
+    assert files.inspect_seal(path) is files.Seal.UNFINISHED
+
+
+def test_one_damaged_audit_hides_no_other(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
+    folder = copy_of(small_audit, tmp_path)
+    shutil.copytree(folder, folder.with_name("another"))
+    (folder.with_name("another") / "audit.json").write_text("{}")
+    done = privaudit("list", "--store", tmp_path / "store", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {row["audit"]: row for row in json.loads(done.stdout)["audits"]}
+    assert "damaged" in rows["another"]["error"]
+    assert rows[folder.name]["shadows"] == 8
 
 
 def test_everything_is_its_owners_alone(small_audit: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from privaudit.errors import TrainingDiverged, UsageError
-from privaudit.networks import build_network
+from privaudit.networks import build_network, check_network, source_digest
 from privaudit.shadow.trainer import ModelSpecification, train_with_new_seeds
 from privaudit.training.augment import augment_batch
 from privaudit.training.hardware import Hardware, resolve_hardware
@@ -129,6 +130,83 @@ def test_gradient_matches_the_textbook_step() -> None:
     optimizer.step()
     for name, tensor in ours.state_dict().items():
         torch.testing.assert_close(tensor, theirs.state_dict()[name], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_three_steps_carry_momentum(nesterov: bool) -> None:
+    """Full-batch epochs at a rate that changes: the optimiser's state must carry over, as in torch's plain loop."""
+    samples = small_samples(64)
+    recipe = Recipe(
+        name="three", epochs=3, batch_size=64, learning_rate=0.1, schedule="step", milestones=(0.4,), nesterov=nesterov
+    )
+    ours, theirs = network(), network()
+    train(ours, samples, np.arange(64), recipe, 0, CPU)
+    optimizer = torch.optim.SGD(theirs.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=nesterov)
+    inputs = samples.inputs.permute(0, 3, 1, 2).float() / 255
+    for rate in (0.1, 0.01, 0.01):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(theirs(inputs), samples.labels).backward()
+        optimizer.step()
+    for name, tensor in ours.state_dict().items():
+        torch.testing.assert_close(tensor, theirs.state_dict()[name], atol=1e-6, rtol=1e-4)
+
+
+def test_layers_that_draw_are_seeded() -> None:
+    """Dropout reads torch's global generator: the seed must decide it, and nobody else's draws may change."""
+    samples, recipe = small_samples(), resolve_recipe("fast", {"epochs": 2})
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    states = []
+    for noise in (0, 5):
+        torch.manual_seed(1)
+        torch.rand(noise)
+        model = torch.nn.Sequential(network(), torch.nn.Dropout(0.5))
+        torch.manual_seed(1)
+        torch.rand(noise)
+        train(model, samples, np.arange(96), recipe, 7, CPU)
+        states.append(model.state_dict())
+        if noise == 0:
+            assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_users_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_networks.py").write_text(
+        "from torch import nn\n"
+        "def small(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))\n"
+        "def wrong(shape, classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(7, classes))\n"
+        "def narrow(shape, classes):\n    return nn.Sequential(nn.Flatten(), nn.Linear(192, classes - 1))\n"
+        "def number(shape, classes):\n    return 7\n"
+        "def fails(shape, classes):\n    raise KeyError('width')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    check_network(network("own_networks:small"), (8, 8, 3), 3, 128)
+    before = source_digest("own_networks:small")
+    assert before is not None
+    assert source_digest("cnn") is None
+    for name, message in (("wrong", "can't train on inputs"), ("narrow", "returns .2. logits a sample")):
+        with pytest.raises(UsageError, match=message):
+            check_network(network(f"own_networks:{name}"), (8, 8, 3), 3, 128)
+    for name, message in (("number", "is a int"), ("fails", "KeyError: 'width'"), ("absent", "cannot find network")):
+        with pytest.raises(UsageError, match=message):
+            network(f"own_networks:{name}")
+    (tmp_path / "own_networks.py").write_text("# other code, other weights\n")
+    monkeypatch.setattr("privaudit.networks.build.import_reference", lambda *_: network)
+    assert source_digest("own_networks:small") != before
+
+
+def test_batches_of_one_and_batchnorm() -> None:
+    with pytest.raises(UsageError, match="BatchNorm needs 2"):
+        check_network(network("resnet18", (8, 8, 3)), (8, 8, 3), 3, 1)
+    check_network(network(), (8, 8, 3), 3, 1)
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan"), 0.0])
+def test_rates_that_are_none(rate: float) -> None:
+    with pytest.raises(UsageError, match="learning_rate"):
+        resolve_recipe("fast", {"learning_rate": rate})
 
 
 @pytest.mark.parametrize("count", [129, 257])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,19 +15,27 @@ import pandas as pd
 import pytest
 import torch
 
+from privaudit.attacks import lira
 from privaudit.errors import UsageError
 from privaudit.evaluation.difficulty import per_sample_difficulty, relate_to_risk
 from privaudit.evaluation.utility import accuracy, tug_of_war
 from privaudit.networks import build_network
 from privaudit.ranking import cumulative_groups, order_rows
+from privaudit.scoring import attack_success
+from privaudit.shadow.design import paired_design
+from privaudit.shadow.store import AuditStore
+from privaudit.signals import SIGNALS
+from privaudit.statistics.intervals import spearman
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import Context, Parameters, StopUnlearning, Unlearner
-from privaudit.unlearning.forget_set import choose_forget_set
+from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.gradient_ascent import GradientAscent
 from privaudit.unlearning.random_labels import RandomLabels
 from privaudit.unlearning.sequence import plan_stages, run_sequence
-from tests.conftest import Run
+from privaudit.workflow.judging import choose_reference
+from privaudit.workflow.score import StoredSignals
+from tests.conftest import SMALL, Run
 
 CPU = Hardware("cpu", "fp32")
 CLASSES = 3
@@ -86,6 +95,40 @@ def test_ascent_that_runs_away_stops_and_says_so() -> None:
     assert "would destroy the model" in ledger.stopped
     assert 0 < ledger.forget_steps_run < ledger.forget_steps == 6000
     assert all(bool(torch.isfinite(tensor).all()) for tensor in work.model.state_dict().values())
+
+
+def test_ascent_counts_the_climb_and_not_the_height() -> None:
+    """Hard samples first or easy ones first: the rule that stops ascent is the same, and neither stops it at once."""
+    ledgers, ceilings = [], []
+    for hard_first in (True, False):
+        work = context()
+        for parameter in work.model.parameters():
+            parameter.data.mul_(0)
+        dict(work.model.named_parameters())["network.7.bias"].data.copy_(torch.tensor([5.0, 0, 0]))
+        easy, hard = np.arange(0, 60, 3), np.array([1])  # the model is sure of class 0, and wrong of sample 1
+        work = replace(work, forget=np.sort(np.concatenate([easy, hard])), unseen_loss=0.9)
+        ordered = np.concatenate([hard, easy] if hard_first else [easy, hard])
+        method = GradientAscent(work, Parameters(1, 1e-4, 4))
+        ceilings.append(method._ceiling)
+        ledgers.append(run_sequence(method, plan_stages(cumulative_groups(ordered, 21), 1), lambda _: None))
+    assert ceilings[0] == ceilings[1] == 0.9
+    assert all(ledger.stopped is None for ledger in ledgers)
+
+
+def test_random_labels_of_one_request_keep_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = replace(context(), forget=np.array([7]), retain=np.setdiff1d(np.arange(60), [7]))
+    sizes: list[int] = []
+    real = torch.nn.functional.cross_entropy
+
+    def spy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(labels))
+        return real(logits, labels)
+
+    monkeypatch.setattr("privaudit.unlearning.random_labels.functional.cross_entropy", spy)
+    ledger = run_sequence(RandomLabels(work, Parameters(3, 0.01, 16)), plan_stages([work.forget], 3), lambda _: None)
+    assert ledger.retain_steps_run == 3 * 59
+    assert max(sizes) <= 16
+    assert sum(sizes) == 3 * 60
 
 
 def test_random_labels_are_wrong_and_mixed_as_in_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +264,7 @@ def test_forget_sets(tmp_path: Path) -> None:
     assert rows("top-risk:2") == [0, 5]
     assert len(rows("classes:34%")) == 2
     assert not choose_forget_set("class:0", table, names, 0).scattered
+    assert not choose_forget_set("random:5", table, names, 0).scattered  # some class loses both of its samples
     path = tmp_path / "requests.csv"
     path.write_text("sample_id,date\n12,2026-01-01\n10,\n12,\n\n")
     chosen = choose_forget_set(f"ids:{path}", table, names, 0)
@@ -279,7 +323,7 @@ def test_difficulty_and_its_relation_to_risk() -> None:
     assert found["shift"].tolist() == [3, 3]
     assert per_sample_difficulty(original, unlearned, None)["shift"].isna().all()
     risk = np.arange(50.0)
-    relation = relate_to_risk(risk, per_sample_difficulty(risk, np.zeros(50), -risk))
+    relation = relate_to_risk(risk, risk, per_sample_difficulty(risk, np.zeros(50), -risk))
     assert relation["forgettability"].spearman == pytest.approx(1)
 
 
@@ -292,8 +336,6 @@ def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def own_audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import shutil
-
     root = tmp_path_factory.mktemp("unlearn")
     for name in ("store", "out"):
         shutil.copytree(small_audit["root"] / name, root / name)
@@ -356,7 +398,7 @@ def test_random_labels_and_a_class_end_to_end(privaudit: Run, own_audit: Path, s
 
 def test_shadow_models_stand_in_for_scattered_samples(privaudit: Run, own_audit: Path) -> None:
     results = unlearn(privaudit, own_audit, "--reference", "shadow", "--forget", "random:40")
-    assert results["reference"] == "shadow models"
+    assert results["reference"].startswith("half of the shadow models")
     assert results["risk_vs_difficulty"]["shift"]["spearman"] is not None
 
 
@@ -364,6 +406,7 @@ def test_shadow_models_stand_in_for_scattered_samples(privaudit: Run, own_audit:
     ("arguments", "message"),
     [
         (["--method", "magic"], "unknown unlearner 'magic'"),
+        (["--method", "retrian"], "Did you mean 'retrain'"),
         (["--order", "age"], "unknown order 'age'"),
         (["--audit", "nothing"], "no audit 'nothing'"),
         (["--forget", "random:100%"], "names all 300"),
@@ -394,3 +437,77 @@ def test_ascent_climbs_no_higher_than_the_unseen() -> None:
             work.model(inputs(work, torch.arange(0, 60, 3))), torch.zeros(20, dtype=torch.int64)
         )
     assert 0.01 < float(loss) < math.log(3)
+
+
+def test_risk_and_its_reference_come_from_different_shadow_models(small_audit: dict[str, Any]) -> None:
+    """Otherwise their relation is built in: on pure noise it would not read 0."""
+    random = np.random.default_rng(0)
+    keep = paired_design(3000, 16, 0)
+    noise = np.zeros((16, 3000, 1, len(SIGNALS)), np.float32)
+    noise[..., 0, 0] = random.normal(size=keep.shape)
+    original = random.normal(size=(3000, 1, len(SIGNALS))).astype(np.float32)
+    stored = StoredSignals(keep, noise, original, noise[:, :10], original[:10], noise)
+    forget = ForgetSet(np.arange(3000), True)
+    risk = attack_success(lira.online(noise[..., 0], keep), keep)
+    found = choose_reference({}, stored, forget, risk, "margin")
+    assert found.margin is not None
+    for name, difficulty in {"shift": original[:, 0, 0] - found.margin, "fidelity": abs(found.margin)}.items():
+        interval = spearman(found.risk, difficulty).interval
+        assert interval is not None
+        assert interval[0] < 0 < interval[1], name
+    built_in = spearman(risk, abs(np.where(keep, 0, noise[..., 0, 0]).sum(0))).interval
+    assert built_in is not None
+    assert built_in[1] < 0 or built_in[0] > 0
+
+
+def test_another_statistic_is_another_run(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """Scores made anew with another statistic, or more shadow models, must not be answered with an old run."""
+    root = small_audit["root"]
+    for name in ("store", "out"):
+        shutil.copytree(root / name, tmp_path / name)
+    first = unlearn(privaudit, tmp_path, "--groups", "3")
+    command = ["score", "--dataset", str(small_audit["npz"]), *SMALL, "--statistic", "logit-gap"]
+    done = privaudit(*command, "--store", tmp_path / "store", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    second = unlearn(privaudit, tmp_path, "--groups", "3")
+    assert second["run"] != first["run"]
+    assert (first["statistic"], second["statistic"]) == ("margin", "logit-gap")
+    assert (first["number"], second["number"]) == (1, 2)
+    report = json.loads((tmp_path / "out" / first["audit"] / "report.json").read_text())
+    sections = {section["anchor"]: section for section in report["sections"]}
+    assert "run it again to compare" in sections["unlearning-1"]["paragraphs"][0]
+    assert "run it again to compare" not in sections["unlearning-2"]["paragraphs"][0]
+    assert "--statistic logit-gap" in sections["reproduce"]["tables"][0]["rows"][0][1]
+    # Damage to the per-sample table makes the run anew; so does its loss.
+    folder = tmp_path / "out" / first["audit"] / "unlearn" / second["run"]
+    for harm in ("damaged", "lost"):
+        (folder / "forgetting.parquet").write_bytes(b"x")
+        if harm == "lost":
+            (folder / "forgetting.parquet").unlink()
+        assert unlearn(privaudit, tmp_path, "--groups", "3")["accuracy"] == second["accuracy"]
+        assert len(pd.read_parquet(folder / "forgetting.parquet")) == 30
+    (tmp_path / "out" / first["audit"] / "scores.parquet").write_bytes(b"damaged")
+    done = privaudit("report", "--store", tmp_path / "store", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "scores.parquet is damaged" in done.stderr
+    assert unlearn(privaudit, tmp_path, "--groups", "3")["method"] == "ga"  # the scores are made anew
+
+
+def test_retraining_knows_no_order(privaudit: Run, own_audit: Path) -> None:
+    runs = {unlearn(privaudit, own_audit, "--method", "retrain", "--order", order)["run"] for order in ("risk", "loss")}
+    assert len(runs) == 1
+
+
+def test_data_that_moved_is_found_after_scoring_again(
+    privaudit: Run, small_audit: dict[str, Any], tmp_path: Path
+) -> None:
+    for name in ("store", "out"):
+        shutil.copytree(small_audit["root"] / name, tmp_path / name)
+    (tmp_path / "elsewhere").mkdir()
+    moved = shutil.copy(small_audit["npz"], tmp_path / "elsewhere" / "noisy.npz")
+    done = privaudit("score", "--dataset", moved, *SMALL, "--store", tmp_path / "store", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to train" in done.stderr
+    store = AuditStore(tmp_path / "store", small_audit["results"]["audit"])
+    assert store.read_description()["data"]["dataset"] == str(moved)
+    unlearn(privaudit, tmp_path, "--reference", "shadow")

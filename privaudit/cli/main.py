@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import sys
+import traceback
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,6 +27,9 @@ COMMANDS = {
 }
 
 INTERRUPTED = 130
+
+#: Set to anything, an unforeseen error shows its traceback.
+DEBUG_VARIABLE = "PRIVAUDIT_DEBUG"
 
 
 class LazyGroup(click.Group):
@@ -90,10 +95,25 @@ def main() -> NoReturn:
     except PrivauditError as error:
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
+    except MemoryError:
+        click.echo(
+            "error: this machine has too little memory for it\n  Fewer --samples or --workers need less.", err=True
+        )
+        code = 1
     except BrokenPipeError:
         # The reader of our output went away (head, say): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        click.echo(
+            f"error: {type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})\n"
+            f"  This is a fault of privaudit. {DEBUG_VARIABLE}=1 shows where it happened, for a report of it.",
+            err=True,
+        )
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -10,6 +10,7 @@ import click
 from privaudit.cli.main import print_results
 from privaudit.cli.options import json_option, out_option, store_option, workers_option
 from privaudit.config import read_settings
+from privaudit.progress import readable_time
 
 EPILOG = """\b
 Examples:
@@ -19,10 +20,12 @@ Examples:
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
   privaudit score --dataset digits --canaries 40 --shadows 64
 
+
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
 image-folder (--data-dir holds train/<class>/* and test/<class>/*),
 FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
-Networks: cnn, mlp, resnet18, resnet50, resnext50.
+
+Networks: cnn, mlp, resnet18, resnet50, resnext50, module:factory.
 Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 """
 
@@ -62,6 +65,8 @@ def command(config: Path | None, csv: bool, dry_run: bool, as_json: bool, **flag
         results = score.dry_run(settings)
         if as_json:
             print_results(results)
+        else:
+            click.echo(f"{results['to_train']} models to train, about {readable_time(results['seconds'])}")
         return
     results = score.run_score(settings, csv=csv)
     if as_json:
@@ -75,6 +80,9 @@ def command(config: Path | None, csv: bool, dry_run: bool, as_json: bool, **flag
         click.echo(f"      TPR at {100 * float(rate):g}% FPR: {text}")
     click.echo(f"      mean attack success rate {results['mean_risk']:.3f}")
     negative = results["controls"]["negative"]
+    positive = results["controls"]["positive"]
+    if positive is not None:
+        click.echo(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
     click.echo(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
     click.echo(f"scores: {results['scores']}")
     for path in results["report"].values():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.data.dataset import Dataset, IntArray
-from privaudit.data.sampling import stratified_rows
-from privaudit.errors import DataError, UsageError
+from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
+from privaudit.errors import DataError, PrivauditError
+from privaudit.registry import import_reference
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names", "sample_ids")
@@ -26,8 +28,11 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (zipfile.BadZipFile, EOFError, OSError, TypeError, AttributeError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, TypeError, AttributeError, KeyError) as error:
         raise DataError(f"{path} is not a readable .npz file: {error}") from error
+    # A flipped bit can sit in the compressed stream, in an array's header, or in its length.
+    except (zlib.error, tokenize.TokenError, SyntaxError, MemoryError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path} is damaged: {error}", hint="Fetch or save it again.") from error
     except ValueError as error:
         raise DataError(
             f"{path}: {error}", hint="Object arrays need pickle, which is never loaded: save plain numbers and strings."
@@ -36,18 +41,34 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def call_factory(reference: str) -> Mapping[str, Any]:
     """Call ``module:factory`` and return its mapping of arrays."""
-    module_name, _, attribute = reference.partition(":")
+    return _mapping_of(import_reference(reference, "dataset"), reference)
+
+
+def call_registered(factory: Any, name: str) -> Mapping[str, Any]:
+    """The same for a factory that another package registered as ``name``."""
+    return _mapping_of(factory, name)
+
+
+def _mapping_of(factory: Any, reference: str) -> Mapping[str, Any]:
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot find '{reference}': {error}", hint="Write it as module:function.") from error
-    arrays = factory()
+        arrays = factory()
+    except PrivauditError:
+        raise
+    except Exception as error:
+        raise DataError(f"{reference}() failed: {type(error).__name__}: {error}") from error
     if not isinstance(arrays, Mapping):
         raise DataError(f"{reference} returned {type(arrays).__name__}: it must return a dict of {', '.join(REQUIRED)}")
     return arrays
 
 
-def from_arrays(name: str, arrays: Mapping[str, Any], source: str, samples: int | None, seed: int) -> Dataset:
+def from_arrays(
+    name: str,
+    arrays: Mapping[str, Any],
+    source: str,
+    samples: int | None,
+    seed: int,
+    limits: Limits = NO_LIMITS,
+) -> Dataset:
     """Build a dataset from ``x_train, y_train, x_test, y_test`` and optional ``class_names, sample_ids``."""
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:
@@ -59,11 +80,16 @@ def from_arrays(name: str, arrays: Mapping[str, Any], source: str, samples: int 
     else:
         class_names = tuple(map(str, range(int(y_train.max(initial=-1)) + 1)))
     ids = np.asarray(arrays.get("sample_ids", np.arange(len(y_train))))
-    if not np.issubdtype(ids.dtype, np.integer):
-        raise DataError(f"{source}: sample_ids must be integers, not {ids.dtype}")
+    if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
+        raise DataError(f"{source}: sample_ids must be integers of shape [N], not {ids.dtype} {list(ids.shape)}")
+    if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < 2**63):
+        raise DataError(
+            f"{source}: sample_ids run from {ids.min()} to {ids.max()}: they must lie between 0 and 2⁶³ − 1",
+            hint="Negative ids are kept for canaries.",
+        )
     if not len(x_train) == len(y_train) == len(ids):
         raise DataError(f"{source}: {len(x_train)} inputs, {len(y_train)} labels and {len(ids)} ids for training")
-    rows = np.arange(len(y_train)) if samples is None else stratified_rows(y_train, samples, seed, "samples")
+    rows = drawn_rows(y_train, samples, limits.of(x_train.ndim == 4), seed)
     return Dataset(
         name=name,
         x_train=x_train[rows],
@@ -73,6 +99,7 @@ def from_arrays(name: str, arrays: Mapping[str, Any], source: str, samples: int 
         class_names=class_names,
         sample_ids=ids[rows].astype(np.int64),
         source=source,
+        available=len(y_train),
     )
 
 

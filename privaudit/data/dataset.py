@@ -53,6 +53,8 @@ class Dataset:
         int64 ``[N]``, unique: what the outside world calls each training sample.
     source
         Where it came from, in words for the report.
+    available
+        How many training samples the source holds; more than N where these are a subset.
     paths
         One path per training sample, where it came from an image tree.
     """
@@ -65,6 +67,7 @@ class Dataset:
     class_names: tuple[str, ...]
     sample_ids: IntArray
     source: str
+    available: int
     paths: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -101,8 +104,8 @@ class Dataset:
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation per channel (images, on the 0–1 scale) or per feature.
 
-        Computed in float64, over at most 10,000 evenly spaced training samples. A constant channel gets
-        deviation 1.
+        Computed in float64, over evenly spaced training samples: all of them up to 10,000, never more than 20,000.
+        A constant channel gets deviation 1.
         """
         rows = self.x_train[:: max(1, len(self) // 10_000)]
         axes = (0, 1, 2) if self.is_image else (0,)
@@ -137,6 +140,12 @@ def _check(data: Dataset) -> None:
                     f"{data.name}: {part} row {bad[0]} holds NaN or infinity ({len(bad)} such rows)",
                     hint="Remove or impute those rows first.",
                 )
+    if data.x_train.dtype != data.x_test.dtype:
+        raise DataError(
+            f"{data.name}: training inputs are {data.x_train.dtype}, test inputs {data.x_test.dtype}: they must agree",
+            hint="uint8 images are scaled to 0–1 and floats are not, so mixing them would train on one and test on "
+            "another.",
+        )
     if data.x_train.shape[1:] != data.x_test.shape[1:]:
         raise DataError(
             f"{data.name}: training inputs have shape {data.x_train.shape[1:]}, "
@@ -144,6 +153,9 @@ def _check(data: Dataset) -> None:
         )
     if data.classes < 2:
         raise DataError(f"{data.name}: a classifier needs at least 2 classes, found {data.classes}")
+    if len(set(data.class_names)) < data.classes:
+        twice = next(name for name in data.class_names if data.class_names.count(name) > 1)
+        raise DataError(f"{data.name}: two classes are called '{twice}'", hint="Give every class a name of its own.")
     empty = np.setdiff1d(np.arange(data.classes), data.y_train)
     if len(empty):
         raise DataError(

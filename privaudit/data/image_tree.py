@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,11 @@ def _readable_names(words: Path, wnids: Sequence[str]) -> tuple[str, ...]:
         return tuple(wnids)
     lines = (line.split("\t", 1) for line in words.read_text("utf-8").splitlines())
     names = {fields[0]: fields[1].split(",")[0] for fields in lines if len(fields) == 2}
-    return tuple(names.get(wnid, wnid) for wnid in wnids)
+    found = [names.get(wnid, wnid) for wnid in wnids]
+    # WordNet has two cranes and two bows.
+    return tuple(
+        name if found.count(name) == 1 else f"{name} ({wnid})" for name, wnid in zip(found, wnids, strict=True)
+    )
 
 
 def _folders(root: Path) -> list[str]:
@@ -95,6 +100,12 @@ def _images(folder: Path) -> list[Path]:
         return []
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     for path in files:
+        try:
+            str(path).encode("utf-8")
+        except UnicodeEncodeError:
+            raise DataError(
+                f"the file name {str(path)!r} is not UTF-8", hint="Rename the file or its folder."
+            ) from None
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise DataError(f"{path} is not an image file", hint="Move it out of the class folder.")
     return files
@@ -137,13 +148,8 @@ class _Decoder:
         return stack[..., np.newaxis] if self._mode == "L" else stack
 
     def _decode_one(self, path: Path) -> npt.NDArray[Any]:
-        try:
-            with Image.open(path) as image:
-                picture = image.convert(self._mode)
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-            raise DataError(f"{path} is truncated or not an image: {error}", hint="Replace it or remove it.") from error
-        except Image.DecompressionBombError as error:
-            raise DataError(f"{path} is too large to be decoded safely: {error}") from error
+        with _opened(path) as image:
+            picture = image.convert(self._mode)
         if self.image_size is not None:
             picture = picture.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
         with self._lock:
@@ -158,8 +164,22 @@ class _Decoder:
 
 
 def _is_grey(path: Path) -> bool:
+    with _opened(path) as image:
+        return image.mode in ("L", "1", "LA")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return image.mode in ("L", "1", "I;16", "LA")
+            if image.mode.startswith(("I", "F")):
+                # Converting to 8 bits would clip, not scale.
+                raise DataError(
+                    f"{path} has more than 8 bits a channel (mode {image.mode})",
+                    hint="Convert the images to 8 bits, or bring them as float arrays in an .npz file.",
+                )
+            yield image
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} is too large to be decoded safely: {error}") from error
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise DataError(f"{path} is truncated or not an image: {error}", hint="Replace it or remove it.") from error

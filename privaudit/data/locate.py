@@ -13,7 +13,7 @@ import numpy as np
 
 from privaudit.data import arrays, cifar, digits, idx, image_tree
 from privaudit.data.dataset import Dataset, Split
-from privaudit.data.sampling import stratified_rows
+from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
 from privaudit.errors import DataError, UsageError
 from privaudit.progress import talk
 from privaudit.registry import Registry
@@ -50,7 +50,7 @@ def load_dataset(
     *,
     data_dir: Path | None = None,
     samples: int | None = None,
-    most_samples: int | None = None,
+    limits: Limits = NO_LIMITS,
     seed: int = 0,
     image_size: int | None = None,
 ) -> Dataset:
@@ -64,8 +64,8 @@ def load_dataset(
         Folder to look in; `default_folder` where None.
     samples
         Keep a class-stratified random subset of this many training samples.
-    most_samples
-        The same, but only where there are more.
+    limits
+        The same where ``samples`` is None and there are more.
     seed
         Chooses the subset.
     image_size
@@ -80,18 +80,12 @@ def load_dataset(
     """
     if name.endswith(".npz") or ":" in name or (name in DATASETS and name not in PUBLISHED):
         loaded = arrays.read_npz(Path(name)) if name.endswith(".npz") else _call(name)
-        count = samples
-        if count is None and most_samples is not None and len(loaded.get("y_train", ())) > most_samples:
-            count = most_samples
         title = Path(name).stem if name.endswith(".npz") else name.rpartition(":")[2]
-        return arrays.from_arrays(title, loaded, f"arrays of {Path(name).name}", count, seed)
+        return arrays.from_arrays(title, loaded, f"arrays of {Path(name).name}", samples, seed, limits)
     DATASETS.check(name)
     folder = default_folder() if data_dir is None else data_dir
     train, test, class_names, source = _find(name, folder, image_size)
-    if samples is None and most_samples is not None and len(train.labels) > most_samples:
-        samples = most_samples
-    everything = np.arange(len(train.labels))
-    rows = everything if samples is None else stratified_rows(train.labels, samples, seed, "samples")
+    rows = drawn_rows(train.labels, samples, limits.images, seed)
     return Dataset(
         name=name,
         x_train=train.take(rows),
@@ -101,12 +95,13 @@ def load_dataset(
         class_names=class_names,
         sample_ids=rows,
         source=source,
+        available=len(train.labels),
         paths=None if train.paths is None else tuple(train.paths[row] for row in rows),
     )
 
 
 def _call(name: str) -> Any:
-    return arrays.call_factory(name) if ":" in name else DATASETS.load(name)()
+    return arrays.call_factory(name) if ":" in name else arrays.call_registered(DATASETS.load(name), name)
 
 
 def _find(name: str, folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str]:

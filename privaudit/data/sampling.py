@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from privaudit.data.dataset import IntArray
 from privaudit.errors import UsageError
 from privaudit.seeds import generator
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most training samples to keep where nobody asked for a number; None keeps all."""
+
+    images: int | None
+    features: int | None
+
+    def of(self, is_image: bool) -> int | None:
+        """The limit for this kind of input."""
+        return self.images if is_image else self.features
+
+
+NO_LIMITS = Limits(None, None)
+
+
+def drawn_rows(labels: IntArray, samples: int | None, limit: int | None, seed: int) -> IntArray:
+    """Rows to keep: ``samples`` of them where asked, else all, or ``limit`` of them where there are more."""
+    if samples is None and limit is not None and len(labels) > limit:
+        samples = limit
+    return np.arange(len(labels)) if samples is None else stratified_rows(labels, samples, seed, "samples")
 
 
 def stratified_rows(labels: IntArray, count: int, seed: int, purpose: str) -> IntArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,8 @@ def run_jobs(
         pool = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered", batch_size=1)
         try:
             with _watch(board, progress):
-                for _ in pool(delayed(_run)(function, job, shared, board.path, slot) for slot, job in enumerate(jobs)):
+                arguments = (shared, board.path, os.getpid())
+                for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                     pass
         except TerminatedWorkerError as error:
             raise PrivauditError(
@@ -67,12 +69,18 @@ def run_jobs(
             ) from error
 
 
-def _run(function: Callable[[Any, Any, Report], Any], job: Any, shared: Any, board: str, slot: int) -> None:
+def _run(
+    function: Callable[[Any, Any, Report], Any], job: Any, slot: int, shared: Any, board: str, parent: int
+) -> None:
     done = np.memmap(board, np.float64, "r+")
 
     def report(amount: float) -> None:
+        if os.getppid() != parent:
+            # Whoever asked for this work was killed. Another run may have taken the store over by now.
+            os._exit(1)
         done[slot] = amount
 
+    report(0.0)
     function(job, shared, report)
 
 

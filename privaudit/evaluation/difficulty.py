@@ -37,6 +37,14 @@ def per_sample_difficulty(
     )
 
 
-def relate_to_risk(risk: npt.NDArray[Any], difficulty: pd.DataFrame) -> dict[str, Correlation]:
-    """Spearman's correlation of risk with each difficulty, with intervals."""
-    return {name: spearman(risk, difficulty[name]) for name in DIFFICULTIES}
+def relate_to_risk(
+    risk: npt.NDArray[Any], risk_beside_reference: npt.NDArray[Any], difficulty: pd.DataFrame
+) -> dict[str, Correlation]:
+    """Spearman's correlation of risk with each difficulty, with intervals.
+
+    Fidelity and shift are held against ``risk_beside_reference``, measured by other models than the reference.
+    """
+    return {
+        name: spearman(risk if name == "forgettability" else risk_beside_reference, difficulty[name])
+        for name in DIFFICULTIES
+    }

@@ -1,15 +1,22 @@
-"""Networks by name. Each is a factory ``(input_shape, classes) -> nn.Module`` over standardised inputs."""
+"""Networks by name or ``module:factory``. Each is a function ``(input_shape, classes) -> nn.Module``.
+
+Its inputs are standardised already.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from privaudit.errors import UsageError
-from privaudit.registry import Registry
+from privaudit.errors import PrivauditError, UsageError
+from privaudit.registry import Registry, import_reference
 
 NETWORKS = Registry(
     "network",
@@ -55,7 +62,7 @@ def build_network(
     Parameters
     ----------
     name
-        One of `NETWORKS`.
+        One of `NETWORKS`, or ``module:factory``.
     input_shape
         ``(H, W, C)`` of an image or ``(D,)`` of a feature vector.
     classes
@@ -71,15 +78,58 @@ def build_network(
         ``standardise`` followed by ``network``; takes float inputs ``[B, C, H, W]`` or ``[B, D]``, returns logits
         ``[B, classes]``.
     """
+    factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
     if len(input_shape) != 3 and name != "mlp" and name in NETWORKS:
         raise UsageError(
             f"network '{name}' takes images, but an input has shape {list(input_shape)}",
             hint="Use --network mlp for feature vectors.",
         )
-    factory = NETWORKS.load(name)
     # The global generator is what torch's initialisers read: fork it, so that nobody else's draws are disturbed.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = factory(input_shape, classes)
+        network = _call(factory, name, input_shape, classes)
     model = nn.Sequential(OrderedDict(standardise=Standardise(*statistics, len(input_shape)), network=network))
     return model.to(memory_format=torch.channels_last) if len(input_shape) == 3 else model
+
+
+def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    try:
+        network = factory(input_shape, classes)
+    except PrivauditError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"network '{name}' can't be built for inputs {list(input_shape)} and {classes} classes: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise UsageError(f"network '{name}' is a {type(network).__name__}: the function must return a torch.nn.Module")
+    return network
+
+
+def source_digest(name: str) -> str | None:
+    """SHA-256 of the file that defines a ``module:factory`` network: other code, other weights. None for names."""
+    if ":" not in name:
+        return None
+    file = inspect.getsourcefile(import_reference(name, "network"))
+    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int, batch_size: int) -> None:
+    """Take one training step's forward pass with noise; `UsageError` where the network does not fit the data.
+
+    The batch has two samples (or one, where batches are to have one): the fewest that a training will meet.
+    """
+    device = next(model.parameters()).device
+    shape = (input_shape[2], *input_shape[:2]) if len(input_shape) == 3 else input_shape
+    try:
+        logits = model.train()(torch.zeros(min(batch_size, 2), *shape, device=device))
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        few = " with --batch-size 1 (BatchNorm needs 2 samples)" if batch_size == 1 else ""
+        raise UsageError(
+            f"the network can't train on inputs {list(input_shape)}{few}: {str(error).splitlines()[0]}"
+        ) from error
+    if logits.ndim != 2 or logits.shape[1] != classes:
+        raise UsageError(
+            f"the network returns {list(logits.shape[1:])} logits a sample; {classes} classes need [{classes}]"
+        )

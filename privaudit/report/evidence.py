@@ -26,7 +26,7 @@ def controls(results: dict[str, Any]) -> Section:
             ]
         )
     positive = results["controls"]["positive"]
-    if positive["mean_asr"] is not None:
+    if positive is not None:
         rows.append(
             [
                 f"{positive['count']} mislabelled samples in the shadow pool",
@@ -66,4 +66,7 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]]) -> Sec
         ["Versions", ", ".join(f"{name} {value}" for name, value in about["versions"].items())],
         ["Training time", words.training_time(results["training"])],
     ]
-    return Section("reproduce", "How to reproduce this", [], [Table("Reproduction", ["", ""], rows)])
+    said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
+    if any(run["forget_specification"] == "ids:FILE" for run in runs):
+        said.append("FILE is the list of requests that was given; the report does not repeat who asked.")
+    return Section("reproduce", "How to reproduce this", said, [Table("Reproduction", ["", ""], rows)])

@@ -201,7 +201,7 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
     )
 
 
-def what_was_unlearned(run: dict[str, Any], forgetting: pd.DataFrame, index: int) -> Section:
+def what_was_unlearned(results: dict[str, Any], run: dict[str, Any], forgetting: pd.DataFrame, index: int) -> Section:
     """One unlearning run: accuracies, re-audit, risk against each difficulty."""
     names = {"original": "Do nothing (original)", "unlearned": f"Unlearned ({run['method']})", "retrained": "Retrained"}
     tows = {"original": run["tow_do_nothing"], "unlearned": run["tow"], "retrained": None}
@@ -233,10 +233,18 @@ def what_was_unlearned(run: dict[str, Any], forgetting: pd.DataFrame, index: int
                     "y": [round(float(v), 4) for v in sketch[name]],
                 }
             )
+    said = words.unlearning(run)
+    if (run["shadows"], run["statistic"]) != (results["shadows"], results["statistic"]):
+        said.insert(
+            0,
+            f"This run was ranked and audited with {run['shadows']} shadow models and the statistic "
+            f"{run['statistic']}, the audit above with {results['shadows']} and {results['statistic']}: run it again "
+            "to compare them.",
+        )
     return Section(
         f"unlearning-{index}",
         f"Unlearning: {run['method']}" + ("" if run["parameters"] is None else f", {words.order(run)}"),
-        words.unlearning(run),
+        said,
         [
             Table(
                 "Accuracy and re-audit",

@@ -9,8 +9,11 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.errors import UsageError
+from privaudit.progress import talk
 from privaudit.report import evidence, findings, words
 from privaudit.report.parts import Report
+
+REMEDY = "Run the same privaudit score again: it makes the results anew."
 
 
 def build_report(folder: Path) -> Report:
@@ -19,17 +22,22 @@ def build_report(folder: Path) -> Report:
         raise UsageError(
             f"{folder} holds no results of an audit", hint="Run privaudit score first, with the same --out."
         )
+    for name in ("score.json", "scores.parquet"):
+        files.demand_whole(folder / name, REMEDY)
     results = files.read_json(folder / "score.json")
     table = pd.read_parquet(folder / "scores.parquet")
     table = table[~table["canary"]]
-    runs = [_read_run(path.parent) for path in sorted(folder.glob("unlearn/*/metrics.json"))]
+    runs = _read_runs(folder)
     about = results["about"]
     sections = [
         findings.what_was_audited(results),
         findings.how_well_attacked(results),
         findings.who_is_exposed(table, results),
         findings.risk_and_shift(table, results),
-        *(findings.what_was_unlearned(run, forgetting, index) for index, (run, forgetting) in enumerate(runs, start=1)),
+        *(
+            findings.what_was_unlearned(results, run, forgetting, index)
+            for index, (run, forgetting) in enumerate(runs, start=1)
+        ),
         evidence.controls(results),
         evidence.limits(results, bool(runs)),
         evidence.how_to_reproduce(results, [run for run, _ in runs]),
@@ -43,5 +51,13 @@ def build_report(folder: Path) -> Report:
     )
 
 
-def _read_run(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    return files.read_json(folder / "metrics.json"), pd.read_parquet(folder / "forgetting.parquet")
+def _read_runs(folder: Path) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Metrics and per-sample table of every whole unlearning run, in the order in which they were made."""
+    runs = []
+    for metrics in folder.glob("unlearn/*/metrics.json"):
+        table = metrics.with_name("forgetting.parquet")
+        if files.is_whole(metrics) and files.is_whole(table):
+            runs.append((files.read_json(metrics), pd.read_parquet(table)))
+        else:
+            talk(f"  left out of the report: {metrics.parent} (unfinished or damaged; run it again)")
+    return sorted(runs, key=lambda found: (found[0]["number"], found[0]["run"]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from privaudit.progress import readable_time
@@ -135,13 +134,16 @@ def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
                 f"{percent(lira['tpr_at_fpr'][finest])} of the training samples"
             )
         )
-        said = f"The model leaks who it was trained on{share} (AUC {number(lira['auc'])}, 95% {interval(bounds)})."
+        said = (
+            f"Models trained like this one leak who they were trained on{share} "
+            f"(AUC {number(lira['auc'])}, 95% {interval(bounds)})."
+        )
     else:
         said = (
             f"The attacks that were run did not tell members from others "
             f"(AUC {number(lira['auc'])}, 95% {interval(bounds)})."
         )
-    sentences = [said]
+    sentences = [said, f"The target model itself reads an AUC of {area(results['target'])} under offline LiRA."]
     for run in runs[-1:]:
         sentences.append(unlearning(run)[-1])
     return sentences
@@ -161,12 +163,17 @@ def unlearning(run: dict[str, Any]) -> list[str]:
         time += f"; retraining took {readable_time(run['seconds']['retraining'])}"
     paragraphs = [f"{run['forget']:,} samples were to be forgotten ({run['forget_specification']}). {spent} {time}."]
     paragraphs += [f"Note: {note}." for note in run["notes"]]
+    if run["reference"] is None:
+        paragraphs.append(
+            "Nothing says how a model without these samples would see them: shadow models saw half of every class. "
+            "Fidelity and shift need --reference retrain."
+        )
+    else:
+        paragraphs.append(f"Fidelity and shift are measured against this reference: {run['reference']}.")
     if run["stopped"]:
         paragraphs.append(f"It stopped early: {run['stopped']}.")
     if run["tow"] is None:
-        paragraphs.append(
-            f"There is no retrained model to hold the result against; the reference is: {run['reference']}."
-        )
+        paragraphs.append("There is no retrained model to hold the result against, so there is no tug of war.")
     else:
         better = run["tow"] - run["tow_do_nothing"]
         verdict = (
@@ -182,25 +189,44 @@ def unlearning(run: dict[str, Any]) -> list[str]:
 
 
 def command(results: dict[str, Any]) -> str:
-    """The command that repeats the audit."""
-    about, identity = results["about"], results["about"]["identity"]
-    recipe, data = identity["recipe"], about["data"]
-    # A file's folder is nobody's business but its owner's.
-    words = ["privaudit", "score", "--dataset", PurePath(data["dataset"]).name, "--network", identity["network"]]
-    words += ["--samples", str(data["samples"])]
-    words += ["--shadows", str(results["shadows"]), "--recipe", recipe["name"], "--epochs", str(recipe["epochs"])]
-    words += ["--seed", str(identity["seed"])]
-    if identity["canaries"]:
-        words += ["--canaries", str(identity["canaries"])]
-    return shlex.join(words)
+    """The command that repeats the audit: everything that changes a result, whether it was typed or a default."""
+    identity, data = results["about"]["identity"], results["about"]["data"]
+    recipe = identity["recipe"]
+    flags = {
+        "dataset": data["dataset"],
+        "image-size": data["image_size"],
+        "samples": data["samples"],
+        "network": identity["network"],
+        "shadows": results["shadows"],
+        "recipe": recipe["name"],
+        "epochs": recipe["epochs"],
+        "batch-size": recipe["batch_size"],
+        "learning-rate": recipe["learning_rate"],
+        "weight-decay": recipe["weight_decay"],
+        "augment": recipe["augment"],
+        "canaries": identity["canaries"] or None,
+        "statistic": results["statistic"],
+        "seed": identity["seed"],
+        "device": identity["device"],
+        "precision": identity["precision"],
+    }
+    return shlex.join(["privaudit", "score", *_flags(flags)])
 
 
 def unlearn_command(run: dict[str, Any]) -> str:
     """The command that repeats an unlearning run."""
-    words = ["privaudit", "unlearn", "--audit", run["audit"], "--method", run["method"], "--order", run["order"]]
-    words += ["--descending"] if run["descending"] else []
-    words += ["--forget", run["forget_specification"], "--seed", str(run["seed"])]
-    return shlex.join(words)
+    flags = {"audit": run["audit"], "method": run["method"], "forget": run["forget_specification"]}
+    if run["parameters"] is not None:
+        names = {"passes": "passes", "learning_rate": "learning-rate", "batch_size": "batch-size"}
+        flags |= {"order": run["order"], "groups": run["groups"]}
+        flags |= {flag: run["parameters"][name] for name, flag in names.items()}
+    flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
+    descending = ["--descending"] if run["parameters"] is not None and run["descending"] else []
+    return shlex.join(["privaudit", "unlearn", *_flags(flags), *descending])
+
+
+def _flags(values: dict[str, Any]) -> list[str]:
+    return [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
 
 
 def training_time(training: dict[str, Any]) -> str:

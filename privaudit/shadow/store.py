@@ -22,6 +22,18 @@ from privaudit.progress import talk
 
 LATEST = "latest"
 FORMAT = 1
+TARGET = "target"
+REMEDY = "Run the same privaudit score again: it makes anew what is missing or damaged."
+
+
+def shadow_key(index: int) -> str:
+    """The name of shadow model ``index`` in the store."""
+    return f"{index:04d}"
+
+
+def shadow_keys(models: int) -> list[str]:
+    """Names of the first ``models`` shadow models."""
+    return [shadow_key(index) for index in range(models)]
 
 
 class AuditStore:
@@ -54,7 +66,7 @@ class AuditStore:
 
     def model(self, key: str) -> Path:
         """Weights of shadow model ``"0003"`` or of ``"target"``."""
-        return self.folder / (f"{key}.safetensors" if key == "target" else f"models/{key}.safetensors")
+        return self.folder / (f"{key}.safetensors" if key == TARGET else f"models/{key}.safetensors")
 
     def record(self, key: str) -> Path:
         """How that model was trained: the last file written, so it marks the model as finished."""
@@ -70,31 +82,42 @@ class AuditStore:
 
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
-        controls = [self.control("test", key)] + ([] if key == "target" else [self.control("untrained", key)])
+        controls = [self.control("test", key)] + ([] if key == TARGET else [self.control("untrained", key)])
         return [self.model(key), self.signals(key), *controls, self.record(key)]
 
     # What is there.
 
-    def check(self, key: str) -> list[Path]:
-        """Set damaged files of a model aside and return where they went; unfinished ones are left to be replaced."""
-        aside = []
-        for path in self.files_of(key):
-            if files.inspect_seal(path) is files.Seal.DAMAGED:
-                kept = files.set_aside(path)
-                aside.append(path if kept is None else kept)
-        return aside
+    def mend(self, key: str) -> tuple[bool, list[Path]]:
+        """Whether the model is finished, and where its damaged files went; unfinished ones are left to be replaced."""
+        states = {path: files.inspect_seal(path) for path in self.files_of(key)}
+        damaged = [path for path, state in states.items() if state is files.Seal.DAMAGED]
+        aside = [files.set_aside(path) or path for path in damaged]
+        return all(state is files.Seal.WHOLE for state in states.values()), aside
 
     def is_finished(self, key: str) -> bool:
         """Whether every file of the model is there and whole."""
-        return all(files.inspect_seal(path) is files.Seal.WHOLE for path in self.files_of(key))
+        return all(files.is_whole(path) for path in self.files_of(key))
 
     def shadow_count(self) -> int:
         """How many shadow models the design on disk provides for."""
         return len(self.read_design())
 
+    def finished_shadows(self) -> int:
+        """How many shadow models are finished, counted in whole pairs from the first on."""
+        models = self.shadow_count()
+        for first in range(0, models, 2):
+            if not (self.is_finished(shadow_key(first)) and self.is_finished(shadow_key(first + 1))):
+                return first
+        return models
+
+    def expected_files(self) -> list[Path]:
+        """Every file that the finished audit consists of."""
+        keys = [TARGET, *shadow_keys(self.shadow_count())]
+        return [self.description, self.design, *(path for key in keys for path in self.files_of(key))]
+
     def read_description(self) -> dict[str, Any]:
         """``audit.json``, checked against its seal."""
-        self._demand(self.description)
+        files.demand_whole(self.description, REMEDY)
         description: dict[str, Any] = files.read_json(self.description)
         if description.get("format") != FORMAT:
             raise StoreError(
@@ -105,31 +128,32 @@ class AuditStore:
 
     def read_design(self) -> npt.NDArray[np.bool_]:
         """``design.npy``, checked against its seal."""
-        self._demand(self.design)
+        files.demand_whole(self.design, REMEDY)
         return files.read_array(self.design)
 
     def read_signals(self, keys: list[str]) -> npt.NDArray[np.float32]:
         """Signals of several models, ``[S, N, Q, K]``."""
-        return np.stack([files.read_array(self.signals(key)) for key in keys])
+        return self._read_arrays([self.signals(key) for key in keys])
 
     def read_control(self, kind: str, keys: list[str]) -> npt.NDArray[np.float32]:
         """A control's signals under several models, ``[S, M, Q, K]``."""
-        return np.stack([files.read_array(self.control(kind, key)) for key in keys])
+        return self._read_arrays([self.control(kind, key) for key in keys])
 
-    def _demand(self, path: Path) -> None:
-        state = files.inspect_seal(path)
-        if state is not files.Seal.WHOLE:
-            raise StoreError(
-                f"{path} is {state.value}", hint="Run the same privaudit score again: it makes anew what is damaged."
-            )
+    def _read_arrays(self, paths: list[Path]) -> npt.NDArray[np.float32]:
+        for path in paths:
+            files.demand_whole(path, REMEDY)
+        return np.stack([files.read_array(path) for path in paths])
 
     # What is written.
 
     def write_description(self, description: dict[str, Any]) -> None:
-        """Write ``audit.json`` once; a whole one is left as it is."""
+        """Write ``audit.json``; of a whole one, only where the data lies now is renewed."""
         state = files.inspect_seal(self.description)
         if state is files.Seal.WHOLE:
-            return
+            known = self.read_description()
+            if known["data"] == description["data"]:
+                return
+            description = known | {"data": description["data"]}
         if state is files.Seal.DAMAGED:
             talk(f"  damaged: {files.set_aside(self.description)} (its checksum differs); it is written anew")
         files.write_json(self.description, {"format": FORMAT, **description})

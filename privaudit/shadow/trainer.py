@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network
 from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
-from privaudit.shadow.store import AuditStore
+from privaudit.shadow.store import TARGET, AuditStore
 from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
@@ -30,18 +29,6 @@ from privaudit.training.recipe import Recipe
 
 #: How many seeds a training that diverges is tried with.
 MOST_ATTEMPTS = 5
-
-TARGET = "target"
-
-
-def shadow_key(index: int) -> str:
-    """The name of shadow model ``index`` in the store."""
-    return f"{index:04d}"
-
-
-def shadow_keys(models: int) -> list[str]:
-    """Names of the first ``models`` shadow models."""
-    return [shadow_key(index) for index in range(models)]
 
 
 @dataclass(frozen=True)
@@ -157,22 +144,24 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     files.seal(store.record(job.key))
 
 
-def train_missing(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> list[str]:
-    """Train what the store lacks; return the keys that were trained.
-
-    Damaged files are named and set aside; their models are made again, to the same bit.
-    """
+def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
+    """The jobs whose models the store lacks; damaged files are named and set aside, to be made again, to the bit."""
     missing = []
     for job in jobs:
-        for aside in job.store.check(job.key):
-            talk(f"  damaged: {aside} (its checksum differs); model {job.key} is made again")
-        if not job.store.is_finished(job.key):
+        finished, aside = job.store.mend(job.key)
+        for path in aside:
+            talk(f"  damaged: {path} (its checksum differs); model {job.key} is made again")
+        if not finished:
             missing.append(job)
-    if missing:
-        work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
-        with progress(f"training {len(missing)} models", work) as bar:
-            run_jobs(train_job, missing, arrays, workers, bar)
-    return [job.key for job in missing]
+    return missing
+
+
+def train_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> None:
+    """Train every job's model."""
+    if jobs:
+        work = sum(len(job.members) * job.specification.recipe.epochs for job in jobs)
+        with progress(f"training {len(jobs)} models", work) as bar:
+            run_jobs(train_job, jobs, arrays, workers, bar)
 
 
 def signals_on(
@@ -217,7 +206,7 @@ def one_thread(hardware: Hardware) -> Iterator[None]:
 
 def read_record(store: AuditStore, key: str) -> dict[str, Any]:
     """How a model was trained."""
-    record: dict[str, Any] = json.loads(store.record(key).read_text("utf-8"))
+    record: dict[str, Any] = files.read_json(store.record(key))
     return record
 
 

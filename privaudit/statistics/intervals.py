@@ -43,6 +43,14 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = 
     return np.where(p == 0, 0.0, centre - half), np.where(p == 1, 1.0, centre + half)
 
 
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of a proportion (Clopper and Pearson 1934), for independent trials."""
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
+    high = 1.0 if successes == trials else float(stats.beta.ppf(1 - tail, successes + 1, trials - successes))
+    return low, high
+
+
 def logit_interval(estimate: float, standard_error: float, degrees: int, confidence: float = 0.95) -> Interval | None:
     """A t-interval on the logit scale (delta method) for an estimate strictly between 0 and 1; else None."""
     if not 0 < estimate < 1 or not math.isfinite(standard_error) or degrees < 1:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import stats
 
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
 
 #: False positive rates that reports name.
 REPORTED_RATES = (0.01, 0.001)
@@ -34,6 +34,10 @@ class Roc:
         if last < 0:
             return 0.0, np.inf
         return float(self.true_positives[last] / self.positives), float(self.thresholds[last])
+
+    def slope_at(self, rate: float) -> float:
+        """Slope of the curve at this FPR: the rise of TPR between half and one and a half times the rate."""
+        return (self.tpr_at(1.5 * rate)[0] - self.tpr_at(0.5 * rate)[0]) / rate
 
     def smallest_rate(self) -> float:
         """The smallest FPR at which this curve is evidence: `FEWEST_FALSE_POSITIVES` over the negatives."""
@@ -81,7 +85,6 @@ class Rate:
     tpr: float | None
     interval: Interval | None
     true_positives: int | None
-    false_positives_allowed: float
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,9 @@ def performance(
     -------
     Performance
         Pooled AUC and TPR. The AUC's interval is that of Obuchowski (1997) for clustered ROC data, on the logit
-        scale with t quantiles over clusters; the TPR's a t-interval over the clusters' TPR at the pooled threshold,
-        on the logit scale. Neither is given below 4 clusters.
+        scale with t quantiles over clusters; the TPR's is made alike from its influence function at the threshold
+        (docs/methods.md), and is never narrower than Clopper and Pearson's for independent cells. Neither is given
+        below 4 clusters.
     """
     flat, is_member = np.ravel(scores), np.ravel(member)
     curve = roc(flat, is_member)
@@ -179,20 +183,27 @@ def _rate(
     member: npt.NDArray[np.bool_],
     cluster: npt.NDArray[np.int64] | None,
 ) -> Rate:
-    allowed = fpr * curve.negatives
-    if allowed < FEWEST_FALSE_POSITIVES:
-        return Rate(fpr, None, None, None, allowed)
+    if fpr * curve.negatives < FEWEST_FALSE_POSITIVES:
+        return Rate(fpr, None, None, None)
     tpr, threshold = curve.tpr_at(fpr)
-    hits = member & (scores >= threshold)
-    interval: Interval | None = None
-    if cluster is not None:
+    called = scores >= threshold
+    hits = int((called & member).sum())
+    # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold: one
+    # false alarm more lifts it, and the TPR drops by the slope of the ROC there.
+    alarms = float((called & ~member).sum() / curve.negatives)
+    influence = np.where(
+        member, (called - tpr) / curve.positives, -curve.slope_at(fpr) * (called - alarms) / curve.negatives
+    )
+    if cluster is None:
+        variance, degrees = float(np.sum(influence**2)), min(curve.positives, curve.negatives) - 1
+    else:
         groups = int(cluster.max()) + 1
-        if groups >= FEWEST_PAIRS:
-            found = np.bincount(cluster[hits], minlength=groups)
-            asked = np.bincount(cluster[member], minlength=groups)
-            # Half a success and half a failure more keep the logit finite at 0 and 1.
-            values = special.logit((found + 0.5) / (asked + 1))
-            centre, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(groups))
-            reach = float(stats.t.ppf(0.975, groups - 1)) * error
-            interval = (float(special.expit(centre - reach)), float(special.expit(centre + reach)))
-    return Rate(fpr, tpr, interval, int(hits.sum()), allowed)
+        if groups < FEWEST_PAIRS:
+            return Rate(fpr, tpr, None, hits)
+        sums = np.bincount(cluster, weights=influence, minlength=groups)
+        variance, degrees = groups / (groups - 1) * float(np.sum(sums**2)), groups - 1
+    bounds = [clopper_pearson(hits, curve.positives)]
+    if (clustered := logit_interval(tpr, float(np.sqrt(variance)), degrees)) is not None:
+        bounds.append(clustered)
+    # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
+    return Rate(fpr, tpr, (min(low for low, _ in bounds), max(high for _, high in bounds)), hits)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from privaudit.errors import TrainingDiverged
 from privaudit.training.augment import augment_batch
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import Recipe
+
+#: Part of every audit's identity. Raise it whenever the same configuration would come to other weights.
+TRAINING_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def train(
     recipe
         Epochs, rates, augmentation.
     seed
-        Decides the order of samples and the augmentation.
+        Decides the order of samples, the augmentation and what layers such as dropout draw.
     hardware
         Device and precision.
     on_epoch
@@ -92,6 +96,28 @@ def train(
     TrainingDiverged
         As soon as an epoch's mean loss is not a finite number.
     """
+    with seeded_layers(seed, hardware.torch_device):
+        return _train(model, samples, members, recipe, seed, hardware, on_epoch)
+
+
+@contextmanager
+def seeded_layers(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed what layers draw from (dropout, say), torch's global generators, and put them back afterwards."""
+    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _train(
+    model: nn.Module,
+    samples: Samples,
+    members: npt.NDArray[np.int64],
+    recipe: Recipe,
+    seed: int,
+    hardware: Hardware,
+    on_epoch: Callable[[int], None] | None,
+) -> TrainingRecord:
     start = time.perf_counter()
     device = hardware.torch_device
     generator = torch.Generator().manual_seed(seed)

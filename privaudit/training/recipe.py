@@ -20,10 +20,10 @@ class Recipe(BaseModel):
     name: str
     epochs: int = Field(ge=1)
     batch_size: int = Field(128, ge=1)
-    learning_rate: float = Field(gt=0)
+    learning_rate: float = Field(gt=0, allow_inf_nan=False)
     momentum: float = Field(0.9, ge=0, lt=1)
     nesterov: bool = False
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, allow_inf_nan=False)
     schedule: Literal["one-cycle", "step", "constant"]
     warmup: float = Field(0.2, ge=0, lt=1, description="one-cycle: the share of steps in which the rate rises")
     milestones: tuple[float, ...] = Field((0.5, 0.75), description="step: shares of the training where the rate drops")

@@ -25,9 +25,9 @@ UNLEARNERS = Registry(
 RETRAIN = "retrain"
 
 
-def known_methods() -> list[str]:
-    """Every name that ``--method`` takes."""
-    return sorted([RETRAIN, *UNLEARNERS])
+def check_method(name: str) -> None:
+    """Raise `UsageError` unless ``--method`` takes this name, saying what was meant."""
+    UNLEARNERS.check(name, besides=(RETRAIN,))
 
 
 class StopUnlearning(Exception):

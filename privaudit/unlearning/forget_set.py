@@ -19,13 +19,12 @@ KINDS = "random:10%, random:500, class:3,7, classes:10%, top-risk:100, ids:FILE"
 
 @dataclass(frozen=True)
 class ForgetSet:
-    """Rows of the pool to forget, and what was asked for.
+    """Rows of the pool to forget.
 
     ``scattered`` tells whether they are spread over the data, so that shadow models which never saw one of them still
-    say how a model without it behaves; forgetting whole classes is not.
+    say how a model without it behaves; forgetting more than half of a class is not.
     """
 
-    specification: str
     rows: npt.NDArray[np.int64]
     scattered: bool
     notes: tuple[str, ...] = ()
@@ -42,29 +41,23 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
     kind, _, value = specification.partition(":")
     labels = table["label"].to_numpy()
     notes: list[str] = []
-    scattered = True
     if kind == "random":
         count = _share(value, len(table), specification)
         rows = generator(seed, "forget").permutation(len(table))[:count]
     elif kind == "class":
         wanted = [_class_label(name, class_names) for name in value.split(",")]
-        rows, scattered = np.flatnonzero(np.isin(labels, wanted)), False
+        rows = np.flatnonzero(np.isin(labels, wanted))
     elif kind == "classes":
         count = _share(value, len(class_names), specification)
         wanted = list(generator(seed, "forget-classes").permutation(len(class_names))[:count])
         notes.append(f"classes drawn: {', '.join(class_names[label] for label in sorted(wanted))}")
-        rows, scattered = np.flatnonzero(np.isin(labels, wanted)), False
+        rows = np.flatnonzero(np.isin(labels, wanted))
     elif kind == "top-risk":
         count = _share(value, len(table), specification)
         rows = np.flatnonzero((table["rank"] <= count).to_numpy())
         notes.append("chosen by the same shadow models that measure their risk: their measured risk is biased upward")
     elif kind == "ids":
         rows, notes = _rows_of_ids(Path(value), table)
-        scattered = not any(
-            (labels[rows] == label).sum() == (labels == label).sum() for label in np.unique(labels[rows])
-        )
-        if not scattered:
-            notes.append("a whole class is to be forgotten")
     else:
         raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")
     if len(rows) == 0:
@@ -74,7 +67,11 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
             f"--forget {specification} names all {len(table):,} samples: nothing would be left to learn from",
             hint="Delete the model instead.",
         )
-    return ForgetSet(specification, np.sort(rows).astype(np.int64), scattered, tuple(notes))
+    # Shadow models saw half of every class: they say nothing of a model that lost more than that.
+    lost = [(labels[rows] == label).sum() > (labels == label).sum() / 2 for label in np.unique(labels)]
+    if any(lost) and kind not in ("class", "classes"):
+        notes.append("more than half of a class is to be forgotten")
+    return ForgetSet(np.sort(rows).astype(np.int64), not any(lost), tuple(notes))
 
 
 def _share(value: str, total: int, specification: str) -> int:

@@ -16,7 +16,8 @@ class RandomLabels(Unlearner):
     """Minimise CE over D_r ∪ relabelled D_u; a forget sample's label is redrawn among the other classes each time.
 
     Every step mixes forget and retain samples as they are mixed in D, so one pass over D_u comes with one pass
-    over D_r.
+    over D_r. Where that is more than a batch of retain samples for one forget sample (a single request, say), steps on
+    retain samples alone follow.
     """
 
     defaults: ClassVar[Parameters] = Parameters(passes=10, learning_rate=0.01)
@@ -32,7 +33,7 @@ class RandomLabels(Unlearner):
     @property
     def forget_batch_size(self) -> int:
         """Their share of a batch of D."""
-        return max(1, round(self.parameters.batch_size / (1 + self._ratio)))
+        return max(1, int(self.parameters.batch_size / (1 + self._ratio) + 1e-9))
 
     def step(self, batch: torch.Tensor) -> None:
         context, samples = self.context, self.context.samples
@@ -46,15 +47,20 @@ class RandomLabels(Unlearner):
         rows = torch.cat([batch, retain])
         labels = torch.cat([(true + offset) % context.classes, samples.labels[retain]])
         context.model.train()
-        with context.hardware.autocast():
-            logits = context.model(as_network_input(samples.inputs[rows]))
+        parts = math.ceil(len(rows) / self.parameters.batch_size)
+        for part, target in zip(rows.tensor_split(parts), labels.tensor_split(parts), strict=True):
+            self._descend(part, target)
+        self.retain_steps += len(retain)
+
+    def _descend(self, rows: torch.Tensor, labels: torch.Tensor) -> None:
+        with self.context.hardware.autocast():
+            logits = self.context.model(as_network_input(self.context.samples.inputs[rows]))
             loss = functional.cross_entropy(logits.float(), labels)
         if not math.isfinite(loss.item()):
             raise StopUnlearning(f"the loss became {loss.item()}")
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
-        self.retain_steps += len(retain)
 
     def _next_retain(self, count: int) -> torch.Tensor:
         """The next ``count`` rows of endlessly reshuffled D_r."""

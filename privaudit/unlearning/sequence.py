@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
 
 
@@ -59,16 +60,18 @@ def run_sequence(unlearner: Unlearner, stages: list[Stage], report: Callable[[fl
     planned = sum(stage.budget for stage in stages)
     spent = 0
     stopped = None
-    device = unlearner.context.samples.inputs.device
+    context = unlearner.context
+    device = context.samples.inputs.device
     try:
-        for stage in stages:
-            for batch in _batches(stage, unlearner):
-                unlearner.step(torch.from_numpy(batch).to(device))
-                spent += len(batch)
-                report(float(spent))
+        with seeded_layers(context.generator.initial_seed(), device):
+            for stage in stages:
+                for batch in _batches(stage, unlearner):
+                    unlearner.step(torch.from_numpy(batch).to(device))
+                    spent += len(batch)
+                    report(float(spent))
     except StopUnlearning as reason:
         stopped = f"{reason} (after {spent:,} of {planned:,} forget-sample gradients)"
-    unlearner.context.model.eval()
+    context.model.eval()
     return Ledger(planned, spent, unlearner.retain_steps, stopped)
 
 

@@ -27,7 +27,10 @@ class Speed:
 def measure_speed(specification: ModelSpecification, plan: AuditPlan) -> Speed:
     """Time a few training steps and queries, after one to warm up."""
     hardware, recipe = specification.hardware, specification.recipe
-    few = recipe.model_copy(update={"epochs": 1, "batch_size": min(recipe.batch_size, 32, len(plan.data))})
+    # At a rate this low no step can diverge, whatever recipe was asked for.
+    few = recipe.model_copy(
+        update={"epochs": 1, "batch_size": min(recipe.batch_size, 32, len(plan.data)), "learning_rate": 1e-9}
+    )
     size = min(len(plan.data), 4096)
     pool = Samples.from_arrays(plan.arrays.pool_inputs[:size], plan.arrays.pool_labels[:size], hardware.device)
     with one_thread(hardware):

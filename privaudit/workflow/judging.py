@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit.attacks import lira
 from privaudit.evaluation.difficulty import per_sample_difficulty
 from privaudit.evaluation.utility import accuracy
-from privaudit.scoring import audit_target
+from privaudit.scoring import attack_success, audit_target, halves_of
 from privaudit.signals import signal
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.workflow.score import StoredSignals
@@ -34,14 +35,58 @@ class Judged:
         }
 
 
-def reference_margin(models: dict[str, Judged], stored: StoredSignals, forget: ForgetSet) -> npt.NDArray[Any] | None:
-    """What a model without the sample says of it: the retrained one, else the mean of the shadow models OUT."""
+@dataclass(frozen=True)
+class Reference:
+    """What a model without the sample says of it, and the risk that may be held against it.
+
+    Parameters
+    ----------
+    kind
+        In words, for the report.
+    margin
+        ``[n]`` margins of the forget samples; None where nothing can say.
+    risk
+        ``[n]``: measured by other models than those of the reference where there are enough of them.
+    """
+
+    kind: str | None
+    margin: npt.NDArray[Any] | None
+    risk: npt.NDArray[Any]
+
+
+def choose_reference(
+    models: dict[str, Judged],
+    stored: StoredSignals,
+    forget: ForgetSet,
+    risk: npt.NDArray[Any],
+    statistic: str,
+) -> Reference:
+    """The retrained model where there is one, else the mean of the shadow models that never saw the sample.
+
+    Risk comes from those shadow models too. So each takes its own half of the pairs, or the relation of risk to
+    fidelity and shift would be built in.
+    """
     if "retrained" in models:
-        return signal(models["retrained"].pool[forget.rows, 0], "margin")
+        return Reference("retrained model", signal(models["retrained"].pool[forget.rows, 0], "margin"), risk)
     if not forget.scattered:
-        return None
-    margin = signal(stored.shadow[:, forget.rows, 0], "margin").astype(np.float64)
-    keep = stored.keep[:, forget.rows]
+        return Reference(None, None, risk)
+    shadow, keep = stored.shadow[:, forget.rows], stored.keep[:, forget.rows]
+    halves = halves_of(len(keep))
+    if halves is None:
+        kind = "shadow models that never saw a sample (too few to measure risk on others: the relation is built in)"
+        return Reference(kind, _mean_outside(shadow, keep), risk)
+    of_risk, of_reference = halves
+    # The forget set alone would make a poor pooled variance: the fit is over every sample.
+    ratio = lira.online(signal(stored.shadow[of_risk], statistic), stored.keep[of_risk])
+    return Reference(
+        "half of the shadow models, those that never saw a sample; risk from the other half",
+        _mean_outside(shadow[of_reference], keep[of_reference]),
+        attack_success(ratio, stored.keep[of_risk])[forget.rows],
+    )
+
+
+def _mean_outside(shadow: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    margin = signal(shadow[:, :, 0], "margin").astype(np.float64)
     mean: npt.NDArray[Any] = np.where(keep, 0.0, margin).sum(axis=0) / (~keep).sum(axis=0)
     return mean
 

@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ValidationError
 
-from privaudit.config import AuditSettings, available_cores, defaults_for
-from privaudit.data import Dataset, load_dataset
-from privaudit.errors import StoreError, UsageError
+from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, available_cores, defaults_for
+from privaudit.data import Dataset, Limits, default_folder, load_dataset
+from privaudit.errors import DataError, StoreError, UsageError
+from privaudit.networks import check_network, source_digest
 from privaudit.scoring import SampleFacts
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
-from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import TARGET, AuditArrays, ModelSpecification, TrainingJob, shadow_key
+from privaudit.shadow.store import TARGET, AuditStore, shadow_key
+from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
 from privaudit.signals import SIGNALS
 from privaudit.training.hardware import resolve_hardware
+from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.recipe import Recipe, resolve_recipe
 
 #: The most rows of the pool that untrained models are asked about.
@@ -44,7 +47,7 @@ class Canaries:
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """One audit, resolved. Everything in `identity` changes a trained weight, and nothing else does."""
+    """One audit, resolved. Everything that changes a trained weight is in `identity`."""
 
     settings: AuditSettings
     data: Dataset
@@ -62,6 +65,8 @@ class AuditPlan:
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "network": specification.network,
+            "network_source": source_digest(specification.network),
+            "training": TRAINING_FORMAT,
             "recipe": specification.recipe.model_dump(mode="json"),
             "seed": specification.seed,
             "canaries": len(self.canaries),
@@ -137,8 +142,9 @@ class AuditPlan:
                 "dataset": str(Path(settings.dataset).absolute())
                 if settings.dataset.endswith(".npz")
                 else settings.dataset,
-                "data_dir": None if settings.data_dir is None else str(settings.data_dir.absolute()),
+                "data_dir": str((settings.data_dir or default_folder()).absolute()),
                 "samples": len(data),
+                "available": data.available,
                 "image_size": settings.image_size,
                 "source": data.source,
                 "train": len(data),
@@ -166,22 +172,27 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
             f"--shadows {shadows}: LiRA drops the target and its complement from each fit, so it needs at least 4",
             hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
         )
-    # Only the dataset's own defaults know how many samples suit this machine.
-    usual = defaults_for(settings.dataset, hardware.device, is_image=True)
+    of_images, of_features = (defaults_for(settings.dataset, hardware.device, is_image) for is_image in (True, False))
     data = load_dataset(
         settings.dataset,
         data_dir=settings.data_dir,
         samples=settings.samples,
-        most_samples=usual.samples,
+        limits=Limits(of_images.samples, of_features.samples),
         seed=settings.seed,
         image_size=settings.image_size,
     )
-    defaults = defaults_for(settings.dataset, hardware.device, data.is_image)
-    if settings.samples is None and usual.samples is not None and len(data) == usual.samples:
-        notes.append(
-            f"{len(data):,} training samples were drawn at random, a size that suits this machine; "
-            "--samples N takes another number"
+    if len(data) < FEWEST_SAMPLES:
+        raise DataError(
+            f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
+    defaults = of_images if data.is_image else of_features
+    if settings.samples is None and len(data) < data.available:
+        notes.append(
+            f"{len(data):,} of {data.available:,} training samples were drawn at random, a size that suits this "
+            "machine; --samples N takes another number"
+        )
+    if hardware.device == "cpu" and (full := full_run(settings, defaults, data)):
+        notes.append(f"with a GPU the defaults are larger; for that run: {full}")
     if shadows is None:
         shadows = defaults.shadows
     elif shadows % 2:
@@ -204,9 +215,37 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         seed=settings.seed,
         hardware=hardware,
     )
-    specification.build("check")  # an unknown or unfit network is told before anything is trained
+    # An unknown or unfit network is told before anything is trained.
+    check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
     return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes))
+
+
+def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
+    """The flags of the audit that a GPU would run by default; None where that is the same, or everything was chosen."""
+    full = CUDA_DEFAULTS.get(settings.dataset)
+    if full is None or full == defaults or settings.recipe != "fast":
+        return None
+    chosen = {
+        "network": full.network,
+        "samples": data.available if full.samples is None else full.samples,
+        "shadows": full.shadows,
+        "epochs": full.epochs,
+        "augment": full.augment,
+    }
+    usual = {
+        "network": defaults.network,
+        "samples": defaults.samples or data.available,
+        "shadows": defaults.shadows,
+        "epochs": defaults.epochs,
+        "augment": defaults.augment,
+    }
+    flags = [
+        f"--{name} {value}"
+        for name, value in chosen.items()
+        if getattr(settings, name) is None and value != usual[name]
+    ]
+    return " ".join(flags) or None
 
 
 def choose_canaries(data: Dataset, count: int, seed: int) -> Canaries:
@@ -242,7 +281,14 @@ def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSe
 
 def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
     """A copy of the settings with some entries changed, validated."""
-    return AuditSettings.model_validate(settings.model_dump() | changes)
+    try:
+        return AuditSettings.model_validate(settings.model_dump() | changes)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise StoreError(
+            f"the stored audit says {'.'.join(map(str, problem['loc']))} = {problem.get('input')!r}: {problem['msg']}",
+            hint="It was made by another version of privaudit: score again into another store.",
+        ) from error
 
 
 def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:

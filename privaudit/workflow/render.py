@@ -18,11 +18,16 @@ def render_report(folder: Path) -> dict[str, str | None]:
     content = report.to_json()
     figures = [[draw(figure.kind, figure.data) for figure in section.figures] for section in report.sections]
     files.write_json(folder / "report.json", content)
+    files.seal(folder / "report.json")
     files.write_text(folder / "report.html", render_html(content, figures))
+    files.seal(folder / "report.html")
     paths: dict[str, str | None] = {"html": str(folder / "report.html"), "pdf": None}
     try:
         files.write_bytes(folder / "report.pdf", render_pdf(content, figures))
+        files.seal(folder / "report.pdf")
         paths["pdf"] = str(folder / "report.pdf")
     except TypesettingError as error:
         talk(f"  {error}")
+        # An older PDF beside the new HTML would be taken for the same report.
+        files.remove(folder / "report.pdf")
     return paths

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from privaudit import files
 from privaudit.engines.local import Report, run_jobs
 from privaudit.progress import progress, readable_time, talk
+from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import (
-    TARGET,
     AuditArrays,
     ModelSpecification,
     one_thread,
@@ -85,7 +85,7 @@ def retrained_models(
         for path in (job.path, job.path.with_suffix(".json")):
             if files.inspect_seal(path) is files.Seal.DAMAGED:
                 talk(f"  damaged: {files.set_aside(path)} (its checksum differs); it is made again")
-        if any(files.inspect_seal(path) is not files.Seal.WHOLE for path in (job.path, job.path.with_suffix(".json"))):
+        if not (files.is_whole(job.path) and files.is_whole(job.path.with_suffix(".json"))):
             missing.append(job)
     if missing:
         work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)

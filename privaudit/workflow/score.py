@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from privaudit import controls, files
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
 from privaudit.scoring import Scores, audit_target, score, split_test
-from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import TARGET, read_record, shadow_keys, train_missing
+from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
+from privaudit.shadow.trainer import find_missing, read_record, train_all
 from privaudit.statistics.roc import Performance
 from privaudit.workflow.estimate import Estimate, estimate
-from privaudit.workflow.plan import AuditPlan, plan_audit
+from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import write_table
 
@@ -70,27 +71,45 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
 def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     """Run a whole audit; return what ``score --json`` prints."""
     plan = plan_audit(settings)
-    store = plan.store
+    store, folder = plan.store, settings.out / plan.name
     with store.locked():
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         store.write_description(plan.describe())
-        jobs = plan.jobs(keep)
-        missing = [job for job in jobs if not store.is_finished(job.key)]
+        missing = find_missing(plan.jobs(keep))
         _announce(plan, estimate(plan, missing))
-        trained = train_missing(jobs, plan.arrays, plan.workers)
+        trained_with = store.read_description()["versions"]["torch"]
+        if missing and trained_with != library_versions()["torch"]:
+            talk(
+                f"  warning: this audit was begun with torch {trained_with}, now it is {library_versions()['torch']}: "
+                "what is trained now differs in its last bits from what would have been trained then"
+            )
+        train_all(missing, plan.arrays, plan.workers)
         store.mark_latest()
-    results, scores = score_stored(plan)
-    folder = settings.out / plan.name
+        results = score_stored(plan, folder, trained=len(missing), csv=csv)
+        return results | {"scores": str(folder / SCORES), "report": render_report(folder)}
+
+
+def score_stored(plan: AuditPlan, folder: Path, *, trained: int = 0, csv: bool = False) -> dict[str, Any]:
+    """Attack and control with what the store holds, and write table and results; nothing is trained."""
+    results, scores = attack_stored(plan)
     write_table(scores.table, folder / SCORES, csv=csv)
-    results["trained"] = len(trained)
+    # The results name the table that they belong to: written last, they hold for no other.
+    results |= {"trained": trained, "table_sha256": files.sha256_of(folder / SCORES)}
     files.write_json(folder / RESULTS, results)
-    results["scores"] = str(folder / SCORES)
-    results["report"] = render_report(folder)
+    files.seal(folder / RESULTS)
     return results
 
 
-def score_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
-    """Attack and control with what the store holds; nothing is trained."""
+def are_scored(folder: Path) -> bool:
+    """Whether ``<out>/<audit>`` holds a whole table and the whole results that belong to it."""
+    table, results = folder / SCORES, folder / RESULTS
+    if not (files.is_whole(table) and files.is_whole(results)):
+        return False
+    return bool(files.read_json(results)["table_sha256"] == files.sha256_of(table))
+
+
+def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
+    """Attack and control with what the store holds."""
     talk(f"  scoring {len(plan.data):,} samples under {plan.shadows} shadow models")
     stored = read_stored_signals(plan.store, plan.shadows)
     real = ~plan.facts.canary
@@ -118,7 +137,7 @@ def score_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "controls": {
             "negative": negative.to_json(),
             "untrained": of_untrained.to_json(),
-            "positive": {"mean_asr": None} if positive is None else positive.to_json(),
+            "positive": None if positive is None else positive.to_json(),
         },
         "risk_vs_difficulty": {
             "intrinsic_shift": None if scores.intrinsic is None else scores.intrinsic.to_json(),
@@ -127,11 +146,19 @@ def score_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "mean_risk": float(scores.table.loc[real, "risk"].mean()),
         "accuracy": _accuracies(plan, stored, reported),
         "training": _training_facts(plan),
-        "about": plan.describe() | {"notes": list(plan.notes)},
+        "about": _about(plan),
     }
     for warning in _warnings(scores.attacks["lira"], negative, of_untrained):
         talk(f"  warning: {warning}")
     return results, scores
+
+
+def _about(plan: AuditPlan) -> dict[str, Any]:
+    """What the report says of the audit: files by their name, since a folder is its owner's business."""
+    about = plan.describe()
+    data = {name: value for name, value in about["data"].items() if name != "data_dir"}
+    data["dataset"] = PurePath(data["dataset"]).name
+    return about | {"data": data, "notes": list(plan.notes)}
 
 
 def _accuracies(plan: AuditPlan, stored: StoredSignals, reported: npt.NDArray[np.int64]) -> dict[str, float]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit import files
+from privaudit.errors import StoreError
+from privaudit.shadow.store import REMEDY
 
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
@@ -15,5 +17,15 @@ def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
     content = io.BytesIO()
     table.to_parquet(content, index=False)
     files.write_bytes(path, content.getvalue())
+    files.seal(path)
     if csv:
         files.write_text(path.with_suffix(".csv"), table.to_csv(index=False))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table back; `StoreError` names a file that is damaged or missing."""
+    files.demand_whole(path, REMEDY)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"cannot read {path}: {error}", hint=REMEDY) from error

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from privaudit import files
+from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.evaluation.difficulty import relate_to_risk
@@ -26,26 +27,19 @@ from privaudit.progress import progress, talk
 from privaudit.ranking import ORDERS, cumulative_groups, order_rows
 from privaudit.scoring import split_test
 from privaudit.seeds import derive_seed
-from privaudit.shadow.store import AuditStore, open_audit
-from privaudit.shadow.trainer import (
-    TARGET,
-    load_model,
-    one_thread,
-    read_record,
-    save_model,
-    signals_on,
-)
+from privaudit.shadow.store import TARGET, open_audit
+from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model, signals_on
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
-from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Context, Parameters, Unlearner
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Context, Parameters, Unlearner, check_method
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
-from privaudit.workflow.judging import Judged, audit_again, difficulty_of, reference_margin
-from privaudit.workflow.plan import AuditPlan, reopen_plan
+from privaudit.workflow.judging import Judged, audit_again, choose_reference, difficulty_of
+from privaudit.workflow.plan import AuditPlan, reopen_plan, replace_settings
 from privaudit.workflow.render import render_report
 from privaudit.workflow.retraining import retrained_models
-from privaudit.workflow.score import RESULTS, SCORES, read_stored_signals, score_stored
-from privaudit.workflow.tables import write_table
+from privaudit.workflow.score import RESULTS, SCORES, are_scored, read_stored_signals, score_stored
+from privaudit.workflow.tables import read_table, write_table
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -75,8 +69,6 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     _check(settings)
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
-    shadows = _shadows_of(store, settings.base.out)
-    plan = replace(plan, shadows=shadows)
     folder = settings.base.out / store.audit
     with store.locked():
         if not store.is_finished(TARGET):
@@ -84,26 +76,21 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
                 f"the target model of {store.audit} is missing, damaged or unfinished",
                 hint="Run the same privaudit score again: it makes anew what is missing.",
             )
-        table = _score_table(plan, folder)
+        plan, table = _scored(plan, folder)
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
         parameters = _parameters(settings)
-        run = _run_name(plan, settings, forget, parameters)
+        run = _run_name(plan, settings, table, forget, parameters)
         run_folder = folder / "unlearn" / run
-        finished = run_folder / METRICS
-        if (
-            files.inspect_seal(finished) is files.Seal.WHOLE
-            and files.inspect_seal(run_folder / MODEL) is files.Seal.WHOLE
-        ):
+        if all(files.is_whole(run_folder / name) for name in (METRICS, FORGETTING, MODEL)):
             talk(f"  run {run} is there already: nothing is trained")
-            results: dict[str, Any] = files.read_json(finished)
+            results: dict[str, Any] = files.read_json(run_folder / METRICS)
         else:
             results = _unlearn(plan, settings, table, forget, parameters, run, run_folder)
-    return results | {"report": render_report(folder), "folder": str(run_folder)}
+        return results | {"report": render_report(folder), "folder": str(run_folder)}
 
 
 def _check(settings: UnlearnSettings) -> None:
-    if settings.method != RETRAIN:
-        UNLEARNERS.check(settings.method)
+    check_method(settings.method)
     if settings.order not in ORDERS:
         raise UsageError(f"unknown order '{settings.order}'", hint=f"Known orders: {', '.join(ORDERS)}.")
     if settings.reference not in ("auto", "retrain", "shadow"):
@@ -123,40 +110,49 @@ def _parameters(settings: UnlearnSettings) -> Parameters | None:
     return replace(method.defaults, **{name: value for name, value in given.items() if value is not None})
 
 
-def _shadows_of(store: AuditStore, out: Path) -> int:
-    """The number of shadow models that the audit's published scores rest on."""
-    scored = out / store.audit / RESULTS
-    available = store.shadow_count()
-    return min(int(files.read_json(scored)["shadows"]), available) if scored.is_file() else available
+def _scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
+    """The plan with the size and statistic of the published scores, and the score rows without canaries.
 
-
-def _score_table(plan: AuditPlan, folder: Path) -> pd.DataFrame:
-    """Score rows of the training samples, without canaries; written where they are not there yet."""
-    if not (folder / SCORES).is_file():
-        results, scores = score_stored(plan)
-        write_table(scores.table, folder / SCORES)
-        files.write_json(folder / RESULTS, results | {"trained": 0})
-    table = pd.read_parquet(folder / SCORES)
+    Scores that are not there, or are damaged, are made from what the store holds.
+    """
+    if not are_scored(folder):
+        shadows = plan.store.finished_shadows()
+        if shadows < FEWEST_MODELS:
+            raise StoreError(
+                f"only {shadows} shadow models of {plan.name} are finished: too few to score with",
+                hint="Run the same privaudit score again: it goes on where it stopped.",
+            )
+        score_stored(replace(plan, shadows=shadows), folder)
+    results = files.read_json(folder / RESULTS)
+    settings = replace_settings(plan.settings, statistic=results["statistic"])
+    table = read_table(folder / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
         raise StoreError(
             f"{folder / SCORES} does not belong to audit {plan.name}", hint="Run the same privaudit score again."
         )
-    return table[~table["canary"]].reset_index(drop=True)
+    return (
+        replace(plan, shadows=int(results["shadows"]), settings=settings),
+        table[~table["canary"]].reset_index(drop=True),
+    )
 
 
-def _run_name(plan: AuditPlan, settings: UnlearnSettings, forget: ForgetSet, parameters: Parameters | None) -> str:
-    what = {
+def _run_name(
+    plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, forget: ForgetSet, parameters: Parameters | None
+) -> str:
+    """A name with 8 digits of the hash of everything that changes the run's results."""
+    scores = np.ascontiguousarray(table.loc[forget.rows, ["risk", "lira", "loss"]].to_numpy(np.float64))
+    what: dict[str, Any] = {
         "audit": plan.name,
         "shadows": plan.shadows,
+        "scores": hashlib.sha256(scores.tobytes()).hexdigest(),
         "method": settings.method,
-        "order": settings.order,
-        "descending": settings.descending,
-        "groups": settings.groups,
         "reference": settings.reference,
         "seed": settings.seed,
         "forget": forget.rows.tolist(),
-        "parameters": None if parameters is None else asdict(parameters),
     }
+    if parameters is not None:
+        what |= {"order": settings.order, "descending": settings.descending, "groups": settings.groups}
+        what |= {"parameters": asdict(parameters)}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
     order = settings.order + ("-descending" if settings.descending else "")
     words = [settings.method] if parameters is None else [settings.method, order]
@@ -213,11 +209,12 @@ def _unlearn(
             models["retrained"] = judge(load_model(specification, path))
     save_model(model, folder / MODEL)
     stored = read_stored_signals(store, plan.shadows)
-    reference = reference_margin(models, stored, forget)
-    difficulty = difficulty_of(models, forget, reference)
+    forgotten = table.iloc[forget.rows].reset_index(drop=True)
+    risk, statistic = forgotten["risk"].to_numpy(), plan.settings.statistic
+    reference = choose_reference(models, stored, forget, risk, statistic)
+    difficulty = difficulty_of(models, forget, reference.margin)
     accuracies = {name: judged.accuracies(forget, retain) for name, judged in models.items()}
     against = accuracies.get("retrained")
-    forgotten = table.iloc[forget.rows].reset_index(drop=True)
     forgetting = pd.concat(
         [forgotten[["sample_id", "label", "class_name", "risk", "rank", "loss"]], difficulty], axis=1
     )
@@ -225,24 +222,28 @@ def _unlearn(
     results = {
         "audit": plan.name,
         "run": run,
+        "number": 1 + len(list(folder.parent.glob(f"*/{METRICS}"))),
+        "shadows": plan.shadows,
+        "statistic": statistic,
         "method": settings.method,
         "order": settings.order,
         "descending": settings.descending,
-        "groups": None if parameters is None or settings.order == "none" else settings.groups,
+        "groups": None if parameters is None or settings.order == "none" else min(settings.groups, len(forget.rows)),
         "parameters": None if parameters is None else asdict(parameters),
         "forget": len(forget.rows),
-        "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids from a file",
+        "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids:FILE",
+        "reference_asked": settings.reference,
         "seed": settings.seed,
         "notes": list(forget.notes),
         **ledger.to_json(),
         "accuracy": {**accuracies, "retrained": against},
         "tow": None if against is None else tug_of_war(accuracies["unlearned"], against),
         "tow_do_nothing": None if against is None else tug_of_war(accuracies["original"], against),
-        "reference": "retrained model" if against else ("shadow models" if reference is not None else None),
+        "reference": reference.kind,
         "reaudit": audit_again(models, stored, forget, retain, reported, plan.settings.seed),
         "risk_vs_difficulty": {
             name: correlation.to_json()
-            for name, correlation in relate_to_risk(forgotten["risk"].to_numpy(), difficulty).items()
+            for name, correlation in relate_to_risk(risk, reference.risk, difficulty).items()
         },
         "seconds": {
             "unlearning": round(seconds, 3),
