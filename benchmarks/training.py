@@ -27,9 +27,11 @@ from torchvision import transforms
 from privaudit.config import available_cores
 from privaudit.data import Dataset, load_dataset
 from privaudit.networks import build_network
-from privaudit.training.hardware import Hardware, resolve_hardware
+from privaudit.training.hardware import Hardware, keep_freed_memory, resolve_hardware
 from privaudit.training.loop import Samples, train
 from privaudit.training.recipe import Recipe, resolve_recipe
+
+Scale = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class PictureDataset(torch.utils.data.Dataset[Any]):
@@ -47,24 +49,25 @@ class PictureDataset(torch.utils.data.Dataset[Any]):
         return self._transform(Image.fromarray(self._images[row])), self._labels[row]
 
 
-def ours(data: Dataset, network: str, recipe: Recipe, hardware: Hardware, seed: int) -> float:
-    """Train one model in this process with one thread; return its seconds."""
+def ours(data: Dataset, network: str, recipe: Recipe, hardware: Hardware, scale: Scale, seed: int) -> None:
+    """Train one model in this process with one thread."""
     from torch import set_num_threads  # a worker gets this function by value, and torch itself can't be pickled
 
     set_num_threads(1)
-    model = build_network(network, data.input_shape, data.classes, data.channel_statistics(), seed)
+    keep_freed_memory()
+    model = build_network(network, data.input_shape, data.classes, scale, seed)
     samples = Samples.from_arrays(data.x_train, data.y_train, "cpu")
-    return train(model, samples, np.arange(len(data)), recipe, seed, hardware).seconds
+    train(model, samples, np.arange(len(data)), recipe, seed, hardware)
 
 
-def textbook(data: Dataset, network: str, recipe: Recipe, loader_workers: int) -> float:
+def textbook(data: Dataset, network: str, recipe: Recipe, scale: Scale, loader_workers: int) -> float:
     """Train one model the way tutorials do; return its seconds."""
     steps = []
     if recipe.augment == "crop-flip":
         steps += [transforms.RandomCrop(data.input_shape[0], padding=4), transforms.RandomHorizontalFlip()]
     pictures = PictureDataset(data, transforms.Compose([*steps, transforms.ToTensor()]))
     loader = DataLoader(pictures, recipe.batch_size, shuffle=True, num_workers=loader_workers)
-    model = build_network(network, data.input_shape, data.classes, data.channel_statistics(), 0)
+    model = build_network(network, data.input_shape, data.classes, scale, 0)
     model = model.to(memory_format=torch.contiguous_format)
     optimizer = torch.optim.SGD(
         model.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay
@@ -90,11 +93,11 @@ def main() -> None:
     options = parser.parse_args()
     data = load_dataset(options.dataset, data_dir=options.data_dir, samples=options.samples)
     recipe = resolve_recipe("fast", {"epochs": 1, "augment": options.augment})
-    hardware, cores = resolve_hardware("cpu", "auto"), available_cores()
+    hardware, cores, scale = resolve_hardware("cpu", "auto"), available_cores(), data.channel_statistics()
     threads = torch.get_num_threads()
     speeds: dict[str, list[float]] = {"ours": [], "textbook": [], "textbook, 2 loader processes": []}
     pool = Parallel(n_jobs=cores)
-    arguments = (data, options.network, recipe, hardware)
+    arguments = (data, options.network, recipe, hardware, scale)
     pool(delayed(ours)(*arguments, seed) for seed in range(cores))  # start the workers and warm up
     for _ in range(options.rounds):
         start = time.perf_counter()
@@ -102,7 +105,7 @@ def main() -> None:
         speeds["ours"].append(cores * len(data) / (time.perf_counter() - start))
         torch.set_num_threads(threads)
         for name, loader_workers in (("textbook", 0), ("textbook, 2 loader processes", 2)):
-            speeds[name].append(len(data) / textbook(data, options.network, recipe, loader_workers))
+            speeds[name].append(len(data) / textbook(data, options.network, recipe, scale, loader_workers))
     print(f"{options.network} on {options.dataset}, {len(data):,} samples, {cores} cores, {hardware.precision}")
     for name, values in speeds.items():
         print(f"  {name:<30} {statistics.median(values):>9,.0f} samples/s (median of {len(values)})")

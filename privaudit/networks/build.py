@@ -47,7 +47,7 @@ class Standardise(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation).reshape(shape))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        return (inputs - self.mean) / self.deviation
+        return (inputs - self.mean).div_(self.deviation)
 
 
 def build_network(

@@ -23,7 +23,7 @@ from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import TARGET, AuditStore
 from privaudit.signals import signals_of
-from privaudit.training.hardware import Hardware
+from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
 from privaudit.training.recipe import Recipe
 
@@ -198,6 +198,7 @@ def one_thread(hardware: Hardware) -> Iterator[None]:
     before = torch.get_num_threads()
     if hardware.device == "cpu":
         torch.set_num_threads(1)
+        keep_freed_memory()
     try:
         yield
     finally:
