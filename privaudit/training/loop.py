@@ -179,12 +179,14 @@ def _batch_sizes(samples: int, batches: int) -> list[int]:
     return [small + 1] * larger + [small] * (batches - larger)
 
 
+#: Samples queried at once: on a CPU as many as stay in its cache.
+QUERY_BATCH = {"cpu": 64, "cuda": 1024}
+
+
 @torch.inference_mode()
-def logits_of(
-    model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64] | None = None, batch_size: int = 512
-) -> npt.NDArray[np.float32]:
+def logits_of(model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float32]:
     """Logits ``[N, C]`` in eval mode and fp32, whatever the training precision was."""
     model.eval()
     inputs = samples.inputs if rows is None else samples.inputs[torch.from_numpy(rows).to(samples.inputs.device)]
-    parts = [model(as_network_input(batch)).float().cpu() for batch in inputs.split(batch_size)]
+    parts = [model(as_network_input(batch)).float().cpu() for batch in inputs.split(QUERY_BATCH[inputs.device.type])]
     return torch.cat(parts).numpy()
