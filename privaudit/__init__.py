@@ -19,7 +19,7 @@ _PUBLIC = {
     "run_score": "privaudit.workflow.score",
     "run_unlearn": "privaudit.workflow.unlearn",
     "signals_of": "privaudit.signals",
-    "score": "privaudit.scoring",
+    "run_signals": "privaudit.workflow.signals",
 }
 
 __all__ = ["__version__", *_PUBLIC]

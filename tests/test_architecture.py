@@ -75,9 +75,10 @@ def test_every_room_has_a_floor() -> None:
         "import sys; sys.argv = ['privaudit', '--help']\n"
         "import privaudit.cli.main as m\ntry: m.main()\nexcept SystemExit: pass",
         "import privaudit.report.model, privaudit.report.html, privaudit.report.pdf, privaudit.report.figures",
-        "import privaudit.attacks.lira, privaudit.statistics.roc, privaudit.signals",
+        "import privaudit.attacks.suite, privaudit.statistics.roc, privaudit.signals",
+        "import privaudit.cli.score, privaudit.workflow.signals",
     ],
-    ids=["import", "help", "report", "attacks"],
+    ids=["import", "help", "report", "attacks", "signals"],
 )
 def test_no_torch_is_loaded(code: str) -> None:
     check = f"{code}\nimport sys\nassert 'torch' not in sys.modules, 'torch was loaded'"

@@ -31,7 +31,7 @@ def test_score_json_is_the_contract(small_audit: dict[str, Any]) -> None:
     assert (results["samples"], results["shadows"], results["trained"]) == (300, 8, 9)
     lira = results["attacks"]["lira"]
     assert lira["auc_ci"][0] <= lira["auc"] <= lira["auc_ci"][1]
-    assert set(lira["tpr_at_fpr"]) == {"0.01", "0.001"}
+    assert set(lira["tpr_at_fpr"]) == {"0.01", "0.001", "0.0001"}
     assert lira["tpr_at_fpr"]["0.001"] is None  # 1,200 non-members resolve no 0.1%
     assert "loss" in results["attacks"]
     assert set(results["controls"]["negative"]) >= {"auc", "ci"}
@@ -52,7 +52,9 @@ def test_the_score_table(small_audit: dict[str, Any]) -> None:
     assert sorted(table["rank"]) == list(range(1, 301))
     by_rank = table.sort_values("rank")
     assert by_rank["risk"].is_monotonic_decreasing
-    assert table["rmia"].isna().all()
+    assert table["rmia"].between(0, 1).all()
+    assert table["separation"].between(0.5, 1).all()
+    assert table["memorisation"].between(-1, 1).all()
     share = table.groupby("label")["tail"].mean()
     assert share.between(0.15, 0.2).all()
     assert table.loc[table["tail"], "confidence"].mean() < table.loc[~table["tail"], "confidence"].mean()

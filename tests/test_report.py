@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pypdf import PdfReader
 
+from privaudit.attacks.suite import ATTACKS
 from privaudit.report import words
 from privaudit.report.figures import draw
 from privaudit.report.model import build_report
@@ -52,8 +53,8 @@ def test_numbers_are_those_of_the_results(folder: Path) -> None:
     values = [fact.value for fact in report.facts]
     assert f"{results['attacks']['lira']['auc']:.3f}" in values
     table = next(section for section in report.sections if section.anchor == "attacks").tables[0]
-    assert table.rows[0][0] == words.ATTACKS["lira"]
-    assert len(table.rows) == 5
+    assert table.rows[0][0] == ATTACKS["lira"].title
+    assert len(table.rows) == len(ATTACKS) + 1  # and the target
 
 
 def test_rendering_twice_gives_the_same_bytes(folder: Path) -> None:

@@ -21,7 +21,7 @@ from privaudit.evaluation.difficulty import per_sample_difficulty, relate_to_ris
 from privaudit.evaluation.utility import accuracy, tug_of_war
 from privaudit.networks import build_network
 from privaudit.ranking import cumulative_groups, order_rows
-from privaudit.scoring import attack_success
+from privaudit.scoring.risk import attack_success
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
 from privaudit.signals import SIGNALS

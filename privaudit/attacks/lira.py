@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ from scipy import stats
 from privaudit.errors import EvidenceError
 from privaudit.statistics.gaussian import (
     Moments,
+    Variance,
+    log_density,
     moments_of,
     pooled_variance,
     rotated_moments,
@@ -21,6 +24,12 @@ from privaudit.statistics.intervals import FloatArray
 
 FEWEST_MODELS = 4
 
+#: Whether offline LiRA looks at one side of the OUT distribution or at both.
+Sides = Literal["one", "two"]
+
+#: Moments of one side's models and its pooled variance.
+Fit = tuple[Moments, FloatArray]
+
 
 def complements(models: int) -> npt.NDArray[np.int64]:
     """The partner of each model in a paired design: 2p and 2p+1 complete each other."""
@@ -28,7 +37,11 @@ def complements(models: int) -> npt.NDArray[np.int64]:
 
 
 def online(
-    statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], partners: npt.NDArray[np.int64] | None = None
+    statistic: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64] | None = None,
+    variance: Variance = "shrunk",
+    used: npt.NDArray[np.bool_] | None = None,
 ) -> FloatArray:
     """Online LiRA: log N(x; μ_in, σ_in) − log N(x; μ_out, σ_out), each model in turn being the target.
 
@@ -41,19 +54,66 @@ def online(
     partners
         ``[S]`` or ``[S, N]``: the model of the other side that is dropped together with the target. By default the
         complements of a paired design.
+    variance
+        How the spread of each side is estimated; see `privaudit.statistics.gaussian.log_density`.
+    used
+        bool ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do. The noise of
+        a mean depends on how many models it is of: were a sample seen by more models than not, its ratios would all
+        lean to one side, and tell how often it was seen.
 
     Returns
     -------
     numpy.ndarray
-        float64 ``[S, N]``: the log-likelihood ratio of every sample under every target. Where dropping the pair
-        leaves fewer than two models a side there is no variance to speak of, and it is the difference of squared
-        distances to the two means.
+        float64 ``[S, N]``, NaN outside ``used``: the log-likelihood ratio of every sample under every target. Where
+        dropping the pair leaves fewer than two models a side there is no variance to speak of, and it is the
+        difference of squared distances to the two means.
 
     Raises
     ------
     EvidenceError
         Where fewer than 4 models are given, or a sample has no model left on a side.
     """
+
+    def ratio(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
+        return log_density(x, *inside, floor, variance) - log_density(x, *outside, floor, variance)
+
+    return _rotate(statistic, keep, partners, used, ratio)
+
+
+def offline(
+    statistic: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64] | None = None,
+    sides: Sides = "one",
+    used: npt.NDArray[np.bool_] | None = None,
+) -> FloatArray:
+    """Offline LiRA: how unlikely the statistic is under models that never saw the sample, each model being the target.
+
+    Parameters
+    ----------
+    statistic, keep, partners, used
+        As for `online`. Although no IN model is fitted, a model of the other side is dropped with the target: without
+        that the number of OUT models would tell the membership.
+    sides
+        - one: −log P(Z > (x − μ_out)/σ_out), eq. 4 of Carlini et al. (2022)
+        - two: −log N(x; μ_out, σ_out), large on either side, as some reference code has it
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[S, N]``.
+    """
+    return _rotate(statistic, keep, partners, used, _tail if sides == "one" else _surprise)
+
+
+def _rotate(
+    statistic: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64] | None,
+    used: npt.NDArray[np.bool_] | None,
+    verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
+) -> FloatArray:
+    """Mean over queries of what ``verdict`` makes of each block's statistic and its IN and OUT fits."""
     models = len(statistic)
     if models < FEWEST_MODELS:
         raise EvidenceError(
@@ -66,42 +126,51 @@ def online(
     queries = statistic[..., np.newaxis] if statistic.ndim == 2 else statistic
     total = np.zeros(queries.shape[:2])
     for query in range(queries.shape[2]):
-        total += _one_query(queries[:, :, query], keep, partners)
+        total += _one_query(queries[:, :, query], keep, partners, used, verdict)
     mean: FloatArray = total / queries.shape[2]
     return mean
 
 
-def _one_query(values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], partners: npt.NDArray[np.int64]) -> FloatArray:
+def _one_query(
+    values: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64],
+    used: npt.NDArray[np.bool_] | None,
+    verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
+) -> FloatArray:
     models = len(values)
     squares = {side: np.zeros(models) for side in ("in", "out")}
     degrees = {side: np.zeros(models) for side in ("in", "out")}
     fewest = np.inf
     # First pass: each target's pooled variances, which must not have seen the target either.
-    for _, _, inside, outside in rotated_moments(values, keep, partners):
+    for block, _, inside, outside in rotated_moments(values, keep, partners, used):
+        part = np.True_ if used is None else used[:, block]
         for side, moments in (("in", inside), ("out", outside)):
-            squares[side] += moments.squares.sum(axis=1)
-            degrees[side] += np.maximum(moments.count - 1, 0).sum(axis=1)
-            fewest = min(fewest, float(moments.count.min()))
+            squares[side] += np.sum(moments.squares, axis=1, where=part)
+            degrees[side] += np.sum(np.maximum(moments.count - 1, 0), axis=1, where=part)
+            fewest = min(fewest, float(np.min(moments.count, where=part, initial=np.inf)))
     if fewest < 1:
         raise EvidenceError("a sample has no shadow model left that saw it, or none that did not", hint=None)
     pooled = {side: (squares[side] / np.maximum(degrees[side], 1))[:, np.newaxis] for side in squares}
     floor = variance_floor(values)
     scores = np.empty(values.shape)
-    for block, x, inside, outside in rotated_moments(values, keep, partners):
+    for block, x, inside, outside in rotated_moments(values, keep, partners, used):
         if fewest < 2:
+            # No variance to speak of: the nearer mean decides.
             scores[:, block] = (x - outside.mean) ** 2 - (x - inside.mean) ** 2
         else:
-            scores[:, block] = _log_density(x, inside, pooled["in"], floor) - _log_density(
-                x, outside, pooled["out"], floor
-            )
+            scores[:, block] = verdict(x, (inside, pooled["in"]), (outside, pooled["out"]), floor)
+    return scores if used is None else np.where(used, scores, np.nan)
+
+
+def _tail(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
+    moments, pooled = outside
+    scores: FloatArray = -stats.norm.logsf((x - moments.mean) / np.sqrt(shrunk_variance(moments, pooled, floor)))
     return scores
 
 
-def _log_density(x: FloatArray, moments: Moments, pooled: FloatArray, floor: float) -> FloatArray:
-    # Up to the constant −½ log 2π, which cancels in the ratio.
-    variance = shrunk_variance(moments, pooled, floor)
-    density: FloatArray = -0.5 * (np.log(variance) + (x - moments.mean) ** 2 / variance)
-    return density
+def _surprise(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
+    return -log_density(x, *outside, floor)
 
 
 def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out: npt.NDArray[np.bool_]) -> FloatArray:
@@ -133,5 +202,6 @@ def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out
 
 
 def verdict_is_right(scores: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:
-    """1 where the sign of the ratio names the membership, 0 where it does not, ½ on a tie; ``[S, N]``."""
-    return np.where(scores == 0, 0.5, (scores > 0) == keep)
+    """1 where the sign of the ratio names the membership, 0 where it does not, ½ on a tie, NaN on NaN; ``[S, N]``."""
+    right = np.where(scores == 0, 0.5, (scores > 0) == keep)
+    return np.where(np.isnan(scores), np.nan, right)

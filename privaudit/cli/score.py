@@ -10,6 +10,7 @@ import click
 from privaudit.cli.main import print_results
 from privaudit.cli.options import json_option, out_option, store_option, workers_option
 from privaudit.config import read_settings
+from privaudit.errors import UsageError
 from privaudit.progress import readable_time
 
 EPILOG = """\b
@@ -19,6 +20,7 @@ Examples:
   privaudit score --dataset cifar10 --dry-run
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
   privaudit score --dataset digits --canaries 40 --shadows 64
+  privaudit score --signals logits.npz
 
 
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
@@ -30,8 +32,15 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 """
 
 
+#: Flags that mean something with --signals.
+WITH_SIGNALS = ("statistic", "metadata", "seed", "store", "out")
+
+
 @click.command("score", epilog=EPILOG)
 @click.option("--dataset", help="What to audit [digits]; see below.")
+@click.option(
+    "--signals", type=click.Path(path_type=Path), help="Attack models trained elsewhere: their logits in FILE.npz."
+)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where datasets lie [$PRIVAUDIT_DATA, else data].")
 @click.option("--image-size", type=int, help="Resize images read from files to this many pixels a side.")
 @click.option("--network", help="Network to train.")
@@ -50,15 +59,22 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 @click.option("--engine", help="local: processes on this machine [local].")
 @click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
+@click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")
 @store_option
 @out_option
 @click.option("--csv", is_flag=True, help="Write the score table as CSV too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; train nothing.")
 @json_option
-def command(config: Path | None, csv: bool, dry_run: bool, as_json: bool, **flags: Any) -> None:
+def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool, as_json: bool, **flags: Any) -> None:
     """Score the membership risk of every training sample, and report it."""
     settings = read_settings(flags, config)
+    if signals is not None:
+        _check_signals_flags(flags, dry_run)
+        from privaudit.workflow.signals import run_signals
+
+        _print(run_signals(settings, signals, csv=csv), as_json)
+        return
     from privaudit.workflow import score
 
     if dry_run:
@@ -68,7 +84,22 @@ def command(config: Path | None, csv: bool, dry_run: bool, as_json: bool, **flag
         else:
             click.echo(f"{results['to_train']} models to train, about {readable_time(results['seconds'])}")
         return
-    results = score.run_score(settings, csv=csv)
+    _print(score.run_score(settings, csv=csv), as_json)
+
+
+def _check_signals_flags(flags: dict[str, Any], dry_run: bool) -> None:
+    """With ``--signals`` nothing is trained: a flag that says how to train is a mistake."""
+    senseless = [name for name, value in flags.items() if value is not None and name not in WITH_SIGNALS]
+    if dry_run:
+        senseless.append("dry_run")
+    if senseless:
+        raise UsageError(
+            f"--{senseless[0].replace('_', '-')} means nothing with --signals: those models are trained already",
+            hint=f"With --signals go {', '.join(f'--{name}' for name in WITH_SIGNALS)}, --csv, --json and --config.",
+        )
+
+
+def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_results(results)
         return
@@ -83,7 +114,8 @@ def command(config: Path | None, csv: bool, dry_run: bool, as_json: bool, **flag
     positive = results["controls"]["positive"]
     if positive is not None:
         click.echo(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
-    click.echo(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
+    if negative is not None:
+        click.echo(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
     click.echo(f"scores: {results['scores']}")
     for path in results["report"].values():
         if path is not None:

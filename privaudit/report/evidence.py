@@ -11,6 +11,9 @@ from privaudit.report.words import interval, percent
 
 def controls(results: dict[str, Any]) -> Section:
     """The experiments with a known answer, and what they read."""
+    if not words.negative_controls(results):
+        said = "The models were trained elsewhere: no experiment with a known answer could be run on them."
+        return Section("controls", "Controls", [said])
     rows = []
     for key, what in (
         ("negative", "Samples that no model saw, with made-up membership (200 redraws)"),
@@ -55,6 +58,9 @@ def limits(results: dict[str, Any], unlearned: bool) -> Section:
 
 def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]]) -> Section:
     """Commands, fingerprints and versions."""
+    if "given" in results["about"]:
+        rows = [["Command", words.command(results)], ["SHA-256 of the file", results["about"]["given"]["sha256"]]]
+        return Section("reproduce", "How to reproduce this", [], [Table("Reproduction", ["", ""], rows)])
     about, identity = results["about"], results["about"]["identity"]
     rows = [
         ["Command", words.command(results)],

@@ -43,12 +43,18 @@ def build_report(folder: Path) -> Report:
         evidence.how_to_reproduce(results, [run for run, _ in runs]),
     ]
     return Report(
-        title=f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}",
+        title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
         finding=words.finding(results, [run for run, _ in runs]),
         facts=findings.headline_facts(results, table),
         sections=sections,
     )
+
+
+def _title(about: dict[str, Any]) -> str:
+    if "given" in about:
+        return f"Privacy audit of the models of {about['given']['file']}"
+    return f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}"
 
 
 def _read_runs(folder: Path) -> list[tuple[dict[str, Any], pd.DataFrame]]:

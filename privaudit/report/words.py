@@ -9,13 +9,7 @@ from typing import Any
 
 from privaudit.progress import readable_time
 
-ATTACKS = {
-    "lira": "LiRA on the margin (online, shrunk variance)",
-    "lira-logit-gap": "LiRA on the paper's logit gap",
-    "lira-scaled-logit": "LiRA on Carlini's scaled logit",
-    "loss": "Loss threshold",
-    "target": "The target model itself (offline LiRA)",
-}
+TARGET = "The target model itself (offline LiRA)"
 
 DIFFICULTIES = {
     "forgettability": ("Forgettability", "original − unlearned margin: how far the sample moved"),
@@ -115,8 +109,8 @@ def order(run: dict[str, Any]) -> str:
 
 def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
     """The finding in a sentence or two, with its limits."""
-    lira, negative = results["attacks"]["lira"], results["controls"]["negative"]
-    if not negative["holds"] or not results["controls"]["untrained"]["holds"]:
+    lira = results["attacks"]["lira"]
+    if any(not control["holds"] for control in negative_controls(results)):
         return ["A negative control failed: this audit must not be relied on. See Controls."]
     bounds = lira["auc_ci"]
     if bounds is None:
@@ -125,7 +119,7 @@ def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
             "there are too few models for an interval."
         )
     elif bounds[0] > 0.5:
-        finest = next((r for r in ("0.001", "0.01") if lira["tpr_at_fpr"][r] is not None), None)
+        finest = next((r for r in ("0.001", "0.01") if lira["tpr_at_fpr"].get(r) is not None), None)
         share = (
             ""
             if finest is None
@@ -143,10 +137,44 @@ def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
             f"The attacks that were run did not tell members from others "
             f"(AUC {number(lira['auc'])}, 95% {interval(bounds)})."
         )
-    sentences = [said, f"The target model itself reads an AUC of {area(results['target'])} under offline LiRA."]
+    sentences = [said]
+    if results["target"] is not None:
+        sentences.append(f"The target model itself reads an AUC of {area(results['target'])} under offline LiRA.")
     for run in runs[-1:]:
         sentences.append(unlearning(run)[-1])
     return sentences
+
+
+def negative_controls(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """The negative controls that were run: none where the models were trained elsewhere."""
+    return [control for name in ("negative", "untrained") if (control := results["controls"][name]) is not None]
+
+
+def stability(found: dict[str, Any] | None, models: int) -> str:
+    """How far the ranking of samples can be trusted."""
+    if found is None:
+        return "With fewer than 8 shadow models in pairs, the stability of the ranking can't be told."
+    half = f"Two random halves of the shadow models rank the samples alike with a Spearman of {found['split_half']:.2f}"
+    whole = f"for all {models} that makes a reliability of {found['reliability']:.2f} (Spearman and Brown)"
+    if found["models_needed"] is None:
+        return f"{half}: this ranking is chance. Do not pick single samples by it."
+    if found["reliability"] >= 0.9:
+        return f"{half}; {whole}."
+    return f"{half}; {whole}. A reliability of .9 would take about {found['models_needed']:,} shadow models."
+
+
+def p_value(value: float | None) -> str:
+    """A p-value, or that there is none."""
+    return "–" if value is None else "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def uneven(name: str, found: dict[str, Any]) -> str:
+    """Whether groups are equally exposed."""
+    what = clip(name)
+    if found["p"] is None:
+        return f"By {what}: there are too few samples a group, or risk does not vary, so exposure can't be compared."
+    verdict = "is uneven" if found["p"] < 0.05 else "shows no difference that chance does not explain"
+    return f"By {what}, exposure {verdict} (Kruskal and Wallis, p {p_value(found['p'])})."
 
 
 def unlearning(run: dict[str, Any]) -> list[str]:
@@ -190,6 +218,11 @@ def unlearning(run: dict[str, Any]) -> list[str]:
 
 def command(results: dict[str, Any]) -> str:
     """The command that repeats the audit: everything that changes a result, whether it was typed or a default."""
+    if given := results["about"].get("given"):
+        flags = {"signals": given["file"], "seed": given["seed"]}
+        if given["classes"] is not None:
+            flags["statistic"] = results["statistic"]
+        return shlex.join(["privaudit", "score", *_flags(flags)])
     identity, data = results["about"]["identity"], results["about"]["data"]
     recipe = identity["recipe"]
     flags = {

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from privaudit.statistics.intervals import FloatArray
+
+#: What a group's spread is taken to be; see `log_density`.
+Variance = Literal["shrunk", "per-sample", "global", "bayes"]
 
 #: How many observations the pooled variance counts for when it is mixed into a sample's own.
 SHRINKAGE = 8.0
@@ -59,7 +63,10 @@ def moments_of(values: FloatArray, chosen: npt.NDArray[np.bool_]) -> Moments:
 
 
 def rotated_moments(
-    values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], partners: npt.NDArray[np.int64]
+    values: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64],
+    used: npt.NDArray[np.bool_] | None = None,
 ) -> Iterator[tuple[slice, FloatArray, Moments, Moments]]:
     """Yield, block by block of samples, the moments that each target model is judged by.
 
@@ -71,6 +78,9 @@ def rotated_moments(
         ``[S, N]``: whether model s saw sample i.
     partners
         ``[S]`` the complement of each model, or ``[S, N]`` a model of the other side for each cell.
+    used
+        ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do. What is yielded
+        for other cells means nothing.
 
     Yields
     ------
@@ -84,7 +94,8 @@ def rotated_moments(
         block = slice(start, min(start + width, samples))
         x, member = np.asarray(values[:, block], np.float64), keep[:, block]
         dropped = x[partners] if partners.ndim == 1 else np.take_along_axis(x, partners[:, block], axis=0)
-        inside, outside = moments_of(x, member), moments_of(x, ~member)
+        part = np.True_ if used is None else used[:, block]
+        inside, outside = moments_of(x, member & part), moments_of(x, ~member & part)
         own, other = inside.where(member, outside), outside.where(member, inside)
         own, other = own.without(x), other.without(dropped)
         yield block, x, own.where(member, other), other.where(member, own)
@@ -103,6 +114,98 @@ def shrunk_variance(moments: Moments, pooled: FloatArray, floor: float) -> Float
     """A sample's variance, shrunk toward the pooled one: (M₂ + 8·pooled)/(n − 1 + 8), at least ``floor``."""
     degrees = np.maximum(moments.count - 1, 0)
     return np.maximum((moments.squares + SHRINKAGE * pooled) / (degrees + SHRINKAGE), floor)
+
+
+def log_density(
+    x: FloatArray, moments: Moments, pooled: FloatArray, floor: float, variance: Variance = "shrunk"
+) -> FloatArray:
+    """Log density of ``x`` under a group of models, up to the constant −½ log 2π.
+
+    Parameters
+    ----------
+    x
+        The statistic, ``[S, n]``.
+    moments
+        Of the group, ``[S, n]``, with at least two models.
+    pooled
+        Variance within samples, ``[S, 1]``.
+    floor
+        The smallest variance to believe in.
+    variance
+        - shrunk: a sample's own, mixed with the pooled one (`shrunk_variance`)
+        - per-sample: its own alone, M₂/(n − 1) (Carlini et al. 2022, many models)
+        - global: the pooled one alone (Carlini et al. 2022, few models)
+        - bayes: unknown mean and variance integrated out. With a flat prior of the mean and an inverse-gamma prior of
+          the variance worth `SHRINKAGE` observations of the pooled one, the predictive density is Student's t with
+          ν = n − 1 + 8 degrees, scale² = shrunk variance · (1 + 1/n)
+    """
+    degrees = np.maximum(moments.count - 1, 0)
+    distance = (x - moments.mean) ** 2
+    if variance == "bayes":
+        freedom = degrees + SHRINKAGE
+        scale = shrunk_variance(moments, pooled, floor) * (1 + 1 / moments.count)
+        density: FloatArray = (
+            special.gammaln((freedom + 1) / 2)
+            - special.gammaln(freedom / 2)
+            - 0.5 * np.log(freedom / 2 * scale)
+            - (freedom + 1) / 2 * np.log1p(distance / (freedom * scale))
+        )
+        return density
+    if variance == "shrunk":
+        spread = shrunk_variance(moments, pooled, floor)
+    elif variance == "per-sample":
+        spread = np.maximum(moments.squares / np.maximum(degrees, 1), floor)
+    else:
+        spread = np.maximum(np.broadcast_to(pooled, x.shape), floor)
+    normal: FloatArray = -0.5 * (np.log(spread) + distance / spread)
+    return normal
+
+
+def rotated_means(
+    values: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64],
+    used: npt.NDArray[np.bool_] | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """IN and OUT means ``[S, N]`` of positive values, each without the target and its partner; see `rotated_moments`.
+
+    Sums are built up from what is left, never by subtraction: where one model's value is 10¹⁶ times the others', taking
+    it out of a sum would leave nothing but rounding.
+    """
+    x = np.asarray(values, np.float64)
+    models = len(x)
+    means = []
+    part = np.True_ if used is None else used
+    for side in (keep & part, ~keep & part):
+        chosen, counts = np.where(side, x, 0.0), side.astype(np.float64)
+        if partners.ndim == 1 and np.array_equal(partners, np.arange(models) ^ 1):
+            left, number = _sums_of_others(chosen, 2), _sums_of_others(counts, 2)
+        else:
+            left, number = np.empty(x.shape), np.empty(x.shape)
+            columns = np.arange(x.shape[1])
+            for model in range(models):
+                others = np.ones(x.shape, np.bool_)
+                others[model] = False
+                others[partners[model], columns] = False
+                left[model] = np.sum(chosen, axis=0, where=others)
+                number[model] = np.sum(counts, axis=0, where=others)
+        means.append(left / np.maximum(number, 1))
+    return means[0], means[1]
+
+
+def means_of_others(values: npt.NDArray[Any]) -> FloatArray:
+    """For each model, the mean of positive values ``[S, M]`` over all other models."""
+    x = np.asarray(values, np.float64)
+    return _sums_of_others(x, 1) / max(1, len(x) - 1)
+
+
+def _sums_of_others(values: FloatArray, group: int) -> FloatArray:
+    """For each model, the sum over all outside its group of neighbours: what comes before and what comes after."""
+    sums = values.reshape(len(values) // group, group, -1).sum(axis=1)
+    before, after = np.zeros_like(sums), np.zeros_like(sums)
+    np.cumsum(sums[:-1], axis=0, out=before[1:])
+    after[:-1] = np.cumsum(sums[:0:-1], axis=0)[::-1]
+    return np.repeat(before + after, group, axis=0)
 
 
 def variance_floor(values: npt.NDArray[Any]) -> float:

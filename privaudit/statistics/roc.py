@@ -12,7 +12,7 @@ from scipy import stats
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
 
 #: False positive rates that reports name.
-REPORTED_RATES = (0.01, 0.001)
+REPORTED_RATES = (0.01, 0.001, 0.0001)
 
 #: A rate is resolved where it allows at least this many false positives; below, there is too little evidence.
 FEWEST_FALSE_POSITIVES = 10
@@ -38,6 +38,11 @@ class Roc:
     def slope_at(self, rate: float) -> float:
         """Slope of the curve at this FPR: the rise of TPR between half and one and a half times the rate."""
         return (self.tpr_at(1.5 * rate)[0] - self.tpr_at(0.5 * rate)[0]) / rate
+
+    def balanced_accuracy(self) -> float:
+        """½(TPR + 1 − FPR) at the best of all thresholds."""
+        gain = self.true_positives / self.positives - self.false_positives / self.negatives
+        return 0.5 + 0.5 * max(0.0, float(gain.max(initial=0.0)))
 
     def smallest_rate(self) -> float:
         """The smallest FPR at which this curve is evidence: `FEWEST_FALSE_POSITIVES` over the negatives."""
@@ -94,6 +99,7 @@ class Performance:
     auc: float
     auc_interval: Interval | None
     auc_standard_error: float | None
+    balanced_accuracy: float
     rates: tuple[Rate, ...]
     curve: dict[str, list[float]]
     positives: int
@@ -105,6 +111,7 @@ class Performance:
         return {
             "auc": self.auc,
             "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
+            "balanced_accuracy": self.balanced_accuracy,
             "tpr_at_fpr": {f"{rate.fpr:g}": rate.tpr for rate in self.rates},
             "tpr_ci": {f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates},
             "true_positives": {f"{rate.fpr:g}": rate.true_positives for rate in self.rates},
@@ -166,6 +173,7 @@ def performance(
         auc=area,
         auc_interval=logit_interval(area, error, degrees) if trusted else None,
         auc_standard_error=error if np.isfinite(error) else None,
+        balanced_accuracy=curve.balanced_accuracy(),
         rates=tuple(
             _rate(curve, fpr, flat, is_member, None if clusters is None else cluster) for fpr in REPORTED_RATES
         ),

@@ -12,7 +12,9 @@ import pandas as pd
 from privaudit.attacks import lira
 from privaudit.evaluation.difficulty import per_sample_difficulty
 from privaudit.evaluation.utility import accuracy
-from privaudit.scoring import attack_success, audit_target, halves_of
+from privaudit.scoring.risk import attack_success
+from privaudit.scoring.stability import halves_of
+from privaudit.scoring.target import audit_target
 from privaudit.signals import signal
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.workflow.score import StoredSignals

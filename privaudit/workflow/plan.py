@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defau
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, source_digest
-from privaudit.scoring import SampleFacts
+from privaudit.scoring.table import SampleFacts
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import TARGET, AuditStore, shadow_key
@@ -29,6 +29,7 @@ from privaudit.signals import SIGNALS
 from privaudit.training.hardware import resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.recipe import Recipe, resolve_recipe
+from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
 
 #: The most rows of the pool that untrained models are asked about.
 CONTROL_ROWS = 2_000
@@ -56,6 +57,7 @@ class AuditPlan:
     shadows: int
     workers: int
     notes: tuple[str, ...]
+    properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -118,6 +120,7 @@ class AuditPlan:
             class_names=data.class_names,
             canary=np.arange(len(data) + len(canaries)) >= len(data),
             paths=paths,
+            properties=self.properties,
         )
 
     def design(self, models: int) -> npt.NDArray[np.bool_]:
@@ -218,7 +221,11 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     # An unknown or unfit network is told before anything is trained.
     check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
-    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes))
+    properties: dict[str, npt.NDArray[np.str_]] = {}
+    if settings.metadata is not None:
+        ids = np.concatenate([data.sample_ids, np.full(len(canaries), NO_SAMPLE)])
+        properties = read_metadata(settings.metadata, ids)
+    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties)
 
 
 def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:

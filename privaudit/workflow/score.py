@@ -10,19 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit import controls, files
+from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
-from privaudit.scoring import Scores, audit_target, score, split_test
+from privaudit.scoring.score import Scores, score
+from privaudit.scoring.target import audit_target, split_test
 from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
 from privaudit.shadow.trainer import find_missing, read_record, train_all
 from privaudit.statistics.roc import Performance
 from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
-from privaudit.workflow.tables import write_table
-
-SCORES = "scores.parquet"
-RESULTS = "score.json"
+from privaudit.workflow.tables import RESULTS, SCORES, write_table
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,10 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     talk(f"  scoring {len(plan.data):,} samples under {plan.shadows} shadow models")
     stored = read_stored_signals(plan.store, plan.shadows)
     real = ~plan.facts.canary
-    scores = score(stored.shadow, stored.keep, stored.target, plan.facts, plan.settings.statistic)
     seed = plan.settings.seed
-    _, reported = split_test(stored.shadow_test.shape[1], seed)
+    validation, reported = split_test(stored.shadow_test.shape[1], seed)
+    evidence = Evidence(stored.shadow, stored.keep, population=stored.shadow_test[:, validation])
+    scores = score(evidence, plan.facts, stored.target, plan.settings.statistic, seed)
     target = audit_target(
         stored.shadow[:, real],
         stored.keep[:, real],
@@ -132,16 +132,12 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "samples": len(plan.data),
         "shadows": plan.shadows,
         "statistic": plan.settings.statistic,
-        "attacks": {name: performance.to_json() for name, performance in scores.attacks.items()},
+        **scores.to_json(),
         "target": target.to_json(),
         "controls": {
             "negative": negative.to_json(),
             "untrained": of_untrained.to_json(),
             "positive": None if positive is None else positive.to_json(),
-        },
-        "risk_vs_difficulty": {
-            "intrinsic_shift": None if scores.intrinsic is None else scores.intrinsic.to_json(),
-            "loss_as_proxy": scores.loss_proxy.to_json(),
         },
         "mean_risk": float(scores.table.loc[real, "risk"].mean()),
         "accuracy": _accuracies(plan, stored, reported),

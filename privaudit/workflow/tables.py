@@ -11,6 +11,10 @@ from privaudit import files
 from privaudit.errors import StoreError
 from privaudit.shadow.store import REMEDY
 
+#: What a scored audit leaves in its output folder.
+SCORES = "scores.parquet"
+RESULTS = "score.json"
+
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
     """Write ``table`` to ``path`` (parquet), and beside it as ``.csv`` where asked."""

@@ -25,7 +25,7 @@ from privaudit.evaluation.difficulty import relate_to_risk
 from privaudit.evaluation.utility import tug_of_war
 from privaudit.progress import progress, talk
 from privaudit.ranking import ORDERS, cumulative_groups, order_rows
-from privaudit.scoring import split_test
+from privaudit.scoring.target import split_test
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import TARGET, open_audit
 from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model, signals_on
@@ -38,8 +38,8 @@ from privaudit.workflow.judging import Judged, audit_again, choose_reference, di
 from privaudit.workflow.plan import AuditPlan, reopen_plan, replace_settings
 from privaudit.workflow.render import render_report
 from privaudit.workflow.retraining import retrained_models
-from privaudit.workflow.score import RESULTS, SCORES, are_scored, read_stored_signals, score_stored
-from privaudit.workflow.tables import read_table, write_table
+from privaudit.workflow.score import are_scored, read_stored_signals, score_stored
+from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"

@@ -1,0 +1,137 @@
+"""Every attack by name, over the same evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.attacks import lira
+from privaudit.attacks.loss import label_only, loss_threshold
+from privaudit.attacks.population import population_rank
+from privaudit.attacks.rmia import rmia
+from privaudit.signals import signal
+from privaudit.statistics.gaussian import Variance
+from privaudit.statistics.intervals import FloatArray
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the attacks on the shadow models work with.
+
+    Parameters
+    ----------
+    signals
+        ``[S, N, Q, K]`` of the attacked samples, query 0 unaugmented; a signal that is not known is NaN.
+    keep
+        bool ``[S, N]``: which model saw which sample.
+    partners
+        ``[S]`` or ``[S, N]``: the model that is dropped with each target; None for complementary pairs.
+    used
+        bool ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do.
+    population
+        ``[S, Z, Q, K]`` of samples that no model saw, apart from those that are reported on; None where there are none.
+    """
+
+    signals: npt.NDArray[Any]
+    keep: npt.NDArray[np.bool_]
+    partners: npt.NDArray[np.int64] | None = None
+    used: npt.NDArray[np.bool_] | None = None
+    population: npt.NDArray[Any] | None = None
+
+    @property
+    def cells(self) -> npt.NDArray[np.bool_]:
+        """The cells that take part, ``[S, N]``."""
+        return np.ones(self.keep.shape, np.bool_) if self.used is None else self.used
+
+    def of_samples(self, rows: npt.NDArray[np.bool_]) -> Evidence:
+        """The same of some samples alone."""
+        partners = self.partners
+        return Evidence(
+            self.signals[:, rows],
+            self.keep[:, rows],
+            partners[:, rows] if partners is not None and partners.ndim == 2 else partners,
+            None if self.used is None else self.used[:, rows],
+            self.population,
+        )
+
+    def every_query(self, name: str) -> npt.NDArray[Any]:
+        """One signal under every query, ``[S, N, Q]``."""
+        return signal(self.signals, name)
+
+    def plain(self, name: str) -> npt.NDArray[Any]:
+        """One signal of the unaugmented query, ``[S, N]``."""
+        return signal(self.signals[:, :, 0], name)
+
+    def plain_population(self, name: str) -> npt.NDArray[Any]:
+        """The same of the population, ``[S, Z]``."""
+        if self.population is None:
+            raise ValueError("there is no population")
+        return signal(self.population[:, :, 0], name)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One attack: its title for people, the signal that it reads, whether it needs a population, and what it does."""
+
+    title: str
+    reads: str
+    score: Callable[[Evidence], FloatArray]
+    needs_population: bool = False
+
+    def applies_to(self, evidence: Evidence) -> bool:
+        """Whether the evidence holds what the attack needs."""
+        if self.needs_population and evidence.population is None:
+            return False
+        return not bool(np.isnan(evidence.plain(self.reads)[0, 0]))
+
+
+def _online(name: str, variance: Variance = "shrunk") -> Callable[[Evidence], FloatArray]:
+    return lambda evidence: lira.online(
+        evidence.every_query(name), evidence.keep, evidence.partners, variance, evidence.used
+    )
+
+
+def _offline(sides: lira.Sides) -> Callable[[Evidence], FloatArray]:
+    return lambda evidence: lira.offline(
+        evidence.every_query("margin"), evidence.keep, evidence.partners, sides, evidence.used
+    )
+
+
+#: ``lira`` is the reference: online, on the margin, with shrunk variance. The others differ from it in what they say.
+ATTACKS = {
+    "lira": Attack("LiRA, online, margin, shrunk variance", "margin", _online("margin")),
+    "lira-bayes": Attack("LiRA, Bayesian variance (Student's t)", "margin", _online("margin", "bayes")),
+    "lira-per-sample": Attack("LiRA, variance per sample", "margin", _online("margin", "per-sample")),
+    "lira-global": Attack("LiRA, global variance", "margin", _online("margin", "global")),
+    "lira-logit-gap": Attack("LiRA on the paper's logit gap", "logit-gap", _online("logit-gap")),
+    "lira-scaled-logit": Attack("LiRA on Carlini's scaled logit", "scaled-logit", _online("scaled-logit")),
+    "lira-loss": Attack("LiRA on the loss", "loss", _online("loss")),
+    "lira-offline": Attack("LiRA, offline, one-sided", "margin", _offline("one")),
+    "lira-offline-two-sided": Attack("LiRA, offline, two-sided", "margin", _offline("two")),
+    "rmia": Attack(
+        "RMIA (γ = 2)",
+        "loss",
+        lambda evidence: rmia(
+            evidence.plain("loss"),
+            evidence.keep,
+            evidence.plain_population("loss"),
+            evidence.partners,
+            used=evidence.used,
+        ),
+        needs_population=True,
+    ),
+    "population": Attack(
+        "Population rank of the margin",
+        "margin",
+        lambda evidence: population_rank(evidence.plain("margin"), evidence.plain_population("margin")),
+        needs_population=True,
+    ),
+    "loss": Attack("Loss threshold", "loss", lambda evidence: loss_threshold(evidence.plain("loss"))),
+    "label-only": Attack(
+        "Label only (is the model right?)", "margin", lambda evidence: label_only(evidence.plain("margin"))
+    ),
+}

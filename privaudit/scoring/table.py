@@ -1,0 +1,123 @@
+"""One row of risk per sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit.scoring.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
+from privaudit.signals import signal
+from privaudit.statistics.intervals import FloatArray, wilson
+
+#: The tail of a class: this share of its samples, the least confident ones (Table 3 of the paper).
+TAIL_SHARE = 0.2
+
+#: Below this many shadow models per-sample risk gets no interval, since LiRA has no variance.
+FEWEST_FOR_INTERVAL = 6
+
+_FROM_TARGET = ("margin", "loss", "entropy", "confidence", "scaled-logit")
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """What is known of the pool besides signals, one entry a row (training samples, then canaries).
+
+    ``properties`` are those that exposure is told by besides the class: name -> the group of each row.
+    """
+
+    sample_ids: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    canary: npt.NDArray[np.bool_]
+    paths: tuple[str, ...] | None = None
+    properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+
+
+def score_table(
+    ratio: FloatArray,
+    rmia: FloatArray | None,
+    models_used: npt.NDArray[np.int64],
+    keep: npt.NDArray[np.bool_],
+    shadow_signals: npt.NDArray[Any],
+    target_signals: npt.NDArray[Any] | None,
+    facts: SampleFacts,
+    statistic: str,
+) -> pd.DataFrame:
+    """Join what attacks and models say of every sample.
+
+    Parameters
+    ----------
+    ratio
+        ``[S, N]``: LiRA's ratio, which risk is taken from.
+    rmia
+        ``[N]`` in [0, 1]: ½ + ½ (mean score where IN − mean where OUT); None where RMIA did not run.
+    models_used
+        ``[N]``: how many verdicts each sample's risk is the mean of.
+    keep, shadow_signals
+        ``[S, N]`` and ``[S, N, Q, K]``.
+    target_signals
+        ``[N, Q, K]``; None where there is no target model: its columns are null then.
+    facts
+        Ids, labels and flags.
+    statistic
+        What ``ratio`` was computed from.
+    """
+    models, samples = keep.shape
+    asr = attack_success(ratio, keep)
+    low, high = wilson(asr * models_used, models_used)
+    if models < FEWEST_FOR_INTERVAL:
+        low, high = np.full(samples, np.nan), np.full(samples, np.nan)
+    pointing = evidence(ratio, keep)
+    unknown = np.full(samples, np.nan)
+    of_target = dict.fromkeys(_FROM_TARGET, unknown)
+    if target_signals is not None:
+        of_target = {name: signal(target_signals[:, 0], name).astype(np.float64) for name in _FROM_TARGET}
+    margin = signal(shadow_signals[:, :, 0], "margin")
+    parted = separation(signal(shadow_signals[:, :, 0], statistic), keep)
+    table = pd.DataFrame(
+        {
+            "sample_id": facts.sample_ids,
+            "label": facts.labels,
+            "class_name": [facts.class_names[label] for label in facts.labels],
+            "risk": asr,
+            "risk_low": low,
+            "risk_high": high,
+            "asr": asr,
+            "lira": pointing,
+            "rmia": unknown if rmia is None else rmia,
+            "margin": of_target["margin"],
+            "loss": of_target["loss"],
+            "entropy": of_target["entropy"],
+            "confidence": of_target["confidence"],
+            "tail": _tail(of_target["scaled-logit"], facts),
+        }
+    )
+    order = np.lexsort((facts.sample_ids, -pointing, -asr, facts.canary))
+    rank = pd.Series(pd.NA, index=table.index, dtype="Int64")
+    rank.iloc[order] = np.arange(1, samples + 1)
+    rank[facts.canary] = pd.NA
+    table["rank"] = rank
+    table["separation"] = parted.accuracy
+    table["d_prime"] = parted.d_prime
+    table["memorisation"] = memorisation(margin, keep)
+    table["shift"] = intrinsic_shift(margin, keep)
+    table["canary"] = facts.canary
+    if facts.paths is not None:
+        table["path"] = facts.paths
+    return table
+
+
+def _tail(scaled_logit: FloatArray, facts: SampleFacts) -> pd.Series[Any]:
+    """The least confident fifth of every class; null without a target model."""
+    if np.isnan(scaled_logit).all():
+        return pd.Series(pd.NA, index=range(len(scaled_logit)), dtype="boolean")
+    # The scaled logit orders as confidence does, and does not saturate at 1.
+    tail = np.zeros(len(scaled_logit), np.bool_)
+    for label in range(len(facts.class_names)):
+        rows = np.flatnonzero((facts.labels == label) & ~facts.canary)
+        tail[rows[np.argsort(scaled_logit[rows], kind="stable")[: int(TAIL_SHARE * len(rows))]]] = True
+    return pd.Series(tail)

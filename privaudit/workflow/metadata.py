@@ -1,0 +1,87 @@
+"""``--metadata FILE.csv``: properties of the samples, by which exposure is told."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit.errors import DataError
+
+#: A column of numbers with more different values than this is cut into quarters.
+MOST_VALUES = 12
+
+#: A column of words with more different values than this names samples, not groups.
+MOST_GROUPS = 200
+
+NOT_GIVEN = "(not given)"
+
+#: Stands for a row that is nobody's: a canary.
+NO_SAMPLE = -1
+
+
+def read_metadata(path: Path, sample_ids: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.str_]]:
+    """Read a CSV with a column ``sample_id`` and any others; return the group of every sample by column.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sample_ids
+        The samples to tell the groups of; those that the file lacks are "(not given)".
+
+    Raises
+    ------
+    DataError
+        Where the file can't be read, has no ``sample_id``, or names an unknown or a repeated sample.
+    """
+    try:
+        given = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"cannot read --metadata {path}: {error}") from error
+    if "sample_id" not in given or len(given.columns) < 2:
+        raise DataError(
+            f"{path} has the columns {', '.join(map(str, given.columns))}: it needs sample_id and at least one other"
+        )
+    try:
+        ids = given.pop("sample_id").astype(np.int64)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{path}: sample_id must be integers: {error}") from error
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: sample {twice.iloc[0]} is there more than once ({len(twice)} such rows)")
+    unknown = np.setdiff1d(ids, sample_ids)
+    if len(unknown) == len(ids):
+        raise DataError(f"{path}: not one of its {len(ids)} sample_ids is in the training set")
+    table = given.set_index(ids).reindex(sample_ids)
+    return {str(column): _groups(table[column], str(column), path) for column in table.columns}
+
+
+def _groups(values: pd.Series[str], column: str, path: Path) -> npt.NDArray[np.str_]:
+    words = values.fillna("").str.strip()
+    absent = (words == "").to_numpy()
+    numbers = pd.to_numeric(words.mask(absent), errors="coerce").to_numpy(np.float64)
+    if np.isfinite(numbers[~absent]).all() and len(np.unique(numbers[~absent])) > MOST_VALUES:
+        groups = _quarters(numbers)
+    else:
+        groups = words.to_numpy(np.str_)
+        count = len(np.unique(groups))
+        if count > MOST_GROUPS:
+            raise DataError(
+                f"{path}: column '{column}' has {count:,} different values: that names samples rather than groups",
+                hint="Leave the column out, or put its values into fewer groups.",
+            )
+    return np.where(absent, NOT_GIVEN, groups)
+
+
+def _quarters(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.str_]:
+    edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
+    place = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
+    names = np.array(
+        [f"{low:g} to {high:g}" for low, high in pairwise(edges)],
+        dtype=np.str_,
+    )
+    return names[place]

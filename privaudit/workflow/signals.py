@@ -1,0 +1,87 @@
+"""`privaudit score --signals FILE`: attack models that were trained elsewhere. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from privaudit import files
+from privaudit.config import AuditSettings
+from privaudit.errors import UsageError
+from privaudit.progress import talk
+from privaudit.scoring.score import OF_STATISTIC, Scores, score
+from privaudit.signals import SIGNALS
+from privaudit.workflow.render import render_report
+from privaudit.workflow.signals_file import SignalsFile, read_signals_file
+from privaudit.workflow.tables import RESULTS, SCORES, write_table
+
+
+def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> dict[str, Any]:
+    """Attack, score and report a file of signals; return what ``score --json`` prints."""
+    given = read_signals_file(path, settings.seed, settings.metadata)
+    if given.classes is None and settings.statistic != "margin":
+        raise UsageError(
+            f"--statistic {settings.statistic} needs logits, but {path.name} holds a statistic of its own",
+            hint="Leave --statistic out.",
+        )
+    models, samples = given.evidence.keep.shape
+    digest = files.sha256_of(path)
+    name = f"{re.sub(r'[^a-z0-9]+', '-', path.stem.lower()).strip('-')[:40]}-signals-{_short(digest, settings)}"
+    talk(f"audit {name}")
+    talk(
+        f"  {path.name}: {models} models and {samples:,} samples, {given.queries} queries each, "
+        + ("complementary pairs of models" if given.paired else "no complementary pairs: a random model of the other ")
+        + ("" if given.paired else "side is dropped with each target")
+    )
+    scores = score(given.evidence, given.facts, None, settings.statistic, settings.seed)
+    folder = settings.out / name
+    write_table(scores.table, folder / SCORES, csv=csv)
+    results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
+    files.write_json(folder / RESULTS, results)
+    files.seal(folder / RESULTS)
+    return results | {"scores": str(folder / SCORES), "report": render_report(folder)}
+
+
+def _results(
+    name: str, path: Path, digest: str, given: SignalsFile, scores: Scores, settings: AuditSettings
+) -> dict[str, Any]:
+    keep, signals = given.evidence.keep, given.evidence.signals
+    right = signals[:, :, 0, SIGNALS.index("margin")] > 0
+    return {
+        "audit": name,
+        "samples": keep.shape[1],
+        "shadows": len(keep),
+        "trained": 0,
+        "statistic": settings.statistic if given.classes is not None else "the file's own",
+        **scores.to_json(),
+        "target": None,
+        "controls": {"negative": None, "untrained": None, "positive": None},
+        "mean_risk": float(scores.table["risk"].mean()),
+        "accuracy": None
+        if given.classes is None
+        else {"shadow_members": float(right[keep].mean()), "shadow_others": float(right[~keep].mean())},
+        "training": None,
+        "about": {
+            "audit": name,
+            "given": {
+                "file": path.name,
+                "sha256": digest,
+                "queries": given.queries,
+                "classes": given.classes,
+                "paired": given.paired,
+                "population": 0 if given.evidence.population is None else given.evidence.population.shape[1],
+                "seed": settings.seed,
+                "attack": OF_STATISTIC[settings.statistic],
+                "fewest_in": int(np.min(keep.sum(axis=0))),
+            },
+            "notes": [],
+        },
+    }
+
+
+def _short(digest: str, settings: AuditSettings) -> str:
+    return hashlib.sha256(f"{digest}/{settings.statistic}/{settings.seed}".encode()).hexdigest()[:8]

@@ -1,0 +1,227 @@
+"""A file of logits that somebody else's models gave: read, checked, and turned into evidence. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.attacks.lira import FEWEST_MODELS
+from privaudit.attacks.suite import Evidence
+from privaudit.data.arrays import read_npz
+from privaudit.errors import DataError, EvidenceError
+from privaudit.scoring.table import SampleFacts
+from privaudit.seeds import generator
+from privaudit.signals import SIGNALS, signals_of
+from privaudit.workflow.metadata import read_metadata
+
+#: Fewest models on either side of a sample: one is dropped from each, and one must be left.
+FEWEST_A_SIDE = 2
+
+LAYOUT = (
+    "It needs logits [S, N, C] or [S, N, Q, C] (or statistic [S, N]), keep [S, N] bool, labels [N]; optional are "
+    "sample_ids [N], class_names [C], population_logits [S, Z, C] with population_labels [Z]."
+)
+
+
+@dataclass(frozen=True)
+class SignalsFile:
+    """What a signals file holds, checked."""
+
+    evidence: Evidence
+    facts: SampleFacts
+    queries: int
+    classes: int | None
+    paired: bool
+
+
+def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> SignalsFile:
+    """Read ``--signals FILE.npz``.
+
+    Parameters
+    ----------
+    path
+        The file; see `LAYOUT`.
+    seed
+        Chooses, where ``keep`` holds no complementary pairs, which model of the other side is dropped with each target.
+    metadata
+        A CSV of properties of the samples, if any.
+
+    Raises
+    ------
+    DataError
+        Names what is wrong with the file, and where.
+    EvidenceError
+        Where there are too few models to say anything.
+    """
+    arrays = read_npz(path)
+    source = path.name
+    for name in ("keep", "labels"):
+        if name not in arrays:
+            raise DataError(f"{source} lacks {name}", hint=f"It holds: {', '.join(arrays) or 'nothing'}. {LAYOUT}")
+    keep = _membership(arrays["keep"], source)
+    labels = _integers(arrays["labels"], "labels", keep.shape[1], source)
+    if ("logits" in arrays) == ("statistic" in arrays):
+        held = "both logits and statistic" if "logits" in arrays else "neither logits nor statistic"
+        raise DataError(f"{source} holds {held}", hint=LAYOUT)
+    classes: int | None = None
+    if "logits" in arrays:
+        logits = _numbers(arrays["logits"], "logits", keep.shape, (3, 4), source)
+        logits = logits[:, :, np.newaxis] if logits.ndim == 3 else logits
+        classes = max(2, logits.shape[-1])
+        _check_labels(labels, "labels", classes, source)
+        signals = signals_of_models(logits, labels)
+    else:
+        statistic = _numbers(arrays["statistic"], "statistic", keep.shape, (2,), source)
+        signals = np.full((*keep.shape, 1, len(SIGNALS)), np.nan, np.float32)
+        signals[..., SIGNALS.index("margin")] = statistic[:, :, np.newaxis]
+        if labels.min() < 0:
+            raise DataError(f"{source}: label {labels.min()} is negative")
+    paired = len(keep) % 2 == 0 and bool(np.array_equal(keep[0::2], ~keep[1::2]))
+    used = None if paired else balanced_cells(keep, seed)
+    evidence = Evidence(
+        signals=signals,
+        keep=keep,
+        partners=None if used is None else random_partners(keep, used, seed),
+        used=used,
+        population=_population(arrays, len(keep), classes, source),
+    )
+    facts = _facts(arrays, labels, classes, source)
+    if metadata is not None:
+        facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
+    return SignalsFile(evidence, facts, signals.shape[2], classes, paired)
+
+
+def signals_of_models(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Signals ``[S, N, Q, K]`` of logits ``[S, N, Q, C]``, a model at a time."""
+    models, samples, queries = logits.shape[:3]
+    signals = np.empty((models, samples, queries, len(SIGNALS)), np.float32)
+    for model in range(models):
+        for query in range(queries):
+            signals[model, :, query] = signals_of(logits[model, :, query], labels)
+    return signals
+
+
+def balanced_cells(keep: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.bool_]:
+    """Equally many IN and OUT models for every sample, drawn at random where there are more of one, ``[S, N]``."""
+    random = generator(seed, "balanced")
+    inside = keep.sum(axis=0)
+    fewest = np.minimum(inside, len(keep) - inside)
+    used = np.zeros(keep.shape, np.bool_)
+    for side in (keep, ~keep):
+        # The models of this side come first, in random order; each one's place says whether it is among the chosen.
+        place = np.argsort(np.argsort(random.random(keep.shape) + ~side, axis=0), axis=0)
+        used |= side & (place < fewest)
+    return used
+
+
+def random_partners(keep: npt.NDArray[np.bool_], used: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.int64]:
+    """For every model and sample, a random model of the other side that takes part, ``[S, N]``.
+
+    It is dropped together with the target, so that how many are left tells nothing of the target's membership.
+    """
+    random = generator(seed, "partners")
+    sides = []
+    for side in (~keep, keep):
+        chosen = side & used
+        first = np.argsort(~chosen, axis=0, kind="stable")
+        draw = (random.random(keep.shape) * chosen.sum(axis=0)).astype(np.int64)
+        sides.append(np.take_along_axis(first, draw, axis=0))
+    partners: npt.NDArray[np.int64] = np.where(keep, sides[0], sides[1]).astype(np.int64)
+    return partners
+
+
+def _membership(value: npt.NDArray[Any], source: str) -> npt.NDArray[np.bool_]:
+    if value.dtype != np.bool_ or value.ndim != 2:
+        raise DataError(
+            f"{source}: keep is {value.dtype} {list(value.shape)}: it must be bool [S, N], True where model s was "
+            "trained on sample i",
+            hint="Save it with keep.astype(bool).",
+        )
+    models, samples = value.shape
+    if models < FEWEST_MODELS:
+        raise EvidenceError(
+            f"{source}: {models} models are too few: LiRA drops the target and one model of the other side from each "
+            f"fit, so it needs at least {FEWEST_MODELS}"
+        )
+    if samples < 2:
+        raise DataError(f"{source}: {samples} samples are too few")
+    inside = value.sum(axis=0)
+    for counts, what in ((inside, "trained on it"), (models - inside, "not trained on it")):
+        lonely = np.flatnonzero(counts < FEWEST_A_SIDE)
+        if len(lonely):
+            number = ("no model", "one model only")[int(counts[lonely[0]])]
+            raise DataError(
+                f"{source}: sample {lonely[0]} has {number} that was {what} ({len(lonely)} such samples): each needs "
+                f"at least {FEWEST_A_SIDE} models on either side",
+                hint="Leave those samples out, or train more models.",
+            )
+    return value
+
+
+def _numbers(
+    value: npt.NDArray[Any], name: str, shape: tuple[int, ...], dimensions: tuple[int, ...], source: str
+) -> npt.NDArray[Any]:
+    if not (np.issubdtype(value.dtype, np.floating) or np.issubdtype(value.dtype, np.integer)):
+        raise DataError(f"{source}: {name} is {value.dtype}: it must be numbers")
+    if value.ndim not in dimensions or value.shape[:2] != shape or 0 in value.shape:
+        raise DataError(
+            f"{source}: {name} has shape {list(value.shape)}, keep {list(shape)}: the first two must agree", hint=LAYOUT
+        )
+    for model, part in enumerate(value):
+        bad = np.argwhere(~np.isfinite(part))
+        if len(bad):
+            raise DataError(
+                f"{source}: {name} holds {part[tuple(bad[0])]} for model {model}, sample {bad[0][0]} "
+                f"({len(bad)} such values in that model)",
+                hint="Save the logits themselves, before any softmax or log.",
+            )
+    return value
+
+
+def _integers(value: npt.NDArray[Any], name: str, length: int, source: str) -> npt.NDArray[np.int64]:
+    if value.ndim != 1 or not np.issubdtype(value.dtype, np.integer) or len(value) != length:
+        raise DataError(f"{source}: {name} is {value.dtype} {list(value.shape)}: it must be integers [{length}]")
+    return value.astype(np.int64)
+
+
+def _check_labels(labels: npt.NDArray[np.int64], name: str, classes: int, source: str) -> None:
+    outside = np.flatnonzero((labels < 0) | (labels >= classes))
+    if len(outside):
+        raise DataError(
+            f"{source}: {name}[{outside[0]}] = {labels[outside[0]]} is out of range: there are {classes} classes"
+        )
+
+
+def _population(
+    arrays: dict[str, npt.NDArray[Any]], models: int, classes: int | None, source: str
+) -> npt.NDArray[Any] | None:
+    if "population_logits" not in arrays:
+        return None
+    if classes is None or "population_labels" not in arrays:
+        raise DataError(f"{source}: population_logits need logits and population_labels", hint=LAYOUT)
+    logits = arrays["population_logits"]
+    if logits.ndim != 3 or len(logits) != models or max(2, logits.shape[2]) != classes:
+        raise DataError(
+            f"{source}: population_logits has shape {list(logits.shape)}: it must be [{models}, Z, {classes}]"
+        )
+    logits = _numbers(logits, "population_logits", logits.shape[:2], (3,), source)
+    labels = _integers(arrays["population_labels"], "population_labels", logits.shape[1], source)
+    _check_labels(labels, "population_labels", classes, source)
+    return signals_of_models(logits[:, :, np.newaxis], labels)
+
+
+def _facts(
+    arrays: dict[str, npt.NDArray[Any]], labels: npt.NDArray[np.int64], classes: int | None, source: str
+) -> SampleFacts:
+    count = int(labels.max()) + 1 if classes is None else classes
+    names = tuple(map(str, np.asarray(arrays.get("class_names", np.arange(count))).ravel().tolist()))
+    if len(names) < count or len(set(names)) < len(names):
+        raise DataError(f"{source}: class_names must be {count} different names, not {len(names)}")
+    ids = _integers(arrays.get("sample_ids", np.arange(len(labels))), "sample_ids", len(labels), source)
+    if len(np.unique(ids)) < len(ids):
+        raise DataError(f"{source}: sample_ids are not unique")
+    return SampleFacts(ids, labels, names, np.zeros(len(labels), np.bool_))

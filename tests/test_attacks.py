@@ -1,0 +1,301 @@
+"""Every attack against a slow, obvious implementation, and on noise that must read ½."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import integrate, stats
+
+from privaudit.attacks import lira
+from privaudit.attacks.loss import label_only
+from privaudit.attacks.population import population_rank
+from privaudit.attacks.rmia import rmia
+from privaudit.attacks.suite import ATTACKS, Evidence
+from privaudit.scoring.risk import memorisation, separation
+from privaudit.scoring.score import OF_STATISTIC, score
+from privaudit.scoring.stability import ranking_stability
+from privaudit.scoring.table import SampleFacts
+from privaudit.shadow.design import paired_design
+from privaudit.signals import signals_of
+from privaudit.statistics.gaussian import Variance, means_of_others
+from privaudit.statistics.roc import auc
+from privaudit.statistics.separation import bayes_accuracy, d_prime
+from privaudit.workflow.signals_file import balanced_cells, random_partners, signals_of_models
+
+Array = npt.NDArray[np.float64]
+
+
+def left_of(models: int, model: int, partner: int) -> npt.NDArray[np.int64]:
+    return np.setdiff1d(np.arange(models), [model, partner])
+
+
+@pytest.mark.parametrize("variance", ["per-sample", "global", "bayes"])
+def test_online_variances_are_the_obvious_ones(variance: Variance) -> None:
+    random = np.random.default_rng(0)
+    keep = paired_design(20, 12, 0)
+    values = random.normal(size=keep.shape) * random.uniform(0.5, 3, 20) + 2 * keep
+    found = lira.online(values, keep, variance=variance)
+    for model in range(12):
+        left = left_of(12, model, model ^ 1)
+        density: dict[bool, Array] = {}
+        for side in (True, False):
+            groups = [values[left, i][keep[left, i] == side] for i in range(20)]
+            squares = [((group - group.mean()) ** 2).sum() for group in groups]
+            pooled = sum(squares) / sum(len(group) - 1 for group in groups)
+            logs = []
+            for i, group in enumerate(groups):
+                n, x = len(group), values[model, i]
+                if variance == "per-sample":
+                    logs.append(stats.norm.logpdf(x, group.mean(), group.std(ddof=1)))
+                elif variance == "global":
+                    logs.append(stats.norm.logpdf(x, group.mean(), np.sqrt(pooled)))
+                else:
+                    freedom = n - 1 + 8
+                    scale = np.sqrt((squares[i] + 8 * pooled) / freedom * (1 + 1 / n))
+                    logs.append(stats.t.logpdf(x, freedom, group.mean(), scale))
+            density[side] = np.array(logs)
+        np.testing.assert_allclose(found[model], density[True] - density[False], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("sides", ["one", "two"])
+def test_offline_is_the_obvious_one(sides: lira.Sides) -> None:
+    random = np.random.default_rng(1)
+    keep = paired_design(15, 10, 0)
+    values = random.normal(size=keep.shape) + keep
+    found = lira.offline(values, keep, sides=sides)
+    for model in range(10):
+        left = left_of(10, model, model ^ 1)
+        groups = [values[left, i][~keep[left, i]] for i in range(15)]
+        squares = [((group - group.mean()) ** 2).sum() for group in groups]
+        pooled = sum(squares) / sum(len(group) - 1 for group in groups)
+        for i, group in enumerate(groups):
+            deviation = np.sqrt((squares[i] + 8 * pooled) / (len(group) - 1 + 8))
+            x = values[model, i]
+            if sides == "one":
+                expected = -stats.norm.logsf(x, group.mean(), deviation)
+            else:
+                # Without the constant ½ log 2π, which every cell shares.
+                expected = -stats.norm.logpdf(x, group.mean(), deviation) - 0.5 * np.log(2 * np.pi)
+            assert found[model, i] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_rmia_is_the_obvious_one(paired: bool) -> None:
+    random = np.random.default_rng(2)
+    keep = paired_design(12, 8, 0) if paired else unpaired_design(12, 9, 0)
+    used = None if paired else balanced_cells(keep, 0)
+    partners = None if used is None else random_partners(keep, used, 0)
+    models = len(keep)
+    # Probabilities over many orders of magnitude: sums by subtraction would lose the small ones.
+    loss, others = random.exponential(8, keep.shape), random.exponential(8, (models, 30))
+    found = rmia(loss, keep, others, partners, used=used)
+    p, q = np.exp(-loss), np.exp(-others)
+    for model in range(models):
+        rest = np.setdiff1d(np.arange(models), [model])
+        ratio_z = q[model] / q[rest].mean(axis=0)
+        for i in range(12):
+            partner = model ^ 1 if partners is None else partners[model, i]
+            left = left_of(models, model, int(partner))
+            if used is not None:
+                if not used[model, i]:
+                    continue
+                left = left[used[left, i]]
+            inside, outside = p[left, i][keep[left, i]], p[left, i][~keep[left, i]]
+            ratio = p[model, i] / ((inside.mean() + outside.mean()) / 2)
+            assert found[model, i] == pytest.approx(np.mean(ratio / ratio_z >= 2), abs=1e-9)
+
+
+def test_sums_of_others_lose_nothing() -> None:
+    values = np.array([[1.0], [1e-18], [3e-18], [2e-18]])
+    assert means_of_others(values)[0, 0] == pytest.approx(2e-18, rel=1e-12)
+
+
+def test_population_rank_counts_ties_half() -> None:
+    statistic, population = np.array([[1.0, 2, 3]]), np.array([[2.0, 2, 0, 5]])
+    assert population_rank(statistic, population).tolist() == [[0.25, 0.5, 0.75]]
+
+
+def test_label_only_sees_no_more_than_right_or_wrong() -> None:
+    assert label_only(np.array([3.0, -0.1, 0.0])).tolist() == [1, 0, 0.5]
+
+
+def unpaired_design(samples: int, models: int, seed: int) -> npt.NDArray[np.bool_]:
+    """Independent coins, redrawn until every sample has two models on either side."""
+    random = np.random.default_rng(seed)
+    keep = random.random((models, samples)) < 0.5
+    while (lonely := (keep.sum(0) < 2) | ((~keep).sum(0) < 2)).any():
+        keep[:, lonely] = random.random((models, int(lonely.sum()))) < 0.5
+    return keep
+
+
+def test_partners_are_of_the_other_side_and_all_have_a_turn() -> None:
+    keep = unpaired_design(4000, 7, 0)
+    used = balanced_cells(keep, 0)
+    assert np.array_equal((used & keep).sum(0), (used & ~keep).sum(0))
+    assert np.array_equal((used & keep).sum(0), np.minimum(keep.sum(0), 7 - keep.sum(0)))
+    partners = random_partners(keep, used, 0)
+    assert np.array_equal(np.take_along_axis(keep, partners, axis=0), ~keep)
+    assert np.take_along_axis(used, partners, axis=0).all()
+    same = (keep == [[True], [True], [False], [False], [True], [False], [False]]).all(axis=0)
+    assert set(partners[0, same].tolist()) == {2, 3, 5, 6}
+    assert len({tuple(column) for column in used[:, same].T.tolist()}) == 4  # three of four OUT models, each choice
+
+
+def evidence_of(random: np.random.Generator, keep: npt.NDArray[np.bool_], shift: float = 0.0) -> Evidence:
+    """Signals of 5-class logits in which membership adds ``shift`` to the true logit."""
+    models, samples = keep.shape
+    labels = random.permutation(np.arange(samples) % 5)
+    logits = random.normal(size=(models, samples, 1, 5)) * random.uniform(0.5, 2, (1, samples, 1, 1))
+    logits += random.normal(size=(1, samples, 1, 5))
+    logits[:, np.arange(samples), 0, labels] += 1 + shift * keep
+    population = random.normal(size=(models, 400, 1, 5))
+    paired = len(keep) % 2 == 0 and np.array_equal(keep[0::2], ~keep[1::2])
+    used = None if paired else balanced_cells(keep, 0)
+    return Evidence(
+        signals_of_models(logits, labels),
+        keep,
+        None if used is None else random_partners(keep, used, 0),
+        used,
+        signals_of_models(population, np.arange(400) % 5),
+    )
+
+
+@pytest.mark.parametrize("models", [6, 8, 16, 64])
+def test_every_attack_reads_one_half_on_noise(models: int) -> None:
+    random = np.random.default_rng(models)
+    areas: dict[str, list[float]] = {name: [] for name in ATTACKS}
+    for draw in range(12):
+        evidence = evidence_of(random, paired_design(600, models, draw))
+        for name, attack in ATTACKS.items():
+            areas[name].append(auc(attack.score(evidence).ravel(), evidence.keep.ravel()))
+    for name, found in areas.items():
+        error = np.std(found, ddof=1) / np.sqrt(len(found))
+        assert abs(np.mean(found) - 0.5) <= 4 * error + 1e-3, name
+
+
+def test_no_attack_learns_from_an_unpaired_design() -> None:
+    """Independent coins give samples different numbers of IN models: that must not tell who is IN."""
+    random = np.random.default_rng(5)
+    areas: dict[str, list[float]] = {name: [] for name in ATTACKS}
+    for draw in range(12):
+        evidence = evidence_of(random, unpaired_design(800, 9, draw))
+        for name, attack in ATTACKS.items():
+            cells, used = attack.score(evidence), evidence.cells
+            areas[name].append(auc(cells[used], evidence.keep[used]))
+            assert np.isfinite(cells[used]).all()
+    for name, found in areas.items():
+        error = np.std(found, ddof=1) / np.sqrt(len(found))
+        assert abs(np.mean(found) - 0.5) <= 4 * error + 1e-3, name
+
+
+def test_every_attack_finds_what_is_there() -> None:
+    evidence = evidence_of(np.random.default_rng(6), paired_design(1000, 16, 0), shift=2.0)
+    for name, attack in ATTACKS.items():
+        area = auc(attack.score(evidence).ravel(), evidence.keep.ravel())
+        assert area > 0.55, (name, area)
+
+
+def larger_of(x: float, one: Any, other: Any) -> float:
+    return float(max(one.pdf(x), other.pdf(x)))
+
+
+def test_bayes_accuracy_is_the_integral() -> None:
+    random = np.random.default_rng(7)
+    for _ in range(20):
+        m1, m0 = random.normal(size=2) * 2
+        v1, v0 = random.uniform(0.2, 4, 2)
+        seen, unseen = stats.norm(m1, np.sqrt(v1)), stats.norm(m0, np.sqrt(v0))
+        larger, _ = integrate.quad(larger_of, -40, 40, args=(seen, unseen), limit=400, points=[m1, m0])
+        found = bayes_accuracy(*(np.array([value]) for value in (m1, v1, m0, v0)))
+        assert found[0] == pytest.approx(larger / 2, abs=1e-6)
+    one = np.ones(1)
+    assert bayes_accuracy(2 * one, one, 0 * one, one)[0] == pytest.approx(stats.norm.cdf(1), abs=1e-12)
+    assert bayes_accuracy(2 * one, one, 0 * one, one * (1 + 1e-13))[0] == pytest.approx(stats.norm.cdf(1), abs=1e-9)
+    assert bayes_accuracy(one, one, one, one)[0] == 0.5
+    assert bayes_accuracy(1e4 * one, 1e-8 * one, -1e4 * one, 1e-8 * one)[0] == 1
+    assert d_prime(2 * one, one, 0 * one, one)[0] == 2
+
+
+def test_separation_and_memorisation_of_known_gaussians() -> None:
+    random = np.random.default_rng(8)
+    keep = paired_design(300, 512, 0)
+    found = separation(random.normal(size=keep.shape) + 2 * keep, keep)
+    assert found.accuracy.mean() == pytest.approx(stats.norm.cdf(1), abs=0.01)
+    assert found.d_prime.mean() == pytest.approx(2, abs=0.02)
+    # A margin of N(0, 1) where OUT and N(1, 1) where IN: right in ½ and in Φ(1) of the models.
+    remembered = memorisation(random.normal(size=keep.shape) + keep, keep)
+    assert remembered.mean() == pytest.approx(stats.norm.cdf(1) - 0.5, abs=0.01)
+
+
+def test_stability_tells_chance_from_ranking() -> None:
+    random = np.random.default_rng(9)
+    keep = paired_design(1500, 32, 0)
+    noise = ranking_stability(random.normal(size=keep.shape), keep, 0)
+    assert noise is not None
+    assert abs(noise.split_half) < 0.05
+    strength = random.uniform(0, 6, 1500)
+    real = ranking_stability(random.normal(size=keep.shape) + strength * keep, keep, 0)
+    assert real is not None
+    assert real.split_half > 0.7
+    assert real.reliability == pytest.approx(2 * real.split_half / (1 + real.split_half))
+    assert real.models_needed is not None
+    assert ranking_stability(random.normal(size=(6, 50)), paired_design(50, 6, 0), 0) is None
+
+
+def test_stability_foretells_more_models() -> None:
+    """Spearman and Brown's forecast from 16 models against the split halves of 32, each of which has 16."""
+    random = np.random.default_rng(10)
+    keep = paired_design(3000, 32, 0)
+    values = random.normal(size=keep.shape) + random.uniform(0, 4, 3000) * keep
+    few, many = ranking_stability(values[:16], keep[:16], 0), ranking_stability(values, keep, 0)
+    assert few is not None
+    assert many is not None
+    assert few.reliability == pytest.approx(many.split_half, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", ["huge", "ties", "constant", "one class"])
+def test_no_nan_and_no_phantom(kind: str) -> None:
+    random = np.random.default_rng(11)
+    keep = paired_design(200, 8, 0)
+    logits = {
+        "huge": random.choice([-1e4, 1e4], (8, 200, 1, 3)),
+        "ties": random.integers(-1, 2, (8, 200, 1, 3)),
+        "constant": np.ones((8, 200, 1, 3)),
+        "one class": random.normal(size=(8, 200, 1, 3)),
+    }[kind].astype(np.float32)
+    labels = np.zeros(200, np.int64) if kind == "one class" else random.integers(0, 3, 200)
+    population = signals_of_models(logits[:, :50], labels[:50])
+    evidence = Evidence(signals_of_models(logits, labels), keep, population=population)
+    facts = SampleFacts(np.arange(200), labels, ("a", "b", "c"), np.zeros(200, bool))
+    scores = score(evidence, facts)
+    assert set(scores.attacks) == set(ATTACKS)
+    for name, found in scores.attacks.items():
+        assert 0.3 < found.auc < 0.7, name
+        if kind == "constant":
+            assert found.auc == 0.5
+            assert found.rates[0].tpr in (None, 0.0)
+    assert scores.table["risk"].between(0, 1).all()
+    assert scores.table["separation"].between(0.5, 1).all()
+
+
+def test_a_single_logit_is_a_binary_model() -> None:
+    random = np.random.default_rng(12)
+    z, y = random.normal(size=(50, 1)), random.integers(0, 2, 50)
+    two = np.concatenate([np.zeros_like(z), z], axis=1)
+    np.testing.assert_array_equal(signals_of(z, y), signals_of(two, y))
+
+
+def test_classes_that_a_model_never_saw() -> None:
+    """A logit of −1e30 for a class that is missing from a model's training set gives numbers, not NaN."""
+    random = np.random.default_rng(13)
+    z = random.normal(size=(50, 4))
+    z[:, 3] = -1e30
+    found = signals_of(z, np.arange(50) % 4)
+    assert np.isfinite(found[:, [0, 1, 4, 5]]).all()
+
+
+def test_risk_follows_the_statistic() -> None:
+    assert set(OF_STATISTIC.values()) <= set(ATTACKS)

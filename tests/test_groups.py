@@ -1,0 +1,115 @@
+"""Exposure by group: the test against scipy and simulation, and what people may bring as metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from privaudit.errors import DataError
+from privaudit.scoring.groups import exposure, holm
+from privaudit.workflow.metadata import NOT_GIVEN, read_metadata
+from tests.conftest import Run
+from tests.test_signals_file import arrays, save
+
+
+def test_holm_is_the_obvious_one() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_equal_groups_are_rarely_called_uneven_and_unequal_ones_are() -> None:
+    random = np.random.default_rng(0)
+    groups = np.repeat(["a", "b", "c"], 200)
+    clusters = np.arange(16) // 2
+    called = singled_out = 0
+    for _ in range(300):
+        found = exposure("g", groups, (random.random((16, 600)) < 0.6).astype(float), clusters)
+        assert found.p_value is not None
+        called += found.p_value < 0.05
+        singled_out += any(row.p_value is not None and row.p_value < 0.05 for row in found.groups)
+    assert called <= 27  # 5% of 300, and three standard errors
+    assert singled_out <= 27
+    chance = np.where(groups == "b", 0.7, 0.6)
+    found = exposure("g", groups, (random.random((16, 600)) < chance).astype(float), clusters)
+    assert found.groups[0].name == "b"
+    assert found.p_value is not None
+    assert found.p_value < 1e-6
+    assert found.groups[0].p_value is not None
+    assert found.groups[0].p_value < 1e-6
+
+
+def test_group_intervals_cover() -> None:
+    """Models differ in how well they are attacked; the interval must know it."""
+    random = np.random.default_rng(1)
+    groups = np.repeat(["a", "b"], [100, 300])
+    clusters = np.arange(16) // 2
+    truth = float(np.mean(stats.norm.cdf(random.normal(0.5, 0.2, 200_000))))
+    covered = 0
+    for _ in range(400):
+        chance = np.repeat(stats.norm.cdf(random.normal(0.5, 0.2, 8)), 2)[:, None]
+        found = exposure("g", groups, (random.random((16, 400)) < chance).astype(float), clusters)
+        interval = found.groups[0].interval
+        assert interval is not None
+        covered += interval[0] <= truth <= interval[1]
+    assert 0.92 <= covered / 400 <= 0.985
+
+
+def test_small_and_constant_groups() -> None:
+    verdicts = np.ones((4, 12))
+    found = exposure("g", np.array(["a"] * 10 + ["b"] * 2), verdicts, np.arange(4) // 2)
+    assert found.p_value is None
+    assert all(row.p_value is None and row.interval is None for row in found.groups)
+
+
+def test_metadata_columns(tmp_path: Path) -> None:
+    ids = np.arange(100, 140)
+    table = pd.DataFrame({"sample_id": ids[:-1], "site": ["x", "y", ""] * 13, "age": range(39)})
+    table.to_csv(tmp_path / "m.csv", index=False)
+    found = read_metadata(tmp_path / "m.csv", ids)
+    assert found["site"][:4].tolist() == ["x", "y", NOT_GIVEN, "x"]
+    assert found["site"][-1] == NOT_GIVEN
+    assert len(set(found["age"])) == 5  # quarters, and the one who is not there
+    assert found["age"][0] == "0 to 9.5"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,site\n1,x\n", "it needs sample_id"),
+        ("sample_id\n1\n", "at least one other"),
+        ("sample_id,site\nx,y\n", "must be integers"),
+        ("sample_id,site\n1,x\n1,y\n", "sample 1 is there more than once"),
+        ("sample_id,site\n7000,x\n", "not one of its 1 sample_ids"),
+        ("", "cannot read"),
+        ("sample_id,name\n" + "".join(f"{i},n{i}\n" for i in range(300)), "names samples rather than groups"),
+    ],
+)
+def test_bad_metadata_is_told(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_metadata(path, np.arange(300))
+
+
+def test_groups_are_in_results_and_report(privaudit: Run, tmp_path: Path) -> None:
+    given = arrays(16, 600)
+    site = np.where(np.arange(600) % 2 == 0, "north", "<south>")
+    given["logits"][:, np.arange(0, 600, 2), given["labels"][::2]] -= 2 * given["keep"][:, ::2]  # no leak in the north
+    path = save(tmp_path / "x.npz", given)
+    pd.DataFrame({"sample_id": np.arange(600), "site": site}).to_csv(tmp_path / "m.csv", index=False)
+    done = privaudit("score", "--signals", path, "--metadata", tmp_path / "m.csv", "--out", tmp_path / "o", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    found = results["groups"]["site"]
+    assert found["p"] < 1e-6
+    assert [group["name"] for group in found["groups"]] == ["<south>", "north"]
+    assert results["groups"]["class"]["p"] > 0.001
+    html = Path(results["report"]["html"]).read_text()
+    assert "By site, exposure is uneven" in html
+    assert "&lt;south&gt;" in html
