@@ -81,6 +81,10 @@ def test_canaries_are_flagged_and_kept_apart(privaudit: Run, small_npz: Path, tm
     assert results["attacks"]["lira"]["positives"] == 300 * 4
     assert results["controls"]["positive"]["mean_asr"] > results["controls"]["positive"]["others_mean_asr"]
     assert len(pd.read_csv(Path(results["scores"]).with_suffix(".csv"))) == 320
+    assert results["trained"] == 8 + 2  # the target, and the model that sees canaries by coins
+    assert results["epsilon"]["trials"] is None  # four pairs are too few
+    assert 0 <= results["epsilon"]["one_run"]["epsilon"] < 5
+    assert results["epsilon"]["one_run"]["canaries"] == 20
     again = privaudit("unlearn", "--forget", "top-risk:20", "--reference", "shadow", "--store", tmp_path / "s", "--out",
                       tmp_path / "o", "--json")  # fmt: skip
     assert again.returncode == 0, again.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -42,7 +42,8 @@ def online(
     partners: npt.NDArray[np.int64] | None = None,
     variance: Variance = "shrunk",
     used: npt.NDArray[np.bool_] | None = None,
-) -> FloatArray:
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
     """Online LiRA: log N(x; μ_in, σ_in) − log N(x; μ_out, σ_out), each model in turn being the target.
 
     Parameters
@@ -60,13 +61,15 @@ def online(
         bool ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do. The noise of
         a mean depends on how many models it is of: were a sample seen by more models than not, its ratios would all
         lean to one side, and tell how often it was seen.
+    out
+        Where to put the result, ``[S, N]`` of any float type, perhaps memory-mapped: besides it little memory is used.
 
     Returns
     -------
     numpy.ndarray
-        float64 ``[S, N]``, NaN outside ``used``: the log-likelihood ratio of every sample under every target. Where
-        dropping the pair leaves fewer than two models a side there is no variance to speak of, and it is the
-        difference of squared distances to the two means.
+        float64 ``[S, N]`` (or ``out``), NaN outside ``used``: the log-likelihood ratio of every sample under every
+        target. Where dropping the pair leaves fewer than two models a side there is no variance to speak of, and it
+        is the difference of squared distances to the two means.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def online(
     def ratio(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
         return log_density(x, *inside, floor, variance) - log_density(x, *outside, floor, variance)
 
-    return _rotate(statistic, keep, partners, used, ratio)
+    return _rotate(statistic, keep, partners, used, ratio, out)
 
 
 def offline(
@@ -112,7 +115,8 @@ def _rotate(
     partners: npt.NDArray[np.int64] | None,
     used: npt.NDArray[np.bool_] | None,
     verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
-) -> FloatArray:
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
     """Mean over queries of what ``verdict`` makes of each block's statistic and its IN and OUT fits."""
     models = len(statistic)
     if models < FEWEST_MODELS:
@@ -124,10 +128,11 @@ def _rotate(
     if partners is None:
         partners = complements(models)
     queries = statistic[..., np.newaxis] if statistic.ndim == 2 else statistic
-    total = np.zeros(queries.shape[:2])
+    mean = np.empty(queries.shape[:2]) if out is None else out
+    mean[...] = 0
     for query in range(queries.shape[2]):
-        total += _one_query(queries[:, :, query], keep, partners, used, verdict)
-    mean: FloatArray = total / queries.shape[2]
+        for block, scores in _one_query(queries[:, :, query], keep, partners, used, verdict):
+            mean[:, block] += scores / queries.shape[2]
     return mean
 
 
@@ -137,7 +142,7 @@ def _one_query(
     partners: npt.NDArray[np.int64],
     used: npt.NDArray[np.bool_] | None,
     verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
-) -> FloatArray:
+) -> Iterator[tuple[slice, FloatArray]]:
     models = len(values)
     squares = {side: np.zeros(models) for side in ("in", "out")}
     degrees = {side: np.zeros(models) for side in ("in", "out")}
@@ -153,14 +158,13 @@ def _one_query(
         raise EvidenceError("a sample has no shadow model left that saw it, or none that did not", hint=None)
     pooled = {side: (squares[side] / np.maximum(degrees[side], 1))[:, np.newaxis] for side in squares}
     floor = variance_floor(values)
-    scores = np.empty(values.shape)
     for block, x, inside, outside in rotated_moments(values, keep, partners, used):
         if fewest < 2:
             # No variance to speak of: the nearer mean decides.
-            scores[:, block] = (x - outside.mean) ** 2 - (x - inside.mean) ** 2
+            scores = (x - outside.mean) ** 2 - (x - inside.mean) ** 2
         else:
-            scores[:, block] = verdict(x, (inside, pooled["in"]), (outside, pooled["out"]), floor)
-    return scores if used is None else np.where(used, scores, np.nan)
+            scores = verdict(x, (inside, pooled["in"]), (outside, pooled["out"]), floor)
+        yield block, scores if used is None else np.where(used[:, block], scores, np.nan)
 
 
 def _tail(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
@@ -171,6 +175,31 @@ def _tail(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
 
 def _surprise(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
     return -log_density(x, *outside, floor)
+
+
+def of_other_model(target: npt.NDArray[Any], statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> FloatArray:
+    """Online LiRA of a model that is none of the shadow models, with all of them as reference.
+
+    Parameters
+    ----------
+    target
+        ``[N]``: the statistic under the model that is attacked.
+    statistic, keep
+        ``[S, N]`` of the shadow models.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[N]``.
+    """
+    values = np.asarray(statistic, np.float64)
+    floor, x = variance_floor(values), np.asarray(target, np.float64)
+    density = []
+    for side in (keep, ~keep):
+        moments = moments_of(values, side)
+        density.append(log_density(x, moments, pooled_variance(moments.squares, moments.count), floor))
+    ratio: FloatArray = density[0] - density[1]
+    return ratio
 
 
 def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out: npt.NDArray[np.bool_]) -> FloatArray:

@@ -46,6 +46,40 @@ def controls(results: dict[str, Any]) -> Section:
     )
 
 
+def epsilon(results: dict[str, Any]) -> list[Section]:
+    """Lower bounds on ε, where canaries were trained on."""
+    bounds = results["epsilon"]
+    if bounds is None:
+        return []
+    rows = []
+    if (trials := bounds["trials"]) is not None:
+        rows.append(
+            [
+                "Many trainings, one canary",
+                f"ε ≥ {trials['epsilon']:.2f}",
+                f"{trials['hits']} of {trials['trials']} trainings with it were named, {trials['alarms']} of "
+                f"{trials['trials']} without it",
+            ]
+        )
+    one = bounds["one_run"]
+    rows.append(
+        [
+            "One training, many canaries",
+            f"ε ≥ {one['epsilon']:.2f}",
+            f"{one['correct']} of {one['canaries']} inclusion coins were guessed right",
+        ]
+    )
+    said = [
+        f"No training like this one is (ε, δ)-differentially private with a smaller ε: each bound holds with "
+        f"{100 * one['confidence']:g}% confidence, for δ = {one['delta']:g}. What is not found is not proved: the true "
+        "ε may be far larger, and is infinite for training without noise.",
+        "Many trainings: the canary and its threshold were chosen on one half of the shadow pairs and counted on the "
+        "other (Clopper and Pearson); datasets differ in one sample replaced. One training: a model of its own, in "
+        "which an independent coin decided for every canary (Steinke et al. 2023).",
+    ]
+    return [Section("epsilon", "Lower bounds on ε", said, [Table("Bounds", ["From", "Bound", "Evidence"], rows)])]
+
+
 def limits(results: dict[str, Any], unlearned: bool) -> Section:
     """What this audit does not say."""
     paragraphs = list(words.LIMITS)

@@ -39,6 +39,7 @@ def build_report(folder: Path) -> Report:
             for index, (run, forgetting) in enumerate(runs, start=1)
         ),
         evidence.controls(results),
+        *evidence.epsilon(results),
         evidence.limits(results, bool(runs)),
         evidence.how_to_reproduce(results, [run for run, _ in runs]),
     ]

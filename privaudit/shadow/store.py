@@ -23,6 +23,9 @@ from privaudit.progress import talk
 LATEST = "latest"
 FORMAT = 1
 TARGET = "target"
+
+#: The model trained on everything and on those canaries whose coin said so.
+COIN = "coin"
 REMEDY = "Run the same privaudit score again: it makes anew what is missing or damaged."
 
 
@@ -65,8 +68,8 @@ class AuditStore:
         return self.folder / "design.npy"
 
     def model(self, key: str) -> Path:
-        """Weights of shadow model ``"0003"`` or of ``"target"``."""
-        return self.folder / (f"{key}.safetensors" if key == TARGET else f"models/{key}.safetensors")
+        """Weights of shadow model ``"0003"``, of ``"target"`` or of ``"coin"``."""
+        return self.folder / (f"{key}.safetensors" if key in (TARGET, COIN) else f"models/{key}.safetensors")
 
     def record(self, key: str) -> Path:
         """How that model was trained: the last file written, so it marks the model as finished."""
@@ -82,7 +85,7 @@ class AuditStore:
 
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
-        controls = [self.control("test", key)] + ([] if key == TARGET else [self.control("untrained", key)])
+        controls = [self.control("test", key)] + ([] if key in (TARGET, COIN) else [self.control("untrained", key)])
         return [self.model(key), self.signals(key), *controls, self.record(key)]
 
     # What is there.
@@ -112,7 +115,8 @@ class AuditStore:
 
     def expected_files(self) -> list[Path]:
         """Every file that the finished audit consists of."""
-        keys = [TARGET, *shadow_keys(self.shadow_count())]
+        extra = [COIN] if self.read_description()["identity"]["canaries"] else []
+        keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
         return [self.description, self.design, *(path for key in keys for path in self.files_of(key))]
 
     def read_description(self) -> dict[str, Any]:

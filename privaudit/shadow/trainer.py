@@ -21,7 +21,7 @@ from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network
 from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
-from privaudit.shadow.store import TARGET, AuditStore
+from privaudit.shadow.store import COIN, TARGET, AuditStore
 from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
@@ -130,7 +130,7 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
         test_signals = signals_on(model, test)
         _write_signals(store.signals(job.key), signals_on(model, pool))
         _write_signals(store.control("test", job.key), test_signals)
-        if job.key != TARGET:
+        if job.key not in (TARGET, COIN):
             control = signals_on(specification.build("untrained", job.key), pool, arrays.control_rows)
             _write_signals(store.control("untrained", job.key), control)
     notes |= {

@@ -210,5 +210,6 @@ def _sums_of_others(values: FloatArray, group: int) -> FloatArray:
 
 def variance_floor(values: npt.NDArray[Any]) -> float:
     """The smallest variance that float32 statistics of this size can tell from rounding."""
-    largest = float(np.abs(values).max(initial=0.0))
+    # Without a copy of |values|, which may be large.
+    largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
     return max((RESOLUTION * largest) ** 2, np.finfo(np.float64).tiny)

@@ -23,7 +23,7 @@ from privaudit.networks import check_network, source_digest
 from privaudit.scoring.table import SampleFacts
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
-from privaudit.shadow.store import TARGET, AuditStore, shadow_key
+from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
 from privaudit.signals import SIGNALS
 from privaudit.training.hardware import resolve_hardware
@@ -123,13 +123,22 @@ class AuditPlan:
             properties=self.properties,
         )
 
+    @cached_property
+    def coins(self) -> npt.NDArray[np.bool_]:
+        """An independent fair coin for each canary: whether the coin model sees it."""
+        return generator(self.settings.seed, "coins").random(len(self.canaries)) < 0.5
+
     def design(self, models: int) -> npt.NDArray[np.bool_]:
         """Who sees what, for this many shadow models."""
         return paired_design(len(self.data) + len(self.canaries), models, self.settings.seed)
 
     def jobs(self, keep: npt.NDArray[np.bool_]) -> list[TrainingJob]:
-        """The target (longest, so first) and every shadow model of the design."""
-        jobs = [TrainingJob(TARGET, np.arange(len(self.data)), self.specification, self.store)]
+        """The target (longest, so first), with canaries the coin model, and every shadow model of the design."""
+        everyone = np.arange(len(self.data))
+        jobs = [TrainingJob(TARGET, everyone, self.specification, self.store)]
+        if len(self.canaries):
+            members = np.concatenate([everyone, len(everyone) + np.flatnonzero(self.coins)])
+            jobs.append(TrainingJob(COIN, members, self.specification, self.store))
         for index, row in enumerate(keep):
             jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), self.specification, self.store))
         return jobs

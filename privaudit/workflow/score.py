@@ -13,10 +13,12 @@ from privaudit import controls, files
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
+from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.score import Scores, score
 from privaudit.scoring.target import audit_target, split_test
-from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
+from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_keys
 from privaudit.shadow.trainer import find_missing, read_record, train_all
+from privaudit.signals import signal
 from privaudit.statistics.roc import Performance
 from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
@@ -139,6 +141,7 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
             "untrained": of_untrained.to_json(),
             "positive": None if positive is None else positive.to_json(),
         },
+        "epsilon": _epsilon(plan, stored),
         "mean_risk": float(scores.table.loc[real, "risk"].mean()),
         "accuracy": _accuracies(plan, stored, reported),
         "training": _training_facts(plan),
@@ -147,6 +150,20 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     for warning in _warnings(scores.attacks["lira"], negative, of_untrained):
         talk(f"  warning: {warning}")
     return results, scores
+
+
+def _epsilon(plan: AuditPlan, stored: StoredSignals) -> dict[str, Any] | None:
+    """Lower bounds on ε; None without canaries."""
+    if not len(plan.canaries):
+        return None
+    canary = plan.facts.canary
+    margin, keep = signal(stored.shadow[:, canary, 0], "margin"), stored.keep[:, canary]
+    of_coin_model = signal(plan.store.read_signals([COIN])[0, canary, 0], "margin")
+    trials = bound_from_trials(margin, keep, plan.settings.seed)
+    return {
+        "trials": None if trials is None else trials.to_json(),
+        "one_run": bound_of_one_run(of_coin_model, plan.coins, margin, keep).to_json(),
+    }
 
 
 def _about(plan: AuditPlan) -> dict[str, Any]:

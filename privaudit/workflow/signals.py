@@ -59,6 +59,7 @@ def _results(
         "statistic": settings.statistic if given.classes is not None else "the file's own",
         **scores.to_json(),
         "target": None,
+        "epsilon": None,
         "controls": {"negative": None, "untrained": None, "positive": None},
         "mean_risk": float(scores.table["risk"].mean()),
         "accuracy": None
