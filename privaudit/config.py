@@ -42,6 +42,7 @@ class AuditSettings(BaseModel):
     workers: int | None = Field(None, ge=1)
     engine: Literal["local"] = "local"
     canaries: int = Field(0, ge=0)
+    queries: str = "original"
     metadata: Path | None = None
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = "margin"
     store: Path = DEFAULT_STORE

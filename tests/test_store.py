@@ -21,6 +21,7 @@ from privaudit import files
 from privaudit.errors import StoreError
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
+from privaudit.signals import SIGNALS
 from tests.conftest import ROOT, SMALL, Run
 
 
@@ -104,6 +105,26 @@ def test_extension_leaves_the_first_untouched(privaudit: Run, small_audit: dict[
     fewer = score_again(privaudit, small_audit, tmp_path)  # 8 of the 12 are asked for: nothing is lost
     assert fewer["attacks"] == small_audit["results"]["attacks"]
     assert len(np.load(folder / "design.npy")) == 12
+
+
+def test_other_queries_train_nothing(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """More queries ask the same models again; fewer take their part of what is there."""
+    folder = copy_of(small_audit, tmp_path)
+    before = weights(folder)
+    more = score_again(privaudit, small_audit, tmp_path, "--queries", "flip,shift")
+    assert (more["trained"], more["queries"]) == (0, ["original", "flip", "shift"])
+    assert "querying 9 models" in more["stderr"]
+    assert more["attacks"]["lira"]["auc"] != small_audit["results"]["attacks"]["lira"]["auc"]
+    assert more["controls"]["negative"]["holds"]
+    after = weights(folder)
+    assert all(after[name] == bits for name, bits in before.items() if name.endswith(".safetensors"))
+    signals = np.load(folder / "signals" / "0002.npy")
+    assert signals.shape == (300, 6, len(SIGNALS))
+    np.testing.assert_array_equal(signals[:, :1], np.load(audit_folder(small_audit) / "signals" / "0002.npy"))
+    fewer = score_again(privaudit, small_audit, tmp_path)
+    assert fewer["attacks"] == small_audit["results"]["attacks"]
+    assert "querying" not in fewer["stderr"]
+    assert privaudit("verify", "--store", tmp_path / "store").returncode == 0
 
 
 @pytest.mark.parametrize("victim", ["models/0002.safetensors", "signals/0005.npy", "models/0001.json", "audit.json"])

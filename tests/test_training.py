@@ -16,6 +16,7 @@ from privaudit.training.augment import augment_batch
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of, train
 from privaudit.training.recipe import RECIPES, Recipe, resolve_recipe
+from privaudit.training.views import columns_of, parse_queries, view
 
 CPU = Hardware("cpu", "fp32")
 
@@ -274,3 +275,19 @@ def test_hardware() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="no CUDA device"):
             resolve_hardware("cuda", "auto")
+
+
+def test_views_shift_and_mirror() -> None:
+    image = torch.arange(1, 10, dtype=torch.uint8).reshape(1, 3, 3, 1)
+    assert view(image, 0, 0, True)[0, :, :, 0].tolist() == [[3, 2, 1], [6, 5, 4], [9, 8, 7]]
+    assert view(image, 1, 0, False)[0, :, :, 0].tolist() == [[0, 0, 0], [1, 2, 3], [4, 5, 6]]
+    assert view(image, 0, -1, False)[0, :, :, 0].tolist() == [[2, 3, 0], [5, 6, 0], [8, 9, 0]]
+    assert view(image, 0, 0, False) is image
+
+
+def test_queries_are_parsed_and_found_again() -> None:
+    assert parse_queries("flip") == ("original", "flip")
+    assert parse_queries("shift, original,flip,flip") == ("original", "flip", "shift")
+    assert columns_of(("original", "flip", "shift"), ("original", "shift")) == [0, 2, 3, 4, 5]
+    with pytest.raises(UsageError, match="unknown query 'spin'"):
+        parse_queries("original,spin")

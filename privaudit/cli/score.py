@@ -58,6 +58,7 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "store", "out")
 @workers_option
 @click.option("--engine", help="local: processes on this machine [local].")
 @click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
+@click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
 @click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")

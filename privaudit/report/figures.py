@@ -9,8 +9,8 @@ import numpy as np
 
 INK = "#1f2933"
 ACCENT = "#1b6ca8"
-COLOURS = (ACCENT, "#c2571a", "#5b7f2b")
-STYLES = ("-", "--", ":")
+COLOURS = (ACCENT, "#c2571a", "#5b7f2b", "#7a4d9e")
+STYLES = ("-", "--", ":", "-.")
 QUIET = "#8793a1"
 
 

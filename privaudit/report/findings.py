@@ -68,7 +68,11 @@ def what_was_audited(results: dict[str, Any]) -> Section:
             f"{results['shadows']}, each trained on half of the data: right on {percent(accuracy['shadow_members'])} "
             f"of the samples they saw and {percent(accuracy['shadow_others'])} of those they did not",
         ],
-        ["Attacker", "knows the labels and sees the logits of one model; trains shadow models on the same data"],
+        [
+            "Attacker",
+            "knows the labels and sees the logits of one model; trains shadow models on the same data; queries with "
+            f"{', '.join(results['queries'])} images",
+        ],
     ]
     notes = [f"Note: {note}." for note in about["notes"]]
     return Section("audited", "What was audited", notes, [Table("The audited system", ["", ""], rows)])

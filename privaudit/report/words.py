@@ -239,6 +239,7 @@ def command(results: dict[str, Any]) -> str:
         "augment": recipe["augment"],
         "canaries": identity["canaries"] or None,
         "statistic": results["statistic"],
+        "queries": ",".join(results["queries"]) if len(results["queries"]) > 1 else None,
         "seed": identity["seed"],
         "device": identity["device"],
         "precision": identity["precision"],

@@ -151,13 +151,14 @@ class AuditStore:
     # What is written.
 
     def write_description(self, description: dict[str, Any]) -> None:
-        """Write ``audit.json``; of a whole one, only where the data lies now is renewed."""
+        """Write ``audit.json``; of a whole one, only where the data lies now and the queries are renewed."""
         state = files.inspect_seal(self.description)
         if state is files.Seal.WHOLE:
             known = self.read_description()
-            if known["data"] == description["data"]:
+            renewed = known | {name: description[name] for name in ("data", "queries") if name in description}
+            if known == renewed:
                 return
-            description = known | {"data": description["data"]}
+            description = renewed
         if state is files.Seal.DAMAGED:
             talk(f"  damaged: {files.set_aside(self.description)} (its checksum differs); it is written anew")
         files.write_json(self.description, {"format": FORMAT, **description})

@@ -26,6 +26,7 @@ from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
 from privaudit.training.recipe import Recipe
+from privaudit.training.views import ORIGINAL, QUERIES
 
 #: How many seeds a training that diverges is tried with.
 MOST_ATTEMPTS = 5
@@ -73,6 +74,7 @@ class TrainingJob:
     members: npt.NDArray[np.int64]
     specification: ModelSpecification
     store: AuditStore
+    queries: tuple[str, ...] = ORIGINAL
 
 
 def train_with_new_seeds(
@@ -122,26 +124,50 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     """Train one model, compute its signals and seal its files, the record last."""
     specification, store = job.specification, job.store
     with one_thread(specification.hardware):
-        device = specification.hardware.device
-        pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, device)
+        pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
         model, record, notes = train_with_new_seeds(specification, pool, job.members, [job.key], report)
         save_model(model, store.model(job.key))
-        test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, device)
-        test_signals = signals_on(model, test)
-        _write_signals(store.signals(job.key), signals_on(model, pool))
-        _write_signals(store.control("test", job.key), test_signals)
-        if job.key not in (TARGET, COIN):
-            control = signals_on(specification.build("untrained", job.key), pool, arrays.control_rows)
-            _write_signals(store.control("untrained", job.key), control)
+        test_accuracy = _write_signals(job, model, pool, arrays)
     notes |= {
         "seconds": round(record.seconds, 3),
         "members": len(job.members),
         "epoch_losses": [round(loss, 6) for loss in record.epoch_losses],
-        "test_accuracy": float((test_signals[:, 0, 0] > 0).mean()),
+        "test_accuracy": test_accuracy,
+        "queries": list(job.queries),
         "torch": str(torch.__version__),
     }
     files.write_json(store.record(job.key), notes)
     files.seal(store.record(job.key))
+
+
+def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
+    """Ask a finished model again, with other queries: its weights stay, its signals are replaced, its record last."""
+    specification, store = job.specification, job.store
+    notes = read_record(store, job.key)
+    # From here until the record is sealed again the model counts as unfinished.
+    files.remove(store.record(job.key))
+    with one_thread(specification.hardware):
+        pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
+        _write_signals(job, load_model(specification, store.model(job.key)), pool, arrays)
+    report(1.0)
+    files.write_json(store.record(job.key), notes | {"queries": list(job.queries)})
+    files.seal(store.record(job.key))
+
+
+def _write_signals(job: TrainingJob, model: nn.Module, pool: Samples, arrays: AuditArrays) -> float:
+    """Write a model's signals and its controls'; return its accuracy on the test set."""
+    specification, store = job.specification, job.store
+    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)
+    test_signals = signals_on(model, test, queries=job.queries)
+    parts = {store.signals(job.key): signals_on(model, pool, queries=job.queries)}
+    parts[store.control("test", job.key)] = test_signals
+    if job.key not in (TARGET, COIN):
+        untrained = specification.build("untrained", job.key)
+        parts[store.control("untrained", job.key)] = signals_on(untrained, pool, arrays.control_rows)
+    for path, signals in parts.items():
+        files.write_array(path, signals)
+        files.seal(path)
+    return float((test_signals[:, 0, 0] > 0).mean())
 
 
 def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
@@ -156,6 +182,18 @@ def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
     return missing
 
 
+def find_asked_otherwise(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
+    """The jobs whose finished models were asked other queries than are wanted now."""
+    return [job for job in jobs if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries]
+
+
+def query_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> None:
+    """Ask every job's model again."""
+    if jobs:
+        with progress(f"querying {len(jobs)} models", len(jobs)) as bar:
+            run_jobs(query_job, jobs, arrays, workers, bar)
+
+
 def train_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> None:
     """Train every job's model."""
     if jobs:
@@ -165,11 +203,16 @@ def train_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) ->
 
 
 def signals_on(
-    model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64] | None = None
+    model: nn.Module,
+    samples: Samples,
+    rows: npt.NDArray[np.int64] | None = None,
+    queries: tuple[str, ...] = ORIGINAL,
 ) -> npt.NDArray[np.float32]:
-    """Signals ``[N, 1, K]`` of a model on (some rows of) the samples, unaugmented, in eval mode and fp32."""
+    """Signals ``[N, Q, K]`` of a model on (some rows of) the samples in eval mode and fp32, query 0 unaugmented."""
     labels = samples.labels.cpu().numpy()
-    return signals_of(logits_of(model, samples, rows), labels if rows is None else labels[rows])[:, np.newaxis, :]
+    labels = labels if rows is None else labels[rows]
+    views = [seen_as for name in queries for seen_as in QUERIES[name]]
+    return np.stack([signals_of(logits_of(model, samples, rows, seen_as), labels) for seen_as in views], axis=1)
 
 
 def save_model(model: nn.Module, path: Path) -> None:
@@ -209,8 +252,3 @@ def read_record(store: AuditStore, key: str) -> dict[str, Any]:
     """How a model was trained."""
     record: dict[str, Any] = files.read_json(store.record(key))
     return record
-
-
-def _write_signals(path: Path, signals: npt.NDArray[np.float32]) -> None:
-    files.write_array(path, signals)
-    files.seal(path)

@@ -18,6 +18,7 @@ from privaudit.errors import TrainingDiverged
 from privaudit.training.augment import augment_batch
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import Recipe
+from privaudit.training.views import view
 
 #: Part of every audit's identity. Raise it whenever the same configuration would come to other weights.
 TRAINING_FORMAT = 1
@@ -184,9 +185,15 @@ QUERY_BATCH = {"cpu": 64, "cuda": 1024}
 
 
 @torch.inference_mode()
-def logits_of(model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float32]:
-    """Logits ``[N, C]`` in eval mode and fp32, whatever the training precision was."""
+def logits_of(
+    model: nn.Module,
+    samples: Samples,
+    rows: npt.NDArray[np.int64] | None = None,
+    seen_as: tuple[int, int, bool] = (0, 0, False),
+) -> npt.NDArray[np.float32]:
+    """Logits ``[N, C]`` of one view in eval mode and fp32, whatever the training precision was."""
     model.eval()
     inputs = samples.inputs if rows is None else samples.inputs[torch.from_numpy(rows).to(samples.inputs.device)]
-    parts = [model(as_network_input(batch)).float().cpu() for batch in inputs.split(QUERY_BATCH[inputs.device.type])]
+    batches = inputs.split(QUERY_BATCH[inputs.device.type])
+    parts = [model(as_network_input(view(batch, *seen_as))).float().cpu() for batch in batches]
     return torch.cat(parts).numpy()

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from privaudit import files
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, available_cores, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.errors import DataError, StoreError, UsageError
@@ -29,6 +30,7 @@ from privaudit.signals import SIGNALS
 from privaudit.training.hardware import resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.recipe import Recipe, resolve_recipe
+from privaudit.training.views import ORIGINAL, parse_queries
 from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
 
 #: The most rows of the pool that untrained models are asked about.
@@ -132,15 +134,28 @@ class AuditPlan:
         """Who sees what, for this many shadow models."""
         return paired_design(len(self.data) + len(self.canaries), models, self.settings.seed)
 
+    @cached_property
+    def queries(self) -> tuple[str, ...]:
+        """The queries that scores are averaged over."""
+        return parse_queries(self.settings.queries)
+
+    @cached_property
+    def stored_queries(self) -> tuple[str, ...]:
+        """The queries that the store keeps signals of: those that are wanted and those that it has already."""
+        store = self.store
+        had = store.read_description().get("queries", []) if files.is_whole(store.description) else []
+        return parse_queries(",".join([*self.queries, *had]))
+
     def jobs(self, keep: npt.NDArray[np.bool_]) -> list[TrainingJob]:
         """The target (longest, so first), with canaries the coin model, and every shadow model of the design."""
         everyone = np.arange(len(self.data))
-        jobs = [TrainingJob(TARGET, everyone, self.specification, self.store)]
+        common = (self.specification, self.store, self.stored_queries)
+        jobs = [TrainingJob(TARGET, everyone, *common)]
         if len(self.canaries):
             members = np.concatenate([everyone, len(everyone) + np.flatnonzero(self.coins)])
-            jobs.append(TrainingJob(COIN, members, self.specification, self.store))
+            jobs.append(TrainingJob(COIN, members, *common))
         for index, row in enumerate(keep):
-            jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), self.specification, self.store))
+            jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), *common))
         return jobs
 
     def describe(self) -> dict[str, Any]:
@@ -150,6 +165,7 @@ class AuditPlan:
             "audit": self.name,
             "identity": self.identity,
             "signals": list(SIGNALS),
+            "queries": list(self.stored_queries),
             "data": {
                 "dataset": str(Path(settings.dataset).absolute())
                 if settings.dataset.endswith(".npz")
@@ -228,6 +244,10 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         hardware=hardware,
     )
     # An unknown or unfit network is told before anything is trained.
+    if parse_queries(settings.queries) != ORIGINAL and not data.is_image:
+        raise UsageError(
+            f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
+        )
     check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
     properties: dict[str, npt.NDArray[np.str_]] = {}
@@ -238,11 +258,12 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
 
 
 def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
-    """The flags of the audit that a GPU would run by default; None where that is the same, or everything was chosen."""
+    """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
     full = CUDA_DEFAULTS.get(settings.dataset)
-    if full is None or full == defaults or settings.recipe != "fast":
+    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs"))
+    if full is None or sized or settings.recipe != "fast":
         return None
-    chosen = {
+    whole = {
         "network": full.network,
         "samples": data.available if full.samples is None else full.samples,
         "shadows": full.shadows,
@@ -251,16 +272,12 @@ def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str 
     }
     usual = {
         "network": defaults.network,
-        "samples": defaults.samples or data.available,
+        "samples": len(data),
         "shadows": defaults.shadows,
         "epochs": defaults.epochs,
         "augment": defaults.augment,
     }
-    flags = [
-        f"--{name} {value}"
-        for name, value in chosen.items()
-        if getattr(settings, name) is None and value != usual[name]
-    ]
+    flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
     return " ".join(flags) or None
 
 

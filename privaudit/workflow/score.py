@@ -17,9 +17,10 @@ from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.score import Scores, score
 from privaudit.scoring.target import audit_target, split_test
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_keys
-from privaudit.shadow.trainer import find_missing, read_record, train_all
+from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_all, read_record, train_all
 from privaudit.signals import signal
 from privaudit.statistics.roc import Performance
+from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
@@ -38,15 +39,16 @@ class StoredSignals:
     untrained: npt.NDArray[np.float32]
 
 
-def read_stored_signals(store: AuditStore, shadows: int) -> StoredSignals:
+def read_stored_signals(store: AuditStore, shadows: int, queries: tuple[str, ...] = ORIGINAL) -> StoredSignals:
     """Read the signals of the target and of the first ``shadows`` shadow models."""
     keys = shadow_keys(shadows)
+    columns = columns_of(tuple(store.read_description().get("queries", ORIGINAL)), queries)
     return StoredSignals(
         keep=store.read_design()[:shadows],
-        shadow=store.read_signals(keys),
-        target=store.read_signals([TARGET])[0],
-        shadow_test=store.read_control("test", keys),
-        target_test=store.read_control("test", [TARGET])[0],
+        shadow=store.read_signals(keys)[:, :, columns],
+        target=store.read_signals([TARGET])[0][:, columns],
+        shadow_test=store.read_control("test", keys)[:, :, columns],
+        target_test=store.read_control("test", [TARGET])[0][:, columns],
         untrained=store.read_control("untrained", keys),
     )
 
@@ -75,8 +77,9 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     store, folder = plan.store, settings.out / plan.name
     with store.locked():
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
+        jobs = plan.jobs(keep)
         store.write_description(plan.describe())
-        missing = find_missing(plan.jobs(keep))
+        missing = find_missing(jobs)
         _announce(plan, estimate(plan, missing))
         trained_with = store.read_description()["versions"]["torch"]
         if missing and trained_with != library_versions()["torch"]:
@@ -85,6 +88,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
                 "what is trained now differs in its last bits from what would have been trained then"
             )
         train_all(missing, plan.arrays, plan.workers)
+        query_all(find_asked_otherwise(jobs), plan.arrays, plan.workers)
         store.mark_latest()
         results = score_stored(plan, folder, trained=len(missing), csv=csv)
         return results | {"scores": str(folder / SCORES), "report": render_report(folder)}
@@ -112,7 +116,7 @@ def are_scored(folder: Path) -> bool:
 def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     """Attack and control with what the store holds."""
     talk(f"  scoring {len(plan.data):,} samples under {plan.shadows} shadow models")
-    stored = read_stored_signals(plan.store, plan.shadows)
+    stored = read_stored_signals(plan.store, plan.shadows, plan.queries)
     real = ~plan.facts.canary
     seed = plan.settings.seed
     validation, reported = split_test(stored.shadow_test.shape[1], seed)
@@ -134,6 +138,7 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "samples": len(plan.data),
         "shadows": plan.shadows,
         "statistic": plan.settings.statistic,
+        "queries": list(plan.queries),
         **scores.to_json(),
         "target": target.to_json(),
         "controls": {

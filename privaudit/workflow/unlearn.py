@@ -124,7 +124,7 @@ def _scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
             )
         score_stored(replace(plan, shadows=shadows), folder)
     results = files.read_json(folder / RESULTS)
-    settings = replace_settings(plan.settings, statistic=results["statistic"])
+    settings = replace_settings(plan.settings, statistic=results["statistic"], queries=",".join(results["queries"]))
     table = read_table(folder / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
         raise StoreError(
@@ -208,7 +208,7 @@ def _unlearn(
         for path in reference_paths:
             models["retrained"] = judge(load_model(specification, path))
     save_model(model, folder / MODEL)
-    stored = read_stored_signals(store, plan.shadows)
+    stored = read_stored_signals(store, plan.shadows, plan.queries)
     forgotten = table.iloc[forget.rows].reset_index(drop=True)
     risk, statistic = forgotten["risk"].to_numpy(), plan.settings.statistic
     reference = choose_reference(models, stored, forget, risk, statistic)
