@@ -14,6 +14,7 @@ from privaudit.attacks.loss import label_only
 from privaudit.attacks.population import population_rank
 from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
+from privaudit.scoring.picked import picked_and_judged
 from privaudit.scoring.risk import memorisation, separation
 from privaudit.scoring.score import OF_STATISTIC, score
 from privaudit.scoring.stability import ranking_stability
@@ -228,6 +229,30 @@ def test_separation_and_memorisation_of_known_gaussians() -> None:
     # A margin of N(0, 1) where OUT and N(1, 1) where IN: right in ½ and in Φ(1) of the models.
     remembered = memorisation(random.normal(size=keep.shape) + keep, keep)
     assert remembered.mean() == pytest.approx(stats.norm.cdf(1) - 0.5, abs=0.01)
+
+
+def test_the_picked_are_judged_by_others() -> None:
+    """On noise the pickers see a risk that is not there, the others read ½; where there is risk, both see it."""
+    random = np.random.default_rng(30)
+    own, others, covered = [], [], 0
+    for draw in range(60):
+        keep = paired_design(500, 16, draw)
+        found = picked_and_judged(random.normal(size=keep.shape), keep)
+        assert found is not None
+        assert found.interval is not None
+        own.append(found.by_pickers)
+        others.append(found.by_others)
+        covered += found.interval[0] <= 0.5 <= found.interval[1]
+    assert np.mean(own) > 0.75
+    assert abs(np.mean(others) - 0.5) <= 4 * np.std(others, ddof=1) / np.sqrt(len(others))
+    assert covered >= 51  # 95% of 60, less three standard errors
+    keep = paired_design(500, 16, 0)
+    exposed = np.arange(500) < 50
+    found = picked_and_judged(random.normal(size=keep.shape) + 4 * exposed * keep, keep)
+    assert found is not None
+    assert found.count == 50
+    assert found.by_others == pytest.approx(stats.norm.cdf(2), abs=0.06)  # the best guess between N(0, 1) and N(4, 1)
+    assert picked_and_judged(np.zeros((6, 50)), paired_design(50, 6, 0)) is None
 
 
 def test_stability_tells_chance_from_ranking() -> None:

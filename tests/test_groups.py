@@ -6,15 +6,25 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from privaudit.errors import DataError
-from privaudit.scoring.groups import exposure, holm
+from privaudit.scoring.groups import Exposure, exposure, holm
 from privaudit.workflow.metadata import NOT_GIVEN, read_metadata
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save
+
+KEEP = np.arange(16)[:, None] % 2 == np.zeros((1, 600))
+
+
+def judged(right: npt.NDArray[np.bool_], values: npt.NDArray[np.str_], clusters: npt.NDArray[np.int64]) -> Exposure:
+    """Exposure where LiRA's verdict on each cell is right or wrong as said."""
+    keep = KEEP[: len(right), : right.shape[1]]
+    return exposure("g", values, np.where(right == keep, 1.0, -1.0), keep, clusters)
 
 
 def test_holm_is_the_obvious_one() -> None:
@@ -29,14 +39,14 @@ def test_equal_groups_are_rarely_called_uneven_and_unequal_ones_are() -> None:
     clusters = np.arange(16) // 2
     called = singled_out = 0
     for _ in range(300):
-        found = exposure("g", groups, (random.random((16, 600)) < 0.6).astype(float), clusters)
+        found = judged(random.random((16, 600)) < 0.6, groups, clusters)
         assert found.p_value is not None
         called += found.p_value < 0.05
         singled_out += any(row.p_value is not None and row.p_value < 0.05 for row in found.groups)
     assert called <= 27  # 5% of 300, and three standard errors
     assert singled_out <= 27
     chance = np.where(groups == "b", 0.7, 0.6)
-    found = exposure("g", groups, (random.random((16, 600)) < chance).astype(float), clusters)
+    found = judged(random.random((16, 600)) < chance, groups, clusters)
     assert found.groups[0].name == "b"
     assert found.p_value is not None
     assert found.p_value < 1e-6
@@ -53,7 +63,7 @@ def test_group_intervals_cover() -> None:
     covered = 0
     for _ in range(400):
         chance = np.repeat(stats.norm.cdf(random.normal(0.5, 0.2, 8)), 2)[:, None]
-        found = exposure("g", groups, (random.random((16, 400)) < chance).astype(float), clusters)
+        found = judged(random.random((16, 400)) < chance, groups, clusters)
         interval = found.groups[0].interval
         assert interval is not None
         covered += interval[0] <= truth <= interval[1]
@@ -61,10 +71,29 @@ def test_group_intervals_cover() -> None:
 
 
 def test_small_and_constant_groups() -> None:
-    verdicts = np.ones((4, 12))
-    found = exposure("g", np.array(["a"] * 10 + ["b"] * 2), verdicts, np.arange(4) // 2)
+    found = judged(np.ones((4, 12), np.bool_), np.array(["a"] * 10 + ["b"] * 2), np.arange(4) // 2)
     assert found.p_value is None
     assert all(row.p_value is None and row.interval is None for row in found.groups)
+
+
+def test_each_group_is_attacked_by_itself() -> None:
+    """AUC within a group is scikit-learn's on its cells alone; a group that leaks more reads more."""
+    random = np.random.default_rng(2)
+    groups = np.repeat(["leaks", "tight"], [200, 400])
+    ratio = random.normal(size=KEEP.shape) + np.where(groups == "leaks", 2.0, 0.2) * (2 * KEEP - 1)
+    found = {row.name: row for row in exposure("g", groups, ratio, KEEP, np.arange(16) // 2).groups}
+    for name, row in found.items():
+        chosen = groups == name
+        assert row.attack is not None
+        expected = roc_auc_score(KEEP[:, chosen].ravel(), ratio[:, chosen].ravel())
+        assert row.attack.auc == pytest.approx(expected, abs=1e-9)
+        assert row.attack.rates[0].interval is not None  # 1% of 1,600 is 16 false alarms
+        assert row.attack.rates[1].tpr is None  # 0.1% is one or two: too little evidence
+        assert row.to_json()["attack"]["auc"] == row.attack.auc
+    leaks, tight = found["leaks"].attack, found["tight"].attack
+    assert leaks is not None
+    assert tight is not None
+    assert leaks.auc > tight.auc + 0.3
 
 
 def test_metadata_columns(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from privaudit.statistics.gaussian import moments_of, pooled_variance, rotated_moments
 from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval, spearman, wilson
-from privaudit.statistics.roc import auc, performance, roc
+from privaudit.statistics.roc import auc, balanced_accuracy, performance, roc
 
 
 def test_wilson_is_scipys() -> None:
@@ -70,6 +70,23 @@ def test_roc_is_scikit_learns(decimals: int) -> None:
     assert performance(scores, member).auc == pytest.approx(roc_auc_score(member, scores), abs=1e-9)
     for rate in (0.2, 0.05, 0.01):
         assert ours.tpr_at(rate)[0] == pytest.approx(tpr[fpr <= rate].max(), abs=1e-12)
+
+
+def test_choosing_a_threshold_costs_nothing_on_noise() -> None:
+    """The best threshold on the same cells reads above ½; chosen on others it reads ½, or the closed form."""
+    random = np.random.default_rng(20)
+    member = np.arange(400) % 4 < 2
+    fold = np.arange(400) // 50
+    found = []
+    for _ in range(300):
+        value = balanced_accuracy(random.normal(size=400), member, fold)
+        assert value is not None
+        found.append(value)
+    assert abs(np.mean(found) - 0.5) <= 4 * np.std(found) / np.sqrt(300)
+    many = np.arange(200_000)
+    scores = random.normal(size=len(many)) + 2 * (many % 2)
+    assert balanced_accuracy(scores, many % 2 == 1, many // 2) == pytest.approx(stats.norm.cdf(1), abs=0.004)
+    assert balanced_accuracy(scores[:4], np.array([True, True, False, False]), np.array([0, 0, 1, 1])) is None
 
 
 def test_ties_make_no_phantom_tpr() -> None:

@@ -21,6 +21,7 @@ from privaudit.statistics.gaussian import (
     variance_floor,
 )
 from privaudit.statistics.intervals import FloatArray
+from privaudit.statistics.pairs import is_paired, paired_moments, unpaired
 
 FEWEST_MODELS = 4
 
@@ -125,14 +126,19 @@ def _rotate(
             "dropped from each fit, and both sides must keep a model",
             hint=f"Use --shadows {FEWEST_MODELS} or more; 16 and more give intervals worth having.",
         )
-    if partners is None:
-        partners = complements(models)
     queries = statistic[..., np.newaxis] if statistic.ndim == 2 else statistic
     mean = np.empty(queries.shape[:2]) if out is None else out
     mean[...] = 0
+    share = 1 / queries.shape[2]
+    paired = partners is None and used is None and is_paired(keep)
+    if partners is None:
+        partners = complements(models)
     for query in range(queries.shape[2]):
+        if paired:
+            _add_paired(queries[:, :, query], keep, verdict, share, mean)
+            continue
         for block, scores in _one_query(queries[:, :, query], keep, partners, used, verdict):
-            mean[:, block] += scores / queries.shape[2]
+            mean[:, block] += share * scores
     return mean
 
 
@@ -160,11 +166,38 @@ def _one_query(
     floor = variance_floor(values)
     for block, x, inside, outside in rotated_moments(values, keep, partners, used):
         if fewest < 2:
-            # No variance to speak of: the nearer mean decides.
-            scores = (x - outside.mean) ** 2 - (x - inside.mean) ** 2
+            scores = _nearer_mean(x, inside, outside)
         else:
             scores = verdict(x, (inside, pooled["in"]), (outside, pooled["out"]), floor)
         yield block, scores if used is None else np.where(used[:, block], scores, np.nan)
+
+
+def _add_paired(
+    values: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
+    share: float,
+    out: npt.NDArray[Any],
+) -> None:
+    """What `_one_query` does, for complementary pairs, in half of the work: see `privaudit.statistics.pairs`."""
+    pairs, samples = len(values) // 2, values.shape[1]
+    floor = variance_floor(values)
+    if pairs < 3:
+        for block, x, inside, outside in paired_moments(values, keep):
+            unpaired(share * _nearer_mean(x, inside, outside), keep[:, block], out[:, block])
+        return
+    squares = np.zeros((2, pairs))
+    for _, _, inside, outside in paired_moments(values, keep):
+        squares += [inside.squares.sum(axis=1), outside.squares.sum(axis=1)]
+    pooled_in, pooled_out = squares[:, :, np.newaxis] / (samples * (pairs - 2))
+    for block, x, inside, outside in paired_moments(values, keep):
+        scores = verdict(x, (inside, pooled_in), (outside, pooled_out), floor)
+        unpaired(scores if share == 1 else share * scores, keep[:, block], out[:, block])
+
+
+def _nearer_mean(x: FloatArray, inside: Moments, outside: Moments) -> FloatArray:
+    """One model a side leaves no variance to speak of: the nearer mean decides."""
+    return (x - outside.mean) ** 2 - (x - inside.mean) ** 2
 
 
 def _tail(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:

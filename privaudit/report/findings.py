@@ -114,15 +114,9 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
     if results["target"] is not None:
         attacks[words.TARGET] = (results["target"], None)
     for title, (attack, agreement) in attacks.items():
-        tpr = [
-            "too little evidence"
-            if attack["tpr_at_fpr"][fpr] is None
-            else percent(attack["tpr_at_fpr"][fpr])
-            + ("" if attack["tpr_ci"][fpr] is None else f" ({interval(attack['tpr_ci'][fpr], percent)})")
-            for fpr in ("0.01", "0.001")
-        ]
+        tpr = [words.found_at(attack, fpr) for fpr in ("0.01", "0.001")]
         agrees = "–" if agreement is None or agreement["spearman"] is None else f"{agreement['spearman']:+.2f}"
-        rows.append([title, words.area(attack), *tpr, percent(attack["balanced_accuracy"]), agrees])
+        rows.append([title, words.area(attack), *tpr, words.share(attack["balanced_accuracy"]), agrees])
     drawn = [name for name in ("lira", "rmia", "lira-logit-gap", "loss") if name in results["attacks"]]
     curves = {title_of(name): results["attacks"][name]["curve"] for name in drawn}
     areas = [f"{title_of(name)} {number(results['attacks'][name]['auc'])}" for name in drawn]
@@ -182,6 +176,7 @@ def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
             f"Mean risk is {percent(results['mean_risk'])}. Separation is the accuracy of the best guess between the "
             "Gaussians fitted to the models that saw the sample and to those that did not; it ranks within equal risk.",
             words.stability(results["stability"], models),
+            *words.most_exposed(results["most_exposed"]),
             *(words.uneven(name, found) for name, found in results["groups"].items()),
         ],
         [
@@ -211,6 +206,8 @@ def _group_table(name: str, found: dict[str, Any]) -> Table:
             f"{group['samples']:,}",
             f"{percent(group['mean'])} ({interval(group['ci'], percent)})",
             f"{group['high']:,}",
+            words.area(group["attack"]),
+            words.found_at(group["attack"], "0.01"),
             words.p_value(group["p"]),
         ]
         for group in found["groups"][:10]
@@ -218,7 +215,15 @@ def _group_table(name: str, found: dict[str, Any]) -> Table:
     return Table(
         f"The most exposed, by {words.clip(name)}"
         + (f" (10 of {len(found['groups'])})" if len(found["groups"]) > 10 else ""),
-        [words.clip(name).capitalize(), "Samples", "Mean risk (95%)", "With risk ≥ 90%", "Against the rest (p, Holm)"],
+        [
+            words.clip(name).capitalize(),
+            "Samples",
+            "Mean risk (95%)",
+            "With risk ≥ 90%",
+            "AUC (95%)",
+            "Found at 1% false alarms",
+            "Against the rest (p, Holm)",
+        ],
         rows,
     )
 

@@ -76,6 +76,33 @@ def area(attack: dict[str, Any] | None) -> str:
     return f"{number(attack['auc'])} ({interval(attack['auc_ci'])})"
 
 
+def found_at(attack: dict[str, Any] | None, fpr: str) -> str:
+    """TPR at one FPR with its interval, or why there is none."""
+    if attack is None:
+        return "not applicable"
+    if attack["tpr_at_fpr"][fpr] is None:
+        return "too little evidence"
+    bounds = attack["tpr_ci"][fpr]
+    return percent(attack["tpr_at_fpr"][fpr]) + ("" if bounds is None else f" ({interval(bounds, percent)})")
+
+
+def share(value: float | None) -> str:
+    """A percentage, or a dash."""
+    return "–" if value is None else percent(value)
+
+
+def most_exposed(found: dict[str, Any] | None) -> list[str]:
+    """How exposed the most exposed are, judged by models that did not pick them."""
+    if found is None:
+        return []
+    return [
+        f"The {found['count']} most exposed samples have a mean risk of {percent(found['by_others'])} "
+        f"({interval(found['ci'], percent)}) where one half of the shadow models picks them and the other judges; the "
+        f"models that picked them say {percent(found['by_pickers'])}, which is too much: who leads, leads partly by "
+        "luck."
+    ]
+
+
 def spearman(found: dict[str, Any]) -> str:
     """A correlation with its interval."""
     if found["spearman"] is None:

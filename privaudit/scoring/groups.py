@@ -9,7 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
+from privaudit.attacks.lira import verdict_is_right
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval
+from privaudit.statistics.roc import Performance, performance
+
+#: What is said of the attack within a group.
+OF_GROUP = ("auc", "auc_ci", "tpr_at_fpr", "tpr_ci", "smallest_fpr")
 
 #: A group needs this many samples to be tested against the rest.
 FEWEST_SAMPLES = 5
@@ -34,6 +39,8 @@ class GroupExposure:
     p_value
         Of the group against all others (Mann and Whitney), corrected for the number of groups (Holm); None where the
         group, or the rest, is too small.
+    attack
+        How well LiRA tells members from others within the group; None where it has fewer than `FEWEST_SAMPLES`.
     """
 
     name: str
@@ -42,9 +49,11 @@ class GroupExposure:
     interval: Interval | None
     high: int
     p_value: float | None
+    attack: Performance | None
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results."""
+        attack = None if self.attack is None else self.attack.to_json()
         return {
             "name": self.name,
             "samples": self.samples,
@@ -52,6 +61,7 @@ class GroupExposure:
             "ci": None if self.interval is None else list(self.interval),
             "high": self.high,
             "p": self.p_value,
+            "attack": attack and {key: attack[key] for key in OF_GROUP},
         }
 
 
@@ -75,7 +85,8 @@ class Exposure:
 def exposure(
     name: str,
     values: npt.NDArray[np.str_],
-    verdicts: FloatArray,
+    ratio: FloatArray,
+    keep: npt.NDArray[np.bool_],
     clusters: npt.NDArray[np.int64],
 ) -> Exposure:
     """Compare groups of samples by how often LiRA's verdict on them is right.
@@ -86,8 +97,10 @@ def exposure(
         Of the property.
     values
         ``[N]``: the group of each sample.
-    verdicts
-        ``[S, N]``: 1 where the verdict is right, ½ on a tie, NaN where there is none.
+    ratio
+        LiRA's, ``[S, N]``; NaN where there is none.
+    keep
+        bool ``[S, N]``.
     clusters
         ``[S]``: which models depend on each other (complementary pairs).
 
@@ -96,6 +109,7 @@ def exposure(
     Exposure
         Groups by falling mean risk.
     """
+    verdicts = verdict_is_right(ratio, keep)
     risk = np.nanmean(verdicts, axis=0)
     names, group = np.unique(values, return_inverse=True)
     sizes = np.bincount(group, minlength=len(names))
@@ -107,7 +121,7 @@ def exposure(
     tested = [i for i in range(len(names)) if varies and min(sizes[i], len(group) - sizes[i]) >= FEWEST_SAMPLES]
     against_rest = [float(stats.mannwhitneyu(risk[group == i], risk[group != i]).pvalue) for i in tested]
     p_values = dict(zip(tested, holm(against_rest), strict=True))
-    intervals = _intervals(verdicts, group, len(names), clusters)
+    intervals = share_intervals(verdicts, group, len(names), clusters)
     rows = [
         GroupExposure(
             name=str(names[index]),
@@ -116,6 +130,7 @@ def exposure(
             interval=intervals[index],
             high=int((risk[group == index] >= 0.9).sum()),
             p_value=p_values.get(index),
+            attack=_attack(ratio, keep, clusters, group == index) if sizes[index] >= FEWEST_SAMPLES else None,
         )
         for index in range(len(names))
     ]
@@ -133,10 +148,37 @@ def holm(p_values: list[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def _intervals(
+def _attack(
+    ratio: FloatArray, keep: npt.NDArray[np.bool_], clusters: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]
+) -> Performance | None:
+    scores, member = ratio[:, chosen], keep[:, chosen]
+    there = np.isfinite(scores)
+    if member[there].all() or not member[there].any():
+        return None
+    return performance(scores[there], member[there], np.broadcast_to(clusters[:, np.newaxis], scores.shape)[there])
+
+
+def share_intervals(
     verdicts: FloatArray, group: npt.NDArray[np.int64], groups: int, clusters: npt.NDArray[np.int64]
 ) -> list[Interval | None]:
-    """A t-interval over the clusters' mean verdicts, on the logit scale."""
+    """A t-interval over the clusters' mean verdicts for each group of samples, on the logit scale.
+
+    Parameters
+    ----------
+    verdicts
+        ``[S, N]`` in [0, 1]; NaN where there is none.
+    group
+        ``[N]`` in ``0 … groups-1``.
+    groups
+        How many there are.
+    clusters
+        ``[S]``: which models depend on each other.
+
+    Returns
+    -------
+    list
+        One interval a group; None for all below 4 clusters.
+    """
     _, cluster = np.unique(clusters, return_inverse=True)
     count = int(cluster.max()) + 1
     if count < FEWEST_PAIRS:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.attacks import lira
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.scoring.groups import Exposure, exposure
+from privaudit.scoring.picked import Picked, picked_and_judged
 from privaudit.scoring.risk import gap
 from privaudit.scoring.stability import Stability, intrinsic_relation, ranking_stability
 from privaudit.scoring.table import SampleFacts, score_table
@@ -42,6 +42,8 @@ class Scores:
         Risk against the target's loss; None without a target.
     exposures
         Risk by class and by every property that is known.
+    picked
+        The most exposed by one half of the models, judged by the other.
     """
 
     table: pd.DataFrame
@@ -51,6 +53,7 @@ class Scores:
     intrinsic: Correlation | None
     loss_proxy: Correlation | None
     exposures: list[Exposure]
+    picked: Picked | None
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results, the table left out."""
@@ -59,6 +62,7 @@ class Scores:
             "agreement": {name: found.to_json() for name, found in self.agreement.items()},
             "groups": {found.property: found.to_json() for found in self.exposures},
             "stability": None if self.stability is None else self.stability.to_json(),
+            "most_exposed": None if self.picked is None else self.picked.to_json(),
             "risk_vs_difficulty": {
                 "intrinsic_shift": None if self.intrinsic is None else self.intrinsic.to_json(),
                 "loss_as_proxy": None if self.loss_proxy is None else self.loss_proxy.to_json(),
@@ -121,7 +125,7 @@ def score(
         statistic,
     )
     paired = evidence.partners is None
-    verdicts = lira.verdict_is_right(np.where(used, ratio[:, real], np.nan), judged.keep)
+    of_risk = np.where(used, ratio[:, real], np.nan)
     properties = {"class": table["class_name"].to_numpy(np.str_)} | facts.properties
     return Scores(
         table=table,
@@ -131,8 +135,10 @@ def score(
         intrinsic=intrinsic_relation(judged.signals, judged.keep, statistic) if paired else None,
         loss_proxy=None if target_signals is None else spearman(table.loc[real, "loss"], table.loc[real, "risk"]),
         exposures=[
-            exposure(name, groups[real], verdicts, clusters_of(judged)[:, 0]) for name, groups in properties.items()
+            exposure(name, groups[real], of_risk, judged.keep, clusters_of(judged)[:, 0])
+            for name, groups in properties.items()
         ],
+        picked=picked_and_judged(judged.every_query(statistic), judged.keep) if paired else None,
     )
 
 

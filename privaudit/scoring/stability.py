@@ -90,7 +90,7 @@ def ranking_stability(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], 
             members = (2 * np.sort(chosen)[:, np.newaxis] + [0, 1]).ravel()
             part, side = statistic[members][:, rows], keep[members][:, rows]
             ratio = lira.online(part, side)
-            risks.append(_ranking(ratio, side))
+            risks.append(ranking(ratio, side))
         found.append(spearman(risks[0], risks[1]).spearman)
     values = np.array([value for value in found if value is not None])
     if len(values) < SPLITS:
@@ -104,7 +104,7 @@ def ranking_stability(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], 
     return Stability(half, float(values.std(ddof=1)), whole, needed)
 
 
-def _ranking(ratio: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:
+def ranking(ratio: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:
     """Position by risk, ties by evidence: the order of the score table."""
     order = np.lexsort((evidence(ratio, keep), attack_success(ratio, keep)))
     position = np.empty(len(order))

@@ -39,10 +39,11 @@ class Roc:
         """Slope of the curve at this FPR: the rise of TPR between half and one and a half times the rate."""
         return (self.tpr_at(1.5 * rate)[0] - self.tpr_at(0.5 * rate)[0]) / rate
 
-    def balanced_accuracy(self) -> float:
-        """½(TPR + 1 − FPR) at the best of all thresholds."""
+    def best_threshold(self) -> float:
+        """The threshold of the largest TPR − FPR; infinite (nobody is called a member) where none is above 0."""
         gain = self.true_positives / self.positives - self.false_positives / self.negatives
-        return 0.5 + 0.5 * max(0.0, float(gain.max(initial=0.0)))
+        best = int(np.argmax(gain))
+        return float(self.thresholds[best]) if gain[best] > 0 else np.inf
 
     def smallest_rate(self) -> float:
         """The smallest FPR at which this curve is evidence: `FEWEST_FALSE_POSITIVES` over the negatives."""
@@ -82,6 +83,36 @@ def auc(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> float:
     return float((ranks[member].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
+def balanced_accuracy(
+    scores: npt.NDArray[Any], member: npt.NDArray[np.bool_], fold: npt.NDArray[np.integer[Any]]
+) -> float | None:
+    """½(TPR + 1 − FPR), each half of the cells judged by the best threshold of the other.
+
+    The best of all thresholds on the same cells would read above ½ on noise: choosing is fitting.
+
+    Parameters
+    ----------
+    scores, member
+        Flat; higher scores mean member.
+    fold
+        Which half each cell belongs to (even or odd); cells that depend on each other share one.
+
+    Returns
+    -------
+    float or None
+        Mean of both halves; None where a half lacks members or others.
+    """
+    halves = [fold % 2 == 0, fold % 2 == 1]
+    if any(member[half].all() or not member[half].any() for half in halves):
+        return None
+    found = []
+    for choosing, judging in (halves, halves[::-1]):
+        called = scores[judging] >= roc(scores[choosing], member[choosing]).best_threshold()
+        truth = member[judging]
+        found.append((called[truth].mean() + 1 - called[~truth].mean()) / 2)
+    return float(np.mean(found))
+
+
 @dataclass(frozen=True)
 class Rate:
     """TPR at one FPR: None where the run can't resolve that FPR."""
@@ -99,7 +130,7 @@ class Performance:
     auc: float
     auc_interval: Interval | None
     auc_standard_error: float | None
-    balanced_accuracy: float
+    balanced_accuracy: float | None
     rates: tuple[Rate, ...]
     curve: dict[str, list[float]]
     positives: int
@@ -173,7 +204,7 @@ def performance(
         auc=area,
         auc_interval=logit_interval(area, error, degrees) if trusted else None,
         auc_standard_error=error if np.isfinite(error) else None,
-        balanced_accuracy=curve.balanced_accuracy(),
+        balanced_accuracy=balanced_accuracy(flat, is_member, np.arange(len(flat)) if clusters is None else cluster),
         rates=tuple(
             _rate(curve, fpr, flat, is_member, None if clusters is None else cluster) for fpr in REPORTED_RATES
         ),
