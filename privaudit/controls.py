@@ -13,7 +13,9 @@ from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
-from privaudit.statistics.roc import auc, performance
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.performance import performance
+from privaudit.statistics.roc import auc
 
 #: How often made-up membership is redrawn.
 REDRAWS = 200
@@ -88,7 +90,9 @@ def untrained(control_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) ->
     """
     pairs = len(keep) // 2
     pair = np.broadcast_to((np.arange(len(keep)) // 2)[:, np.newaxis], keep.shape)
-    result = performance(lira.online(signal(control_signals, "margin"), keep), keep, pair)
+    margins = signal(control_signals, "margin")
+    refits = Refits(len(keep), lambda left: lira.online(margins[left], keep[left]))
+    result = performance(lira.online(margins, keep), keep, pair, ((scores, keep[left]) for left, scores in refits))
     error = result.auc_standard_error if result.auc_standard_error is not None else float("inf")
     # Few pairs estimate their own error badly: cells that are independent give a floor for it.
     inside, outside = int(keep.sum()), int((~keep).sum())

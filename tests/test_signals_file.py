@@ -75,7 +75,8 @@ def test_a_statistic_with_a_known_answer(privaudit: Run, tmp_path: Path) -> None
     assert lira["tpr_at_fpr"]["0.01"] == pytest.approx(stats.norm.sf(stats.norm.ppf(0.99) - 2), abs=0.05)
     assert results["mean_risk"] == pytest.approx(stats.norm.cdf(1), abs=0.01)
     assert set(results["attacks"]) == {
-        "lira", "lira-bayes", "lira-per-sample", "lira-global", "lira-offline", "lira-offline-two-sided", "label-only",
+        "lira", "lira-bayes", "lira-hierarchical", "lira-per-sample", "lira-global", "lira-offline", "lira-offline-two-sided",
+        "label-only",
     }  # fmt: skip
     refused = privaudit("score", "--signals", path, "--statistic", "logit-gap")
     assert refused.returncode == 2

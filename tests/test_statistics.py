@@ -8,9 +8,14 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from privaudit.attacks import lira
+from privaudit.shadow.design import paired_design
 from privaudit.statistics.gaussian import moments_of, pooled_variance, rotated_moments
 from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval, spearman, wilson
-from privaudit.statistics.roc import auc, balanced_accuracy, performance, roc
+from privaudit.statistics.jackknife import Refits, jackknife_error
+from privaudit.statistics.performance import performance
+from privaudit.statistics.roc import auc, balanced_accuracy, roc
+from privaudit.statistics.shares import right_shares
 
 
 def test_wilson_is_scipys() -> None:
@@ -225,3 +230,65 @@ def test_pooled_variance_ignores_the_spread_between_samples() -> None:
     values = random.normal(scale=2, size=(40, 5000)) + random.normal(scale=50, size=5000)
     moments = moments_of(values, np.ones(values.shape, bool))
     assert float(pooled_variance(moments.squares, moments.count)) == pytest.approx(4, rel=0.02)
+
+
+def test_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(40).normal(size=12)
+    without = [np.delete(values, i).mean() for i in range(12)]
+    assert jackknife_error(without) == pytest.approx(stats.sem(values))
+
+
+def test_refits_leave_each_pair_out_once() -> None:
+    seen = np.zeros(40, int)
+    for left, scores in Refits(40, lambda left: np.flatnonzero(left)[:, np.newaxis]):
+        assert np.array_equal(left[0::2], left[1::2])  # whole pairs
+        assert scores.ravel().tolist() == np.flatnonzero(left).tolist()
+        seen += ~left
+    assert (seen == 1).all()
+    assert Refits(40, np.asarray).groups == 16
+    assert list(Refits(6, np.asarray)) == []  # two pairs left would leave one model a side
+
+
+def test_leaving_models_out_of_an_attack_that_compares_none_changes_nothing() -> None:
+    """There the jackknife must agree with the intervals of independent clusters."""
+    random = np.random.default_rng(41)
+    scores, member, clusters = leaking_models(random, 12, 4000, 1.0, 0.3)
+    plain = performance(scores, member, clusters)
+    refits = [(np.delete(scores, pair, axis=0), np.delete(member, pair, axis=0)) for pair in range(12)]
+    found = performance(scores, member, clusters, refits)
+    assert found.auc_standard_error == pytest.approx(plain.auc_standard_error, rel=0.02)
+    for ours, theirs in zip(found.rates, plain.rates, strict=True):
+        if theirs.interval is not None:
+            assert ours.interval == pytest.approx(theirs.interval, rel=0.1)
+
+
+def test_one_odd_model_widens_an_interval() -> None:
+    """Scores of all targets move with a model that all are compared with: only the jackknife sees it."""
+    random = np.random.default_rng(42)
+    keep = paired_design(400, 16, 0)
+    values = random.normal(size=keep.shape) + keep
+    values[3] += 6
+    pair = np.broadcast_to((np.arange(16) // 2)[:, np.newaxis], keep.shape)
+    refits = Refits(16, lambda left: lira.online(values[left], keep[left]))
+    scores = np.asarray(lira.online(values, keep))
+    apart = performance(scores, keep, pair).auc_interval
+    together = performance(scores, keep, pair, ((left, keep[rows]) for rows, left in refits)).auc_interval
+    assert apart is not None
+    assert together is not None
+    assert together[1] - together[0] > 1.2 * (apart[1] - apart[0])
+
+
+def test_shares_of_known_chance_are_covered() -> None:
+    random = np.random.default_rng(43)
+    keep = paired_design(300, 16, 0)
+    group = (np.arange(300) < 60).astype(np.int64)
+    chance = np.where(group == 1, 0.8, 0.6)
+    held = np.zeros(2)
+    for _ in range(300):
+        right = random.random(keep.shape) < chance
+        intervals = right_shares(np.where(right == keep, 1.0, -1.0), keep, group, np.arange(16) // 2).intervals()
+        for index, truth in enumerate((0.6, 0.8)):
+            interval = intervals[index]
+            assert interval is not None
+            held[index] += interval[0] <= truth <= interval[1]
+    assert ((held / 300 > 0.91) & (held / 300 < 0.99)).all()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
+from privaudit.attacks.hierarchical import hierarchical
 from privaudit.attacks.loss import label_only, loss_threshold
 from privaudit.attacks.population import population_rank
 from privaudit.attacks.rmia import rmia
@@ -58,6 +59,13 @@ class Evidence:
             self.population,
         )
 
+    def of_models(self, rows: npt.NDArray[np.bool_]) -> Evidence:
+        """The same of some models alone, whole pairs of them; what goes by partners can't be cut."""
+        if self.partners is not None or self.used is not None:
+            raise ValueError("only complementary pairs can be left out")
+        population = None if self.population is None else self.population[rows]
+        return Evidence(self.signals[rows], self.keep[rows], population=population)
+
     def every_query(self, name: str) -> npt.NDArray[Any]:
         """One signal under every query, ``[S, N, Q]``."""
         return signal(self.signals, name)
@@ -75,16 +83,34 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Attack:
-    """One attack: its title for people, the signal that it reads, whether it needs a population, and what it does."""
+    """One attack.
+
+    Parameters
+    ----------
+    title
+        For people.
+    reads
+        The signal that it needs.
+    score
+        ``[S, N]`` scores of the evidence.
+    needs_population, needs_pairs
+        Whether it works with a population, with complementary pairs alone.
+    compares_models
+        Whether a model's scores depend on the other models: so that the interval must know it.
+    """
 
     title: str
     reads: str
     score: Callable[[Evidence], FloatArray]
     needs_population: bool = False
+    needs_pairs: bool = False
+    compares_models: bool = True
 
     def applies_to(self, evidence: Evidence) -> bool:
         """Whether the evidence holds what the attack needs."""
         if self.needs_population and evidence.population is None:
+            return False
+        if self.needs_pairs and evidence.partners is not None:
             return False
         return not bool(np.isnan(evidence.plain(self.reads)[0, 0]))
 
@@ -105,6 +131,12 @@ def _offline(sides: lira.Sides) -> Callable[[Evidence], FloatArray]:
 ATTACKS = {
     "lira": Attack("LiRA, online, margin, shrunk variance", "margin", _online("margin")),
     "lira-bayes": Attack("LiRA, Bayesian variance (Student's t)", "margin", _online("margin", "bayes")),
+    "lira-hierarchical": Attack(
+        "LiRA, hierarchical (samples lend each other strength)",
+        "margin",
+        lambda evidence: hierarchical(evidence.every_query("margin"), evidence.keep),
+        needs_pairs=True,
+    ),
     "lira-per-sample": Attack("LiRA, variance per sample", "margin", _online("margin", "per-sample")),
     "lira-global": Attack("LiRA, global variance", "margin", _online("margin", "global")),
     "lira-logit-gap": Attack("LiRA on the paper's logit gap", "logit-gap", _online("logit-gap")),
@@ -129,9 +161,15 @@ ATTACKS = {
         "margin",
         lambda evidence: population_rank(evidence.plain("margin"), evidence.plain_population("margin")),
         needs_population=True,
+        compares_models=False,
     ),
-    "loss": Attack("Loss threshold", "loss", lambda evidence: loss_threshold(evidence.plain("loss"))),
+    "loss": Attack(
+        "Loss threshold", "loss", lambda evidence: loss_threshold(evidence.plain("loss")), compares_models=False
+    ),
     "label-only": Attack(
-        "Label only (is the model right?)", "margin", lambda evidence: label_only(evidence.plain("margin"))
+        "Label only (is the model right?)",
+        "margin",
+        lambda evidence: label_only(evidence.plain("margin")),
+        compares_models=False,
     ),
 }

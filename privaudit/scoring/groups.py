@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import stats
 
 from privaudit.attacks.lira import verdict_is_right
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval
-from privaudit.statistics.roc import Performance, performance
+from privaudit.statistics.intervals import FloatArray, Interval
+from privaudit.statistics.performance import Evaluation, Performance
+from privaudit.statistics.shares import right_shares
 
 #: What is said of the attack within a group.
 OF_GROUP = ("auc", "auc_ci", "tpr_at_fpr", "tpr_ci", "smallest_fpr")
@@ -88,6 +90,7 @@ def exposure(
     ratio: FloatArray,
     keep: npt.NDArray[np.bool_],
     clusters: npt.NDArray[np.int64],
+    refits: Iterable[tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]] = (),
 ) -> Exposure:
     """Compare groups of samples by how often LiRA's verdict on them is right.
 
@@ -103,6 +106,8 @@ def exposure(
         bool ``[S, N]``.
     clusters
         ``[S]``: which models depend on each other (complementary pairs).
+    refits
+        LiRA where each group of pairs in turn was never there (`privaudit.statistics.jackknife.Refits`).
 
     Returns
     -------
@@ -121,7 +126,8 @@ def exposure(
     tested = [i for i in range(len(names)) if varies and min(sizes[i], len(group) - sizes[i]) >= FEWEST_SAMPLES]
     against_rest = [float(stats.mannwhitneyu(risk[group == i], risk[group != i]).pvalue) for i in tested]
     p_values = dict(zip(tested, holm(against_rest), strict=True))
-    intervals = share_intervals(verdicts, group, len(names), clusters)
+    intervals = right_shares(ratio, keep, group, clusters, refits).intervals()
+    attacks = _attacks(ratio, keep, clusters, group, sizes >= FEWEST_SAMPLES, refits)
     rows = [
         GroupExposure(
             name=str(names[index]),
@@ -130,7 +136,7 @@ def exposure(
             interval=intervals[index],
             high=int((risk[group == index] >= 0.9).sum()),
             p_value=p_values.get(index),
-            attack=_attack(ratio, keep, clusters, group == index) if sizes[index] >= FEWEST_SAMPLES else None,
+            attack=attacks.get(index),
         )
         for index in range(len(names))
     ]
@@ -148,49 +154,25 @@ def holm(p_values: list[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def _attack(
-    ratio: FloatArray, keep: npt.NDArray[np.bool_], clusters: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_]
-) -> Performance | None:
-    scores, member = ratio[:, chosen], keep[:, chosen]
-    there = np.isfinite(scores)
-    if member[there].all() or not member[there].any():
-        return None
-    return performance(scores[there], member[there], np.broadcast_to(clusters[:, np.newaxis], scores.shape)[there])
-
-
-def share_intervals(
-    verdicts: FloatArray, group: npt.NDArray[np.int64], groups: int, clusters: npt.NDArray[np.int64]
-) -> list[Interval | None]:
-    """A t-interval over the clusters' mean verdicts for each group of samples, on the logit scale.
-
-    Parameters
-    ----------
-    verdicts
-        ``[S, N]`` in [0, 1]; NaN where there is none.
-    group
-        ``[N]`` in ``0 … groups-1``.
-    groups
-        How many there are.
-    clusters
-        ``[S]``: which models depend on each other.
-
-    Returns
-    -------
-    list
-        One interval a group; None for all below 4 clusters.
-    """
-    _, cluster = np.unique(clusters, return_inverse=True)
-    count = int(cluster.max()) + 1
-    if count < FEWEST_PAIRS:
-        return [None] * groups
-    right, asked = np.zeros((count, groups)), np.zeros((count, groups))
-    there = np.isfinite(verdicts)
-    for model, row in enumerate(verdicts):
-        right[cluster[model]] += np.bincount(group[there[model]], weights=row[there[model]], minlength=groups)
-        asked[cluster[model]] += np.bincount(group[there[model]], minlength=groups)
-    # Half a success and half a failure more keep the logit finite at 0 and 1.
-    shares = special.logit((right + 0.5) / (asked + 1))
-    centre = shares.mean(axis=0)
-    reach = stats.t.ppf(0.975, count - 1) * shares.std(axis=0, ddof=1) / np.sqrt(count)
-    low, high = special.expit(centre - reach), special.expit(centre + reach)
-    return [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+def _attacks(
+    ratio: FloatArray,
+    keep: npt.NDArray[np.bool_],
+    clusters: npt.NDArray[np.int64],
+    group: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.bool_],
+    refits: Iterable[tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]],
+) -> dict[int, Performance]:
+    """How well members are told from others within each group that is wanted and has both."""
+    cluster = np.broadcast_to(clusters[:, np.newaxis], ratio.shape)
+    there = np.isfinite(ratio)
+    members = {int(index): group == index for index in np.flatnonzero(wanted)}
+    evaluations = {}
+    for index, chosen in members.items():
+        cells = there[:, chosen]
+        inside = keep[:, chosen][cells]
+        if inside.any() and not inside.all():
+            evaluations[index] = Evaluation(ratio[:, chosen][cells], inside, cluster[:, chosen][cells])
+    for left, scores in refits:
+        for index, evaluation in evaluations.items():
+            evaluation.leave_out(scores[:, members[index]], keep[left][:, members[index]])
+    return {index: evaluation.performance() for index, evaluation in evaluations.items()}

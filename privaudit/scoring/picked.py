@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
-from privaudit.scoring.groups import share_intervals
 from privaudit.scoring.risk import attack_success
 from privaudit.scoring.stability import halves_of, ranking
-from privaudit.statistics.intervals import Interval
+from privaudit.statistics.intervals import FloatArray, Interval, logit_interval
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.shares import Shares, right_shares
 
 #: How many are picked: this many, or a tenth of the samples where those are fewer.
 MOST_PICKED = 100
@@ -35,7 +36,7 @@ class Picked:
     by_others
         Under the other half of the models; the mean of both ways to assign the halves.
     interval
-        Of the latter, 95% over pairs of models.
+        Of the latter, 95% over pairs of models; None below 16 models.
     """
 
     count: int
@@ -72,14 +73,28 @@ def picked_and_judged(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) 
     if halves is None:
         return None
     count = max(1, min(MOST_PICKED, keep.shape[1] // 10))
-    ratios = [lira.online(statistic[half], keep[half]) for half in halves]
-    verdicts = np.empty((len(keep), count))
-    own = []
+    parts = [(statistic[half], keep[half]) for half in halves]
+    ratios = [np.asarray(lira.online(*part), np.float64) for part in parts]
+    own, others = [], []
     for picking, judging in ((0, 1), (1, 0)):
-        place = ranking(ratios[picking], keep[halves[picking]])
+        place = ranking(ratios[picking], parts[picking][1])
         chosen = np.argsort(-place)[:count]
-        own.append(float(attack_success(ratios[picking], keep[halves[picking]])[chosen].mean()))
-        right = lira.verdict_is_right(ratios[judging], keep[halves[judging]])
-        verdicts[halves[judging]] = right[:, chosen]
-    (interval,) = share_intervals(verdicts, np.zeros(count, np.int64), 1, np.arange(len(keep)) // 2)
-    return Picked(count, float(np.mean(own)), float(verdicts.mean()), interval)
+        own.append(float(attack_success(ratios[picking], parts[picking][1])[chosen].mean()))
+        others.append(_judge(*parts[judging], ratios[judging], chosen))
+    share = float(np.mean([judged.share for judged in others]))
+    # Given who was picked, the two halves of the models judge independently.
+    error = float(np.sqrt(np.sum([judged.error**2 for judged in others]))) / 2
+    degrees = sum(judged.degrees for judged in others)
+    interval = logit_interval(share, error, degrees) if np.isfinite(error) else None
+    return Picked(count, float(np.mean(own)), share, interval)
+
+
+def _judge(
+    statistic: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    ratio: FloatArray,
+    chosen: npt.NDArray[np.int64],
+) -> Shares:
+    refits = Refits(len(keep), lambda left: lira.online(statistic[left], keep[left])[:, chosen])
+    models = np.arange(len(keep)) // 2
+    return right_shares(ratio[:, chosen], keep[:, chosen], np.zeros(len(chosen), np.int64), models, refits)

@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.attacks.suite import ATTACKS, Evidence
+from privaudit.attacks.suite import ATTACKS, Attack, Evidence
 from privaudit.scoring.groups import Exposure, exposure
 from privaudit.scoring.picked import Picked, picked_and_judged
 from privaudit.scoring.risk import gap
 from privaudit.scoring.stability import Stability, intrinsic_relation, ranking_stability
 from privaudit.scoring.table import SampleFacts, score_table
 from privaudit.statistics.intervals import Correlation, FloatArray, spearman
-from privaudit.statistics.roc import Performance, performance
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.performance import Performance, performance
 
 #: Which attack's ratio the per-sample risk is taken from, by statistic.
 OF_STATISTIC = {"margin": "lira", "logit-gap": "lira-logit-gap", "scaled-logit": "lira-scaled-logit"}
@@ -103,12 +104,15 @@ def score(
     member, clusters = judged.keep[used], clusters_of(judged)[used]
     attacks: dict[str, Performance] = {}
     gaps: dict[str, FloatArray] = {}
+    refits: dict[str, Refits] = {}
     ratio = np.empty(keep.shape)
     for name, attack in ATTACKS.items():
         if not attack.applies_to(judged):
             continue
         cells = attack.score(judged)
-        attacks[name] = performance(cells[used], member, clusters)
+        refits[name] = _refits(attack, judged)
+        left_out = ((scores, judged.keep[left]) for left, scores in refits[name])
+        attacks[name] = performance(cells[used], member, clusters, left_out)
         gaps[name] = gap(np.where(used, cells, np.nan), judged.keep)
         if name == OF_STATISTIC[statistic]:
             ratio[:, real] = cells
@@ -135,11 +139,24 @@ def score(
         intrinsic=intrinsic_relation(judged.signals, judged.keep, statistic) if paired else None,
         loss_proxy=None if target_signals is None else spearman(table.loc[real, "loss"], table.loc[real, "risk"]),
         exposures=[
-            exposure(name, groups[real], of_risk, judged.keep, clusters_of(judged)[:, 0])
+            exposure(
+                name,
+                groups[real],
+                of_risk,
+                judged.keep,
+                clusters_of(judged)[:, 0],
+                refits[OF_STATISTIC[statistic]],
+            )
             for name, groups in properties.items()
         ],
         picked=picked_and_judged(judged.every_query(statistic), judged.keep) if paired else None,
     )
+
+
+def _refits(attack: Attack, evidence: Evidence) -> Refits:
+    """The attack without each group of pairs in turn; none where models are not compared, or do not come in pairs."""
+    models = len(evidence.keep) if attack.compares_models and evidence.partners is None else 0
+    return Refits(models, lambda left: attack.score(evidence.of_models(left)))
 
 
 def clusters_of(evidence: Evidence) -> npt.NDArray[np.int64]:

@@ -11,7 +11,7 @@ from privaudit.attacks import lira
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
-from privaudit.statistics.roc import Performance, performance
+from privaudit.statistics.performance import Performance, performance
 
 
 def audit_target(

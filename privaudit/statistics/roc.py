@@ -1,4 +1,4 @@
-"""ROC curves with ties grouped, AUC, TPR at a fixed FPR, and intervals that know models come in pairs."""
+"""ROC curves with ties grouped, AUC, and balanced accuracy at a threshold that others chose."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
-
-#: False positive rates that reports name.
-REPORTED_RATES = (0.01, 0.001, 0.0001)
+from privaudit.statistics.intervals import FloatArray
 
 #: A rate is resolved where it allows at least this many false positives; below, there is too little evidence.
 FEWEST_FALSE_POSITIVES = 10
@@ -48,6 +45,16 @@ class Roc:
     def smallest_rate(self) -> float:
         """The smallest FPR at which this curve is evidence: `FEWEST_FALSE_POSITIVES` over the negatives."""
         return min(1.0, FEWEST_FALSE_POSITIVES / self.negatives)
+
+    def shares_below(self, points: int = 4096) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """At some rising scores, the share of members and of others below each, equal ones counting half."""
+        chosen = np.unique(np.linspace(0, len(self.thresholds) - 1, points).astype(np.int64))
+        above = []
+        for counts, total in ((self.true_positives, self.positives), (self.false_positives, self.negatives)):
+            before = np.concatenate([[0], counts[:-1]])
+            above.append((counts + before)[chosen] / (2 * total))
+        of_members, of_others = (1 - share[::-1] for share in above)
+        return self.thresholds[chosen][::-1], of_members, of_others
 
     def sketch(self, points: int = 200) -> dict[str, list[float]]:
         """At most ``points`` of the curve, evenly spaced in log FPR, for drawing."""
@@ -111,138 +118,3 @@ def balanced_accuracy(
         truth = member[judging]
         found.append((called[truth].mean() + 1 - called[~truth].mean()) / 2)
     return float(np.mean(found))
-
-
-@dataclass(frozen=True)
-class Rate:
-    """TPR at one FPR: None where the run can't resolve that FPR."""
-
-    fpr: float
-    tpr: float | None
-    interval: Interval | None
-    true_positives: int | None
-
-
-@dataclass(frozen=True)
-class Performance:
-    """How well one attack told members from non-members."""
-
-    auc: float
-    auc_interval: Interval | None
-    auc_standard_error: float | None
-    balanced_accuracy: float | None
-    rates: tuple[Rate, ...]
-    curve: dict[str, list[float]]
-    positives: int
-    negatives: int
-    smallest_fpr: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "auc": self.auc,
-            "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
-            "balanced_accuracy": self.balanced_accuracy,
-            "tpr_at_fpr": {f"{rate.fpr:g}": rate.tpr for rate in self.rates},
-            "tpr_ci": {f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates},
-            "true_positives": {f"{rate.fpr:g}": rate.true_positives for rate in self.rates},
-            "smallest_fpr": self.smallest_fpr,
-            "positives": self.positives,
-            "negatives": self.negatives,
-            "curve": self.curve,
-        }
-
-
-def performance(
-    scores: npt.NDArray[Any], member: npt.NDArray[np.bool_], clusters: npt.NDArray[np.int64] | None = None
-) -> Performance:
-    """Evaluate scores of cells that come in clusters.
-
-    Parameters
-    ----------
-    scores, member
-        Any equal shape; higher scores mean member.
-    clusters
-        Which cluster (pair of shadow models) each cell belongs to, same shape. None: every cell is independent
-        (one model, many samples) and the interval of DeLong et al. (1988) is given.
-
-    Returns
-    -------
-    Performance
-        Pooled AUC and TPR. The AUC's interval is that of Obuchowski (1997) for clustered ROC data, on the logit
-        scale with t quantiles over clusters; the TPR's is made alike from its influence function at the threshold
-        (docs/methods.md), and is never narrower than Clopper and Pearson's for independent cells. Neither is given
-        below 4 clusters.
-    """
-    flat, is_member = np.ravel(scores), np.ravel(member)
-    curve = roc(flat, is_member)
-    ranks = stats.rankdata(flat)
-    area = float(
-        (ranks[is_member].sum() - curve.positives * (curve.positives + 1) / 2) / (curve.positives * curve.negatives)
-    )
-    # Structural components (DeLong et al. 1988): the share of the other side that each cell beats.
-    beats = np.empty(len(flat))
-    beats[is_member] = (ranks[is_member] - stats.rankdata(flat[is_member])) / curve.negatives
-    beats[~is_member] = 1 - (ranks[~is_member] - stats.rankdata(flat[~is_member])) / curve.positives
-    if clusters is None:
-        variance = sum(
-            float(np.var(part, ddof=1)) / len(part) if len(part) > 1 else np.inf
-            for part in (beats[is_member], beats[~is_member])
-        )
-        degrees = min(curve.positives, curve.negatives) - 1
-        groups = 0
-    else:
-        _, cluster = np.unique(np.ravel(clusters), return_inverse=True)
-        groups = int(cluster.max()) + 1
-        weight = np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
-        influence = np.bincount(cluster, weights=(beats - area) * weight, minlength=groups)
-        variance = groups / (groups - 1) * float(np.sum(influence**2)) if groups > 1 else np.inf
-        degrees = groups - 1
-    error = float(np.sqrt(variance))
-    trusted = clusters is None or groups >= FEWEST_PAIRS
-    return Performance(
-        auc=area,
-        auc_interval=logit_interval(area, error, degrees) if trusted else None,
-        auc_standard_error=error if np.isfinite(error) else None,
-        balanced_accuracy=balanced_accuracy(flat, is_member, np.arange(len(flat)) if clusters is None else cluster),
-        rates=tuple(
-            _rate(curve, fpr, flat, is_member, None if clusters is None else cluster) for fpr in REPORTED_RATES
-        ),
-        curve=curve.sketch(),
-        positives=curve.positives,
-        negatives=curve.negatives,
-        smallest_fpr=curve.smallest_rate(),
-    )
-
-
-def _rate(
-    curve: Roc,
-    fpr: float,
-    scores: npt.NDArray[Any],
-    member: npt.NDArray[np.bool_],
-    cluster: npt.NDArray[np.int64] | None,
-) -> Rate:
-    if fpr * curve.negatives < FEWEST_FALSE_POSITIVES:
-        return Rate(fpr, None, None, None)
-    tpr, threshold = curve.tpr_at(fpr)
-    called = scores >= threshold
-    hits = int((called & member).sum())
-    # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold: one
-    # false alarm more lifts it, and the TPR drops by the slope of the ROC there.
-    alarms = float((called & ~member).sum() / curve.negatives)
-    influence = np.where(
-        member, (called - tpr) / curve.positives, -curve.slope_at(fpr) * (called - alarms) / curve.negatives
-    )
-    if cluster is None:
-        variance, degrees = float(np.sum(influence**2)), min(curve.positives, curve.negatives) - 1
-    else:
-        groups = int(cluster.max()) + 1
-        if groups < FEWEST_PAIRS:
-            return Rate(fpr, tpr, None, hits)
-        sums = np.bincount(cluster, weights=influence, minlength=groups)
-        variance, degrees = groups / (groups - 1) * float(np.sum(sums**2)), groups - 1
-    bounds = [clopper_pearson(hits, curve.positives)]
-    if (clustered := logit_interval(tpr, float(np.sqrt(variance)), degrees)) is not None:
-        bounds.append(clustered)
-    # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
-    return Rate(fpr, tpr, (min(low for low, _ in bounds), max(high for _, high in bounds)), hits)

@@ -19,7 +19,7 @@ from privaudit.scoring.target import audit_target, split_test
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_keys
 from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_all, read_record, train_all
 from privaudit.signals import signal
-from privaudit.statistics.roc import Performance
+from privaudit.statistics.performance import Performance
 from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit

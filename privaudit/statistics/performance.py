@@ -1,0 +1,216 @@
+"""How well an attack tells members from others: AUC, and TPR at a fixed FPR, with intervals over models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
+from privaudit.statistics.jackknife import jackknife_error
+from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, roc
+
+#: False positive rates that reports name.
+REPORTED_RATES = (0.01, 0.001, 0.0001)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """TPR at one FPR: None where the run can't resolve that FPR."""
+
+    fpr: float
+    tpr: float | None
+    interval: Interval | None
+    true_positives: int | None
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How well one attack told members from non-members."""
+
+    auc: float
+    auc_interval: Interval | None
+    auc_standard_error: float | None
+    balanced_accuracy: float | None
+    rates: tuple[Rate, ...]
+    curve: dict[str, list[float]]
+    positives: int
+    negatives: int
+    smallest_fpr: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in JSON results."""
+        return {
+            "auc": self.auc,
+            "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
+            "balanced_accuracy": self.balanced_accuracy,
+            "tpr_at_fpr": {f"{rate.fpr:g}": rate.tpr for rate in self.rates},
+            "tpr_ci": {f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates},
+            "true_positives": {f"{rate.fpr:g}": rate.true_positives for rate in self.rates},
+            "smallest_fpr": self.smallest_fpr,
+            "positives": self.positives,
+            "negatives": self.negatives,
+            "curve": self.curve,
+        }
+
+
+def performance(
+    scores: npt.NDArray[Any],
+    member: npt.NDArray[np.bool_],
+    clusters: npt.NDArray[np.int64] | None = None,
+    refits: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = (),
+) -> Performance:
+    """Evaluate scores of cells that come in clusters.
+
+    Parameters
+    ----------
+    scores, member
+        Any equal shape; higher scores mean member.
+    clusters
+        Which cluster (pair of shadow models) each cell belongs to, same shape. None: every cell is independent
+        (one model, many samples) and the interval of DeLong et al. (1988) is given.
+    refits
+        Scores and membership of an attack that compares models, run again without each group of clusters in turn.
+
+    Returns
+    -------
+    Performance
+        See `Evaluation.performance`.
+    """
+    evaluation = Evaluation(scores, member, clusters)
+    for left, of_left in refits:
+        evaluation.leave_out(left, of_left)
+    return evaluation.performance()
+
+
+class Evaluation:
+    """Scores of one attack, and what becomes of them where models are left out.
+
+    Parameters
+    ----------
+    scores, member, clusters
+        As for `performance`.
+    """
+
+    def __init__(
+        self,
+        scores: npt.NDArray[Any],
+        member: npt.NDArray[np.bool_],
+        clusters: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        self._scores, self._member = np.ravel(scores), np.ravel(member)
+        self._cluster = None if clusters is None else np.unique(np.ravel(clusters), return_inverse=True)[1]
+        self._clusters = 0 if self._cluster is None else int(self._cluster.max()) + 1
+        self._curve = roc(self._scores, self._member)
+        self._rates = [rate for rate in REPORTED_RATES if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
+        self._without: list[list[float]] = []
+
+    @cached_property
+    def _shares_below(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        return self._curve.shares_below()
+
+    @cached_property
+    def _thresholds(self) -> list[tuple[float, float]]:
+        """Threshold and slope of the ROC at each rate that is resolved."""
+        return [(self._curve.tpr_at(rate)[1], self._curve.slope_at(rate)) for rate in self._rates]
+
+    def leave_out(self, scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> None:
+        """Note what the attack scores where some of the models were never there, neither as targets nor in its fits.
+
+        AUC and TPR are taken to first order in the change of the two score distributions (their influence functions):
+        as exact as an error needs to be, smooth where ranks and quantiles jump, and without another sort.
+        """
+        inside, outside = scores[member], scores[~member]
+        at, members_below, others_below = self._shares_below
+        area = np.interp(inside, at, others_below).mean() - np.interp(outside, at, members_below).mean()
+        moved = [float(area)]
+        for threshold, slope in self._thresholds:
+            moved.append(float((inside >= threshold).mean() - slope * (outside >= threshold).mean()))
+        self._without.append(moved)
+
+    def performance(self) -> Performance:
+        """Pooled AUC and TPR with 95% intervals, on the logit scale with t quantiles.
+
+        The error is that of the delete-a-pair jackknife where models were left out (`privaudit.statistics.jackknife`),
+        and never less than that of independent clusters: Obuchowski (1997) for the AUC, and alike from its influence
+        function for the TPR (docs/methods.md). A TPR's interval is never narrower than Clopper and Pearson's. There is
+        none below 4 clusters.
+        """
+        curve, flat, is_member = self._curve, self._scores, self._member
+        ranks = stats.rankdata(flat)
+        area = float(
+            (ranks[is_member].sum() - curve.positives * (curve.positives + 1) / 2) / (curve.positives * curve.negatives)
+        )
+        jackknife = jackknife_error(self._without) if self._without else np.zeros(1 + len(self._rates))
+        error = max(self._auc_error(ranks, area), float(jackknife[0]))
+        trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
+        rates = []
+        for rate in REPORTED_RATES:
+            of_refits = float(jackknife[1 + self._rates.index(rate)]) if rate in self._rates else 0.0
+            rates.append(self._rate(rate, of_refits) if rate in self._rates else Rate(rate, None, None, None))
+        fold = np.arange(len(flat)) if self._cluster is None else self._cluster
+        return Performance(
+            auc=area,
+            auc_interval=logit_interval(area, error, self._degrees) if trusted else None,
+            auc_standard_error=error if np.isfinite(error) else None,
+            balanced_accuracy=balanced_accuracy(flat, is_member, fold),
+            rates=tuple(rates),
+            curve=curve.sketch(),
+            positives=curve.positives,
+            negatives=curve.negatives,
+            smallest_fpr=curve.smallest_rate(),
+        )
+
+    @property
+    def _degrees(self) -> int:
+        """Degrees of freedom of the error."""
+        if self._without:
+            return len(self._without) - 1
+        return min(self._curve.positives, self._curve.negatives) - 1 if self._cluster is None else self._clusters - 1
+
+    def _auc_error(self, ranks: FloatArray, area: float) -> float:
+        """Of independent clusters, from structural components: the share of the other side that each cell beats."""
+        curve, is_member, flat = self._curve, self._member, self._scores
+        beats = np.empty(len(flat))
+        beats[is_member] = (ranks[is_member] - stats.rankdata(flat[is_member])) / curve.negatives
+        beats[~is_member] = 1 - (ranks[~is_member] - stats.rankdata(flat[~is_member])) / curve.positives
+        if self._cluster is None:
+            parts = (beats[is_member], beats[~is_member])
+            variance = sum(float(np.var(part, ddof=1)) / len(part) if len(part) > 1 else np.inf for part in parts)
+        else:
+            weight = np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
+            variance = self._of_clusters((beats - area) * weight)
+        return float(np.sqrt(variance))
+
+    def _rate(self, fpr: float, error_of_refits: float) -> Rate:
+        curve, scores, member = self._curve, self._scores, self._member
+        tpr, threshold = curve.tpr_at(fpr)
+        called = scores >= threshold
+        hits = int((called & member).sum())
+        if self._cluster is not None and self._clusters < FEWEST_PAIRS:
+            return Rate(fpr, tpr, None, hits)
+        # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold:
+        # one false alarm more lifts it, and the TPR drops by the slope of the ROC there.
+        alarms = float((called & ~member).sum() / curve.negatives)
+        influence = np.where(
+            member, (called - tpr) / curve.positives, -curve.slope_at(fpr) * (called - alarms) / curve.negatives
+        )
+        variance = float(np.sum(influence**2)) if self._cluster is None else self._of_clusters(influence)
+        error = max(float(np.sqrt(variance)), error_of_refits)
+        bounds = [clopper_pearson(hits, curve.positives)]
+        if (clustered := logit_interval(tpr, error, self._degrees)) is not None:
+            bounds.append(clustered)
+        # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
+        return Rate(fpr, tpr, (min(low for low, _ in bounds), max(high for _, high in bounds)), hits)
+
+    def _of_clusters(self, influence: FloatArray) -> float:
+        """Variance of a sum of influences that are independent between clusters alone."""
+        if self._cluster is None or self._clusters < 2:
+            return float("inf")
+        sums = np.bincount(self._cluster, weights=influence, minlength=self._clusters)
+        return self._clusters / (self._clusters - 1) * float(np.sum(sums**2))

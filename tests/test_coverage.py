@@ -1,0 +1,121 @@
+"""Do the intervals of whole simulated audits hold the truth? Slow: docs/methods.md has the figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy import stats
+
+from privaudit.attacks import lira
+from privaudit.attacks.suite import ATTACKS
+from privaudit.scoring.groups import exposure
+from privaudit.shadow.design import paired_design
+from privaudit.statistics.intervals import FloatArray, wilson
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.roc import auc
+from tests.test_attacks import evidence_of
+
+SAMPLES = 1_000
+
+
+def simulated_audit(random: np.random.Generator, models: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Margins of models that depend on each other through their samples, and in pairs.
+
+    Each sample has a level, a spread and a shift of its own, drawn once and for all; each pair of models leaks by its
+    own measure and calls everything easier or harder.
+    """
+    fixed = np.random.default_rng(0)
+    level, spread = fixed.normal(3, 2, SAMPLES), fixed.uniform(0.5, 2, SAMPLES)
+    shift = fixed.exponential(1.0, SAMPLES)
+    keep = paired_design(SAMPLES, models, int(random.integers(2**31)))
+    leak = np.repeat(random.normal(1, 0.3, models // 2), 2)[:, np.newaxis]
+    ease = np.repeat(random.normal(0, 0.3, models // 2), 2)[:, np.newaxis]
+    return level + ease + leak * shift * keep + spread * random.normal(size=keep.shape), keep
+
+
+def audited(random: np.random.Generator, models: int) -> Performance:
+    margins, keep = simulated_audit(random, models)
+    pair = np.broadcast_to((np.arange(models) // 2)[:, np.newaxis], keep.shape)
+    refits = Refits(models, lambda left: lira.online(margins[left], keep[left]))
+    return performance(lira.online(margins, keep), keep, pair, ((scores, keep[left]) for left, scores in refits))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [16, 32, 64])
+def test_intervals_of_whole_audits_cover(models: int) -> None:
+    """1,000 audits; what is to be held is the mean over them: what an audit of this size reads on average."""
+    random = np.random.default_rng(models)
+    found = [audited(random, models) for _ in range(1000)]
+    estimates = {"AUC": [(one.auc, one.auc_interval) for one in found]}
+    for place in (0, 1):
+        rates = [one.rates[place] for one in found]
+        if all(rate.tpr is not None for rate in rates):
+            estimates[f"TPR at {rates[0].fpr:g}"] = [(rate.tpr or 0.0, rate.interval) for rate in rates]
+    for name, pairs in estimates.items():
+        truth = float(np.mean([value for value, _ in pairs]))
+        held = [interval is not None and interval[0] <= truth <= interval[1] for _, interval in pairs]
+        print(f"S = {models}, {name}: covered {np.mean(held):.3f}")
+        assert 0.93 <= np.mean(held) <= 0.98, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [16, 32])
+def test_intervals_of_groups_cover(models: int) -> None:
+    """500 audits, two groups of samples: their mean risk and the AUC within them."""
+    random = np.random.default_rng(1000 + models)
+    groups = np.where(np.arange(SAMPLES) < 100, "few", "many")
+    found = []
+    for _ in range(500):
+        margins, keep = simulated_audit(random, models)
+        refits = Refits(models, lambda left, margins=margins, keep=keep: lira.online(margins[left], keep[left]))
+        ratio = np.asarray(lira.online(margins, keep))
+        found.append(
+            {row.name: row for row in exposure("g", groups, ratio, keep, np.arange(models) // 2, refits).groups}
+        )
+    for name in ("few", "many"):
+        rows = [audit[name] for audit in found]
+        areas = [row.attack for row in rows if row.attack is not None]
+        for what, values, intervals in (
+            ("mean risk", [row.mean for row in rows], [row.interval for row in rows]),
+            ("AUC", [area.auc for area in areas], [area.auc_interval for area in areas]),
+        ):
+            truth = float(np.mean(values))
+            held = [interval is not None and interval[0] <= truth <= interval[1] for interval in intervals]
+            print(f"S = {models}, group of {name}, {what}: covered {np.mean(held):.3f}")
+            assert 0.93 <= np.mean(held) <= 0.99, (name, what)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [6, 8, 16, 64])
+def test_noise_reads_one_half_over_many_draws(models: int) -> None:
+    """No slack besides four standard errors, for every attack and statistic."""
+    random = np.random.default_rng(100 + models)
+    areas: dict[str, list[float]] = {name: [] for name in ATTACKS}
+    for draw in range(150):
+        evidence = evidence_of(random, paired_design(500, models, draw))
+        for name, attack in ATTACKS.items():
+            areas[name].append(auc(attack.score(evidence).ravel(), evidence.keep.ravel()))
+    for name, values in areas.items():
+        error = np.std(values, ddof=1) / np.sqrt(len(values))
+        print(f"S = {models}, {name}: {np.mean(values):.5f} ± {error:.5f}")
+        assert abs(np.mean(values) - 0.5) <= 4 * error, name
+
+
+@pytest.mark.slow
+def test_wilson_covers_independent_verdicts() -> None:
+    """16 and 64 verdicts that are right with a known chance, 20,000 times each."""
+    random = np.random.default_rng(1)
+    for trials in (16, 64):
+        for chance in (0.5, 0.7, 0.9):
+            low, high = wilson(random.binomial(trials, chance, 20_000), np.full(20_000, trials))
+            covered = float(np.mean((low <= chance) & (chance <= high)))
+            exact = sum(
+                stats.binom.pmf(k, trials, chance)
+                for k in range(trials + 1)
+                if wilson(k, trials)[0] <= chance <= wilson(k, trials)[1]
+            )
+            print(f"Wilson, {trials} trials, chance {chance}: covered {covered:.3f}, exactly {exact:.3f}")
+            assert covered == pytest.approx(exact, abs=0.006)
+            assert 0.92 <= covered <= 0.985
