@@ -35,11 +35,15 @@ def simulated_audit(random: np.random.Generator, models: int) -> tuple[FloatArra
     return level + ease + leak * shift * keep + spread * random.normal(size=keep.shape), keep
 
 
+def refits_of(margins: FloatArray, keep: npt.NDArray[np.bool_]) -> Refits:
+    return Refits(len(keep), lambda left: lira.online(margins[left], keep[left]))
+
+
 def audited(random: np.random.Generator, models: int) -> Performance:
     margins, keep = simulated_audit(random, models)
     pair = np.broadcast_to((np.arange(models) // 2)[:, np.newaxis], keep.shape)
-    refits = Refits(models, lambda left: lira.online(margins[left], keep[left]))
-    return performance(lira.online(margins, keep), keep, pair, ((scores, keep[left]) for left, scores in refits))
+    left_out = ((scores, keep[left]) for left, scores in refits_of(margins, keep))
+    return performance(lira.online(margins, keep), keep, pair, left_out)
 
 
 @pytest.mark.slow
@@ -69,11 +73,9 @@ def test_intervals_of_groups_cover(models: int) -> None:
     found = []
     for _ in range(500):
         margins, keep = simulated_audit(random, models)
-        refits = Refits(models, lambda left, margins=margins, keep=keep: lira.online(margins[left], keep[left]))
-        ratio = np.asarray(lira.online(margins, keep))
-        found.append(
-            {row.name: row for row in exposure("g", groups, ratio, keep, np.arange(models) // 2, refits).groups}
-        )
+        ratio, pair = np.asarray(lira.online(margins, keep)), np.arange(models) // 2
+        told = exposure("g", groups, ratio, keep, pair, refits_of(margins, keep))
+        found.append({row.name: row for row in told.groups})
     for name in ("few", "many"):
         rows = [audit[name] for audit in found]
         areas = [row.attack for row in rows if row.attack is not None]
