@@ -1,0 +1,91 @@
+"""What a shadow model is worth: each estimator's AUC and TPR over the number of shadow models, over several seeds.
+
+    python benchmarks/quality.py --dataset cifar10 --data-dir data --store STORE
+    python benchmarks/quality.py --dataset mnist --samples 10000 --data-dir data --store STORE
+
+Each seed draws its own samples and trains its own models, kept in the store: run again, nothing is trained. Fewer
+models are the first ones of the same audit. Differences are paired by seed, with 95% t-intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from privaudit.attacks import lira
+from privaudit.attacks.hierarchical import hierarchical
+from privaudit.config import AuditSettings
+from privaudit.shadow.store import AuditStore, shadow_keys
+from privaudit.signals import signal
+from privaudit.statistics.roc import auc, roc
+from privaudit.workflow.score import run_score
+
+ESTIMATORS = {
+    "per sample": lambda margins, keep: lira.online(margins, keep, variance="per-sample"),
+    "global": lambda margins, keep: lira.online(margins, keep, variance="global"),
+    "shrunk": lira.online,
+    "bayes": lambda margins, keep: lira.online(margins, keep, variance="bayes"),
+    "hierarchical": hierarchical,
+}
+
+
+def measure(margins: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> dict[str, tuple[float, float]]:
+    """AUC and TPR at 1% FPR of every estimator."""
+    found = {}
+    for name, estimator in ESTIMATORS.items():
+        scores = estimator(margins, keep).ravel()
+        found[name] = (auc(scores, keep.ravel()), roc(scores, keep.ravel()).tpr_at(0.01)[0])
+    return found
+
+
+def spread(values: list[float]) -> str:
+    """Mean and half width of its 95% t-interval."""
+    reach = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{np.mean(values):.4f} ± {reach:.4f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--data-dir", type=Path, default=None)
+    parser.add_argument("--samples", type=int, default=None)
+    parser.add_argument("--shadows", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--store", type=Path, required=True)
+    options = parser.parse_args()
+    sizes = [size for size in (4, 6, 8, 12, 16, 24, 32, 48, 64) if size <= options.shadows]
+    found: dict[int, list[dict[str, tuple[float, float]]]] = {size: [] for size in sizes}
+    for seed in range(options.seeds):
+        settings = AuditSettings(
+            dataset=options.dataset,
+            data_dir=options.data_dir,
+            samples=options.samples,
+            shadows=options.shadows,
+            seed=seed,
+            store=options.store,
+            out=options.store / "reports",
+        )
+        store = AuditStore(options.store, run_score(settings)["audit"])
+        margins = signal(store.read_signals(shadow_keys(options.shadows))[:, :, 0], "margin")
+        keep = store.read_design()[: options.shadows]
+        for size in sizes:
+            found[size].append(measure(margins[:size], keep[:size]))
+    print(f"{options.dataset}, {keep.shape[1]:,} samples, {options.seeds} seeds: AUC, TPR at 1% FPR")
+    for size in sizes:
+        for name in ESTIMATORS:
+            areas, rates = ([one[name][which] for one in found[size]] for which in (0, 1))
+            print(f"  {size:>3} models  {name:<13} {spread(areas)}   {spread(rates)}")
+    if {8, 16} <= set(sizes):
+        for which, what in enumerate(("AUC", "TPR at 1% FPR")):
+            pairs = zip(found[8], found[16], strict=True)
+            gained = [few["hierarchical"][which] - many["per sample"][which] for few, many in pairs]
+            print(f"  hierarchical with 8 models minus per sample with 16, {what}: {spread(gained)}")
+
+
+if __name__ == "__main__":
+    main()
