@@ -33,8 +33,13 @@ class Roc:
         return float(self.true_positives[last] / self.positives), float(self.thresholds[last])
 
     def slope_at(self, rate: float) -> float:
-        """Slope of the curve at this FPR: the rise of TPR between half and one and a half times the rate."""
-        return (self.tpr_at(1.5 * rate)[0] - self.tpr_at(0.5 * rate)[0]) / rate
+        """Slope of the curve at this FPR: the rise of TPR between half the rate and twice the rate."""
+        return (self.tpr_at(2 * rate)[0] - self.tpr_at(rate / 2)[0]) / (1.5 * rate)
+
+    def width_at(self, rate: float) -> float:
+        """Half the distance between the thresholds of half this FPR and of twice; 0 where there is none to speak of."""
+        width = (self.tpr_at(rate / 2)[1] - self.tpr_at(2 * rate)[1]) / 2
+        return width if np.isfinite(width) else 0.0
 
     def best_threshold(self) -> float:
         """The threshold of the largest TPR − FPR; infinite (nobody is called a member) where none is above 0."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
 from privaudit.statistics.jackknife import jackknife_error
@@ -81,7 +81,7 @@ def right_shares(
     moved = []
     for left, scores in refits:
         towards = np.where(keep[left], scores, -scores)
-        smooth = stats.norm.cdf(towards / width) if width > 0 else (np.sign(towards) + 1) / 2
+        smooth = special.ndtr(towards / width) if width > 0 else (np.sign(towards) + 1) / 2
         sums, number = _sums(smooth, group, groups)
         moved.append(sums.sum(axis=0) / np.maximum(number.sum(axis=0), 1))
     if moved:
