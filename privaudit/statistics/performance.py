@@ -108,7 +108,7 @@ class Evaluation:
         self._clusters = 0 if self._cluster is None else int(self._cluster.max()) + 1
         self._curve = roc(self._scores, self._member)
         self._rates = [rate for rate in REPORTED_RATES if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
-        self._without: list[list[float]] = []
+        self._without: list[list[list[float]]] = []
 
     @cached_property
     def _shares_below(self) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -123,18 +123,22 @@ class Evaluation:
     def leave_out(self, scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> None:
         """Note what the attack scores where some of the models were never there, neither as targets nor in its fits.
 
-        AUC and TPR are taken to first order in the change of the two score distributions (their influence functions):
-        as exact as an error needs to be, and without another sort. Being above a threshold jumps, and there the
-        jackknife fails: for the error alone it is smoothed, over half of what lies between twice and half the FPR.
+        The AUC is taken to first order in the change of the two score distributions (its influence function): as exact
+        as an error needs to be, and without another sort. The TPR is taken twice. To first order, being above the
+        threshold smoothed over half of what lies between twice and half the FPR: that is right where few false alarms
+        set the threshold, which jumps then. And as it is at the threshold that the FPR has now: that is right where
+        many scores are equal there.
         """
         inside, outside = scores[member], scores[~member]
         at, members_below, others_below = self._shares_below
         area = np.interp(inside, at, others_below).mean() - np.interp(outside, at, members_below).mean()
-        moved = [float(area)]
-        for threshold, width, slope in self._thresholds:
+        smooth, exact = [float(area)], [float(area)]
+        for rate, (threshold, width, slope) in zip(self._rates, self._thresholds, strict=True):
             hits, alarms = (_above(part, threshold, width).mean() for part in (inside, outside))
-            moved.append(float(hits - slope * alarms))
-        self._without.append(moved)
+            smooth.append(float(hits - slope * alarms))
+            allowed = int(rate * len(outside))
+            exact.append(float((inside > -np.partition(-outside, allowed)[allowed]).mean()))
+        self._without.append([smooth, exact])
 
     def performance(self) -> Performance:
         """Pooled AUC and TPR with 95% intervals, on the logit scale with t quantiles.
@@ -149,7 +153,7 @@ class Evaluation:
         area = float(
             (ranks[is_member].sum() - curve.positives * (curve.positives + 1) / 2) / (curve.positives * curve.negatives)
         )
-        jackknife = jackknife_error(self._without) if self._without else np.zeros(1 + len(self._rates))
+        jackknife = jackknife_error(self._without).min(axis=0) if self._without else np.zeros(1 + len(self._rates))
         error = max(self._auc_error(ranks, area), float(jackknife[0]))
         trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
         rates = []
