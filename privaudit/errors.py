@@ -47,6 +47,12 @@ class TrainingDiverged(PrivauditError):
     """A training whose loss stopped being a number, whatever seed it was given."""
 
 
+class GateBreached(PrivauditError):
+    """An audit that does not keep within the limits it was held against."""
+
+    exit_code = 3
+
+
 class EvidenceError(PrivauditError):
     """Too little evidence for the verdict that was asked for."""
 

@@ -1,0 +1,180 @@
+"""`privaudit gate`: hold an audit against limits, so that a pipeline can stop a model that leaks too much.
+
+A limit holds where the whole 95% interval lies at or below it, and is breached where the whole interval lies above. In
+between the audit can't tell, and says so: more shadow models would.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from privaudit import files
+from privaudit.errors import UsageError
+from privaudit.statistics.intervals import Interval
+from privaudit.workflow.score import are_scored
+from privaudit.workflow.tables import RESULTS
+
+Verdict = Literal["holds", "breached", "too little evidence"]
+
+#: What can be limited, and what its limit means.
+QUANTITIES = {
+    "tpr": "members found at a false positive rate (TPR@FPR)",
+    "auc": "AUC",
+    "asr": "mean risk of the most exposed, judged by models that did not pick them",
+}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that a quantity may be: 0 … 1.
+
+    Parameters
+    ----------
+    quantity
+        A key of `QUANTITIES`.
+    most
+        The limit.
+    rate
+        For ``tpr``, the false positive rate.
+    """
+
+    quantity: str
+    most: float
+    rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        """As people say it."""
+        return self.quantity.upper() + ("" if self.rate is None else f" at {100 * self.rate:g}% false alarms")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit, what the audit says of it, and why."""
+
+    limit: Limit
+    value: float | None
+    interval: Interval | None
+    verdict: Verdict
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in JSON results."""
+        return {
+            "quantity": self.limit.quantity,
+            "rate": self.limit.rate,
+            "most": self.limit.most,
+            "value": self.value,
+            "ci": None if self.interval is None else list(self.interval),
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+
+def parse_rate_limit(text: str) -> Limit:
+    """``0.01@0.001``: at most 1% of the members may be found at a false positive rate of 0.1%."""
+    most, _, rate = text.partition("@")
+    try:
+        limit = Limit("tpr", float(most), float(rate))
+    except ValueError:
+        raise UsageError(f"--max-tpr {text}: write TPR@FPR, for example 0.01@0.001") from None
+    if not (0 <= limit.most <= 1 and limit.rate is not None and 0 < limit.rate < 1):
+        raise UsageError(f"--max-tpr {text}: both are shares between 0 and 1")
+    return limit
+
+
+def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bool = False) -> list[Check]:
+    """Hold the stored results below ``<out>/<audit>/`` against limits.
+
+    Parameters
+    ----------
+    folder
+        The audit's results.
+    limits
+        At least one.
+    attack
+        Which attack's figures count.
+    of_target
+        Hold the target model against them instead of the shadow models.
+    """
+    if not limits:
+        raise UsageError("there is no limit to hold the audit against", hint="For example: --max-tpr 0.01@0.001")
+    if not are_scored(folder):
+        raise UsageError(
+            f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
+        )
+    results = files.read_json(folder / RESULTS)
+    if attack not in results["attacks"]:
+        raise UsageError(f"no attack '{attack}' in {folder.name}", hint=f"There are: {', '.join(results['attacks'])}.")
+    if of_target and results["target"] is None:
+        raise UsageError(f"{folder.name} has no target model", hint="Leave --target out.")
+    found = results["target"] if of_target else results["attacks"][attack]
+    failed = [name for name in ("negative", "untrained") if not _control_holds(results, name)]
+    checks = []
+    for limit in limits:
+        value, bounds, reason = _measured(limit, found, results, of_target)
+        if failed:
+            verdict: Verdict = "too little evidence"
+            reason = f"the {' and the '.join(failed)} control failed: nothing this audit says can be trusted"
+        elif bounds is None:
+            verdict, reason = "too little evidence", reason or "there are too few shadow models for an interval"
+        elif bounds[0] > limit.most:
+            verdict = "breached"
+        elif bounds[1] <= limit.most:
+            verdict = "holds"
+        else:
+            verdict, reason = "too little evidence", "the limit lies within the interval: more --shadows narrow it"
+        checks.append(Check(limit, value, bounds, verdict, reason))
+    return checks
+
+
+def _control_holds(results: dict[str, Any], name: str) -> bool:
+    control = results["controls"].get(name)
+    return control is None or bool(control["holds"])
+
+
+def _measured(
+    limit: Limit, found: dict[str, Any], results: dict[str, Any], of_target: bool
+) -> tuple[float | None, Interval | None, str]:
+    """Value, interval and, where there is none, why."""
+    if limit.quantity == "auc":
+        return found["auc"], _pair(found["auc_ci"]), ""
+    if limit.quantity == "asr":
+        picked = results["most_exposed"]
+        if picked is None or of_target:
+            return None, None, "risk is known of shadow models alone, and needs at least 8 of them"
+        return picked["by_others"], _pair(picked["ci"]), ""
+    rate = f"{limit.rate:g}"
+    if rate not in found["tpr_at_fpr"]:
+        raise UsageError(f"no TPR is stored at a rate of {rate}", hint=f"Rates: {', '.join(found['tpr_at_fpr'])}.")
+    reason = f"this run resolves rates of {found['smallest_fpr']:.2g} and above"
+    return found["tpr_at_fpr"][rate], _pair(found["tpr_ci"][rate]), reason if found["tpr_ci"][rate] is None else ""
+
+
+def _pair(bounds: list[float] | None) -> Interval | None:
+    return None if bounds is None else (bounds[0], bounds[1])
+
+
+def junit(audit: str, checks: list[Check]) -> bytes:
+    """The checks as JUnit XML: a breach is a failure, too little evidence an error."""
+    kinds = {"breached": "failure", "too little evidence": "error"}
+    suite = ElementTree.Element("testsuite", name=f"privaudit gate {audit}", tests=str(len(checks)))
+    for verdict, kind in kinds.items():
+        suite.set(f"{kind}s", str(sum(check.verdict == verdict for check in checks)))
+    for check in checks:
+        case = ElementTree.SubElement(suite, "testcase", classname="privaudit.gate", name=check.limit.name)
+        if check.verdict in kinds:
+            ElementTree.SubElement(case, kinds[check.verdict], message=sentence(check))
+    text: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return text
+
+
+def sentence(check: Check) -> str:
+    """One line for people."""
+    value = "unknown" if check.value is None else f"{check.value:.4g}"
+    bounds = "" if check.interval is None else f" (95% {check.interval[0]:.4g}–{check.interval[1]:.4g})"
+    why = f": {check.reason}" if check.reason else ""
+    return f"{check.limit.name} is {value}{bounds}, at most {check.limit.most:g} allowed: {check.verdict}{why}"
