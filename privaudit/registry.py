@@ -7,19 +7,26 @@ editing this one. Nothing is imported until it is asked for.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from privaudit.errors import PrivauditError, UsageError
 
+HOW = "Write it as module:function or path/to/file.py:function."
+
 
 def import_reference(reference: str, what: str) -> Any:
-    """Import ``module:attribute``, looking in the current folder too; `UsageError` says why it can't be done.
+    """Import ``module:attribute`` or ``path/to/file.py:attribute``; `UsageError` says why it can't be done.
+
+    Modules are looked for in the current folder too.
 
     Parameters
     ----------
@@ -28,21 +35,53 @@ def import_reference(reference: str, what: str) -> Any:
     what
         What it stands for in messages, e.g. ``"network"``.
     """
-    module_name, _, attribute = reference.partition(":")
-    if not attribute.isidentifier() or not all(part.isidentifier() for part in module_name.split(".")):
-        raise UsageError(f"'{reference}' names no {what}", hint="Write it as module:function.")
-    if (here := str(Path.cwd())) not in sys.path:
-        # As python -m does: a user's own module lies beside them.
-        sys.path.insert(0, here)
+    module_name, _, attribute = reference.rpartition(":")
+    is_file = module_name.endswith(".py")
+    named = is_file or all(part.isidentifier() for part in module_name.split("."))
+    if not named or not attribute.isidentifier():
+        raise UsageError(f"'{reference}' names no {what}", hint=HOW)
     try:
-        found = getattr(importlib.import_module(module_name), attribute)
+        module = _module_of_file(Path(module_name)) if is_file else _module_named(module_name)
+        found = getattr(module, attribute)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"cannot find {what} '{reference}': {error}", hint="Write it as module:function.") from error
+        raise UsageError(f"cannot find {what} '{reference}': {error}", hint=HOW) from error
+    except PrivauditError:
+        raise
     except Exception as error:
         raise UsageError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise UsageError(f"{reference} is a {type(found).__name__}: it must be a function")
     return found
+
+
+def _module_named(name: str) -> ModuleType:
+    if (here := str(Path.cwd())) not in sys.path:
+        # As python -m does: a user's own module lies beside them.
+        sys.path.insert(0, here)
+    return importlib.import_module(name)
+
+
+def _module_of_file(file: Path) -> ModuleType:
+    """Import a file under a name of its own: a file called random.py must not hide Python's."""
+    path = file.absolute()
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", hint=HOW)
+    name = f"privaudit_user_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if (beside := str(path.parent)) not in sys.path:
+        sys.path.append(beside)  # what it imports lies beside it
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 class Registry:

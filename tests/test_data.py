@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from privaudit.data import Dataset, Limits, load_dataset
 from privaudit.data.cifar import CIFAR100, read_data_only
+from privaudit.data.frame import arrays_of_table
 from privaudit.data.idx import read_idx
 from privaudit.data.sampling import stratified_rows
+from privaudit.data.torch_dataset import arrays_of_datasets
 from privaudit.errors import DataError, PrivauditError, UsageError
 from tests.conftest import save_noisy_images
 
@@ -391,3 +394,90 @@ def test_real_mnist(shared_data: Path) -> None:
     data = load_dataset("mnist", data_dir=shared_data, samples=1000)
     assert len(data) == 1000
     assert len(data.y_test) == 10_000
+
+
+def test_a_factory_in_a_file_of_any_name(tmp_path: Path) -> None:
+    """Even one that is called as a module of Python's own."""
+    (tmp_path / "beside.py").write_text("ROWS = 20\n")
+    (tmp_path / "random.py").write_text(
+        "import numpy as np\nfrom beside import ROWS\n"
+        "def data():\n    x = np.zeros((ROWS, 3)); y = np.arange(ROWS) % 2\n"
+        "    return {'x_train': x, 'y_train': y, 'x_test': x, 'y_test': y}\n"
+    )
+    assert len(load_dataset(f"{tmp_path}/random.py:data")) == 20
+    import random
+
+    assert hasattr(random, "gauss")
+    with pytest.raises(UsageError, match="cannot find dataset"):
+        load_dataset(f"{tmp_path}/random.py:nothing")
+    with pytest.raises(UsageError, match="there is no file"):
+        load_dataset(f"{tmp_path}/absent.py:data")
+
+
+def people(rows: int, seed: int = 0) -> pd.DataFrame:
+    random = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "number": np.arange(rows) + 1000,
+            "age": random.integers(18, 90, rows),
+            "town": random.choice(["Ghent", "Lyon", "Turin"], rows),
+            "member": random.random(rows) < 0.5,
+            "income": random.choice(["low", "high"], rows),
+        }
+    )
+
+
+def test_tables_become_features() -> None:
+    table = people(60)
+    test = people(30, 1)
+    test.loc[0, "town"] = "Oslo"
+    arrays = arrays_of_table({"train": table, "test": test, "target": "income", "id": "number"}, "people")
+    expected = np.column_stack(
+        [table["age"], *(table["town"] == town for town in ("Ghent", "Lyon", "Turin")), table["member"]]
+    )
+    np.testing.assert_array_equal(arrays["x_train"], expected.astype(np.float32))
+    assert arrays["x_test"][0, 1:4].tolist() == [0, 0, 0]  # nobody knew Oslo
+    assert arrays["class_names"].tolist() == ["high", "low"]
+    np.testing.assert_array_equal(arrays["y_train"], (table["income"] == "low").astype(int))
+    np.testing.assert_array_equal(arrays["sample_ids"], table["number"])
+
+
+def test_a_single_table_is_split_once() -> None:
+    first, second = (arrays_of_table({"train": people(100), "target": "income", "id": "number"}, "p") for _ in "ab")
+    assert len(first["y_train"]) == 80
+    assert len(first["y_test"]) == 20
+    np.testing.assert_array_equal(first["sample_ids"], second["sample_ids"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "wage"}, "no target column 'wage'"),
+        ({"id": "name"}, "no id column 'name'"),
+        ({"labels": 1}, "returned 'labels'"),
+        ({"train": people(60).assign(age=np.nan)}, "column 'age' of the train table lacks 60 values"),
+        ({"train": people(60).assign(income=people(60)["income"].where(np.arange(60) > 0))}, "in row 0 is .*: missing"),
+        ({"test": people(9).drop(columns="town")}, "lacks the column 'town'"),
+        ({"test": people(9).assign(income="huge")}, "a class that the training table lacks"),
+        ({"train": people(1200).assign(town=[f"t{i}" for i in range(1200)])}, "names rows rather than categories"),
+        ({"train": people(60)[["income", "number"]], "test": None}, "nothing to learn from"),
+    ],
+)
+def test_bad_tables(change: dict[str, Any], message: str) -> None:
+    given = {"train": people(60), "test": people(30, 1), "target": "income", "id": "number"} | change
+    with pytest.raises(DataError, match=message):
+        arrays_of_table(given, "people")
+
+
+def test_torch_datasets_become_arrays() -> None:
+    import torch
+    from torch.utils.data import TensorDataset
+
+    images, labels = torch.rand(12, 3, 5, 4), torch.arange(12) % 2
+    arrays = arrays_of_datasets((TensorDataset(images, labels), TensorDataset(images[:4], labels[:4])), "mine")
+    np.testing.assert_array_equal(arrays["x_train"], images.permute(0, 2, 3, 1).numpy())
+    np.testing.assert_array_equal(arrays["y_test"], [0, 1, 0, 1])
+    with pytest.raises(DataError, match=r"sample 0 of the train dataset is no \(input, label\)"):
+        arrays_of_datasets((TensorDataset(images), TensorDataset(images)), "mine")
+    with pytest.raises(DataError, match="different shapes"):
+        arrays_of_datasets(([(np.zeros(2), 0), (np.zeros(3), 1)], [(np.zeros(2), 0)]), "mine")

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.data.dataset import Dataset, IntArray
+from privaudit.data.frame import arrays_of_table, is_table
 from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
+from privaudit.data.torch_dataset import arrays_of_datasets, is_pair_of_datasets
 from privaudit.errors import DataError, PrivauditError
 from privaudit.registry import import_reference
 
@@ -56,9 +58,14 @@ def _mapping_of(factory: Any, reference: str) -> Mapping[str, Any]:
         raise
     except Exception as error:
         raise DataError(f"{reference}() failed: {type(error).__name__}: {error}") from error
+    if is_pair_of_datasets(arrays):
+        return arrays_of_datasets(arrays, reference)
     if not isinstance(arrays, Mapping):
-        raise DataError(f"{reference} returned {type(arrays).__name__}: it must return a dict of {', '.join(REQUIRED)}")
-    return arrays
+        raise DataError(
+            f"{reference} returned {type(arrays).__name__}: it must return a dict of {', '.join(REQUIRED)}; a dict of "
+            "tables, train and target (and test, id); or two torch Datasets (train, test)"
+        )
+    return arrays_of_table(arrays, reference) if is_table(arrays) else arrays
 
 
 def from_arrays(

@@ -168,7 +168,7 @@ class AuditPlan:
             "queries": list(self.stored_queries),
             "data": {
                 "dataset": str(Path(settings.dataset).absolute())
-                if settings.dataset.endswith(".npz")
+                if settings.dataset.endswith(".npz") or ".py:" in settings.dataset
                 else settings.dataset,
                 "data_dir": str((settings.data_dir or default_folder()).absolute()),
                 "samples": len(data),

@@ -176,7 +176,8 @@ def _about(plan: AuditPlan) -> dict[str, Any]:
     about = plan.describe()
     data = {name: value for name, value in about["data"].items() if name != "data_dir"}
     data["dataset"] = PurePath(data["dataset"]).name
-    return about | {"data": data, "notes": list(plan.notes)}
+    identity = about["identity"] | {"network": PurePath(about["identity"]["network"]).name}
+    return about | {"data": data, "identity": identity, "notes": list(plan.notes)}
 
 
 def _accuracies(plan: AuditPlan, stored: StoredSignals, reported: npt.NDArray[np.int64]) -> dict[str, float]:
