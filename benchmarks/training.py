@@ -96,16 +96,16 @@ def main() -> None:
     hardware, cores, scale = resolve_hardware("cpu", "auto"), available_cores(), data.channel_statistics()
     threads = torch.get_num_threads()
     speeds: dict[str, list[float]] = {"ours": [], "textbook": [], "textbook, 2 loader processes": []}
-    pool = Parallel(n_jobs=cores)
     arguments = (data, options.network, recipe, hardware, scale)
-    pool(delayed(ours)(*arguments, seed) for seed in range(cores))  # start the workers and warm up
-    for _ in range(options.rounds):
-        start = time.perf_counter()
-        pool(delayed(ours)(*arguments, seed) for seed in range(cores))
-        speeds["ours"].append(cores * len(data) / (time.perf_counter() - start))
-        torch.set_num_threads(threads)
-        for name, loader_workers in (("textbook", 0), ("textbook, 2 loader processes", 2)):
-            speeds[name].append(len(data) / textbook(data, options.network, recipe, scale, loader_workers))
+    with Parallel(n_jobs=cores) as pool:
+        pool(delayed(ours)(*arguments, seed) for seed in range(cores))  # start the workers and warm up
+        for _ in range(options.rounds):
+            start = time.perf_counter()
+            pool(delayed(ours)(*arguments, seed) for seed in range(cores))
+            speeds["ours"].append(cores * len(data) / (time.perf_counter() - start))
+            torch.set_num_threads(threads)
+            for name, loader_workers in (("textbook", 0), ("textbook, 2 loader processes", 2)):
+                speeds[name].append(len(data) / textbook(data, options.network, recipe, scale, loader_workers))
     print(f"{options.network} on {options.dataset}, {len(data):,} samples, {cores} cores, {hardware.precision}")
     for name, values in speeds.items():
         print(f"  {name:<30} {statistics.median(values):>9,.0f} samples/s (median of {len(values)})")
