@@ -112,4 +112,6 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes
     said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
     if any(run["forget_specification"] == "ids:FILE" for run in runs):
         said.append("FILE is the list of requests that was given; the report does not repeat who asked.")
-    return Section("reproduce", "How to reproduce this", said, [Table("Reproduction", ["What", "Which"], rows), made_from])
+    return Section(
+        "reproduce", "How to reproduce this", said, [Table("Reproduction", ["What", "Which"], rows), made_from]
+    )

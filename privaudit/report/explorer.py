@@ -17,7 +17,9 @@ from privaudit.report.parts import Column, Explorer
 COLUMNS = (
     Column("sample_id", "Sample", "id", "What the outside world calls the training sample."),
     Column("class_name", "Class", "category", "Its label."),
-    Column("risk", "Risk", "share", "Share of the shadow models in which LiRA tells rightly whether it was trained on."),
+    Column(
+        "risk", "Risk", "share", "Share of the shadow models in which LiRA tells rightly whether it was trained on."
+    ),
     Column("risk_low", "Risk from", "share", "Lower end of the 95% interval of the risk."),
     Column("risk_high", "Risk to", "share", "Upper end of the 95% interval of the risk."),
     Column("separation", "Separation", "share", "Accuracy of the best guess between the two fitted bell curves."),
@@ -71,9 +73,7 @@ def explore(
 def payload(explorer: dict[str, Any], samples: pd.DataFrame) -> str:
     """The samples as JSON that can stand inside a ``<script>`` element: no sign of it ends the element."""
     columns = [column | _packed(column["kind"], samples[column["key"]]) for column in explorer["columns"]]
-    content = {"rows": len(samples), "columns": columns} | {
-        name: explorer[name] for name in ("horizontal", "vertical")
-    }
+    content = {"rows": len(samples), "columns": columns} | {name: explorer[name] for name in ("horizontal", "vertical")}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -15,7 +15,13 @@ import numpy as np
 
 from privaudit.report.fonts import legible
 from privaudit.report.parts import Figure, Table
-from privaudit.report.tabulate import table_of_bars, table_of_curves, table_of_data, table_of_histogram, table_of_scatter
+from privaudit.report.tabulate import (
+    table_of_bars,
+    table_of_curves,
+    table_of_data,
+    table_of_histogram,
+    table_of_scatter,
+)
 from privaudit.report.words import clip, inert
 
 INK = "#1f2933"

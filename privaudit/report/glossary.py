@@ -42,8 +42,7 @@ GLOSSARY = [
 REFERENCES = [
     "Bonett and Wright: Sample size requirements for estimating Pearson, Kendall and Spearman correlations. "
     "Psychometrika 65 (2000). Intervals of correlations.",
-    "Carlini et al.: Membership inference attacks from first principles. IEEE S&P "
-    "(2022). LiRA.",
+    "Carlini et al.: Membership inference attacks from first principles. IEEE S&P (2022). LiRA.",
     "Chen et al.: Machine unlearning in forgetting sequence. Attack success rate, order of risk, tug of war.",
     "Clopper and Pearson: The use of confidence or fiducial limits. Biometrika 26 (1934). Intervals of proportions.",
     "DeLong et al.: Comparing the areas under correlated ROC curves. Biometrics 44 (1988). The "
@@ -57,6 +56,5 @@ REFERENCES = [
     "Wilson: Probable inference, the law of succession, and statistical inference. JASA 22 (1927). Intervals of a "
     "sample's risk.",
     "Zarifzadeh et al.: Low-cost high-power membership inference attacks. ICML (2024). RMIA.",
-    "Zhao et al.: What makes unlearning hard and what to do about it. arXiv "
-    "2406.01257. Fidelity.",
+    "Zhao et al.: What makes unlearning hard and what to do about it. arXiv 2406.01257. Fidelity.",
 ]

@@ -22,9 +22,7 @@ DARK = {drawn.INK: "#dfe6ec", drawn.QUIET: "#93a1af", drawn.ACCENT: "#7cb8e6", "
 }
 
 
-def render_html(
-    report: dict[str, Any], figures: list[list[list[str]]], samples: pd.DataFrame | None = None
-) -> str:
+def render_html(report: dict[str, Any], figures: list[list[list[str]]], samples: pd.DataFrame | None = None) -> str:
     """Render ``report.json``.
 
     Parameters

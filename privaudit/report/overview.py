@@ -204,7 +204,9 @@ def _controls(results: dict[str, Any]) -> Answer:
 def _check(results: dict[str, Any]) -> Answer:
     about = results["about"]
     if "given" in about:
-        said = [f"The signals file's SHA-256 begins {about['given']['sha256'][:16]}: privaudit score --signals repeats it."]
+        said = [
+            f"The signals file's SHA-256 begins {about['given']['sha256'][:16]}: privaudit score --signals repeats it."
+        ]
     else:
         identity = about["identity"]
         said = [

@@ -25,7 +25,8 @@ def without_drawn_data(report: dict[str, Any]) -> dict[str, Any]:
         section
         | {
             "figures": [
-                figure | {"data": {"panels": len(figure["data"].get("panels", [None]))}} for figure in section["figures"]
+                figure | {"data": {"panels": len(figure["data"].get("panels", [None]))}}
+                for figure in section["figures"]
             ]
         }
         for section in report["sections"]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit import files
+from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 
 #: Kept beside the results by their owner: whoever holds it can tell which hash is whose.
@@ -27,9 +28,7 @@ REDACTED = (
     "Class names, groups and values are as they were: whoever holds the score table can still match them."
 )
 
-SHOWN = (
-    "This report shows training samples. They may be personal data: pass it on only to those who may see them."
-)
+SHOWN = "This report shows training samples. They may be personal data: pass it on only to those who may see them."
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,9 @@ class Privacy:
     show_samples: bool = False
 
 
-def parse_redaction(value: str | None) -> bool | None:
-    """``--redact ids`` or ``--redact none``."""
-    known = {None: None, "ids": True, "none": False}
-    if value not in known:
-        raise UsageError(f"unknown --redact '{value}'", hint="Known: ids, none.")
-    return known[value]
+def privacy_of(settings: AuditSettings) -> Privacy:
+    """What was asked for with ``--redact`` and ``--show-samples``."""
+    return Privacy({None: None, "ids": True, "none": False}[settings.redact], settings.show_samples)
 
 
 def salt_of(folder: Path, privacy: Privacy) -> bytes | None:

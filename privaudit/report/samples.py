@@ -93,9 +93,7 @@ def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) 
     with np.load(path, allow_pickle=False) as stored:
         ids, images, of_table = stored["sample_ids"], stored["images"], str(stored["table_sha256"])
     if of_table != results["table_sha256"]:
-        raise UsageError(
-            f"{path} belongs to earlier scores of this audit", hint=f"Run: {command} --show-samples"
-        )
+        raise UsageError(f"{path} belongs to earlier scores of this audit", hint=f"Run: {command} --show-samples")
     kept = table[table["sample_id"].isin(ids)].sort_values("rank")
     half = len(kept) // 2
     return [
