@@ -42,17 +42,17 @@ def render_html(report: dict[str, Any], figures: list[list[list[str]]], samples:
         lstrip_blocks=True,
     )
     style, script = _template("report.css"), _template("explorer.js")
-    explorer = report.get("explorer")
-    with_explorer = explorer is not None and samples is not None
+    explorer = report["explorer"]
+    # The payload escapes every sign that could end its element, and is never run.
+    packed = "" if explorer is None or samples is None else payload(explorer, samples)
     return environment.get_template("report.html").render(
         report=report,
         images=[[[_image(svg) for svg in figure] for figure in section] for section in figures],
         style=Markup(style),  # noqa: S704 - our own file, no value in it
         style_hash=_hash(style),
-        script=Markup(script) if with_explorer else "",  # noqa: S704 - our own file, no value in it
-        script_hash=_hash(script) if with_explorer else None,
-        # The payload escapes every sign that could end its element, and is never run.
-        samples=Markup(payload(explorer, samples)) if with_explorer else "",  # noqa: S704
+        script=Markup(script),  # noqa: S704 - our own file, no value in it
+        script_hash=_hash(script) if packed else None,
+        samples=Markup(packed),  # noqa: S704
     )
 
 

@@ -26,7 +26,7 @@ from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
-from privaudit.workflow.thumbnails import write_thumbnails
+from privaudit.workflow.thumbnails import check_images, write_thumbnails
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     """Run a whole audit; return what ``score --json`` prints."""
     plan = plan_audit(settings)
     store, folder = plan.store, settings.out / plan.name
+    if settings.show_samples:
+        check_images(plan)
     with store.locked():
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)

@@ -18,13 +18,17 @@ from privaudit.workflow.tables import RESULTS, SCORES, read_table
 SHOWN = 10
 
 
-def write_thumbnails(plan: AuditPlan, folder: Path) -> None:
-    """Store the images that a report with ``--show-samples`` shows, sealed and readable by their owner only."""
+def check_images(plan: AuditPlan) -> None:
+    """Refuse ``--show-samples`` where the inputs are no images: before anything is trained."""
     if not plan.data.is_image:
         raise UsageError(
             f"--show-samples: an input of {plan.data.name} has shape {list(plan.data.input_shape)}, which is no image",
             hint="Leave --show-samples out.",
         )
+
+
+def write_thumbnails(plan: AuditPlan, folder: Path) -> None:
+    """Store the images that a report with ``--show-samples`` shows, sealed and readable by their owner only."""
     table = read_table(folder / SCORES)
     table = table[~table["canary"]].sort_values("rank")
     shown = min(SHOWN, len(table) // 2)

@@ -41,7 +41,7 @@ from privaudit.workflow.render import render_report
 from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import are_scored, read_stored_signals, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
-from privaudit.workflow.thumbnails import write_thumbnails
+from privaudit.workflow.thumbnails import check_images, write_thumbnails
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -72,6 +72,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     folder = settings.base.out / store.audit
+    if settings.base.show_samples:
+        check_images(plan)
     with store.locked():
         if not store.is_finished(TARGET):
             raise StoreError(
