@@ -22,6 +22,7 @@ COMMANDS = {
     "score": "Train shadow models, attack, and score every training sample's risk.",
     "unlearn": "Forget samples in order of risk, audit again, and measure what is left.",
     "report": "Write an audit's HTML and PDF report anew from its stored results.",
+    "compare": "Say what changed between two audits of the same samples.",
     "verify": "Hold every file of an audit against its checksum.",
     "list": "List the audits of a store.",
 }

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from privaudit.report.fonts import legible
-from privaudit.report.parts import Figure, Table
+from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.tabulate import (
     table_of_bars,
     table_of_curves,
@@ -104,6 +104,14 @@ def drawings(figure: Figure) -> list[str]:
 def table_behind(figure: Figure) -> Table:
     """The table that says what the figure shows."""
     return figure.table or DRAWINGS[figure.kind].tabulate(figure.caption, figure.data)
+
+
+def with_tables(sections: list[Section]) -> list[Section]:
+    """The same sections, with a table behind every figure."""
+    return [
+        replace(section, figures=[replace(figure, table=table_behind(figure)) for figure in section.figures])
+        for section in sections
+    ]
 
 
 def plain(name: str, length: int = 26) -> str:

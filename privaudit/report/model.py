@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from privaudit.errors import UsageError
 from privaudit.progress import talk
 from privaudit.report import evidence, exposure, findings, overview, privacy, words
 from privaudit.report.explorer import explore
-from privaudit.report.figures import table_behind
+from privaudit.report.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
-from privaudit.report.parts import Report, Section
+from privaudit.report.parts import Report
 from privaudit.report.privacy import Privacy
 from privaudit.report.samples import sample_pictures
 
@@ -93,14 +93,6 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         made_by=MADE_BY,
     )
     return Content(report, samples)
-
-
-def with_tables(sections: list[Section]) -> list[Section]:
-    """The same sections, with a table behind every figure."""
-    return [
-        replace(section, figures=[replace(figure, table=table_behind(figure)) for figure in section.figures])
-        for section in sections
-    ]
 
 
 def _title(about: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ class Scores:
         Risk against the target's loss; None without a target.
     exposures
         Risk by class and by every property that is known.
+    clusters
+        Mean risk in each cluster of models (complementary pair), and the SHA-256 of who saw what: two audits with the
+        same one are compared pair by pair.
     """
 
     table: pd.DataFrame
@@ -51,6 +55,7 @@ class Scores:
     intrinsic: Correlation | None
     loss_proxy: Correlation | None
     exposures: list[Exposure]
+    clusters: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results, the table left out."""
@@ -58,6 +63,7 @@ class Scores:
             "attacks": {name: found.to_json() for name, found in self.attacks.items()},
             "agreement": {name: found.to_json() for name, found in self.agreement.items()},
             "groups": {found.property: found.to_json() for found in self.exposures},
+            "clusters": self.clusters,
             "stability": None if self.stability is None else self.stability.to_json(),
             "risk_vs_difficulty": {
                 "intrinsic_shift": None if self.intrinsic is None else self.intrinsic.to_json(),
@@ -133,6 +139,10 @@ def score(
         exposures=[
             exposure(name, groups[real], verdicts, clusters_of(judged)[:, 0]) for name, groups in properties.items()
         ],
+        clusters={
+            "design": hashlib.sha256(np.packbits(judged.keep).tobytes()).hexdigest(),
+            "risk": [float(np.nanmean(verdicts[rows])) for rows in _rows_of_clusters(judged)],
+        },
     )
 
 
@@ -141,6 +151,12 @@ def clusters_of(evidence: Evidence) -> npt.NDArray[np.int64]:
     models = np.arange(len(evidence.keep))
     cluster = models // 2 if evidence.partners is None else models
     return np.broadcast_to(cluster[:, np.newaxis], evidence.keep.shape)
+
+
+def _rows_of_clusters(evidence: Evidence) -> list[npt.NDArray[np.int64]]:
+    """The models of every cluster."""
+    cluster = clusters_of(evidence)[:, 0]
+    return [np.flatnonzero(cluster == index) for index in np.unique(cluster)]
 
 
 def _of_all(gap_of_rmia: FloatArray | None, rows: npt.NDArray[np.bool_]) -> FloatArray | None:

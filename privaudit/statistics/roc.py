@@ -84,17 +84,22 @@ def auc(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> float:
 
 @dataclass(frozen=True)
 class Rate:
-    """TPR at one FPR: None where the run can't resolve that FPR."""
+    """TPR at one FPR: None where the run can't resolve that FPR.
+
+    ``influence`` is what each cluster contributes to the estimate's error, so that two audits of the same samples can
+    be compared (`privaudit.statistics.paired`); empty without clusters.
+    """
 
     fpr: float
     tpr: float | None
     interval: Interval | None
     true_positives: int | None
+    influence: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Performance:
-    """How well one attack told members from non-members."""
+    """How well one attack told members from non-members; ``auc_influence`` as in `Rate`."""
 
     auc: float
     auc_interval: Interval | None
@@ -105,10 +110,11 @@ class Performance:
     positives: int
     negatives: int
     smallest_fpr: float
+    auc_influence: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results."""
-        return {
+        found: dict[str, Any] = {
             "auc": self.auc,
             "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
             "balanced_accuracy": self.balanced_accuracy,
@@ -120,6 +126,10 @@ class Performance:
             "negatives": self.negatives,
             "curve": self.curve,
         }
+        if self.auc_influence:
+            of_rates = {f"{rate.fpr:g}": list(rate.influence) for rate in self.rates if rate.influence}
+            found["influence"] = {"auc": list(self.auc_influence), "tpr": of_rates}
+        return found
 
 
 def performance(
@@ -153,6 +163,7 @@ def performance(
     beats = np.empty(len(flat))
     beats[is_member] = (ranks[is_member] - stats.rankdata(flat[is_member])) / curve.negatives
     beats[~is_member] = 1 - (ranks[~is_member] - stats.rankdata(flat[~is_member])) / curve.positives
+    influence: npt.NDArray[Any] = np.empty(0)
     if clusters is None:
         variance = sum(
             float(np.var(part, ddof=1)) / len(part) if len(part) > 1 else np.inf
@@ -181,6 +192,7 @@ def performance(
         positives=curve.positives,
         negatives=curve.negatives,
         smallest_fpr=curve.smallest_rate(),
+        auc_influence=tuple(map(float, influence)),
     )
 
 
@@ -199,19 +211,20 @@ def _rate(
     # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold: one
     # false alarm more lifts it, and the TPR drops by the slope of the ROC there.
     alarms = float((called & ~member).sum() / curve.negatives)
-    influence = np.where(
+    of_cells = np.where(
         member, (called - tpr) / curve.positives, -curve.slope_at(fpr) * (called - alarms) / curve.negatives
     )
     if cluster is None:
-        variance, degrees = float(np.sum(influence**2)), min(curve.positives, curve.negatives) - 1
+        variance, degrees = float(np.sum(of_cells**2)), min(curve.positives, curve.negatives) - 1
     else:
         groups = int(cluster.max()) + 1
         if groups < FEWEST_PAIRS:
             return Rate(fpr, tpr, None, hits)
-        sums = np.bincount(cluster, weights=influence, minlength=groups)
+        sums = np.bincount(cluster, weights=of_cells, minlength=groups)
         variance, degrees = groups / (groups - 1) * float(np.sum(sums**2)), groups - 1
     bounds = [clopper_pearson(hits, curve.positives)]
     if (clustered := logit_interval(tpr, float(np.sqrt(variance)), degrees)) is not None:
         bounds.append(clustered)
     # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
-    return Rate(fpr, tpr, (min(low for low, _ in bounds), max(high for _, high in bounds)), hits)
+    bounded = (min(low for low, _ in bounds), max(high for _, high in bounds))
+    return Rate(fpr, tpr, bounded, hits, () if cluster is None else tuple(map(float, sums)))
