@@ -76,25 +76,26 @@ NEWCOMBE = (
 )
 
 
-def _signed(value: float) -> str:
+def _points(value: float) -> str:
     points = 100 * value
-    return f"{points:+.2f} points" if abs(points) < 10 else f"{points:+.1f} points"
+    return f"{points:+.2f}" if abs(points) < 10 else f"{points:+.1f}"
 
 
 def _change(found: dict[str, Any] | None, as_number: bool = False) -> str:
     if found is None:
         return "too little evidence"
-    say = (lambda value: f"{value:+.3f}") if as_number else _signed
+    say = (lambda value: f"{value:+.3f}") if as_number else _points
     bounds = "no interval" if found["ci"] is None else f"{say(found['ci'][0])} to {say(found['ci'][1])}"
-    return f"{say(found['difference'])} ({bounds})"
+    return f"{say(found['difference'])} ({bounds})" + ("" if as_number else " points")
 
 
 def _fact(label: str, found: dict[str, Any] | None, say: Any = percent) -> Fact:
     if found is None:
         return Fact(label, "too little evidence", "one of the audits does not resolve this rate")
-    whole = _change(found, as_number=say is number)
-    value, bounds = whole.split(" (", 1)
-    return Fact(label, value, f"A {say(found['a'])}, B {say(found['b'])}. 95% interval {bounds.rstrip(')')}")
+    value, bounds = _change(found, as_number=say is number).split(" (", 1)
+    unit = "" if say is number else " points"
+    reach = bounds.split(")")[0]
+    return Fact(label, value + unit, f"A {say(found['a'])}, B {say(found['b'])}. 95% interval {reach}{unit}")
 
 
 def _finding(results: dict[str, Any]) -> list[str]:
@@ -261,7 +262,7 @@ def _groups(results: dict[str, Any]) -> list[Section]:
                     words.clip(group["name"]),
                     f"{group['samples']:,}",
                     *(f"{percent(group[k]['mean'])} ({interval(group[k]['ci'], percent)})" for k in ("a", "b")),
-                    _signed(group["b"]["mean"] - group["a"]["mean"]),
+                    f"{_points(group['b']['mean'] - group['a']['mean'])} points",
                 ]
                 for group in groups[:20]
             ],

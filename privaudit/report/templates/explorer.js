@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const app = document.getElementById("explorer-app");
-  const data = JSON.parse(document.getElementById("samples").textContent);
+  const data = JSON.parse(document.getElementById("explorer-data").textContent);
   const count = data.rows;
   const collator = new Intl.Collator(undefined, { numeric: true });
   const TYPES = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, i32: Int32Array, f32: Float32Array };
