@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 # The accessibility checker of the browser tests, pinned.
 AXE := axe-core@4.14.1
 
-.PHONY: audit test test-slow browser lint clean
+.PHONY: audit test test-slow browser schema lint clean
 
 audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
@@ -28,6 +28,10 @@ browser:
 	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends npm
 	mkdir -p build
 	npm install --prefix build --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent $(AXE)
+
+# The published schema of report.json, from the dataclasses.
+schema: $(VENV)/.installed-dev
+	$(RUN)/python -m privaudit.report.schema > privaudit/report/schema.json
 
 lint: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

@@ -144,7 +144,8 @@
   }
 
   function labelled(text, control) {
-    return element("label", {}, text, control);
+    control.id = `explorer-${text.toLowerCase()}`;
+    return element("div", {}, element("label", { for: control.id, text }), control);
   }
 
   function chooser(options, chosen, changedTo) {
