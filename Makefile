@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 # The accessibility checker of the browser tests, pinned.
 AXE := axe-core@4.14.1
 
-.PHONY: audit test test-slow browser schema lint clean
+.PHONY: audit test test-slow browser schema gallery screenshots lint clean
 
 audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
@@ -32,6 +32,15 @@ browser:
 # The published schema of report.json, from the dataclasses.
 schema: $(VENV)/.installed-dev
 	$(RUN)/python -m privaudit.report.schema > privaudit/report/schema.json
+
+# The reference reports: REPORTS="digits mnist cifar10" DATA_DIR=data for all of them.
+REPORTS := digits
+gallery: $(VENV)/.installed
+	$(RUN)/python reports/gallery/build.py build/gallery "$(DATA_DIR)" $(REPORTS)
+
+# The pictures at the head of the README; needs make browser.
+screenshots: $(VENV)/.installed-dev
+	$(RUN)/python docs/pictures/take.py reports/gallery/digits/report.html "$$(command -v chromium)"
 
 lint: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

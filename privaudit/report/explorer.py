@@ -65,7 +65,8 @@ def explore(
             values = np.full(len(shown), np.nan)
             values[place[place >= 0]] = forgetting[name].to_numpy(np.float64)[place >= 0]
             shown[key] = values
-            columns.append(Column(key, f"{title} ({words.method(metrics)})", "number", meaning))
+            meaning = f"{meaning}; run {metrics['number']}, {words.method(metrics)}."
+            columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
     explorer = Explorer("scores.parquet", sha256, len(shown), columns, "risk", "shift")
     return explorer, shown[[column.key for column in columns]]
 

@@ -200,7 +200,7 @@ def _pictures(figure: Any, data: dict[str, Any]) -> None:
             if index < len(row["images"]):
                 image = matplotlib.image.imread(io.BytesIO(bytes.fromhex(row["images"][index]["png"])), format="png")
                 axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-                axes.set_title(row["images"][index]["title"], fontsize=5.5, pad=2)
+                axes.set_title(row["images"][index]["title"], fontsize=6.5, pad=2)
         line[0].set_axis_on()
         line[0].set(xticks=[], yticks=[], ylabel=row["name"])
         line[0].spines[:].set_visible(False)

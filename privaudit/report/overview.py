@@ -116,7 +116,7 @@ def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
     for run in runs[-TOLD_RUNS:]:
-        what = f"{words.method(run)} ({run['forget']:,} samples)"
+        what = f"{_capital(words.method(run))}, {run['forget']:,} samples"
         forgotten.append(_change(what, run["reaudit"], "forget"))
         retained.append(_change(what, run["reaudit"], "retain"))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
@@ -131,6 +131,10 @@ def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
             last,
         ),
     ]
+
+
+def _capital(said: str) -> str:
+    return said[:1].upper() + said[1:]
 
 
 def _change(what: str, again: dict[str, Any], part: str) -> str:
@@ -177,7 +181,7 @@ def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Ans
             f"{words.DIFFICULTIES[name][0].lower()} {words.spearman(run['risk_vs_difficulty'][name])}"
             for name in words.DIFFICULTIES
         ]
-        told.append(f"{words.method(run)}, Spearman's correlation of risk with {', '.join(senses)}.")
+        told.append(f"{_capital(words.method(run))}: Spearman's correlation of risk with {', '.join(senses)}.")
     intrinsic = results["risk_vs_difficulty"]["intrinsic_shift"]
     if not told and intrinsic is not None:
         told.append(f"Before any unlearning: risk and intrinsic shift {words.correlation(intrinsic)}.")

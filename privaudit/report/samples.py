@@ -43,7 +43,8 @@ class Pictures:
         ]
         figure = Figure(
             "pictures",
-            "The samples at the highest risk (above) and at the lowest (below), each with its risk.",
+            "The samples at the highest risk (above) and at the lowest (below), each with its risk, in the order of "
+            "the table behind.",
             f"Images of the {len(self.riskiest)} training samples at the highest risk and of the {len(self.safest)} at "
             "the lowest.",
             {"rows": rows},
@@ -69,7 +70,7 @@ class Pictures:
         image = self.images[int(row["sample_id"])]
         stream = io.BytesIO()
         Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, format="png")
-        return {"title": f"{self._name(row)}: {percent(row['risk'])}", "png": stream.getvalue().hex()}
+        return {"title": percent(row["risk"]), "png": stream.getvalue().hex()}
 
 
 def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) -> list[Pictures]:

@@ -319,8 +319,14 @@
   const table = (() => {
     const head = element("tr", { role: "row", "aria-rowindex": "1" });
     const body = element("tbody", { role: "rowgroup" });
+    // Fixed widths: rows come and go while one scrolls, and the columns must not dance.
+    const widths = columns.map((column) => {
+      const col = element("col");
+      col.style.width = `${Math.max(column.kind === "category" ? 8 : 6.4, 2.6 + 0.56 * column.title.length)}rem`;
+      return col;
+    });
     const grid = element("table", { role: "grid", "aria-label": "Samples", "aria-colcount": String(columns.length) },
-      element("thead", { role: "rowgroup" }, head), body);
+      element("colgroup", {}, ...widths), element("thead", { role: "rowgroup" }, head), body);
     const viewport = element("div", { class: "viewport", tabindex: "-1" }, grid);
     let rowHeight = ROW, first = -1, last = -1;
 
@@ -333,6 +339,7 @@
       };
       const cell = element("th", { role: "columnheader", scope: "col", "aria-colindex": String(index + 1), title: column.meaning },
         element("button", { type: "button", onclick: press }, `${column.title} `, arrow));
+      if (column.kind === "number" || column.kind === "share") cell.className = "number";
       head.append(cell);
       return { column, cell, arrow };
     });
