@@ -6,7 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 
-.PHONY: audit test test-slow lint clean
+# The accessibility checker of the browser tests, pinned.
+AXE := axe-core@4.14.1
+
+.PHONY: audit test test-slow browser schema gallery screenshots lint clean
 
 audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
@@ -17,6 +20,27 @@ test: $(VENV)/.installed-dev lint
 
 test-slow: $(VENV)/.installed-dev
 	$(RUN)/pytest -m slow
+
+# What the tests of the HTML report need besides Python: a browser (as root, on Debian), and axe-core. Without them those
+# tests are skipped.
+browser:
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	command -v npm >/dev/null || apt-get install -y -qq --no-install-recommends npm
+	mkdir -p build
+	npm install --prefix build --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent $(AXE)
+
+# The published schema of report.json, from the dataclasses.
+schema: $(VENV)/.installed-dev
+	$(RUN)/python -m privaudit.report.schema > privaudit/report/schema.json
+
+# The reference reports: REPORTS="digits mnist cifar10" DATA_DIR=data for all of them.
+REPORTS := digits
+gallery: $(VENV)/.installed
+	$(RUN)/python reports/gallery/build.py build/gallery "$(DATA_DIR)" $(REPORTS)
+
+# The pictures at the head of the README; needs make browser.
+screenshots: $(VENV)/.installed-dev
+	$(RUN)/python docs/pictures/take.py reports/gallery/digits/report.html "$$(command -v chromium)"
 
 lint: $(VENV)/.installed-dev
 	$(RUN)/ruff check .

@@ -45,6 +45,8 @@ class AuditSettings(BaseModel):
     queries: str = "original"
     metadata: Path | None = None
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = "margin"
+    redact: Literal["ids", "none"] | None = None
+    show_samples: bool = False
     store: Path = DEFAULT_STORE
     out: Path = DEFAULT_OUT
 

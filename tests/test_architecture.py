@@ -77,8 +77,9 @@ def test_every_room_has_a_floor() -> None:
         "import privaudit.report.model, privaudit.report.html, privaudit.report.pdf, privaudit.report.figures",
         "import privaudit.attacks.suite, privaudit.statistics.roc, privaudit.signals",
         "import privaudit.cli.score, privaudit.workflow.signals",
+        "import privaudit.cli.report, privaudit.cli.compare, privaudit.workflow.compare, privaudit.workflow.render",
     ],
-    ids=["import", "help", "report", "attacks", "signals"],
+    ids=["import", "help", "report", "attacks", "signals", "report commands"],
 )
 def test_no_torch_is_loaded(code: str) -> None:
     check = f"{code}\nimport sys\nassert 'torch' not in sys.modules, 'torch was loaded'"

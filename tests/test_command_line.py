@@ -217,7 +217,7 @@ def test_the_report_says_how_to_repeat_everything(small_audit: dict[str, Any]) -
 
 
 def test_help_has_examples(privaudit: Run) -> None:
-    for command in ([], ["score"], ["unlearn"], ["report"], ["verify"], ["list"]):
+    for command in ([], ["score"], ["unlearn"], ["report"], ["compare"], ["verify"], ["list"]):
         done = privaudit(*command, "--help")
         assert done.returncode == 0
         assert "privaudit " in done.stdout.split("Example")[1]

@@ -23,6 +23,7 @@ COMMANDS = {
     "unlearn": "Forget samples in order of risk, audit again, and measure what is left.",
     "report": "Write an audit's HTML and PDF report anew from its stored results.",
     "gate": "Hold an audit against limits, for a pipeline to stop at.",
+    "compare": "Say what changed between two audits of the same samples.",
     "verify": "Hold every file of an audit against its checksum.",
     "list": "List the audits of a store.",
 }

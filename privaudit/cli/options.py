@@ -32,6 +32,20 @@ def json_option(function: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(function)
 
 
+def redact_option(function: Command) -> Command:
+    """``--redact ids``."""
+    return click.option(
+        "--redact", help="ids: show salted hashes in place of sample ids, now and later; none undoes it [as it was]."
+    )(function)
+
+
+def show_samples_option(function: Command) -> Command:
+    """``--show-samples``."""
+    return click.option(
+        "--show-samples", is_flag=True, default=None, help="Show images of the riskiest and the safest samples."
+    )(function)
+
+
 def workers_option(function: Command) -> Command:
     """``--workers W``."""
     return click.option("--workers", type=int, help="Processes, one thread each [one a core].")(function)

@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from privaudit.cli.main import print_results
-from privaudit.cli.options import json_option, out_option, store_option, workers_option
+from privaudit.cli.options import (
+    json_option,
+    out_option,
+    redact_option,
+    show_samples_option,
+    store_option,
+    workers_option,
+)
 from privaudit.config import read_settings
 from privaudit.errors import UsageError
 from privaudit.progress import readable_time
@@ -33,7 +40,7 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 
 
 #: Flags that mean something with --signals.
-WITH_SIGNALS = ("statistic", "metadata", "seed", "store", "out")
+WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
 
 
 @click.command("score", epilog=EPILOG)
@@ -61,6 +68,8 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "store", "out")
 @click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
 @click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
+@redact_option
+@show_samples_option
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")
 @store_option
 @out_option

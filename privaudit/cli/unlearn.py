@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from privaudit.cli.main import print_results
-from privaudit.cli.options import json_option, out_option, store_option, workers_option
+from privaudit.cli.options import (
+    json_option,
+    out_option,
+    redact_option,
+    show_samples_option,
+    store_option,
+    workers_option,
+)
 from privaudit.config import read_settings
 
 EPILOG = """\b
@@ -39,6 +46,8 @@ Methods: ga (gradient ascent), rl (random labels), retrain.
 @click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
+@redact_option
+@show_samples_option
 @workers_option
 @store_option
 @out_option
@@ -49,10 +58,13 @@ def command(
     out: Path | None,
     data_dir: Path | None,
     workers: int | None,
+    redact: str | None,
+    show_samples: bool | None,
     **flags: Any,
 ) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
-    base = read_settings({"store": store, "out": out, "data_dir": data_dir, "workers": workers}, None)
+    given_base = {"store": store, "out": out, "data_dir": data_dir, "workers": workers}
+    base = read_settings(given_base | {"redact": redact, "show_samples": show_samples}, None)
     from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
 
     given = {name: value for name, value in flags.items() if value is not None}

@@ -90,11 +90,14 @@ def limits(results: dict[str, Any], unlearned: bool) -> Section:
     return Section("limits", "Limits", paragraphs)
 
 
-def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]]) -> Section:
-    """Commands, fingerprints and versions."""
+def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes: list[list[str]]) -> Section:
+    """Commands, fingerprints and versions, and the SHA-256 of what the report was made from."""
+    made_from = Table("The report was made from", ["File", "SHA-256"], hashes)
     if "given" in results["about"]:
         rows = [["Command", words.command(results)], ["SHA-256 of the file", results["about"]["given"]["sha256"]]]
-        return Section("reproduce", "How to reproduce this", [], [Table("Reproduction", ["", ""], rows)])
+        return Section(
+            "reproduce", "How to reproduce this", [], [Table("Reproduction", ["What", "Which"], rows), made_from]
+        )
     about, identity = results["about"], results["about"]["identity"]
     rows = [
         ["Command", words.command(results)],
@@ -109,4 +112,6 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]]) -> Sec
     said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
     if any(run["forget_specification"] == "ids:FILE" for run in runs):
         said.append("FILE is the list of requests that was given; the report does not repeat who asked.")
-    return Section("reproduce", "How to reproduce this", said, [Table("Reproduction", ["", ""], rows)])
+    return Section(
+        "reproduce", "How to reproduce this", said, [Table("Reproduction", ["What", "Which"], rows), made_from]
+    )

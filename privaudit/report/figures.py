@@ -1,23 +1,69 @@
-"""Figures as SVG, drawn once for both renderings."""
+"""Figures as SVG, drawn once for both renderings, each with the table that says the same.
+
+A new kind of figure is one entry of `DRAWINGS`: a function that draws on a matplotlib figure and, where the plain rows
+of its data would say too much or too little, one that makes the table.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from privaudit.report.fonts import legible
+from privaudit.report.parts import Figure, Section, Table
+from privaudit.report.tabulate import (
+    table_of_bars,
+    table_of_curves,
+    table_of_data,
+    table_of_histogram,
+    table_of_scatter,
+)
+from privaudit.report.words import clip, inert
+
 INK = "#1f2933"
 ACCENT = "#1b6ca8"
-COLOURS = (ACCENT, "#c2571a", "#5b7f2b", "#7a4d9e")
+COLOURS = (ACCENT, "#b5501a", "#4f7326", "#7a4d9e")
 STYLES = ("-", "--", ":", "-.")
-QUIET = "#8793a1"
+MARKERS = ("o", "s", "D", "^")
+QUIET = "#6b7885"
+
+#: Of one drawing, in inches: at a phone's width its text is still legible.
+WIDTH, HEIGHT = 4.8, 2.9
+
+#: Of one of several panels.
+PANEL_WIDTH = 3.2
+
+Draw = Callable[[Any, dict[str, Any]], None]
+Tabulate = Callable[[str, dict[str, Any]], Table]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How one kind of figure is drawn and put into a table.
+
+    Parameters
+    ----------
+    draw
+        Draws the data on a matplotlib figure.
+    tabulate
+        Makes the table behind it from the figure's caption and data.
+    height
+        In inches, of one drawing; None where it depends on the data (``rows``).
+    """
+
+    draw: Draw
+    tabulate: Tabulate = table_of_data
+    height: float | None = HEIGHT
 
 
 def draw(kind: str, data: dict[str, Any]) -> str:
     """Draw one figure; the same data gives the same bytes."""
     import matplotlib
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Canvas
 
     style: dict[Any, Any] = {
         "svg.fonttype": "path",
@@ -25,6 +71,7 @@ def draw(kind: str, data: dict[str, Any]) -> str:
         "font.size": 9,
         "axes.edgecolor": QUIET,
         "axes.labelcolor": INK,
+        "axes.titlecolor": INK,
         "text.color": INK,
         "xtick.color": INK,
         "ytick.color": INK,
@@ -32,16 +79,45 @@ def draw(kind: str, data: dict[str, Any]) -> str:
         "axes.spines.right": False,
         "legend.frameon": False,
     }
+    drawing = DRAWINGS[kind]
     with matplotlib.rc_context(style):
-        panels = len(data["panels"]) if kind == "scatter" else 1
-        figure = Figure(figsize=(6.4 if panels == 1 else 3.0 * panels, 3.0), layout="constrained")
-        {"roc": _roc, "histogram": _histogram, "scatter": _scatter}[kind](figure, data)
+        height = drawing.height or 0.75 + 0.27 * len(data["rows"])
+        figure = Canvas(figsize=(data.get("width", WIDTH), height), layout="constrained")
+        drawing.draw(figure, data)
         stream = io.StringIO()
         # Without metadata the drawing holds no date and no address.
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(stream, format="svg", metadata=nothing, transparent=True)
     svg = stream.getvalue()
     return svg[svg.index("<svg") :]
+
+
+def drawings(figure: Figure) -> list[str]:
+    """Every drawing of a figure: one a panel where it has panels, so that they can stand beside or below each other."""
+    if "panels" not in figure.data:
+        return [draw(figure.kind, figure.data)]
+    panels = figure.data["panels"]
+    width = WIDTH if len(panels) == 1 else PANEL_WIDTH
+    return [draw(figure.kind, figure.data | {"panels": [panel], "width": width}) for panel in panels]
+
+
+def table_behind(figure: Figure) -> Table:
+    """The table that says what the figure shows."""
+    return figure.table or DRAWINGS[figure.kind].tabulate(figure.caption, figure.data)
+
+
+def with_tables(sections: list[Section]) -> list[Section]:
+    """The same sections, with a table behind every figure."""
+    return [
+        replace(section, figures=[replace(figure, table=table_behind(figure)) for figure in section.figures])
+        for section in sections
+    ]
+
+
+def plain(name: str, length: int = 26) -> str:
+    """A user's name as a drawing can show it: cut, drawable, and never read as mathematics."""
+    cut: str = legible(inert(clip(name, length)))
+    return cut.replace("$", r"\$")
 
 
 def _roc(figure: Any, data: dict[str, Any]) -> None:
@@ -53,9 +129,9 @@ def _roc(figure: Any, data: dict[str, Any]) -> None:
         if shown.any():
             axes.plot(fpr[shown], tpr[shown], color=colour, linestyle=line, label=name, linewidth=1.6)
             smallest = min(smallest, float(fpr[shown].min()))
-    axes.plot([smallest, 1], [smallest, 1], color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+    axes.plot([smallest, 1], [smallest, 1], color=QUIET, linestyle=(0, (1, 2)), linewidth=1, label="guessing")
     axes.set(xscale="log", yscale="log", xlabel="false alarms (FPR)", ylabel="members found (TPR)")
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6)
 
 
 def _histogram(figure: Any, data: dict[str, Any]) -> None:
@@ -74,6 +150,67 @@ def _scatter(figure: Any, data: dict[str, Any]) -> None:
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         # Dots are many: as one rasterised layer the file stays small.
         axes.scatter(panel["x"], panel["y"], s=5, color=ACCENT, alpha=0.35, linewidths=0, rasterized=True)
-        axes.axvline(0.5, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
-        axes.set(xlabel="risk", title=panel["title"])
+        if (guessing := panel.get("guessing", 0.5)) is not None:
+            axes.axvline(guessing, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+        if panel.get("diagonal"):
+            axes.axline((0.5, 0.5), slope=1, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+        axes.set(xlabel=panel.get("across", "risk"), title=plain(panel["title"], 60))
         axes.title.set_fontsize(9)
+
+
+def _bars(figure: Any, data: dict[str, Any]) -> None:
+    """Estimates with their intervals, one a row, from the top down; of several series, side by side."""
+    axes = figure.subplots()
+    rows, series = data["rows"], data.get("series", [""])
+    places = np.arange(len(rows))[::-1]
+    for index, (name, colour, marker) in enumerate(zip(series, COLOURS, MARKERS, strict=False)):
+        shift = 0.16 * ((len(series) - 1) / 2 - index)
+        found = [(place + shift, row["values"][index]) for place, row in zip(places, rows, strict=True)]
+        drawn = [(y, value) for y, value in found if value is not None]
+        for y, value in drawn:
+            if value.get("low") is not None:
+                axes.plot([value["low"], value["high"]], [y, y], color=colour, linewidth=1.4)
+        axes.plot(
+            [value["value"] for _, value in drawn],
+            [y for y, _ in drawn],
+            linestyle="none",
+            marker=marker,
+            markersize=4.5,
+            color=colour,
+            label=plain(name, 40),
+        )
+    if data.get("guessing") is not None:
+        axes.axvline(data["guessing"], color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+    axes.set(xlabel=data["across"], yticks=places, ylim=(-0.6, len(rows) - 0.4))
+    axes.set_yticklabels([plain(row["name"]) for row in rows])
+    axes.tick_params(axis="y", length=0)
+    if len(series) > 1:
+        figure.legend(loc="outside upper left", ncols=len(series), fontsize=8)
+
+
+def _pictures(figure: Any, data: dict[str, Any]) -> None:
+    """Rows of small images, each with a title of its own."""
+    import matplotlib.image
+
+    columns = max(len(row["images"]) for row in data["rows"])
+    grid = figure.subplots(len(data["rows"]), columns, squeeze=False)
+    for row, line in zip(data["rows"], grid, strict=True):
+        for index, axes in enumerate(line):
+            axes.set_axis_off()
+            if index < len(row["images"]):
+                image = matplotlib.image.imread(io.BytesIO(bytes.fromhex(row["images"][index]["png"])), format="png")
+                axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                axes.set_title(row["images"][index]["title"], fontsize=6.5, pad=2)
+        line[0].set_axis_on()
+        line[0].set(xticks=[], yticks=[], ylabel=row["name"])
+        line[0].spines[:].set_visible(False)
+
+
+#: Every kind of figure by name.
+DRAWINGS = {
+    "roc": Drawing(_roc, table_of_curves, 3.1),
+    "histogram": Drawing(_histogram, table_of_histogram),
+    "scatter": Drawing(_scatter, table_of_scatter, 2.7),
+    "bars": Drawing(_bars, table_of_bars, None),
+    "pictures": Drawing(_pictures, height=2.2),
+}

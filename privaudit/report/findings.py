@@ -8,38 +8,13 @@ import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS
 from privaudit.report import words
-from privaudit.report.parts import Fact, Figure, Section, Table
-from privaudit.report.words import interval, number, percent, rate
+from privaudit.report.parts import Figure, Section, Table
+from privaudit.report.words import number, percent
 
 
 def title_of(attack: str) -> str:
     """An attack's name for people."""
     return ATTACKS[attack].title if attack in ATTACKS else attack
-
-
-def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
-    """The numbers of page 1."""
-    lira = results["attacks"]["lira"]
-    facts = []
-    for fpr in ("0.001", "0.01"):
-        tpr, hits = lira["tpr_at_fpr"][fpr], lira["true_positives"][fpr]
-        note = (
-            f"this run resolves {percent(lira['smallest_fpr'])} and above"
-            if tpr is None
-            else f"95% interval {interval(lira['tpr_ci'][fpr], percent)}; {hits:,} of {lira['positives']:,} memberships"
-        )
-        value = "too little evidence" if tpr is None else percent(tpr)
-        facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
-    facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), f"95% interval {interval(lira['auc_ci'])}"))
-    certain = int((table["risk"] >= 0.9).sum())
-    facts.append(
-        Fact(
-            "Samples told right in ≥ 90% of models",
-            f"{certain:,}",
-            f"of {len(table):,}; a typical one is told right in {percent(float(table['risk'].median()))}",
-        )
-    )
-    return facts
 
 
 def what_was_audited(results: dict[str, Any]) -> Section:
@@ -75,7 +50,7 @@ def what_was_audited(results: dict[str, Any]) -> Section:
         ],
     ]
     notes = [f"Note: {note}." for note in about["notes"]]
-    return Section("audited", "What was audited", notes, [Table("The audited system", ["", ""], rows)])
+    return Section("audited", "What was audited", notes, [Table("The audited system", ["What", "Which"], rows)])
 
 
 def _what_was_given(results: dict[str, Any]) -> Section:
@@ -104,7 +79,7 @@ def _what_was_given(results: dict[str, Any]) -> Section:
         "The models were trained elsewhere and only what they say was given. So nothing here vouches for their "
         "training: no negative control could be run, and who saw which sample is taken from the file."
     )
-    return Section("audited", "What was audited", [said], [Table("What was given", ["", ""], rows)])
+    return Section("audited", "What was audited", [said], [Table("What was given", ["What", "Which"], rows)])
 
 
 def how_well_attacked(results: dict[str, Any]) -> Section:
@@ -147,84 +122,6 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
                 {"curves": curves},
             )
         ],
-    )
-
-
-def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
-    """The distribution of risk, the most exposed samples and classes."""
-    worst = table.nsmallest(10, "rank")
-    samples = [
-        [
-            str(row["sample_id"]),
-            words.clip(str(row["class_name"])),
-            words.risk(float(row["risk"]), float(row["risk_low"]), float(row["risk_high"])),
-            f"{percent(row['separation'])}",
-            "–" if pd.isna(row["loss"]) else f"{row['loss']:.3g}",
-            "–" if pd.isna(row["tail"]) else "yes" if row["tail"] else "no",
-        ]
-        for row in worst.to_dict("records")
-    ]
-    models = results["shadows"]
-    risks = table["risk"].round(6)
-    counts = risks.value_counts().sort_index()
-    return Section(
-        "exposed",
-        "Who is exposed",
-        [
-            f"A sample's risk is its attack success rate: the share of the {models} shadow models in which LiRA tells "
-            "rightly whether the sample was trained on. One half is guessing.",
-            f"Mean risk is {percent(results['mean_risk'])}. Separation is the accuracy of the best guess between the "
-            "Gaussians fitted to the models that saw the sample and to those that did not; it ranks within equal risk.",
-            words.stability(results["stability"], models),
-            *words.most_exposed(results["most_exposed"]),
-            *(words.uneven(name, found) for name, found in results["groups"].items()),
-        ],
-        [
-            Table(
-                "The ten most exposed samples",
-                ["Sample", "Class", "Risk (95%)", "Separation", "Loss", "In its class's tail"],
-                samples,
-            ),
-            *(_group_table(name, found) for name, found in results["groups"].items()),
-        ],
-        [
-            Figure(
-                "histogram",
-                "How many samples have which risk. The dashed line is guessing.",
-                f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
-                {"values": [float(value) for value in counts.index], "counts": [int(value) for value in counts]},
-            )
-        ],
-    )
-
-
-def _group_table(name: str, found: dict[str, Any]) -> Table:
-    """The most exposed groups of one property."""
-    rows = [
-        [
-            words.clip(group["name"]),
-            f"{group['samples']:,}",
-            f"{percent(group['mean'])} ({interval(group['ci'], percent)})",
-            f"{group['high']:,}",
-            words.area(group["attack"]),
-            words.found_at(group["attack"], "0.01"),
-            words.p_value(group["p"]),
-        ]
-        for group in found["groups"][:10]
-    ]
-    return Table(
-        f"The most exposed, by {words.clip(name)}"
-        + (f" (10 of {len(found['groups'])})" if len(found["groups"]) > 10 else ""),
-        [
-            words.clip(name).capitalize(),
-            "Samples",
-            "Mean risk (95%)",
-            "With risk ≥ 90%",
-            "AUC (95%)",
-            "Found at 1% false alarms",
-            "Against the rest (p, Holm)",
-        ],
-        rows,
     )
 
 

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from privaudit import files
+from privaudit import __version__, files
 from privaudit.errors import UsageError
 from privaudit.progress import talk
-from privaudit.report import evidence, findings, words
+from privaudit.report import evidence, exposure, findings, overview, privacy, words
+from privaudit.report.explorer import explore
+from privaudit.report.figures import with_tables
+from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.parts import Report
+from privaudit.report.privacy import Privacy
+from privaudit.report.samples import sample_pictures
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
+MADE_BY = f"privaudit {__version__}"
+
+Run = tuple[dict[str, Any], pd.DataFrame]
 
 
-def build_report(folder: Path) -> Report:
+@dataclass(frozen=True)
+class Content:
+    """A report and the samples that its explorer shows."""
+
+    report: Report
+    samples: pd.DataFrame
+
+
+def build_report(folder: Path, shown: Privacy | None = None) -> Report:
     """Read an audit's results below ``<out>/<audit>/`` and say what they mean."""
+    return build_content(folder, shown).report
+
+
+def build_content(folder: Path, shown: Privacy | None = None) -> Content:
+    """The report, and beside it the samples of the explorer, ids redacted where that is asked for."""
+    shown = shown or Privacy()
     if not (folder / "score.json").is_file() or not (folder / "scores.parquet").is_file():
         raise UsageError(
             f"{folder} holds no results of an audit", hint="Run privaudit score first, with the same --out."
@@ -26,13 +49,24 @@ def build_report(folder: Path) -> Report:
         files.demand_whole(folder / name, REMEDY)
     results = files.read_json(folder / "score.json")
     table = pd.read_parquet(folder / "scores.parquet")
-    table = table[~table["canary"]]
+    table = table[~table["canary"]].reset_index(drop=True)
     runs = _read_runs(folder)
+    pictures = sample_pictures(folder, table, results) if shown.show_samples else []
+    notices = [privacy.SHOWN] if shown.show_samples else []
+    salt = privacy.salt_of(folder, shown)
+    if salt is not None:
+        names = dict(zip(map(int, table["sample_id"]), privacy.hashes_of(list(table["sample_id"]), salt), strict=True))
+        table = privacy.redact_ids(table, names)
+        runs = [(metrics, privacy.redact_ids(forgetting, names)) for metrics, forgetting in runs]
+        pictures = [found.with_names(names) for found in pictures]
+        notices.append(privacy.REDACTED)
+    metrics = [run for run, _ in runs]
     about = results["about"]
     sections = [
         findings.what_was_audited(results),
         findings.how_well_attacked(results),
-        findings.who_is_exposed(table, results),
+        exposure.who_is_exposed(table, results),
+        *(found.section() for found in pictures),
         findings.risk_and_shift(table, results),
         *(
             findings.what_was_unlearned(results, run, forgetting, index)
@@ -41,15 +75,24 @@ def build_report(folder: Path) -> Report:
         evidence.controls(results),
         *evidence.epsilon(results),
         evidence.limits(results, bool(runs)),
-        evidence.how_to_reproduce(results, [run for run, _ in runs]),
+        evidence.how_to_reproduce(results, metrics, _hashes(folder)),
     ]
-    return Report(
+    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"))
+    report = Report(
         title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
-        finding=words.finding(results, [run for run, _ in runs]),
-        facts=findings.headline_facts(results, table),
-        sections=sections,
+        finding=words.finding(results, metrics),
+        facts=overview.headline_facts(results, table),
+        sections=with_tables(sections),
+        limits=words.IN_BRIEF,
+        notices=notices,
+        overview=overview.answers(results, table, metrics),
+        glossary=GLOSSARY,
+        references=REFERENCES,
+        explorer=explorer,
+        made_by=MADE_BY,
     )
+    return Content(report, samples)
 
 
 def _title(about: dict[str, Any]) -> str:
@@ -58,7 +101,13 @@ def _title(about: dict[str, Any]) -> str:
     return f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}"
 
 
-def _read_runs(folder: Path) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+def _hashes(folder: Path) -> list[list[str]]:
+    """Name and SHA-256 of every file that the report was made from."""
+    used = [folder / "score.json", folder / "scores.parquet", *sorted(folder.glob("unlearn/*/metrics.json"))]
+    return [[str(path.relative_to(folder)), files.sha256_of(path)] for path in used]
+
+
+def _read_runs(folder: Path) -> list[Run]:
     """Metrics and per-sample table of every whole unlearning run, in the order in which they were made."""
     runs = []
     for metrics in folder.glob("unlearn/*/metrics.json"):

@@ -1,11 +1,17 @@
-"""What a report is made of: facts, sections, tables and figures, in plain text."""
+"""What a report is made of: facts, answers, sections, tables and figures, in plain text.
+
+Whoever adds a section needs `Section`, `Table` and `Figure` alone. A table behind each figure is made from the figure's
+own data (`privaudit.report.figures`) where none is given.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 1
+from privaudit.report.words import inert
+
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -19,23 +25,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing: which one, from which data, and what it shows in words."""
+    """A drawing: which one, from which data, what it shows in words, and the table that says the same."""
 
     kind: str
     caption: str
     alternative: str
     data: dict[str, Any]
+    table: Table | None = None
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the report."""
+    """A titled part of the report; ``lead`` says in a sentence what it found."""
 
     anchor: str
     title: str
     paragraphs: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    lead: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,48 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A question that every reviewer has, its answer on page 1 (a line each), and the section that says more."""
+
+    question: str
+    answer: list[str]
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word of the field, explained."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the sample explorer.
+
+    ``kind`` is ``id``, ``category``, ``number``, ``share`` (shown in percent) or ``yes-no``.
+    """
+
+    key: str
+    title: str
+    kind: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """What the HTML's sample explorer shows: ``rows`` samples of a table that is named by its SHA-256."""
+
+    source: str
+    sha256: str
+    rows: int
+    columns: list[Column]
+    horizontal: str
+    vertical: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that both renderings show."""
 
@@ -56,8 +106,16 @@ class Report:
     finding: list[str]
     facts: list[Fact]
     sections: list[Section]
+    limits: str = ""
+    notices: list[str] = field(default_factory=list)
+    overview: list[Answer] = field(default_factory=list)
+    glossary: list[Term] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    explorer: Explorer | None = None
+    made_by: str = ""
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in ``report.json``."""
-        return asdict(self)
+        """As it stands in ``report.json``: no sign that hides or reorders others is left in any text."""
+        content: dict[str, Any] = inert(asdict(self))
+        return content

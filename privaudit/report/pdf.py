@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any, Literal
 
 from privaudit.errors import PrivauditError
+from privaudit.report.fonts import font_folder, legible
 
 #: Archival, and tagged for assistive technology.
 STANDARDS: list[Literal["a-2a", "ua-1"]] = ["a-2a", "ua-1"]
@@ -19,36 +19,30 @@ class TypesettingError(PrivauditError):
     """The PDF could not be made; the HTML report is whole all the same."""
 
 
-def _fonts() -> Path:
-    """Matplotlib's own fonts: the same on every machine, so the same input gives the same bytes."""
-    import matplotlib
-
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-
-
-@cache
-def _drawable() -> frozenset[int]:
-    """Code points that the fallback font can draw; PDF/A refuses any other."""
-    from fontTools.ttLib import TTFont
-
-    return frozenset(TTFont(_fonts() / "DejaVuSans.ttf").getBestCmap())
-
-
-def legible(value: Any) -> Any:
-    """Every text in ``value`` with characters that can't be drawn (an emoji, say) as ``[U+1F986]``."""
-    if isinstance(value, dict):
-        return {key: legible(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [legible(item) for item in value]
-    if isinstance(value, str):
-        return "".join(
-            sign if ord(sign) in _drawable() or sign in "\n\u200b" else f"[U+{ord(sign):04X}]" for sign in value
-        )
-    return value
+def without_drawn_data(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with the number of drawings in place of what they were drawn from."""
+    sections = [
+        section
+        | {
+            "figures": [
+                figure | {"data": {"panels": len(figure["data"].get("panels", [None]))}}
+                for figure in section["figures"]
+            ]
+        }
+        for section in report["sections"]
+    ]
+    return report | {"sections": sections}
 
 
-def render_pdf(report: dict[str, Any], figures: list[list[str]]) -> bytes:
+def render_pdf(report: dict[str, Any], figures: list[list[list[str]]]) -> bytes:
     """Typeset ``report.json``; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    report
+        The content.
+    figures
+        ``figures[s][f]`` are the SVG drawings of figure f of section s.
 
     Raises
     ------
@@ -63,15 +57,16 @@ def render_pdf(report: dict[str, Any], figures: list[list[str]]) -> bytes:
         folder = Path(name)
         main = folder / "report.typ"
         main.write_bytes(resources("privaudit.report").joinpath("templates/report.typ").read_bytes())
-        (folder / "report.json").write_text(json.dumps(legible(report)), "utf-8")
-        for section, drawings in enumerate(figures):
-            for figure, svg in enumerate(drawings):
-                (folder / f"{section}-{figure}.svg").write_text(svg, "utf-8")
+        (folder / "report.json").write_text(json.dumps(legible(without_drawn_data(report))), "utf-8")
+        for section, drawn in enumerate(figures):
+            for figure, drawings in enumerate(drawn):
+                for panel, svg in enumerate(drawings):
+                    (folder / f"{section}-{figure}-{panel}.svg").write_text(svg, "utf-8")
         try:
             compiled = typst.compile(
                 str(main),
                 root=str(folder),
-                font_paths=[str(_fonts())],
+                font_paths=[str(font_folder())],
                 ignore_system_fonts=True,
                 pdf_standards=list(STANDARDS),
                 timestamp=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,11 @@ DIFFICULTIES = {
     "fidelity": ("Fidelity", "|unlearned − reference| margin: how far it is from where it should be"),
     "shift": ("Intrinsic shift", "original − reference margin: how far it should move"),
 }
+
+IN_BRIEF = (
+    "This holds for the attacks that were run and for models trained as these were. A stronger attack may find more; "
+    "that nothing is found does not prove that nothing is there; and no measurement is a legal determination."
+)
 
 LIMITS = (
     "The evidence is against the attacks that were run. A stronger attack may find more; that nothing was found does "
@@ -34,6 +40,28 @@ UNLEARNING_LIMITS = [
     "Shadow models trained on half of the data, the retrained model on nearly all of it: compare rows with the "
     "retrained row, not with ½.",
 ]
+
+
+def inert(value: Any) -> Any:
+    """Every text in ``value`` with signs that show nothing, or reorder what does, written out as ``[U+202E]``.
+
+    Names are the user's. A right-to-left override in one of them would turn around the sentence that it stands in.
+    """
+    if isinstance(value, dict):
+        return {inert(key): inert(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [inert(item) for item in value]
+    if isinstance(value, str) and not value.isascii():
+        return "".join(f"[U+{ord(sign):04X}]" if _is_hidden(sign) else sign for sign in value)
+    if isinstance(value, str) and not value.isprintable():
+        return "".join(sign if sign.isprintable() else f"[U+{ord(sign):04X}]" for sign in value)
+    return value
+
+
+def _is_hidden(sign: str) -> bool:
+    # Controls, formats (the bidirectional ones among them), surrogates, private code points and line separators. The
+    # joiners U+200C and U+200D are part of how some scripts and emoji are written.
+    return unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") and sign not in "\u200c\u200d"
 
 
 def percent(value: float) -> str:
@@ -134,6 +162,21 @@ def order(run: dict[str, Any]) -> str:
     return f"in order of {'falling' if run['descending'] else 'rising'} {run['order']}"
 
 
+#: What a method's short name stands for, where it does not say so itself.
+METHODS = {
+    "ga": "gradient ascent (ga)",
+    "rl": "random labels (rl)",
+    "ft": "fine-tuning (ft)",
+    "retrain": "retraining",
+    "ssd": "selective synaptic dampening (ssd)",
+}
+
+
+def method(run: dict[str, Any]) -> str:
+    """A run's method and order in words."""
+    return METHODS.get(run["method"], str(run["method"])) + ("" if run["parameters"] is None else f", {order(run)}")
+
+
 def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
     """The finding in a sentence or two, with its limits."""
     lira = results["attacks"]["lira"]
@@ -151,7 +194,7 @@ def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
             ""
             if finest is None
             else (
-                f": at {rate(finest)} false alarms an attacker names "
+                f": with false alarms on {rate(finest)} of the others, an attacker names "
                 f"{percent(lira['tpr_at_fpr'][finest])} of the training samples"
             )
         )
@@ -236,8 +279,9 @@ def unlearning(run: dict[str, Any]) -> list[str]:
             if better > 0
             else "no closer to a retrained model than doing nothing"
         )
+        named = METHODS.get(run["method"], run["method"])
         paragraphs.append(
-            f"Unlearning {run['forget']:,} samples with {run['method']} left the model {verdict} "
+            f"Unlearning {run['forget']:,} samples with {named} left the model {verdict} "
             f"(ToW {number(run['tow'])} against {number(run['tow_do_nothing'])}; one run, no interval)."
         )
     return paragraphs

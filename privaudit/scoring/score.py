@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from privaudit.scoring.table import SampleFacts, score_table
 from privaudit.statistics.intervals import Correlation, FloatArray, spearman
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.shares import right_shares
 
 #: Which attack's ratio the per-sample risk is taken from, by statistic.
 OF_STATISTIC = {"margin": "lira", "logit-gap": "lira-logit-gap", "scaled-logit": "lira-scaled-logit"}
@@ -45,6 +47,9 @@ class Scores:
         Risk by class and by every property that is known.
     picked
         The most exposed by one half of the models, judged by the other.
+    clusters
+        What each cluster of models (complementary pair) contributes to the error of the mean risk, and the SHA-256 of
+        who saw what: two audits with the same one are compared pair by pair.
     """
 
     table: pd.DataFrame
@@ -55,6 +60,7 @@ class Scores:
     loss_proxy: Correlation | None
     exposures: list[Exposure]
     picked: Picked | None
+    clusters: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results, the table left out."""
@@ -62,6 +68,7 @@ class Scores:
             "attacks": {name: found.to_json() for name, found in self.attacks.items()},
             "agreement": {name: found.to_json() for name, found in self.agreement.items()},
             "groups": {found.property: found.to_json() for found in self.exposures},
+            "clusters": self.clusters,
             "stability": None if self.stability is None else self.stability.to_json(),
             "most_exposed": None if self.picked is None else self.picked.to_json(),
             "risk_vs_difficulty": {
@@ -130,6 +137,8 @@ def score(
     )
     paired = evidence.partners is None
     of_risk = np.where(used, ratio[:, real], np.nan)
+    everyone = np.zeros(int(real.sum()), np.int64)
+    overall = right_shares(of_risk, judged.keep, everyone, clusters_of(judged)[:, 0], refits[OF_STATISTIC[statistic]])
     properties = {"class": table["class_name"].to_numpy(np.str_)} | facts.properties
     return Scores(
         table=table,
@@ -150,6 +159,10 @@ def score(
             for name, groups in properties.items()
         ],
         picked=picked_and_judged(judged.every_query(statistic), judged.keep) if paired else None,
+        clusters={
+            "design": hashlib.sha256(np.packbits(judged.keep).tobytes()).hexdigest(),
+            "risk_influence": overall.influence[:, 0].tolist(),
+        },
     )
 
 

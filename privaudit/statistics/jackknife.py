@@ -53,9 +53,19 @@ class Refits:
             yield left, self.score(left)
 
 
+def jackknife_influence(estimates: npt.ArrayLike) -> FloatArray:
+    """What each group contributes to the error, ``[G, …]``: (G − 1)/G · (mean − θ₋g), which sums to 0.
+
+    Scaled as the contributions of independent clusters are: the variance is G/(G − 1) times the sum of their squares.
+    """
+    values = np.asarray(estimates, np.float64)
+    influence: FloatArray = (len(values) - 1) / len(values) * (values.mean(axis=0) - values)
+    return influence
+
+
 def jackknife_error(estimates: npt.ArrayLike) -> FloatArray:
     """Standard error from estimates ``[G, …]`` without each group in turn: √((G − 1)/G · Σ (θ₋g − mean)²)."""
-    values = np.asarray(estimates, np.float64)
-    groups = len(values)
-    error: FloatArray = np.sqrt((groups - 1) / groups * np.sum((values - values.mean(axis=0)) ** 2, axis=0))
+    influence = jackknife_influence(estimates)
+    groups = len(influence)
+    error: FloatArray = np.sqrt(groups / (groups - 1) * np.sum(influence**2, axis=0))
     return error

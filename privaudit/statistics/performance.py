@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
-from privaudit.statistics.jackknife import jackknife_error
+from privaudit.statistics.jackknife import jackknife_error, jackknife_influence
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, roc
 
 #: False positive rates that reports name.
@@ -21,17 +21,22 @@ REPORTED_RATES = (0.01, 0.001, 0.0001)
 
 @dataclass(frozen=True)
 class Rate:
-    """TPR at one FPR: None where the run can't resolve that FPR."""
+    """TPR at one FPR: None where the run can't resolve that FPR.
+
+    ``influence`` is what each cluster (or group of them that was left out) contributes to the estimate's error, so that
+    two audits of the same samples can be compared (`privaudit.statistics.paired`); empty without clusters.
+    """
 
     fpr: float
     tpr: float | None
     interval: Interval | None
     true_positives: int | None
+    influence: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Performance:
-    """How well one attack told members from non-members."""
+    """How well one attack told members from non-members; ``auc_influence`` as in `Rate`."""
 
     auc: float
     auc_interval: Interval | None
@@ -42,10 +47,11 @@ class Performance:
     positives: int
     negatives: int
     smallest_fpr: float
+    auc_influence: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results."""
-        return {
+        found: dict[str, Any] = {
             "auc": self.auc,
             "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
             "balanced_accuracy": self.balanced_accuracy,
@@ -57,6 +63,10 @@ class Performance:
             "negatives": self.negatives,
             "curve": self.curve,
         }
+        if self.auc_influence:
+            of_rates = {f"{rate.fpr:g}": list(rate.influence) for rate in self.rates if rate.influence}
+            found["influence"] = {"auc": list(self.auc_influence), "tpr": of_rates}
+        return found
 
 
 def performance(
@@ -153,24 +163,22 @@ class Evaluation:
         area = float(
             (ranks[is_member].sum() - curve.positives * (curve.positives + 1) / 2) / (curve.positives * curve.negatives)
         )
-        jackknife = jackknife_error(self._without).min(axis=0) if self._without else np.zeros(1 + len(self._rates))
-        error = max(self._auc_error(ranks, area), float(jackknife[0]))
+        error, influence = self._error(self._auc_influence(ranks, area), 0)
         trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
-        rates = []
-        for rate in REPORTED_RATES:
-            of_refits = float(jackknife[1 + self._rates.index(rate)]) if rate in self._rates else 0.0
-            rates.append(self._rate(rate, of_refits) if rate in self._rates else Rate(rate, None, None, None))
         fold = np.arange(len(flat)) if self._cluster is None else self._cluster
         return Performance(
             auc=area,
             auc_interval=logit_interval(area, error, self._degrees) if trusted else None,
             auc_standard_error=error if np.isfinite(error) else None,
             balanced_accuracy=balanced_accuracy(flat, is_member, fold),
-            rates=tuple(rates),
+            rates=tuple(
+                self._rate(rate) if rate in self._rates else Rate(rate, None, None, None) for rate in REPORTED_RATES
+            ),
             curve=curve.sketch(),
             positives=curve.positives,
             negatives=curve.negatives,
             smallest_fpr=curve.smallest_rate(),
+            auc_influence=influence,
         )
 
     @property
@@ -180,21 +188,16 @@ class Evaluation:
             return len(self._without) - 1
         return min(self._curve.positives, self._curve.negatives) - 1 if self._cluster is None else self._clusters - 1
 
-    def _auc_error(self, ranks: FloatArray, area: float) -> float:
-        """Of independent clusters, from structural components: the share of the other side that each cell beats."""
+    def _auc_influence(self, ranks: FloatArray, area: float) -> FloatArray:
+        """What each cell contributes to the AUC's error, from the share of the other side that it beats."""
         curve, is_member, flat = self._curve, self._member, self._scores
         beats = np.empty(len(flat))
         beats[is_member] = (ranks[is_member] - stats.rankdata(flat[is_member])) / curve.negatives
         beats[~is_member] = 1 - (ranks[~is_member] - stats.rankdata(flat[~is_member])) / curve.positives
-        if self._cluster is None:
-            parts = (beats[is_member], beats[~is_member])
-            variance = sum(float(np.var(part, ddof=1)) / len(part) if len(part) > 1 else np.inf for part in parts)
-        else:
-            weight = np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
-            variance = self._of_clusters((beats - area) * weight)
-        return float(np.sqrt(variance))
+        influence: FloatArray = (beats - area) * np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
+        return influence
 
-    def _rate(self, fpr: float, error_of_refits: float) -> Rate:
+    def _rate(self, fpr: float) -> Rate:
         curve, scores, member = self._curve, self._scores, self._member
         tpr, threshold = curve.tpr_at(fpr)
         called = scores >= threshold
@@ -204,23 +207,46 @@ class Evaluation:
         # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold:
         # one false alarm more lifts it, and the TPR drops by the slope of the ROC there.
         alarms = float((called & ~member).sum() / curve.negatives)
-        influence = np.where(
+        of_cells = np.where(
             member, (called - tpr) / curve.positives, -curve.slope_at(fpr) * (called - alarms) / curve.negatives
         )
-        variance = float(np.sum(influence**2)) if self._cluster is None else self._of_clusters(influence)
-        error = max(float(np.sqrt(variance)), error_of_refits)
+        error, influence = self._error(of_cells, 1 + self._rates.index(fpr))
         bounds = [clopper_pearson(hits, curve.positives)]
         if (clustered := logit_interval(tpr, error, self._degrees)) is not None:
             bounds.append(clustered)
         # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
-        return Rate(fpr, tpr, (min(low for low, _ in bounds), max(high for _, high in bounds)), hits)
+        bounded = (min(low for low, _ in bounds), max(high for _, high in bounds))
+        return Rate(fpr, tpr, bounded, hits, influence)
 
-    def _of_clusters(self, influence: FloatArray) -> float:
-        """Variance of a sum of influences that are independent between clusters alone."""
-        if self._cluster is None or self._clusters < 2:
-            return float("inf")
-        sums = np.bincount(self._cluster, weights=influence, minlength=self._clusters)
-        return self._clusters / (self._clusters - 1) * float(np.sum(sums**2))
+    def _error(self, of_cells: FloatArray, place: int) -> tuple[float, tuple[float, ...]]:
+        """Standard error of an estimate, and what each group of models contributes to it.
+
+        Parameters
+        ----------
+        of_cells
+            What each cell contributes, were clusters independent.
+        place
+            Where the estimate stands among those that `leave_out` notes.
+        """
+        if self._cluster is None:
+            # Both sides have a mean of their own; few samples estimate their spread with a degree of freedom less.
+            sides = (of_cells[self._member], of_cells[~self._member])
+            if min(map(len, sides)) < 2:
+                return float("inf"), ()
+            return float(np.sqrt(sum(len(side) ** 2 * float(np.var(side, ddof=1)) / len(side) for side in sides))), ()
+        sums = np.bincount(self._cluster, weights=of_cells, minlength=self._clusters).astype(np.float64)
+        error = _root_of_squares(sums)
+        if not self._without:
+            return error, tuple(map(float, sums))
+        moved = np.asarray(self._without)[:, :, place]
+        refitted = jackknife_influence(moved[:, int(np.argmin(jackknife_error(moved)))])
+        return max(error, _root_of_squares(refitted)), tuple(map(float, refitted))
+
+
+def _root_of_squares(influence: FloatArray) -> float:
+    """Standard error of a sum of contributions of independent groups."""
+    groups = len(influence)
+    return float(np.sqrt(groups / (groups - 1) * np.sum(influence**2))) if groups > 1 else float("inf")
 
 
 def _above(scores: npt.NDArray[Any], threshold: float, width: float) -> FloatArray:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import special
 
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
-from privaudit.statistics.jackknife import jackknife_error
+from privaudit.statistics.jackknife import jackknife_error, jackknife_influence
 
 #: A verdict is a sign, and signs jump: for the error alone it is smoothed over this share of the median |ratio|.
 SMOOTHING = 0.5
@@ -19,14 +19,22 @@ SMOOTHING = 0.5
 
 @dataclass(frozen=True)
 class Shares:
-    """Share of right verdicts in each group, ``[groups]``, its standard error, and that error's degrees of freedom.
+    """Share of right verdicts in each group of samples, and how sure it is.
 
-    The error is NaN below 4 clusters.
+    Parameters
+    ----------
+    share, error
+        ``[groups]`` and its standard error, NaN below 4 clusters.
+    degrees
+        Degrees of freedom of the error.
+    influence
+        ``[G, groups]``: what each cluster of models, or each that was left out, contributes to the error.
     """
 
     share: FloatArray
     error: FloatArray
     degrees: int
+    influence: FloatArray
 
     def intervals(self) -> list[Interval | None]:
         """95%, on the logit scale; None where there is no error."""
@@ -71,11 +79,12 @@ def right_shares(
     signed = np.where(keep, ratio, -ratio)
     right, asked = _sums((np.sign(signed) + 1) / 2, group, groups)
     share = (right.sum(axis=0) + 0.5) / (asked.sum(axis=0) + 1)
-    if count < FEWEST_PAIRS:
-        return Shares(share, np.full(groups, np.nan), 0)
     by_cluster = np.stack(
         [right[cluster == one].sum(axis=0) / np.maximum(asked[cluster == one].sum(axis=0), 1) for one in range(count)]
     )
+    influence = (by_cluster - by_cluster.mean(axis=0)) / count
+    if count < FEWEST_PAIRS:
+        return Shares(share, np.full(groups, np.nan), 0, influence)
     error, degrees = by_cluster.std(axis=0, ddof=1) / np.sqrt(count), count - 1
     width = SMOOTHING * float(np.nanmedian(np.abs(ratio)))
     moved = []
@@ -85,8 +94,9 @@ def right_shares(
         sums, number = _sums(smooth, group, groups)
         moved.append(sums.sum(axis=0) / np.maximum(number.sum(axis=0), 1))
     if moved:
+        influence = jackknife_influence(moved)
         error, degrees = np.maximum(error, jackknife_error(moved)), len(moved) - 1
-    return Shares(share, error, degrees)
+    return Shares(share, error, degrees, influence)
 
 
 def _sums(values: FloatArray, group: npt.NDArray[np.int64], groups: int) -> tuple[FloatArray, FloatArray]:

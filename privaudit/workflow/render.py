@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+
 from privaudit import files
 from privaudit.progress import talk
-from privaudit.report.figures import draw
+from privaudit.report.figures import drawings
 from privaudit.report.html import render_html
-from privaudit.report.model import build_report
+from privaudit.report.model import build_content
+from privaudit.report.parts import Report
 from privaudit.report.pdf import TypesettingError, render_pdf
+from privaudit.report.privacy import Privacy
 
 
-def render_report(folder: Path) -> dict[str, str | None]:
+def render_report(folder: Path, shown: Privacy | None = None) -> dict[str, str | None]:
     """Render both reports of ``<out>/<audit>``; the PDF's path is None where it can't be made, and a line says why."""
-    report = build_report(folder)
+    content = build_content(folder, shown)
+    return write_report(content.report, folder, content.samples)
+
+
+def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = None) -> dict[str, str | None]:
+    """Write a report's content and its two renderings into ``folder``."""
     content = report.to_json()
-    figures = [[draw(figure.kind, figure.data) for figure in section.figures] for section in report.sections]
+    figures = [[drawings(figure) for figure in section.figures] for section in report.sections]
     files.write_json(folder / "report.json", content)
     files.seal(folder / "report.json")
-    files.write_text(folder / "report.html", render_html(content, figures))
+    files.write_text(folder / "report.html", render_html(content, figures, samples))
     files.seal(folder / "report.html")
     paths: dict[str, str | None] = {"html": str(folder / "report.html"), "pdf": None}
     try:

@@ -13,6 +13,7 @@ from privaudit import controls, files
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
+from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.score import Scores, score
 from privaudit.scoring.target import audit_target, split_test
@@ -25,6 +26,7 @@ from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
+from privaudit.workflow.thumbnails import check_images, write_thumbnails
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     """Run a whole audit; return what ``score --json`` prints."""
     plan = plan_audit(settings)
     store, folder = plan.store, settings.out / plan.name
+    if settings.show_samples:
+        check_images(plan)
     with store.locked():
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
@@ -91,7 +95,9 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         query_all(find_asked_otherwise(jobs), plan.arrays, plan.workers)
         store.mark_latest()
         results = score_stored(plan, folder, trained=len(missing), csv=csv)
-        return results | {"scores": str(folder / SCORES), "report": render_report(folder)}
+        if settings.show_samples:
+            write_thumbnails(plan, folder)
+        return results | {"scores": str(folder / SCORES), "report": render_report(folder, privacy_of(settings))}
 
 
 def score_stored(plan: AuditPlan, folder: Path, *, trained: int = 0, csv: bool = False) -> dict[str, Any]:

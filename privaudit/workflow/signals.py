@@ -13,6 +13,7 @@ from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.progress import talk
+from privaudit.report.privacy import privacy_of
 from privaudit.scoring.score import OF_STATISTIC, Scores, score
 from privaudit.signals import SIGNALS
 from privaudit.workflow.render import render_report
@@ -43,7 +44,7 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
     files.write_json(folder / RESULTS, results)
     files.seal(folder / RESULTS)
-    return results | {"scores": str(folder / SCORES), "report": render_report(folder)}
+    return results | {"scores": str(folder / SCORES), "report": render_report(folder, privacy_of(settings))}
 
 
 def _results(

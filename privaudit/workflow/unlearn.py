@@ -25,6 +25,7 @@ from privaudit.evaluation.difficulty import relate_to_risk
 from privaudit.evaluation.utility import tug_of_war
 from privaudit.progress import progress, talk
 from privaudit.ranking import ORDERS, cumulative_groups, order_rows
+from privaudit.report.privacy import privacy_of
 from privaudit.scoring.target import split_test
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import TARGET, open_audit
@@ -40,6 +41,7 @@ from privaudit.workflow.render import render_report
 from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import are_scored, read_stored_signals, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
+from privaudit.workflow.thumbnails import check_images, write_thumbnails
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -70,6 +72,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     folder = settings.base.out / store.audit
+    if settings.base.show_samples:
+        check_images(plan)
     with store.locked():
         if not store.is_finished(TARGET):
             raise StoreError(
@@ -86,7 +90,10 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
             results: dict[str, Any] = files.read_json(run_folder / METRICS)
         else:
             results = _unlearn(plan, settings, table, forget, parameters, run, run_folder)
-        return results | {"report": render_report(folder), "folder": str(run_folder)}
+        if settings.base.show_samples:
+            write_thumbnails(plan, folder)
+        report = render_report(folder, privacy_of(settings.base))
+        return results | {"report": report, "folder": str(run_folder)}
 
 
 def _check(settings: UnlearnSettings) -> None:

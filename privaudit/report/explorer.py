@@ -1,0 +1,112 @@
+"""The sample explorer: which columns it shows, and their values in few bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit.report import words
+from privaudit.report.parts import Column, Explorer
+
+#: Columns of the score table that are shown, where they hold anything.
+COLUMNS = (
+    Column("sample_id", "Sample", "id", "What the outside world calls the training sample."),
+    Column("class_name", "Class", "category", "Its label."),
+    Column(
+        "risk", "Risk", "share", "Share of the shadow models in which LiRA tells rightly whether it was trained on."
+    ),
+    Column("risk_low", "Risk from", "share", "Lower end of the 95% interval of the risk."),
+    Column("risk_high", "Risk to", "share", "Upper end of the 95% interval of the risk."),
+    Column("separation", "Separation", "share", "Accuracy of the best guess between the two fitted bell curves."),
+    Column("shift", "Intrinsic shift", "number", "Mean margin in models that saw it less that in models that did not."),
+    Column("memorisation", "Memorisation", "number", "How much more often models are right that saw it."),
+    Column("rmia", "RMIA", "share", "The RMIA attack's score, ½ is guessing."),
+    Column("loss", "Loss", "number", "The target model's loss on it."),
+    Column("confidence", "Confidence", "share", "The target model's probability of its class."),
+    Column("tail", "Tail", "yes-no", "Whether it is among the fifth of its class that the target is least sure of."),
+    Column("inversion_success", "Rebuilt", "share", "Share of the attempts in which its input was rebuilt."),
+    Column("psnr", "PSNR", "number", "How good the rebuilt input is, in decibels."),
+)
+
+#: The most unlearning runs whose difficulties are shown: the last ones.
+MOST_RUNS = 3
+
+#: Columns of which more than this share is empty are kept as places and values.
+SPARSE = 0.6
+
+
+def explore(
+    table: pd.DataFrame, runs: list[tuple[dict[str, Any], pd.DataFrame]], sha256: str
+) -> tuple[Explorer, pd.DataFrame]:
+    """Choose the columns, and join what unlearning found of each sample.
+
+    Parameters
+    ----------
+    table
+        The score table without canaries, one row a sample.
+    runs
+        Metrics and per-sample table of every unlearning run.
+    sha256
+        Of the score table's file.
+    """
+    shown = table.reset_index(drop=True)
+    columns = [column for column in COLUMNS if column.key in shown and bool(shown[column.key].notna().any())]
+    for metrics, forgetting in runs[-MOST_RUNS:]:
+        place = pd.Index(shown["sample_id"]).get_indexer(pd.Index(forgetting["sample_id"]))
+        for name, (title, meaning) in words.DIFFICULTIES.items():
+            if not forgetting[name].notna().any():
+                continue
+            key = f"{name}-{metrics['number']}"
+            values = np.full(len(shown), np.nan)
+            values[place[place >= 0]] = forgetting[name].to_numpy(np.float64)[place >= 0]
+            shown[key] = values
+            meaning = f"{meaning}; run {metrics['number']}, {words.method(metrics)}."
+            columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
+    explorer = Explorer("scores.parquet", sha256, len(shown), columns, "risk", "shift")
+    return explorer, shown[[column.key for column in columns]]
+
+
+def payload(explorer: dict[str, Any], samples: pd.DataFrame) -> str:
+    """The samples as JSON that can stand inside a ``<script>`` element: no sign of it ends the element."""
+    columns = [column | _packed(column["kind"], samples[column["key"]]) for column in explorer["columns"]]
+    content = {"rows": len(samples), "columns": columns} | {name: explorer[name] for name in ("horizontal", "vertical")}
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _packed(kind: str, values: pd.Series[Any]) -> dict[str, Any]:
+    """One column as base64 of little-endian numbers: codes into a list of values, or 32-bit numbers themselves."""
+    if kind in ("id", "category") and not pd.api.types.is_integer_dtype(values):
+        codes, names = pd.factorize(values, sort=False)
+        return {"values": [words.inert(words.clip(str(name))) for name in names]} | _codes(codes, len(names))
+    if kind == "yes-no":
+        return {"values": ["no", "yes"]} | _codes(values.astype("boolean").fillna(False).to_numpy(np.int64), 2)
+    numbers = values.to_numpy(np.float64, na_value=np.nan)
+    if kind == "id":
+        small = bool(np.abs(numbers).max(initial=0) < 2**31)
+        return {"type": "i32", "data": _base64(numbers.astype("<i4"))} if small else _packed(kind, values.astype(str))
+    known = np.flatnonzero(np.isfinite(numbers))
+    place = {}
+    if len(known) < (1 - SPARSE) * len(numbers):
+        place = {"places": _base64(known.astype("<u4"))}
+        numbers = numbers[known]
+    rounded = np.round(numbers, 6)
+    distinct, codes = np.unique(rounded, return_inverse=True)
+    if len(distinct) <= max(256, len(numbers) // 8):
+        named = [None if np.isnan(value) else float(value) for value in distinct]
+        return {"values": named} | _codes(codes, len(distinct)) | place
+    return {"type": "f32", "data": _base64(numbers.astype("<f4"))} | place
+
+
+def _codes(codes: npt.NDArray[Any], count: int) -> dict[str, str]:
+    name = "u8" if count <= 2**8 else "u16" if count <= 2**16 else "u32"
+    return {"type": name, "data": _base64(np.asarray(codes).astype({"u8": "<u1", "u16": "<u2", "u32": "<u4"}[name]))}
+
+
+def _base64(array: npt.NDArray[Any]) -> str:
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -1,0 +1,132 @@
+"""The section that says who bears the risk: single samples, and groups of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from privaudit.report import words
+from privaudit.report.parts import Figure, Section, Table
+from privaudit.report.words import interval, percent
+
+#: The most groups of one property in its figure.
+MOST_GROUPS = 20
+
+
+def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
+    """The distribution of risk, the most exposed samples and classes."""
+    worst = table.nsmallest(10, "rank")
+    samples = [
+        [
+            str(row["sample_id"]),
+            words.clip(str(row["class_name"])),
+            words.risk(float(row["risk"]), float(row["risk_low"]), float(row["risk_high"])),
+            f"{percent(row['separation'])}",
+            "–" if pd.isna(row["loss"]) else f"{row['loss']:.3g}",
+            "–" if pd.isna(row["tail"]) else "yes" if row["tail"] else "no",
+        ]
+        for row in worst.to_dict("records")
+    ]
+    models = results["shadows"]
+    risks = table["risk"].round(6)
+    counts = risks.value_counts().sort_index()
+    return Section(
+        "exposed",
+        "Who is exposed",
+        [
+            f"A sample's risk is its attack success rate: the share of the {models} shadow models in which LiRA tells "
+            "rightly whether the sample was trained on. One half is guessing.",
+            f"Mean risk is {percent(results['mean_risk'])}. Separation is the accuracy of the best guess between the "
+            "Gaussians fitted to the models that saw the sample and to those that did not; it ranks within equal risk.",
+            words.stability(results["stability"], models),
+            *words.most_exposed(results["most_exposed"]),
+            *(words.uneven(name, found) for name, found in results["groups"].items()),
+        ],
+        [
+            Table(
+                "The ten most exposed samples",
+                ["Sample", "Class", "Risk (95%)", "Separation", "Loss", "In its class's tail"],
+                samples,
+            ),
+            *(_group_table(name, found) for name, found in results["groups"].items()),
+        ],
+        [
+            Figure(
+                "histogram",
+                "How many samples have which risk. The dashed line is guessing.",
+                f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
+                {"values": [float(value) for value in counts.index], "counts": [int(value) for value in counts]},
+            ),
+            *(_group_figure(name, found, results) for name, found in results["groups"].items()),
+        ],
+        lead=_lead(table, models),
+    )
+
+
+def _lead(table: pd.DataFrame, models: int) -> str:
+    certain = int((table["risk"] >= 0.9).sum())
+    return (
+        f"{certain:,} of {len(table):,} samples are told right in at least nine of ten models; a typical one in "
+        f"{percent(float(table['risk'].median()))} of the {models}."
+    )
+
+
+def _group_figure(name: str, found: dict[str, Any], results: dict[str, Any]) -> Figure:
+    """Mean risk of the most exposed groups of one property."""
+    shown = found["groups"][:MOST_GROUPS]
+    what = words.clip(name)
+    return Figure(
+        "bars",
+        f"Mean risk by {what}, with 95% intervals over pairs of models"
+        + (f" ({len(shown)} most exposed of {len(found['groups'])})" if len(shown) < len(found["groups"]) else "")
+        + ". The dashed line is guessing.",
+        f"Mean risk by {what}: "
+        + "; ".join(f"{words.clip(group['name'], 30)} {percent(group['mean'])}" for group in shown[:5])
+        + f"; overall {percent(results['mean_risk'])}.",
+        {
+            "across": "mean risk (attack success rate)",
+            "of": what.capitalize(),
+            "guessing": 0.5,
+            "rows": [
+                {
+                    "name": words.clip(group["name"]),
+                    "values": [
+                        {"value": group["mean"]}
+                        | ({} if group["ci"] is None else {"low": group["ci"][0], "high": group["ci"][1]})
+                    ],
+                }
+                for group in shown
+            ],
+        },
+    )
+
+
+def _group_table(name: str, found: dict[str, Any]) -> Table:
+    """The most exposed groups of one property."""
+    rows = [
+        [
+            words.clip(group["name"]),
+            f"{group['samples']:,}",
+            f"{percent(group['mean'])} ({interval(group['ci'], percent)})",
+            f"{group['high']:,}",
+            words.area(group["attack"]),
+            words.found_at(group["attack"], "0.01"),
+            words.p_value(group["p"]),
+        ]
+        for group in found["groups"][:10]
+    ]
+    return Table(
+        f"The most exposed, by {words.clip(name)}"
+        + (f" (10 of {len(found['groups'])})" if len(found["groups"]) > 10 else ""),
+        [
+            words.clip(name).capitalize(),
+            "Samples",
+            "Mean risk (95%)",
+            "With risk ≥ 90%",
+            "AUC (95%)",
+            "Found at 1% false alarms",
+            "Against the rest (p, Holm)",
+        ],
+        rows,
+    )

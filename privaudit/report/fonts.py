@@ -1,0 +1,33 @@
+"""What the fonts that come along can draw: the same on every machine, so the same input gives the same bytes."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def font_folder() -> Path:
+    """Matplotlib's own fonts. DejaVu Sans among them has Latin, Greek, Cyrillic, Hebrew, Arabic and many symbols."""
+    import matplotlib
+
+    return Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+
+
+@cache
+def _drawable() -> frozenset[int]:
+    """Code points that the fallback font can draw; PDF/A refuses any other."""
+    from fontTools.ttLib import TTFont
+
+    return frozenset(TTFont(font_folder() / "DejaVuSans.ttf").getBestCmap())
+
+
+def legible(value: Any) -> Any:
+    """Every text in ``value`` with characters that can't be drawn (an emoji, say) as ``[U+1F986]``."""
+    if isinstance(value, dict):
+        return {key: legible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [legible(item) for item in value]
+    if isinstance(value, str) and not value.isascii():
+        return "".join(sign if ord(sign) in _drawable() or sign == "\n" else f"[U+{ord(sign):04X}]" for sign in value)
+    return value

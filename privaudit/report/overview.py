@@ -1,0 +1,221 @@
+"""Page 1: the questions that every reviewer has, each with its answer or with the words that it was not measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from privaudit.report import words
+from privaudit.report.parts import Answer, Fact
+from privaudit.report.words import interval, number, percent, rate
+
+#: How many of the most exposed page 1 names, and how many unlearning runs it tells of.
+NAMED = 3
+TOLD_RUNS = 3
+
+
+def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
+    """The numbers of page 1."""
+    lira = results["attacks"]["lira"]
+    facts = []
+    for fpr in ("0.001", "0.01"):
+        tpr, hits = lira["tpr_at_fpr"][fpr], lira["true_positives"][fpr]
+        note = (
+            f"this run resolves {percent(lira['smallest_fpr'])} and above"
+            if tpr is None
+            else f"guessing finds {rate(fpr)}. 95% interval {interval(lira['tpr_ci'][fpr], percent)}; {hits:,} of "
+            f"{lira['positives']:,} memberships"
+        )
+        value = "too little evidence" if tpr is None else percent(tpr)
+        facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
+    facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), f"95% interval {interval(lira['auc_ci'])}"))
+    certain = int((table["risk"] >= 0.9).sum())
+    facts.append(
+        Fact(
+            "Samples told right in ≥ 90% of models",
+            f"{certain:,}",
+            f"of {len(table):,}; a typical one is told right in {percent(float(table['risk'].median()))}",
+        )
+    )
+    return facts
+
+
+def answers(results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]]) -> list[Answer]:
+    """Every question of page 1; whatever was not measured says so."""
+    return [
+        _who_is_exposed(results, table),
+        _what_was_attacked(results, table, runs),
+        _what_the_attacker_has(results),
+        *_utility(results),
+        *_before_and_after(runs),
+        _inversion(table),
+        *_difficulty(results, runs),
+        _controls(results),
+        _check(results),
+    ]
+
+
+def _who_is_exposed(results: dict[str, Any], table: pd.DataFrame) -> Answer:
+    worst = table.nsmallest(NAMED, "rank")
+    named = "; ".join(
+        f"{row['sample_id']} (class {words.clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
+        for row in worst.to_dict("records")
+    )
+    said = [f"By risk, samples {named}."]
+    for name, found in results["groups"].items():
+        top = found["groups"][0]
+        if found["p"] is not None and found["p"] < 0.05:
+            said.append(
+                f"By {words.clip(name, 30)}, {words.clip(top['name'], 30)} most, with a mean of {percent(top['mean'])} "
+                f"({interval(top['ci'], percent)}) against {percent(results['mean_risk'])} overall."
+            )
+        else:
+            said.append(f"By {words.clip(name, 30)} no difference shows.")
+    return Answer("Who is most exposed?", said, "exposed")
+
+
+def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]]) -> Answer:
+    models = f"{results['shadows']} shadow models" + ("" if results["target"] is None else " and the target model")
+    left_out = []
+    if "rmia" not in results["attacks"]:
+        left_out.append("RMIA")
+    if not _was_inverted(table):
+        left_out.append("gradient inversion")
+    if runs and not any(run.get("u_lira") for run in runs):
+        left_out.append("attacks that imitate the unlearning itself (U-LiRA)")
+    left_out.append("poisoning and attacks on the training process")
+    said = f"{models}, by {len(results['attacks'])} membership attacks."
+    return Answer("What was attacked, and what was not?", [said, f"Not tried: {', '.join(left_out)}."], "attacks")
+
+
+def _what_the_attacker_has(results: dict[str, Any]) -> Answer:
+    said = "The true labels, the logits of one model, and data of the same kind to train shadow models on."
+    return Answer("What must an attacker have?", [said], "audited")
+
+
+def _utility(results: dict[str, Any]) -> list[Answer]:
+    accuracy = results["accuracy"]
+    if accuracy is None:
+        return []
+    if "target_test" in accuracy:
+        said = (
+            f"The target model is right on {percent(accuracy['target_test'])} of the test samples and on "
+            f"{percent(accuracy['target_train'])} of those it was trained on."
+        )
+    else:
+        said = (
+            f"The models are right on {percent(accuracy['shadow_others'])} of the samples that they did not see and on "
+            f"{percent(accuracy['shadow_members'])} of those that they saw."
+        )
+    return [Answer("What is the model good for?", [said], "audited")]
+
+
+def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
+    if not runs:
+        return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
+    forgotten, retained = [], []
+    for run in runs[-TOLD_RUNS:]:
+        what = f"{_capital(words.method(run))}, {run['forget']:,} samples"
+        forgotten.append(_change(what, run["reaudit"], "forget"))
+        retained.append(_change(what, run["reaudit"], "retain"))
+    more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
+    last = f"unlearning-{len(runs)}"
+    verdict = next((run["order_verdict"] for run in reversed(runs) if run.get("order_verdict")), None)
+    return [
+        Answer("How exposed are the forgotten, before and after?", forgotten + more, last),
+        Answer("And the retained?", retained + more, last),
+        Answer(
+            "Did the order of unlearning matter?",
+            ["Not compared: one run of each order can't tell." if verdict is None else str(verdict)],
+            last,
+        ),
+    ]
+
+
+def _capital(said: str) -> str:
+    return said[:1].upper() + said[1:]
+
+
+def _change(what: str, again: dict[str, Any], part: str) -> str:
+    """The AUC of the re-audit on the same samples, under the model before, after, and without them."""
+    before, after = (again.get(name, {}).get(part) for name in ("original", "unlearned"))
+    if before is None or after is None:
+        return f"{what}: the shadow models can't tell, since they saw half of every class."
+    retrained = again.get("retrained", {}).get(part)
+    reference = "" if retrained is None else f"; retrained without them {number(retrained['auc'])}"
+    verdict = ""
+    if before["auc_ci"] is not None and after["auc_ci"] is not None:
+        apart = before["auc_ci"][0] > after["auc_ci"][1] or before["auc_ci"][1] < after["auc_ci"][0]
+        fell = after["auc"] < before["auc"]
+        verdict = (
+            f", which is {'lower' if fell else 'higher'} beyond the intervals"
+            if apart
+            else ": the intervals overlap, so a change is not shown"
+        )
+    return f"{what}: LiRA AUC {words.area(before)} before, {words.area(after)} after{reference}{verdict}."
+
+
+def _was_inverted(table: pd.DataFrame) -> bool:
+    return "inversion_success" in table and bool(table["inversion_success"].notna().any())
+
+
+def _inversion(table: pd.DataFrame) -> Answer:
+    question = "Can inputs be rebuilt from gradients?"
+    if not _was_inverted(table):
+        return Answer(question, ["Not measured: no inversion was run on this audit."])
+    tried = table[table["inversion_success"].notna()]
+    rebuilt = int((tried["inversion_success"] >= 0.5).sum())
+    said = (
+        f"Of {len(tried):,} samples that were attacked, {rebuilt:,} ({percent(rebuilt / len(tried))}) came back in at "
+        "least half of the attempts."
+    )
+    return Answer(question, [said], "inversion")
+
+
+def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
+    question = "Are samples at high risk harder to unlearn?"
+    told = []
+    for run in runs[-1:]:
+        senses = [
+            f"{words.DIFFICULTIES[name][0].lower()} {words.spearman(run['risk_vs_difficulty'][name])}"
+            for name in words.DIFFICULTIES
+        ]
+        told.append(f"{_capital(words.method(run))}: Spearman's correlation of risk with {', '.join(senses)}.")
+    intrinsic = results["risk_vs_difficulty"]["intrinsic_shift"]
+    if not told and intrinsic is not None:
+        told.append(f"Before any unlearning: risk and intrinsic shift {words.correlation(intrinsic)}.")
+    return [Answer(question, told, f"unlearning-{len(runs)}" if runs else "intrinsic")] if told else []
+
+
+def _controls(results: dict[str, Any]) -> Answer:
+    question = "Do the controls hold?"
+    found = words.negative_controls(results)
+    if not found:
+        return Answer(question, ["None could be run: the models were trained elsewhere."], "controls")
+    held = sum(control["holds"] for control in found)
+    said = [
+        f"Yes: {held} of {len(found)} experiments in which there is nothing to find found nothing."
+        if held == len(found)
+        else f"NO: {len(found) - held} of {len(found)} failed. Do not rely on this audit."
+    ]
+    positive = results["controls"]["positive"]
+    if positive is not None:
+        said.append(f"{positive['count']} mislabelled samples read a risk of {percent(positive['mean_asr'])}.")
+    return Answer(question, said, "controls")
+
+
+def _check(results: dict[str, Any]) -> Answer:
+    about = results["about"]
+    if "given" in about:
+        said = [
+            f"The signals file's SHA-256 begins {about['given']['sha256'][:16]}: privaudit score --signals repeats it."
+        ]
+    else:
+        identity = about["identity"]
+        said = [
+            f"privaudit verify {about['audit']} holds every file against its checksum.",
+            f"Data fingerprint {identity['fingerprint'][:16]}…, seed {identity['seed']}, "
+            f"privaudit {about['versions'].get('privaudit', '?')}, torch {about['versions'].get('torch', '?')}.",
+        ]
+    return Answer("How can this be checked?", said, "reproduce")

@@ -1,0 +1,104 @@
+"""What a report shows of single people: ids replaced by salted hashes, images only where they were asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit import files
+from privaudit.config import AuditSettings
+from privaudit.errors import StoreError, UsageError
+
+#: Kept beside the results by their owner: whoever holds it can tell which hash is whose.
+SALT = "redaction.salt"
+
+#: Hexadecimal digits of a redacted id; more where two would be equal.
+DIGITS = 12
+
+REDACTED = (
+    "Sample ids are replaced by salted hashes. The salt stays with the owner of the audit, who can tell whose each is. "
+    "Class names, groups and values are as they were: whoever holds the score table can still match them."
+)
+
+SHOWN = "This report shows training samples. They may be personal data: pass it on only to those who may see them."
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """How a report treats single people.
+
+    Parameters
+    ----------
+    redact_ids
+        Whether ids are replaced; None: as in the last report of this audit.
+    show_samples
+        Whether training images are shown. Never a default: it is asked for each time.
+    """
+
+    redact_ids: bool | None = None
+    show_samples: bool = False
+
+
+def privacy_of(settings: AuditSettings) -> Privacy:
+    """What was asked for with ``--redact`` and ``--show-samples``."""
+    return Privacy({None: None, "ids": True, "none": False}[settings.redact], settings.show_samples)
+
+
+def salt_of(folder: Path, privacy: Privacy) -> bytes | None:
+    """The salt to redact ids with; None where they are shown.
+
+    An audit that was redacted once stays so until ``--redact none`` removes its salt: a later command that renews the
+    report must not undo what an earlier one was asked for.
+    """
+    path = folder / SALT
+    if privacy.redact_ids is False:
+        files.remove(path)
+        return None
+    if not path.exists():
+        if privacy.redact_ids is None:
+            return None
+        files.write_text(path, secrets.token_hex(32) + "\n")
+        files.seal(path)
+    # With another salt the hashes of an earlier report would name nobody, without a word.
+    files.demand_whole(path, "privaudit report --redact none removes it; --redact ids then makes a new one.")
+    try:
+        return bytes.fromhex(path.read_text("ascii"))
+    except ValueError as error:
+        raise StoreError(f"cannot read {path}: {error}", hint="Remove it and redact again.") from error
+
+
+def hashes_of(ids: npt.NDArray[Any] | list[Any], salt: bytes) -> list[str]:
+    """HMAC-SHA-256 of every id in decimal under the salt, cut to as few digits as keep them apart (at least 12)."""
+    full = [hmac.new(salt, str(int(one)).encode(), hashlib.sha256).hexdigest() for one in ids]
+    digits = DIGITS
+    while len({one[:digits] for one in full}) < len(full):
+        digits += 4
+    return [one[:digits] for one in full]
+
+
+def redact_ids(table: pd.DataFrame, names: dict[int, str]) -> pd.DataFrame:
+    """The table with redacted ids, in their order: in the original one a row's place would tell its id."""
+    hidden = table.assign(sample_id=[names[int(one)] for one in table["sample_id"]])
+    return hidden.drop(columns=["path"], errors="ignore").sort_values("sample_id").reset_index(drop=True)
+
+
+def reveal(folder: Path, redacted: str) -> int:
+    """Which sample a redacted id stands for."""
+    path = folder / SALT
+    if not path.exists():
+        raise UsageError(f"{folder} holds no {SALT}: its ids were never redacted")
+    salt = salt_of(folder, Privacy(redact_ids=True)) or b""
+    ids = pd.read_parquet(folder / "scores.parquet", columns=["sample_id"])["sample_id"].to_numpy(np.int64)
+    wanted = redacted.strip().lower()
+    found = [one for one, name in zip(ids, hashes_of(ids, salt), strict=True) if name == wanted]
+    if not found:
+        raise UsageError(f"no sample of {folder.name} has the redacted id '{redacted}'")
+    return int(found[0])

@@ -1,0 +1,106 @@
+"""Training images in the report: only with ``--show-samples``, and only those that were stored for it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit import files
+from privaudit.errors import UsageError
+from privaudit.report import words
+from privaudit.report.parts import Figure, Section, Table
+from privaudit.report.words import percent
+
+#: Images of the riskiest and the safest samples: written when samples are scored, where that is asked for.
+THUMBNAILS = "thumbnails.npz"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The riskiest and the safest samples: id, class, risk and image of each."""
+
+    riskiest: pd.DataFrame
+    safest: pd.DataFrame
+    images: dict[int, npt.NDArray[np.uint8]]
+    names: dict[int, str] | None = None
+
+    def with_names(self, names: dict[int, str]) -> Pictures:
+        """The same, with ids redacted."""
+        return replace(self, names=names)
+
+    def section(self) -> Section:
+        """The images with their risk."""
+        groups = {"Riskiest": self.riskiest, "Safest": self.safest}
+        rows = [
+            {"name": name, "images": [self._picture(row) for row in found.to_dict("records")]}
+            for name, found in groups.items()
+        ]
+        figure = Figure(
+            "pictures",
+            "The samples at the highest risk (above) and at the lowest (below), each with its risk, in the order of "
+            "the table behind.",
+            f"Images of the {len(self.riskiest)} training samples at the highest risk and of the {len(self.safest)} at "
+            "the lowest.",
+            {"rows": rows},
+            Table(
+                "The samples shown",
+                ["Sample", "Class", "Risk", "Row"],
+                [
+                    [self._name(row), words.clip(str(row["class_name"])), percent(row["risk"]), name]
+                    for name, found in groups.items()
+                    for row in found.to_dict("records")
+                ],
+            ),
+        )
+        said = "These are training samples, shown because --show-samples asked for them."
+        return Section("samples", "The riskiest and the safest samples", [said], [], [figure])
+
+    def _name(self, row: dict[Any, Any]) -> str:
+        return str(row["sample_id"]) if self.names is None else self.names[int(row["sample_id"])]
+
+    def _picture(self, row: dict[Any, Any]) -> dict[str, str]:
+        from PIL import Image
+
+        image = self.images[int(row["sample_id"])]
+        stream = io.BytesIO()
+        Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, format="png")
+        return {"title": percent(row["risk"]), "png": stream.getvalue().hex()}
+
+
+def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) -> list[Pictures]:
+    """The stored images of an audit.
+
+    Raises
+    ------
+    UsageError
+        Where there are none, with the command that stores them.
+    """
+    path = folder / THUMBNAILS
+    command = words.command(results)
+    if not path.exists():
+        raise UsageError(
+            f"{folder} holds no images to show: they are stored when samples are scored, on request",
+            hint="Images can't be had from a signals file."
+            if "given" in results["about"]
+            else f"Run this (it trains nothing that is there): {command} --show-samples",
+        )
+    files.demand_whole(path, f"Run: {command} --show-samples")
+    with np.load(path, allow_pickle=False) as stored:
+        ids, images, of_table = stored["sample_ids"], stored["images"], str(stored["table_sha256"])
+    if of_table != results["table_sha256"]:
+        raise UsageError(f"{path} belongs to earlier scores of this audit", hint=f"Run: {command} --show-samples")
+    kept = table[table["sample_id"].isin(ids)].sort_values("rank")
+    half = len(kept) // 2
+    return [
+        Pictures(
+            kept.iloc[: len(kept) - half],
+            kept.iloc[len(kept) - half :].iloc[::-1],
+            {int(one): image for one, image in zip(ids, images, strict=True)},
+        )
+    ]

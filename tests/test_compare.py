@@ -1,0 +1,192 @@
+"""Two audits held against each other: intervals that cover, refusals that say why, and a report of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from privaudit import files
+from privaudit.statistics.intervals import wilson
+from privaudit.statistics.paired import Estimate, difference, newcombe
+from privaudit.statistics.performance import performance
+from tests.conftest import Run
+
+PAIRS = 8
+
+
+def influences(values: np.ndarray[Any, Any]) -> Estimate:
+    """The mean of one value a cluster."""
+    return Estimate(float(values.mean()), (values - values.mean()) / len(values))
+
+
+def test_paired_is_the_paired_t_interval() -> None:
+    random = np.random.default_rng(0)
+    first, second = random.normal(0.5, 0.02, (2, PAIRS))
+    found = difference(influences(first), influences(second), paired=True)
+    expected = stats.ttest_rel(second, first).confidence_interval()
+    assert found.interval == pytest.approx(tuple(expected))
+    assert found.value == pytest.approx(second.mean() - first.mean())
+
+
+def test_unpaired_is_welchs_interval() -> None:
+    random = np.random.default_rng(1)
+    first, second = random.normal(0.5, 0.02, PAIRS), random.normal(0.6, 0.05, 2 * PAIRS)
+    found = difference(influences(first), influences(second), paired=False)
+    expected = stats.ttest_ind(second, first, equal_var=False).confidence_interval()
+    assert found.interval == pytest.approx(tuple(expected))
+
+
+def test_few_pairs_give_no_interval() -> None:
+    assert difference(influences(np.ones(3)), influences(np.ones(8)), paired=False).interval is None
+
+
+def test_an_interval_without_spread_is_a_point() -> None:
+    found = difference(influences(np.full(8, 0.25)), influences(np.full(8, 0.5)), paired=False)
+    assert found.interval == (0.25, 0.25)
+
+
+def simulated(paired: bool, seed: int) -> tuple[float, bool, float]:
+    """Two audits of one population whose pairs differ in how much they leak: estimate, coverage of 0, width."""
+    random = np.random.default_rng(seed)
+    cells = np.repeat(np.arange(PAIRS), 120)
+    member = np.tile(np.arange(120) < 60, PAIRS)
+    common = random.normal(0.5, 0.35, PAIRS)
+    sides = []
+    for _ in range(2):
+        leak = common + random.normal(0, 0.1, PAIRS) if paired else random.normal(0.5, 0.36, PAIRS)
+        found = performance(random.normal(leak[cells] * member, 1), member, cells)
+        sides.append(Estimate(found.auc, np.array(found.auc_influence)))
+    result = difference(sides[0], sides[1], paired)
+    assert result.interval is not None
+    low, high = result.interval
+    return result.value, low <= 0 <= high, high - low
+
+
+def test_intervals_of_the_difference_cover() -> None:
+    """Under no difference at all, 300 simulated comparisons each."""
+    widths = {}
+    for paired in (True, False):
+        found = [simulated(paired, seed) for seed in range(300)]
+        assert 0.92 <= np.mean([covers for _, covers, _ in found]) <= 0.985
+        widths[paired] = float(np.mean([width for _, _, width in found]))
+    assert widths[True] < 0.75 * widths[False]  # what the pairs share cancels
+
+
+def test_newcombe_is_the_published_example() -> None:
+    """56 of 70 against 48 of 80 gives 0.0524 to 0.3339 (Newcombe 1998, method 10, example a)."""
+    first, second = np.array([48 / 80]), np.array([56 / 70])
+    bounds = [np.stack(wilson(np.array([hits]), np.array([trials]))) for hits, trials in ((48, 80), (56, 70))]
+    low, high = newcombe(first, bounds[0], second, bounds[1])
+    assert (low.item(), high.item()) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def write_signals(path: Path, leak: float, seed: int = 0, **changes: Any) -> Path:
+    """Signals of 16 models and 400 samples; the same design for the same seed."""
+    random = np.random.default_rng(seed)
+    models, samples = 16, 400
+    keep = np.zeros((models, samples), np.bool_)
+    for pair in range(0, models, 2):
+        keep[pair, random.permutation(samples)[: samples // 2]] = True
+        keep[pair + 1] = ~keep[pair]
+    noise = np.random.default_rng([seed, int(100 * leak)])
+    logits = noise.normal(0, 1, (models, samples, 3))
+    labels = np.arange(samples) % 3
+    logits[:, np.arange(samples), labels] += 1 + leak * keep
+    arrays: dict[str, Any] = {"logits": logits, "keep": keep, "labels": labels} | changes
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture(scope="module")
+def audits(privaudit: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Audits that leak a lot, a little, a little under another design, and of other samples."""
+    root = tmp_path_factory.mktemp("compare")
+    labels = np.arange(400) % 3
+    labels[:2] = [2, 0]
+    files = {
+        "much": write_signals(root / "much.npz", 2.0),
+        "little": write_signals(root / "little.npz", 0.2),
+        "other-design": write_signals(root / "other.npz", 0.2, seed=1),
+        "other-ids": write_signals(root / "ids.npz", 0.2, sample_ids=np.arange(400) + 10),
+        "other-labels": write_signals(root / "labels.npz", 0.2, labels=labels),
+    }
+    names = {}
+    for key, path in files.items():
+        done = privaudit("score", "--signals", path, "--out", root, "--json")
+        assert done.returncode == 0, done.stderr
+        names[key] = json.loads(done.stdout)["audit"]
+    return root, names
+
+
+def test_a_defence_shows(privaudit: Run, audits: tuple[Path, dict[str, str]]) -> None:
+    root, names = audits
+    done = privaudit("compare", names["much"], names["little"], "--out", root, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["paired"]
+    assert found["verdict"] == "b leaks less"
+    auc = found["attacks"]["lira"]["auc"]
+    assert auc["ci"][0] <= auc["difference"] <= auc["ci"][1] < 0
+    assert auc["difference"] == pytest.approx(auc["b"] - auc["a"])
+    assert found["mean_risk"]["ci"][1] < 0
+    assert found["changed"]["fell"] > found["changed"]["rose"]
+    assert found["changed"]["fell"] + found["changed"]["rose"] <= 400
+    folder = Path(found["folder"])
+    report = json.loads((folder / "report.json").read_text())
+    assert report["finding"][0].startswith("B leaks less than A")
+    html = (folder / "report.html").read_text()
+    for fact in report["facts"]:
+        assert fact["value"] in html
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "report.html").stat().st_mode & 0o077 == 0
+
+
+def test_another_design_is_compared_apart(privaudit: Run, audits: tuple[Path, dict[str, str]]) -> None:
+    root, names = audits
+    done = privaudit("compare", root / names["little"], names["other-design"], "--out", root, "--json")
+    found = json.loads(done.stdout)
+    assert not found["paired"]
+    assert found["verdict"] == "no difference shown"
+    low, high = found["attacks"]["lira"]["auc"]["ci"]
+    assert low < 0 < high
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("other-ids", "10 ids are in the first alone (0, 1, 2, 3, 4, …); 10 ids are in the second alone (400, 401"),
+        ("other-labels", "2 labels differ (sample 0: 0 and 2)"),
+        ("little", "compared with itself"),
+        ("absent", "no results of an audit 'absent'"),
+    ],
+)
+def test_what_can_not_be_compared_says_why(
+    privaudit: Run, audits: tuple[Path, dict[str, str]], other: str, message: str
+) -> None:
+    root, names = audits
+    done = privaudit("compare", names["little"], names.get(other, other), "--out", root)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_other_data_is_refused_by_its_fingerprint(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """The same ids and labels of other inputs."""
+    folder = Path(small_audit["results"]["scores"]).parent
+    for name in ("a", "b"):
+        shutil.copytree(folder, tmp_path / name)
+    results = json.loads((tmp_path / "b" / "score.json").read_text())
+    results["about"]["identity"]["fingerprint"] = "0" * 64
+    files.write_json(tmp_path / "b" / "score.json", results)
+    files.seal(tmp_path / "b" / "score.json")
+    done = privaudit("compare", tmp_path / "a", tmp_path / "b", "--out", tmp_path)
+    assert done.returncode == 1
+    assert "0000000000000000…" in done.stderr
+    assert "ids and labels agree" in done.stderr
