@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from privaudit.workflow.render import render_report
 from tests.browser import Watched, find_axe, opened_browser
 from tests.conftest import Run
+from tests.test_compare import write_signals
 
 ROWS = ".viewport tbody tr[data-position]"
 
@@ -213,4 +214,24 @@ def test_sixty_thousand_samples(browser: Any, privaudit: Run, tmp_path: Path) ->
     page.wait_for_timeout(100)
     assert page.locator(ROWS).last.get_attribute("data-position") == str(samples - 1)
     assert watched.said == []
+    watched.context.close()
+
+
+def test_hostile_names_do_nothing_in_a_browser(browser: Any, privaudit: Run, tmp_path: Path) -> None:
+    names = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "abc\u202edcba"]
+    signals = write_signals(tmp_path / "names.npz", 0.5, class_names=np.array(names))
+    done = privaudit("score", "--signals", signals, "--out", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    path = next(tmp_path.glob("*/report.html"))
+    dialogs: list[str] = []
+    watched = Watched(browser, path)
+    watched.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    watched.page.get_by_label("Class", exact=True).select_option(label=names[0])
+    watched.page.locator(ROWS).first.click()
+    assert set(cells(watched.page, 1)) == {names[0]}
+    assert watched.page.locator("img:not(.panels img)").count() == 0
+    watched.page.reload()
+    assert dialogs == []
+    assert watched.said == []
+    assert watched.requests_beyond(path) == []
     watched.context.close()
