@@ -283,6 +283,7 @@ def _run_method(
         unseen_loss=float(signal(of_validation, "loss").mean()),
         hardware=plan.specification.hardware,
         generator=generator,
+        build=plan.specification.build,
     )
     with progress(f"unlearning with {settings.method}", sum(stage.budget for stage in stages)) as bar:
 
