@@ -43,6 +43,7 @@ from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import are_scored, read_stored_signals, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
 from privaudit.workflow.teachers import teachers_for
+from privaudit.workflow.tuning import tune
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -99,6 +100,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
 
 def _check(settings: UnlearnSettings) -> None:
     check_method(settings.method)
+    if settings.method == RETRAIN and (settings.tune or settings.parameter):
+        raise UsageError("retrain has no parameters: it follows the recipe of the target")
     if settings.order not in ORDERS:
         raise UsageError(f"unknown order '{settings.order}'", hint=f"Known orders: {', '.join(ORDERS)}.")
     if settings.reference not in ("auto", "retrain", "shadow"):
@@ -159,6 +162,8 @@ def _run_name(
         "seed": settings.seed,
         "forget": forget.rows.tolist(),
     }
+    if settings.tune:
+        what["tune"] = True
     if parameters is not None:
         what |= {"order": settings.order, "descending": settings.descending, "groups": settings.groups}
         what |= {"parameters": asdict(parameters)}
@@ -197,6 +202,20 @@ def _unlearn(
 
     def judge(model: nn.Module) -> Judged:
         return Judged(signals_on(model, pool), signals_on(model, test, reported))
+
+    tuning: dict[str, Any] | None = None
+    if settings.tune and parameters is not None:
+
+        def attempt(
+            model: nn.Module, held_out: ForgetSet, kept: npt.NDArray[np.int64], tried: Parameters
+        ) -> str | None:
+            one_shot = replace(settings, order="none", descending=False)
+            return _run_method(plan, one_shot, table, held_out, kept, tried, model, pool)[0].stopped
+
+        given = {name for name in ("passes", "learning_rate", "batch_size") if getattr(settings, name) is not None}
+        given |= set(parse_changes(settings.parameter))
+        method = UNLEARNERS.load(settings.method)
+        parameters, tuning = tune(plan, method, parameters, given, forget, settings.seed, attempt)
 
     with one_thread(specification.hardware):
         original = load_model(specification, store.model(TARGET))
@@ -247,6 +266,7 @@ def _unlearn(
         "notes": list(forget.notes),
         **ledger.to_json(),
         "details": details,
+        "tuning": tuning,
         "accuracy": {**accuracies, "retrained": against},
         "tow": None if against is None else tug_of_war(accuracies["unlearned"], against),
         "tow_do_nothing": None if against is None else tug_of_war(accuracies["original"], against),
