@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +17,9 @@ from scipy.special import rel_entr as relative_entropy
 from torch import nn
 
 from privaudit.errors import EvidenceError, UsageError
+from privaudit.evaluation.utility import tug_of_war
 from privaudit.registry import Registry
+from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.testing import ContractError, check_unlearner, practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
@@ -23,6 +28,7 @@ from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
 from privaudit.unlearning.dampening import DampeningParameters, SelectiveDampening, dampening
 from privaudit.unlearning.divergences import distillation, jensen_shannon, kl_to, l1_norm
 from privaudit.unlearning.fine_tuning import FineTuning
+from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.l1_sparse import L1Sparse
 from privaudit.unlearning.neggrad_plus import NegGradPlus
 from privaudit.unlearning.once import run_once
@@ -32,6 +38,8 @@ from privaudit.unlearning.saliency import SaliencyUnlearning, salient
 from privaudit.unlearning.scrub import Scrub
 from privaudit.unlearning.sequence import plan_stages, run_sequence
 from privaudit.unlearning.teachers import average, split_pairs
+from privaudit.workflow.tuning import TRIALS, candidates, held_out_set
+from tests.conftest import Run
 
 FEATURES, CLASSES = 4, 3
 METHODS = UNLEARNERS.names()
@@ -536,3 +544,122 @@ def test_teachers_speak_of_what_they_never_saw() -> None:
     assert teachers.position(torch.tensor([4, 0])).tolist() == [4, 0]
     with pytest.raises(EvidenceError, match="has no teacher"):
         average([(Linear(weights[0]), speaks[0])], context.samples, rows, CLASSES)
+
+
+# By the command line.
+
+
+def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
+    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *more)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
+
+
+@pytest.fixture(scope="module")
+def own_audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("methods")
+    for name in ("store", "out"):
+        shutil.copytree(small_audit["root"] / name, root / name)
+    return root
+
+
+def test_shadow_models_teach_and_the_others_are_left_alone(privaudit: Run, own_audit: Path) -> None:
+    store = next(AuditStore(own_audit / "store", p.name) for p in (own_audit / "store").iterdir() if p.is_dir())
+    judging = np.flatnonzero(split_pairs(8, 3).judging)
+    kept = {}
+    for index in judging:
+        # They are not even opened: a model that judges must have taught nothing.
+        path = store.model(shadow_key(int(index)))
+        kept[path] = path.read_bytes()
+        path.write_bytes(b"not to be read")
+    try:
+        results = unlearn(privaudit, own_audit, "--method", "shadow-teacher", "--order", "none")
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert results["details"]["teachers"] == 2  # 4 of 8 models teach; each sample was seen by one of each pair
+    assert results["details"]["teacher_training_samples"] == 0
+    assert results["forget_steps_run"] == results["forget_steps"] == round(30 * results["parameters"]["passes"])
+    assert results["tow"] > results["tow_do_nothing"]
+
+
+def test_a_class_has_no_teachers_but_fresh_ones(privaudit: Run, own_audit: Path) -> None:
+    arguments = ["--method", "shadow-teacher", "--forget", "class:1", "--order", "none", "--reference", "shadow"]
+    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
+    assert done.returncode == 2
+    assert "not applicable" in done.stderr
+    assert "fresh_teachers=2" in done.stderr
+    fresh = ["--parameter", "fresh_teachers=2", "--parameter", "fresh_share=0.5"]
+    results = unlearn(privaudit, own_audit, *arguments, *fresh)
+    retained = 300 - results["forget"]
+    trained = 2 * round(0.5 * retained) * 30  # two teachers, half of D_r each, thirty epochs
+    assert results["details"]["teacher_training_samples"] == trained
+    assert results["retain_steps_run"] > trained
+    assert results["accuracy"]["unlearned"]["forget"] < 0.3
+    assert results["accuracy"]["unlearned"]["retain"] > 0.8
+
+
+def test_a_method_that_runs_once_knows_no_order(privaudit: Run, own_audit: Path) -> None:
+    first = unlearn(privaudit, own_audit, "--method", "ft", "--order", "risk", "--parameter", "passes=2")
+    again = unlearn(privaudit, own_audit, "--method", "ft", "--order", "loss", "--passes", "2")
+    assert first["run"] == again["run"]
+    assert (first["order"], first["groups"], first["forget_steps"]) == ("none", None, 0)
+    assert first["retain_steps_run"] == 2 * 270
+
+
+def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run, own_audit: Path) -> None:
+    results = unlearn(privaudit, own_audit, "--method", "ga", "--order", "none", "--tune")
+    tuning = results["tuning"]
+    assert len(tuning["trials"]) == 6
+    best = max(tuning["trials"], key=lambda trial: trial["tow"])
+    assert tuning["chosen"] == best["parameters"]
+    assert results["parameters"]["learning_rate"] == best["parameters"]["learning_rate"]
+    for trial in tuning["trials"]:
+        assert trial["tow"] == pytest.approx(tug_of_war(trial["accuracy"], tuning["reference"]))
+    fixed = privaudit(
+        "unlearn", "--store", own_audit / "store", "--out", own_audit / "out", "--tune", "--learning-rate", "0.1"
+    )
+    assert fixed.returncode == 2
+    assert "nothing to search" in fixed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--parameter", "alpha=1"], "no parameter 'alpha'"),
+        (["--method", "ssd", "--learning-rate", "0.1"], "no parameter 'learning_rate'"),
+        (["--method", "retrain", "--tune"], "retrain has no parameters"),
+        (["--method", "scrub", "--parameter", "epochs=0"], "at least 1"),
+    ],
+)
+def test_mistaken_parameters_are_told(privaudit: Run, own_audit: Path, arguments: list[str], message: str) -> None:
+    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_held_out_sets_are_of_the_same_kind_and_disjoint() -> None:
+    labels = np.arange(100) % 5
+    scattered = held_out_set(labels, ForgetSet(np.arange(10), True), 0)
+    assert scattered.scattered
+    assert len(scattered.rows) == 10
+    assert not set(scattered.rows) & set(range(10))
+    assert np.array_equal(scattered.rows, held_out_set(labels, ForgetSet(np.arange(10), True), 0).rows)
+    assert len(held_out_set(labels, ForgetSet(np.arange(80), True), 0).rows) == 10  # half of what is retained
+    of_class = held_out_set(labels, ForgetSet(np.flatnonzero(labels == 2), False), 0)
+    assert len(np.unique(labels[of_class.rows])) == 1
+    assert len(of_class.rows) == 20
+    assert 2 not in labels[of_class.rows]
+    with pytest.raises(UsageError, match="too little would be retained"):
+        held_out_set(np.arange(10) % 2, ForgetSet(np.arange(0, 10, 2), False), 0)
+
+
+def test_every_method_is_tried_equally_often() -> None:
+    assert {name: len(candidates(UNLEARNERS.load(name), set())) for name in METHODS} == dict.fromkeys(METHODS, TRIALS)
+    for name in METHODS:
+        method = UNLEARNERS.load(name)
+        for changes in candidates(method, set()):
+            with_changes(method.defaults, changes)
+    assert candidates(NegGradPlus, {"alpha"}) == [{"learning_rate": 0.01}, {"learning_rate": 0.03}]

@@ -42,7 +42,7 @@ from privaudit.workflow.render import render_report
 from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import are_scored, read_stored_signals, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
-from privaudit.workflow.teachers import teachers_for
+from privaudit.workflow.teachers import check_applicable, teachers_for
 from privaudit.workflow.tuning import tune
 
 METRICS = "metrics.json"
@@ -88,6 +88,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
         plan, table = _scored(plan, folder)
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
         parameters = _parameters(settings)
+        if parameters is not None:
+            check_applicable(settings.method, forget, plan.shadows, parameters)
         run = _run_name(plan, settings, table, forget, parameters)
         run_folder = folder / "unlearn" / run
         if all(files.is_whole(run_folder / name) for name in (METRICS, FORGETTING, MODEL)):
@@ -305,7 +307,9 @@ def _run_method(
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     validation, _ = split_test(len(plan.arrays.test_labels), plan.settings.seed)
     of_validation = plan.store.read_control("test", [TARGET])[0, validation, 0]
-    teachers, no_teachers = teachers_for(plan, pool, forget, retain, parameters, settings.seed)
+    teachers, no_teachers = teachers_for(
+        plan.store, plan.specification, plan.design(plan.shadows), pool, forget, retain, parameters, settings.seed
+    )
     context = Context(
         model=model,
         samples=pool,
