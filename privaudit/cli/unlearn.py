@@ -29,13 +29,15 @@ Examples:
 What to forget: random:10%, random:500, class:3,7, classes:10%, top-risk:100,
 ids:FILE (one sample_id a line; a CSV's first column).
 Orders: risk (lowest first, the paper's hard-to-easy), loss, tail, random, none.
-Methods: ga (gradient ascent), rl (random labels), retrain.
+Methods that take forget samples in order: ga (gradient ascent), rl (random labels),
+bad-teacher, neggrad-plus, scrub, salun, shadow-teacher (the audit's own shadow models).
+Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd.
 """
 
 
 @click.command("unlearn", epilog=EPILOG)
 @click.option("--audit", help="Which audit's target model [the latest of the store].")
-@click.option("--method", help="ga, rl or retrain [ga].")
+@click.option("--method", help="ga, rl, shadow-teacher, retrain, … [ga]; see below.")
 @click.option("--order", help="risk, loss, tail, random or none [risk].")
 @click.option("--descending", is_flag=True, help="Reverse the order.")
 @click.option("--forget", help="What to forget [random:10%]; see below.")
@@ -44,6 +46,10 @@ Methods: ga (gradient ascent), rl (random labels), retrain.
 @click.option("--passes", type=float, help="Budget: passes over the forget set [the method's].")
 @click.option("--learning-rate", type=float, help="Learning rate [the method's].")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
+@click.option(
+    "--parameter", multiple=True, metavar="NAME=VALUE", help="One of the method's own parameters; repeatable."
+)
+@click.option("--tune", is_flag=True, help="First try a few parameters on a held-out forget set; take the best.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
 @redact_option

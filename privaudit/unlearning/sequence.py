@@ -69,6 +69,7 @@ def run_sequence(unlearner: Unlearner, stages: list[Stage], report: Callable[[fl
                     unlearner.step(torch.from_numpy(batch).to(device))
                     spent += len(batch)
                     report(float(spent))
+            unlearner.finish()
     except StopUnlearning as reason:
         stopped = f"{reason} (after {spent:,} of {planned:,} forget-sample gradients)"
     context.model.eval()

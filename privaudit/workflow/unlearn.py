@@ -34,6 +34,8 @@ from privaudit.signals import signal
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Context, Parameters, Unlearner, check_method
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.once import run_once
+from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
 from privaudit.workflow.judging import Judged, audit_again, choose_reference, difficulty_of
 from privaudit.workflow.plan import AuditPlan, reopen_plan, replace_settings
@@ -41,7 +43,9 @@ from privaudit.workflow.render import render_report
 from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import are_scored, read_stored_signals, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
+from privaudit.workflow.teachers import check_applicable, teachers_for
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
+from privaudit.workflow.tuning import tune
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -63,12 +67,17 @@ class UnlearnSettings:
     passes: float | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
+    parameter: tuple[str, ...] = ()
+    tune: bool = False
     base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
 
 def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     """Unlearn from the audit's target model; return what ``unlearn --json`` prints."""
     _check(settings)
+    if settings.method != RETRAIN and not UNLEARNERS.load(settings.method).takes_forget_steps:
+        # It runs once: no order means anything to it.
+        settings = replace(settings, order="none", descending=False)
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     folder = settings.base.out / store.audit
@@ -83,6 +92,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
         plan, table = _scored(plan, folder)
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
         parameters = _parameters(settings)
+        if parameters is not None:
+            check_applicable(settings.method, forget, plan.shadows, parameters)
         run = _run_name(plan, settings, table, forget, parameters)
         run_folder = folder / "unlearn" / run
         if all(files.is_whole(run_folder / name) for name in (METRICS, FORGETTING, MODEL)):
@@ -98,6 +109,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
 
 def _check(settings: UnlearnSettings) -> None:
     check_method(settings.method)
+    if settings.method == RETRAIN and (settings.tune or settings.parameter):
+        raise UsageError("retrain has no parameters: it follows the recipe of the target")
     if settings.order not in ORDERS:
         raise UsageError(f"unknown order '{settings.order}'", hint=f"Known orders: {', '.join(ORDERS)}.")
     if settings.reference not in ("auto", "retrain", "shadow"):
@@ -114,7 +127,8 @@ def _parameters(settings: UnlearnSettings) -> Parameters | None:
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     given = {name: getattr(settings, name) for name in ("passes", "learning_rate", "batch_size")}
-    return replace(method.defaults, **{name: value for name, value in given.items() if value is not None})
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return with_changes(method.defaults, changes | parse_changes(settings.parameter))
 
 
 def _scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
@@ -157,6 +171,8 @@ def _run_name(
         "seed": settings.seed,
         "forget": forget.rows.tolist(),
     }
+    if settings.tune:
+        what["tune"] = True
     if parameters is not None:
         what |= {"order": settings.order, "descending": settings.descending, "groups": settings.groups}
         what |= {"parameters": asdict(parameters)}
@@ -196,17 +212,32 @@ def _unlearn(
     def judge(model: nn.Module) -> Judged:
         return Judged(signals_on(model, pool), signals_on(model, test, reported))
 
+    tuning: dict[str, Any] | None = None
+    if settings.tune and parameters is not None:
+
+        def attempt(
+            model: nn.Module, held_out: ForgetSet, kept: npt.NDArray[np.int64], tried: Parameters
+        ) -> str | None:
+            one_shot = replace(settings, order="none", descending=False)
+            return _run_method(plan, one_shot, table, held_out, kept, tried, model, pool)[0].stopped
+
+        given = {name for name in ("passes", "learning_rate", "batch_size") if getattr(settings, name) is not None}
+        given |= set(parse_changes(settings.parameter))
+        method = UNLEARNERS.load(settings.method)
+        parameters, tuning = tune(plan, method, parameters, given, forget, settings.seed, attempt)
+
     with one_thread(specification.hardware):
         original = load_model(specification, store.model(TARGET))
         models = {"original": judge(original)}
         start = time.perf_counter()
         if parameters is None:
             model, ledger = load_model(specification, retrained[0]), Ledger(0, 0, 0, None)
+            details: dict[str, Any] = {}
             reference_paths = retrained[1:]
             seconds = retraining_seconds[0]
         else:
             model = original
-            ledger = _run_method(plan, settings, table, forget, retain, parameters, model, pool)
+            ledger, details = _run_method(plan, settings, table, forget, retain, parameters, model, pool)
             reference_paths = retrained[:1]
             seconds = time.perf_counter() - start
         if ledger.stopped:
@@ -243,6 +274,8 @@ def _unlearn(
         "seed": settings.seed,
         "notes": list(forget.notes),
         **ledger.to_json(),
+        "details": details,
+        "tuning": tuning,
         "accuracy": {**accuracies, "retrained": against},
         "tow": None if against is None else tug_of_war(accuracies["unlearned"], against),
         "tow_do_nothing": None if against is None else tug_of_war(accuracies["original"], against),
@@ -272,7 +305,7 @@ def _run_method(
     parameters: Parameters,
     model: nn.Module,
     pool: Samples,
-) -> Ledger:
+) -> tuple[Ledger, dict[str, Any]]:
     ordered = forget.rows[order_rows(table.iloc[forget.rows], settings.order, settings.descending, settings.seed)]
     # Without an order there is one group: the method as its authors wrote it.
     groups = 1 if settings.order == "none" else min(settings.groups, len(ordered))
@@ -281,6 +314,9 @@ def _run_method(
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     validation, _ = split_test(len(plan.arrays.test_labels), plan.settings.seed)
     of_validation = plan.store.read_control("test", [TARGET])[0, validation, 0]
+    teachers, no_teachers = teachers_for(
+        plan.store, plan.specification, plan.design(plan.shadows), pool, forget, retain, parameters, settings.seed
+    )
     context = Context(
         model=model,
         samples=pool,
@@ -290,10 +326,16 @@ def _run_method(
         unseen_loss=float(signal(of_validation, "loss").mean()),
         hardware=plan.specification.hardware,
         generator=generator,
+        build=plan.specification.build,
+        teachers=teachers,
+        no_teachers=no_teachers,
     )
-    with progress(f"unlearning with {settings.method}", sum(stage.budget for stage in stages)) as bar:
+    unlearner = method(context, parameters)
+    work = sum(stage.budget for stage in stages) if method.takes_forget_steps else 1
+    with progress(f"unlearning with {settings.method}", work) as bar:
 
         def report(done: float) -> None:
             bar.advance(done - bar.done)
 
-        return run_sequence(method(context, parameters), stages, report)
+        run = run_sequence(unlearner, stages, report) if method.takes_forget_steps else run_once(unlearner, report)
+        return run, unlearner.details()
