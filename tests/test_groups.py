@@ -11,16 +11,10 @@ import pytest
 from scipy import stats
 
 from privaudit.errors import DataError
-from privaudit.scoring.groups import exposure, holm
+from privaudit.scoring.groups import exposure
 from privaudit.workflow.metadata import NOT_GIVEN, read_metadata
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save
-
-
-def test_holm_is_the_obvious_one() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
-    assert holm([]) == []
 
 
 def test_equal_groups_are_rarely_called_uneven_and_unequal_ones_are() -> None:

@@ -22,6 +22,7 @@ from privaudit.evaluation.utility import accuracy, tug_of_war
 from privaudit.networks import build_network
 from privaudit.ranking import cumulative_groups, order_rows
 from privaudit.scoring.risk import attack_success
+from privaudit.seeds import derive_seed
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
 from privaudit.signals import SIGNALS
@@ -32,7 +33,8 @@ from privaudit.unlearning.base import Context, Parameters, StopUnlearning, Unlea
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.gradient_ascent import GradientAscent
 from privaudit.unlearning.random_labels import RandomLabels
-from privaudit.unlearning.sequence import plan_stages, run_sequence
+from privaudit.unlearning.sequence import run_sequence
+from privaudit.unlearning.stages import plan_stages
 from privaudit.workflow.judging import choose_reference
 from privaudit.workflow.score import StoredSignals
 from tests.conftest import SMALL, Run
@@ -47,7 +49,11 @@ def context(name: str = "cnn", forget: int = 12, samples: int = 60) -> Context:
     pool = Samples.from_arrays(images, np.arange(samples) % CLASSES, "cpu")
     model = build_network(name, (8, 8, 1), CLASSES, ((0.5,), (0.3,)), 0)
     generator = torch.Generator().manual_seed(0)
-    return Context(model, pool, np.arange(forget), np.arange(forget, samples), CLASSES, 1.5, CPU, generator)
+
+    def build(*purpose: str | int) -> torch.nn.Module:
+        return build_network(name, (8, 8, 1), CLASSES, ((0.5,), (0.3,)), derive_seed(0, *purpose))
+
+    return Context(model, pool, np.arange(forget), np.arange(forget, samples), CLASSES, 1.5, CPU, generator, build)
 
 
 def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -109,7 +115,7 @@ def test_ascent_counts_the_climb_and_not_the_height() -> None:
         work = replace(work, forget=np.sort(np.concatenate([easy, hard])), unseen_loss=0.9)
         ordered = np.concatenate([hard, easy] if hard_first else [easy, hard])
         method = GradientAscent(work, Parameters(1, 1e-4, 4))
-        ceilings.append(method._ceiling)
+        ceilings.append(method.guard.ceiling)
         ledgers.append(run_sequence(method, plan_stages(cumulative_groups(ordered, 21), 1), lambda _: None))
     assert ceilings[0] == ceilings[1] == 0.9
     assert all(ledger.stopped is None for ledger in ledgers)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval
+from privaudit.statistics.paired import holm
 
 #: A group needs this many samples to be tested against the rest.
 FEWEST_SAMPLES = 5
@@ -120,17 +121,6 @@ def exposure(
         for index in range(len(names))
     ]
     return Exposure(name, sorted(rows, key=lambda row: (-row.mean, row.name)), overall)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction (1979): p-values that hold for all of them together."""
-    order = np.argsort(p_values)
-    corrected = np.empty(len(p_values))
-    largest = 0.0
-    for step, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - step) * p_values[index]))
-        corrected[index] = largest
-    return [float(value) for value in corrected]
 
 
 def _intervals(

@@ -1,9 +1,11 @@
-"""What an unlearning method is: something that takes batches of forget samples and steps a model."""
+"""What an unlearning method is: something that takes batches of forget samples and steps a model, or runs once."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +14,28 @@ from torch import nn
 
 from privaudit.registry import Registry
 from privaudit.training.hardware import Hardware
-from privaudit.training.loop import Samples
+from privaudit.training.loop import Samples, as_network_input, logits_of
+from privaudit.unlearning.parameters import Parameters
 
-#: Methods that step over forget samples. ``retrain`` is not among them: it never sees one.
+if TYPE_CHECKING:
+    from privaudit.unlearning.teachers import Teachers
+
+__all__ = ["RETRAIN", "UNLEARNERS", "Context", "Parameters", "StopUnlearning", "Unlearner", "check_method"]
+
+#: Every method but ``retrain``, which is a training and changes no model.
 UNLEARNERS = Registry(
     "unlearner",
     {
+        "bad-teacher": "privaudit.unlearning.bad_teacher:BadTeacher",
+        "ft": "privaudit.unlearning.fine_tuning:FineTuning",
         "ga": "privaudit.unlearning.gradient_ascent:GradientAscent",
+        "l1-sparse": "privaudit.unlearning.l1_sparse:L1Sparse",
+        "neggrad-plus": "privaudit.unlearning.neggrad_plus:NegGradPlus",
         "rl": "privaudit.unlearning.random_labels:RandomLabels",
+        "salun": "privaudit.unlearning.saliency:SaliencyUnlearning",
+        "scrub": "privaudit.unlearning.scrub:Scrub",
+        "shadow-teacher": "privaudit.unlearning.shadow_teacher:ShadowTeacher",
+        "ssd": "privaudit.unlearning.dampening:SelectiveDampening",
     },
 )
 RETRAIN = "retrain"
@@ -32,15 +48,6 @@ def check_method(name: str) -> None:
 
 class StopUnlearning(Exception):
     """Raised by a step that must not be taken; the model stays as it was before."""
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What a user may tune of a method."""
-
-    passes: float
-    learning_rate: float
-    batch_size: int = 128
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,12 @@ class Context:
         The original model's mean cross-entropy on validation samples: what never-seen samples cost it.
     generator
         Where a method's own randomness comes from.
+    build
+        A freshly initialised network like the original, on the device; equal purposes give equal weights.
+    teachers
+        Makes what the shadow models that never saw a forget sample say of it; None where nothing can.
+    no_teachers
+        Why there are none.
     """
 
     model: nn.Module
@@ -71,21 +84,36 @@ class Context:
     unseen_loss: float
     hardware: Hardware
     generator: torch.Generator
+    build: Callable[..., nn.Module]
+    teachers: Callable[[], Teachers] | None = None
+    no_teachers: str = "there are no shadow models"
 
 
 class Unlearner:
-    """A method that steps over forget samples.
+    """A method: it takes forget samples step by step, or runs once.
 
-    Subclasses set `defaults` and implement `step`. The sequence decides which samples come when and counts them, so
-    that runs in different orders spend the same budget.
+    Subclasses set `defaults` and implement `step` (``takes_forget_steps = True``, the default: the sequence decides
+    which samples come when and counts them, so that runs in different orders spend the same budget) or `run`
+    (``takes_forget_steps = False``: orders and groups mean nothing to it).
     """
 
     defaults: ClassVar[Parameters]
 
+    #: Whether the method is handed forget samples batch by batch, so that their order can matter.
+    takes_forget_steps: ClassVar[bool] = True
+
+    #: What ``--tune`` tries: parameter → values; the product of them all is the number of trials.
+    search: ClassVar[dict[str, tuple[float, ...]]] = {}
+
     def __init__(self, context: Context, parameters: Parameters) -> None:
         self.context = context
         self.parameters = parameters
+        #: Retain samples whose gradient was taken, counted with every repetition.
         self.retain_steps = 0
+        #: The same of forget samples where the method runs once, or takes some before its first step.
+        self.forget_steps_beside = 0
+
+    # What a method that is handed forget samples implements.
 
     @property
     def forget_batch_size(self) -> int:
@@ -101,3 +129,37 @@ class Unlearner:
             Instead of a step that would ruin the model, with the reason.
         """
         raise NotImplementedError
+
+    def finish(self) -> None:
+        """Do what the method does once its last forget sample was handed to it: nothing, for most."""
+
+    # What a method that runs once implements.
+
+    def run(self, report: Callable[[float], None]) -> None:
+        """Change the model; tell ``report`` which share of the work is done, 0 … 1. It may raise `StopUnlearning`."""
+        raise NotImplementedError
+
+    # What every method may use.
+
+    def details(self) -> dict[str, Any]:
+        """What the results should say of this run besides its budget: JSON values by name."""
+        return {}
+
+    def logits(self, rows: torch.Tensor) -> torch.Tensor:
+        """The model's logits ``[B, C]`` at these rows of the pool, in the mode that it is in, with gradient."""
+        with self.context.hardware.autocast():
+            logits: torch.Tensor = self.context.model(as_network_input(self.context.samples.inputs[rows]))
+        return logits.float()
+
+    def original_logits(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Logits ``[n, C]`` in eval mode and fp32, without gradient: called before any step, the original model's."""
+        logits = logits_of(self.context.model, self.context.samples, rows)
+        return torch.from_numpy(logits).to(self.context.samples.labels.device)
+
+    def descend(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """One step down this loss, unless it is no number any more."""
+        if not math.isfinite(loss.item()):
+            raise StopUnlearning(f"the loss became {loss.item()}")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()

@@ -1,0 +1,54 @@
+"""When ascent has done its work: the loss of what is to be forgotten has no upper bound, and climbing on ruins a model."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional
+
+from privaudit.unlearning.base import StopUnlearning, Unlearner
+
+#: Weight of the past in the running mean of the climb.
+MEMORY = 0.8
+
+
+class AscentGuard:
+    """Stops ascent once what is to be forgotten costs as much as what was never seen.
+
+    That is the original model's validation loss, or that of guessing, ln C, whichever is less; twice the mean forget
+    loss where that is higher already. What counts is how far the batches climbed from where they were under the
+    original model, as a running mean, so that the rule is the same for easy samples and hard ones, whichever come
+    first.
+
+    Parameters
+    ----------
+    unlearner
+        Before its first step.
+    """
+
+    def __init__(self, unlearner: Unlearner) -> None:
+        context = self._context = unlearner.context
+        labels = context.samples.labels
+        rows = torch.from_numpy(context.forget).to(labels.device)
+        before = functional.cross_entropy(unlearner.original_logits(context.forget), labels[rows], reduction="none")
+        # At a sample's row of the pool; 0 where nothing is asked.
+        self._before = torch.zeros(len(labels), device=labels.device)
+        self._before[rows] = before
+        mean = float(before.mean())
+        ceiling = min(math.log(context.classes), context.unseen_loss)
+        self.ceiling = ceiling if mean < ceiling else 2 * mean
+        self._allowed = self.ceiling - mean
+        self._climb = 0.0
+
+    def check(self, batch: torch.Tensor, loss: float) -> None:
+        """Raise `StopUnlearning` where ascent on these rows, whose mean loss is ``loss`` now, must go no further."""
+        if not math.isfinite(loss):
+            raise StopUnlearning(f"the loss on the forget set became {loss}")
+        self._climb = MEMORY * self._climb + (1 - MEMORY) * (loss - float(self._before[batch].mean()))
+        if self._climb >= self._allowed:
+            raise StopUnlearning(
+                f"the loss of the forgotten rose by {self._climb:.3g}, to about {self.ceiling:.3g}; samples that were "
+                f"never seen cost the original model {self._context.unseen_loss:.3g}, guessing "
+                f"{math.log(self._context.classes):.3g}: going on would destroy the model rather than make it forget"
+            )

@@ -1,0 +1,140 @@
+"""What the shadow models that never saw a sample say of it: a model's answer without that sample, for free.
+
+The shadow models that teach an unlearning must not judge it. So the complementary pairs are split in two beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from privaudit import files
+from privaudit.errors import EvidenceError
+from privaudit.seeds import generator
+from privaudit.shadow.store import REMEDY, AuditStore, shadow_key
+from privaudit.shadow.trainer import ModelSpecification, load_model
+from privaudit.training.loop import Samples, logits_of
+
+#: LiRA needs four models to judge with, and one pair can teach.
+FEWEST_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class PairSplit:
+    """Who teaches and who judges: bool masks ``[S]``, whole pairs each, no model in both."""
+
+    teaching: npt.NDArray[np.bool_]
+    judging: npt.NDArray[np.bool_]
+
+
+def split_pairs(shadows: int, seed: int) -> PairSplit:
+    """Give a random half of the complementary pairs to teaching, the other half (or one more) to judging.
+
+    Raises
+    ------
+    EvidenceError
+        Below 6 shadow models: what is left could not judge.
+    """
+    pairs = shadows // 2
+    if pairs < FEWEST_PAIRS:
+        raise EvidenceError(
+            f"{shadows} shadow models are too few to teach and to judge: {2 * FEWEST_PAIRS} are needed",
+            hint="Audit with more of them: privaudit score … --shadows 16 keeps those that are there.",
+        )
+    chosen = generator(seed, "teaching-pairs").permutation(pairs)[: max(1, min(pairs // 2, pairs - 2))]
+    teaching = np.isin(np.arange(shadows) // 2, chosen)
+    return PairSplit(teaching, ~teaching)
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """Softmax of models that never saw a sample, for each forget sample.
+
+    Parameters
+    ----------
+    rows
+        int64 ``[n]``, ascending rows of the pool.
+    mean
+        float32 ``[n, C]``: the teachers' mean softmax, on the device of the samples.
+    divergence
+        float32 ``[n]``: how far one teacher is from the mean of all, the mean of KL(teacher ‖ mean), in nats; 0 where
+        there is only one. Since the entropy of a mean exceeds the mean entropy by just that, it is their generalised
+        Jensen-Shannon divergence.
+    count
+        int64 ``[n]``: how many teachers each sample has.
+    trained_samples
+        Retain samples (each as often as it was used) that training the teachers took; 0 for shadow models, which were
+        paid for by the audit.
+    """
+
+    rows: npt.NDArray[np.int64]
+    mean: torch.Tensor
+    divergence: torch.Tensor
+    count: npt.NDArray[np.int64]
+    trained_samples: int = 0
+
+    def position(self, batch: torch.Tensor) -> torch.Tensor:
+        """Where these rows of the pool stand in `mean`, `divergence` and `count`."""
+        return torch.from_numpy(np.searchsorted(self.rows, batch.cpu().numpy())).to(self.mean.device)
+
+
+def teachers_of(
+    store: AuditStore,
+    specification: ModelSpecification,
+    samples: Samples,
+    forget_rows: npt.NDArray[np.int64],
+    keep: npt.NDArray[np.bool_],
+    pairs: PairSplit,
+) -> Teachers:
+    """Ask the stored shadow models of the teaching pairs, each of those forget samples that it never saw.
+
+    Parameters
+    ----------
+    forget_rows
+        int64 ``[n]`` rows of the pool.
+    keep
+        bool ``[S, N]``: who saw what.
+    pairs
+        The judging models are not touched.
+    """
+
+    def asked() -> Iterable[tuple[nn.Module, npt.NDArray[np.bool_]]]:
+        for index in np.flatnonzero(pairs.teaching):
+            path = store.model(shadow_key(int(index)))
+            files.demand_whole(path, REMEDY)
+            yield load_model(specification, path), ~keep[index, rows]
+
+    rows = np.sort(forget_rows)
+    return average(asked(), samples, rows, specification.classes)
+
+
+def average(
+    asked: Iterable[tuple[nn.Module, npt.NDArray[np.bool_]]],
+    samples: Samples,
+    rows: npt.NDArray[np.int64],
+    classes: int,
+    trained_samples: int = 0,
+) -> Teachers:
+    """Mean softmax of models over the rows (bool ``[n]``) that each of them may speak for; in eval mode and fp32."""
+    device = samples.labels.device
+    total = torch.zeros(len(rows), classes, dtype=torch.float64, device=device)
+    negentropy = torch.zeros(len(rows), dtype=torch.float64, device=device)
+    count = np.zeros(len(rows), np.int64)
+    for model, speaks in asked:
+        logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
+        probability = logits.softmax(1)
+        where = torch.from_numpy(np.flatnonzero(speaks)).to(device)
+        total[where] += probability
+        negentropy[where] += torch.special.entr(probability).sum(1).neg()
+        count += speaks
+    if count.min(initial=1) < 1:
+        raise EvidenceError("a forget sample has no teacher: every teaching model saw it")
+    counts = torch.from_numpy(count).to(device)
+    mean = total / counts[:, None]
+    divergence = torch.special.entr(mean).sum(1) + negentropy / counts
+    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, trained_samples)
