@@ -94,7 +94,8 @@ def score_of(table: pd.DataFrame, order: str, unit: str = "sample") -> npt.NDArr
     values = table[column].astype("float64")
     if unit == "class":
         values = values.groupby(table["label"].to_numpy()).transform("mean")
-    return values.fillna(np.inf).to_numpy(np.float64)
+    scores: npt.NDArray[np.float64] = np.asarray(values.fillna(np.inf), np.float64)
+    return scores
 
 
 def _by_score(table: pd.DataFrame, order: str, unit: str) -> npt.NDArray[np.int64]:

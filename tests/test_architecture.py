@@ -17,6 +17,7 @@ PACKAGE = ROOT / "privaudit"
 FLOORS = [
     ["cli"],
     ["workflow"],
+    ["testing"],
     ["report"],
     ["evaluation"],
     ["unlearning"],

@@ -28,7 +28,9 @@ ids:FILE (one sample_id a line, or a CSV with sample_id and, if you like,
 request_id and date).
 Orders, lowest first (risk: the paper's hard-to-easy): risk, loss, inversion,
 entropy, tail, memorisation, random, none; --descending turns them round.
-Methods: privaudit list --methods names them; --parameter sets what each has.
+Methods that take forget samples in order: ga (gradient ascent), rl (random
+labels), bad-teacher, neggrad-plus, scrub, salun, shadow-teacher (the audit's own
+shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd.
 """
 
 
@@ -51,6 +53,7 @@ Methods: privaudit list --methods names them; --parameter sets what each has.
 @click.option("--learning-rate", type=float, help="Learning rate [the method's].")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
 @click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="A parameter that only this method has.")
+@click.option("--tune", is_flag=True, help="First try a few parameters on a held-out forget set; take the best.")
 @click.option("--u-lira", type=int, help="Also run the unlearner on this many shadow models and attack with them.")
 @click.option("--compare-orders", is_flag=True, help="Run every order at one budget, over --seeds, and compare.")
 @click.option("--seeds", type=click.IntRange(min=2), help="With --compare-orders: how many seeds [3; 9 for a verdict].")

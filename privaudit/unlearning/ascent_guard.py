@@ -1,4 +1,4 @@
-"""When ascent has done its work: the loss of what is to be forgotten has no upper bound, and climbing on ruins a model."""
+"""When ascent has done its work: the loss on D_u has no upper bound, and climbing on ruins a model."""
 
 from __future__ import annotations
 

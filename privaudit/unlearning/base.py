@@ -102,6 +102,9 @@ class Unlearner:
     #: Whether the method is handed forget samples batch by batch, so that their order can matter.
     takes_forget_steps: ClassVar[bool] = True
 
+    #: Whether it asks `Context.teachers`, and can do nothing without.
+    needs_teachers: ClassVar[bool] = False
+
     #: What ``--tune`` tries: parameter → values; the product of them all is the number of trials.
     search: ClassVar[dict[str, tuple[float, ...]]] = {}
 

@@ -13,7 +13,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
 from privaudit.training.loop import as_network_input
-from privaudit.unlearning.base import Context, Unlearner
+from privaudit.unlearning.base import Context, StopUnlearning, Unlearner
 from privaudit.unlearning.parameters import Parameters, setting
 
 #: Per-sample gradients held at once, in numbers.
@@ -36,12 +36,15 @@ class SelectiveDampening(Unlearner):
     I is the diagonal of the empirical Fisher information, the mean over samples of the squared gradient of *one*
     sample's CE (the square of a batch's mean gradient is something else), in eval mode; I_D is over D = D_u ∪ D_r.
     No step is taken: each sample's gradient is taken once.
+
+    D_u is a part of D, so I_u / I_D can't exceed |D| / |D_u|: with a tenth of D to be forgotten, α = 10 selects
+    nothing, whatever the model. A run that selects nothing says so.
     """
 
     defaults: ClassVar[DampeningParameters] = DampeningParameters(passes=1, learning_rate=0)
     takes_forget_steps: ClassVar[bool] = False
     parameters: DampeningParameters
-    search: ClassVar[dict[str, tuple[float, ...]]] = {"alpha": (2, 5, 10), "dampening": (0.1, 1)}
+    search: ClassVar[dict[str, tuple[float, ...]]] = {"alpha": (1.1, 1.3, 1.6, 2, 4, 8)}
 
     def __init__(self, context: Context, parameters: DampeningParameters) -> None:
         super().__init__(context, parameters)
@@ -68,6 +71,11 @@ class SelectiveDampening(Unlearner):
                 factor = dampening(to_forget, to_all, self.parameters.alpha, self.parameters.dampening)
                 self._dampened += int((factor < 1).sum())
                 weight.mul_(factor)
+        if not self._dampened:
+            raise StopUnlearning(
+                f"no weight matters to the forget set more than α = {self.parameters.alpha:g} times as much as to all "
+                f"samples, and at most {everyone / len(context.forget):.3g} times is possible: nothing was changed"
+            )
 
     def _squares(self, rows: npt.NDArray[np.int64], count: Callable[[int], None]) -> dict[str, torch.Tensor]:
         """Σ over the samples of the squared gradient of each, for every weight."""

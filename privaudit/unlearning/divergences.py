@@ -15,13 +15,14 @@ def distillation(logits: torch.Tensor, teacher: torch.Tensor, temperature: float
     """
     log_student = functional.log_softmax(logits / temperature, 1)
     log_teacher = functional.log_softmax(teacher / temperature, 1)
-    kl = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
+    kl: torch.Tensor = functional.kl_div(log_student, log_teacher, reduction="batchmean", log_target=True)
     return kl * temperature**2
 
 
 def kl_to(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """KL(teacher ‖ softmax(logits)) of every sample ``[B]``; ``teacher`` is probabilities ``[B, C]``, zeros allowed."""
-    return (torch.special.xlogy(teacher, teacher) - teacher * functional.log_softmax(logits, 1)).sum(1)
+    negentropy: torch.Tensor = torch.special.xlogy(teacher, teacher)
+    return (negentropy - teacher * functional.log_softmax(logits, 1)).sum(1)
 
 
 def jensen_shannon(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
@@ -29,7 +30,7 @@ def jensen_shannon(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     log_student = functional.log_softmax(logits, 1)
     log_mean = torch.logaddexp(log_student, teacher.clamp_min(1e-30).log()) - math.log(2)
     of_student = (log_student.exp() * (log_student - log_mean)).sum(1)
-    of_teacher = (torch.special.xlogy(teacher, teacher) - teacher * log_mean).sum(1)
+    of_teacher: torch.Tensor = (torch.special.xlogy(teacher, teacher) - teacher * log_mean).sum(1)
     return (of_student + of_teacher) / 2
 
 

@@ -52,5 +52,5 @@ def share_of_batch(batch_size: int, ratio: float) -> int:
 
 
 def batches(rows: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
-    """Cut into as few parts of nearly equal size as keep to ``size``: a last one of one sample would break BatchNorm."""
+    """Cut into the fewest parts of at most ``size``, nearly equal: a last one of one sample would break BatchNorm."""
     return rows.tensor_split(max(1, -(-len(rows) // size)))

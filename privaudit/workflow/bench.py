@@ -26,13 +26,15 @@ from privaudit.shadow.trainer import ModelSpecification, signals_on
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
+from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.journal import NotKept, StageJournal
 from privaudit.unlearning.once import run_once
 from privaudit.unlearning.sequence import Ledger, run_sequence
 from privaudit.unlearning.stages import Ranking, Sequencing, sequence_of
-from privaudit.unlearning.teachers import PairSplit, Teachers, split_pairs, teachers_of
+from privaudit.unlearning.teachers import PairSplit, Teachers, split_pairs
 from privaudit.unlearning.trajectory import Trajectory
 from privaudit.workflow.plan import AuditPlan
+from privaudit.workflow.teachers import teachers_for
 
 Rows = npt.NDArray[np.int64]
 
@@ -131,8 +133,8 @@ def run_method(
     method: type[Unlearner] = UNLEARNERS.load(request.method)
     while True:
         model = make_model()
-        teaching = _Teaching(bench, pool, forget)
-        context = build_context(bench, request, model, forget, retain, samples, teaching if scattered else None)
+        teaching = _Teaching(bench, request, pool, ForgetSet(forget, scattered), retain)
+        context = build_context(bench, request, model, forget, retain, samples, teaching)
         start = time.perf_counter()
         unlearner = method(context, request.parameters)
         if not method.takes_forget_steps:
@@ -183,7 +185,7 @@ def build_context(
     forget: Rows,
     retain: Rows,
     samples: tuple[Samples, Samples],
-    teaching: _Teaching | None,
+    teaching: _Teaching,
 ) -> Context:
     """What the method works on."""
     pool, test = samples
@@ -198,28 +200,32 @@ def build_context(
         hardware=bench.specification.hardware,
         generator=torch.Generator().manual_seed(derive_seed(request.seed, "unlearn", request.method)),
         build=bench.specification.build,
-        teachers=teaching,
-        no_teachers="shadow models saw half of every class, so none can say how a model behaves that lost more than "
-        "half of one",
+        teachers=None if teaching.why_not else teaching,
+        no_teachers=teaching.why_not,
     )
 
 
 class _Teaching:
-    """Asks the teaching half of the shadow models, and remembers that it was asked: they must not judge then."""
+    """Makes the teachers, and remembers whether shadow models of the audit were among them: these must not judge."""
 
-    def __init__(self, bench: Bench, pool: Samples, forget: Rows) -> None:
-        self._bench, self._pool, self._forget = bench, pool, forget
+    def __init__(self, bench: Bench, request: Request, pool: Samples, forget: ForgetSet, retain: Rows) -> None:
+        self._fresh = bool(getattr(request.parameters, "fresh_teachers", 0))
+        make, self.why_not = teachers_for(
+            bench.store, bench.specification, bench.keep(), pool, forget, retain, request.parameters, request.seed
+        )
+        self._make = make
         self.asked = False
 
     def __call__(self) -> Teachers:
-        self.asked = True
-        bench = self._bench
-        return teachers_of(bench.store, bench.specification, self._pool, self._forget, bench.keep(), pairs_of(bench))
+        if self._make is None:
+            raise EvidenceError(self.why_not)
+        self.asked = not self._fresh
+        return self._make()
 
 
 def pairs_of(bench: Bench) -> PairSplit:
     """Which shadow models teach and which judge; the same for every run of an audit."""
-    return split_pairs(bench.shadows, bench.seed)
+    return split_pairs(bench.shadows, bench.specification.seed)
 
 
 def judges(bench: Bench, taught: bool) -> npt.NDArray[np.bool_]:

@@ -26,8 +26,8 @@ class Judged:
 
     pool: npt.NDArray[np.float32]
     test: npt.NDArray[np.float32]
-    forget_logits: npt.NDArray[np.float32] | None = None
-    test_logits: npt.NDArray[np.float32] | None = None
+    forget_logits: npt.NDArray[np.float32]
+    test_logits: npt.NDArray[np.float32]
 
     def accuracies(self, forget: ForgetSet, retain: npt.NDArray[np.int64]) -> dict[str, float]:
         """Accuracy on D_u, D_r and test."""

@@ -93,15 +93,18 @@ def divergence(models: dict[str, Judged]) -> dict[str, Any] | None:
     """Mean Jensen-Shannon distance of every model's predictions to the retrained model's; None without one."""
     if "retrained" not in models:
         return None
-    found: dict[str, Any] = {}
-    for part in ("forget", "test"):
-        found[part] = {}
-        reference = getattr(models["retrained"], f"{part}_logits")
-        for name, judged in models.items():
-            logits = getattr(judged, f"{part}_logits")
-            if name != "retrained" and logits is not None and reference is not None:
-                found[part][name] = float(jensen_shannon(logits, reference).mean())
-    return found
+    reference = models["retrained"]
+    others = {name: judged for name, judged in models.items() if name != "retrained"}
+    return {
+        "forget": {
+            name: _mean_distance(judged.forget_logits, reference.forget_logits) for name, judged in others.items()
+        },
+        "test": {name: _mean_distance(judged.test_logits, reference.test_logits) for name, judged in others.items()},
+    }
+
+
+def _mean_distance(logits: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> float:
+    return float(jensen_shannon(logits, others).mean())
 
 
 def tugs(accuracies: dict[str, dict[str, float]]) -> dict[str, float | None]:

@@ -29,7 +29,8 @@ from privaudit.workflow.plan import AuditPlan, reopen_plan, replace_settings
 from privaudit.workflow.render import render_report
 from privaudit.workflow.score import are_scored, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table
-from privaudit.workflow.unlearn_run import METRICS, describe, is_there, make_run, takes_order
+from privaudit.workflow.teachers import check_applicable
+from privaudit.workflow.unlearn_run import METRICS, is_there, make_run, takes_order
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class UnlearnSettings:
     learning_rate: float | None = None
     batch_size: int | None = None
     parameter: tuple[str, ...] = ()
+    tune: bool = False
     u_lira: int | None = None
     base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
@@ -92,6 +94,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
         demand_target(store)
         plan, table = scored(plan, folder)
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
+        if request is not None:
+            check_applicable(request.method, forget, plan.shadows, request.parameters)
         run = _run_name(plan, settings, table, forget, request)
         run_folder = folder / "unlearn" / run
         if is_there(run_folder):
@@ -107,7 +111,13 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
                 seed=settings.seed,
                 reference=settings.reference,
                 u_lira_models=settings.u_lira,
-                facts=_facts(settings, request, forget),
+                tuned=frozenset(_given(settings)) if settings.tune else None,
+                facts={
+                    "order": settings.order,
+                    "descending": settings.descending,
+                    "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids:FILE",
+                    "requests": len(forget.requests),
+                },
             )
         return results | {"report": render_report(folder), "folder": str(run_folder)}
 
@@ -123,14 +133,10 @@ def request_of(settings: UnlearnSettings) -> Request | None:
         zero_is_fine = value == 0 and name == "learning_rate"
         if value is not None and not (0 < value < math.inf or zero_is_fine):
             raise UsageError(f"--{name.replace('_', '-')} {value}: it must be a positive number")
-    sequencing = settings.sequencing()
-    changes: dict[str, Any] = {
-        name: value
-        for name in ("passes", "learning_rate", "batch_size")
-        if (value := getattr(settings, name)) is not None
-    }
-    changes |= parse_changes(settings.parameter)
+    sequencing, changes = settings.sequencing(), _given(settings)
     if settings.method == RETRAIN:
+        if settings.tune or settings.parameter:
+            raise UsageError("retrain has no parameters: it follows the recipe of the target")
         if settings.u_lira is not None:
             raise UsageError(
                 "--u-lira with --method retrain: retraining never sees a forgotten sample, so there is nothing to tell",
@@ -139,6 +145,12 @@ def request_of(settings: UnlearnSettings) -> Request | None:
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     return Request(settings.method, with_changes(method.defaults, changes), sequencing, settings.seed)
+
+
+def _given(settings: UnlearnSettings) -> dict[str, Any]:
+    """The method's parameters that were asked for by value."""
+    common = {name: getattr(settings, name) for name in ("passes", "learning_rate", "batch_size")}
+    return {name: value for name, value in common.items() if value is not None} | parse_changes(settings.parameter)
 
 
 def demand_target(store: AuditStore) -> None:
@@ -176,16 +188,6 @@ def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
     )
 
 
-def _facts(settings: UnlearnSettings, request: Request | None, forget: ForgetSet) -> dict[str, Any]:
-    return {
-        "order": settings.order,
-        "descending": settings.descending,
-        "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids:FILE",
-        "requests": len(forget.requests),
-        **describe(request, len(forget.rows)),
-    }
-
-
 def _run_name(
     plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, forget: ForgetSet, request: Request | None
 ) -> str:
@@ -203,7 +205,7 @@ def _run_name(
     }
     sequenced = request is not None and takes_order(request.method)
     if request is not None:
-        what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira}
+        what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
     if request is not None and sequenced:
         what |= {"sequencing": asdict(request.sequencing)}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from privaudit.scoring.target import split_test
 from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model
 from privaudit.training.loop import Samples
-from privaudit.unlearning.base import RETRAIN, UNLEARNERS
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.sequence import Ledger
+from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow import measuring
 from privaudit.workflow.bench import Bench, ForgetRun, Request, judges, run_method
 from privaudit.workflow.exposure import exposure_table, summarise, verdicts_over_time
@@ -36,6 +37,7 @@ from privaudit.workflow.removal_record import RECORD, write_record
 from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import read_stored_signals
 from privaudit.workflow.tables import write_table
+from privaudit.workflow.tuning import tune
 from privaudit.workflow.u_lira import choose_models, remove_working_files, u_lira
 
 METRICS = "metrics.json"
@@ -62,6 +64,7 @@ def make_run(
     seed: int,
     reference: str,
     u_lira_models: int | None,
+    tuned: frozenset[str] | None,
     facts: dict[str, Any],
 ) -> dict[str, Any]:
     """Unlearn, judge, and write the results.
@@ -80,6 +83,8 @@ def make_run(
         As they were asked for.
     u_lira_models
         Shadow models to run U-LiRA on; None: it is not run.
+    tuned
+        Tune the method's parameters but these first; None: do not.
     facts
         What else the results repeat.
 
@@ -104,6 +109,9 @@ def make_run(
     def original() -> nn.Module:
         return load_model(specification, store.model(TARGET))
 
+    tuning = None
+    if tuned is not None and request is not None:
+        request, tuning = _tune(plan, bench, request, tuned, forget, seed, (pool, test))
     with one_thread(specification.hardware):
         models = {"original": original()}
         run: ForgetRun | None = None
@@ -177,6 +185,8 @@ def make_run(
         "reference_asked": reference,
         "notes": list(forget.notes),
         **ledger.to_json(),
+        **describe(request, len(forget.rows)),
+        "tuning": tuning,
         "details": {} if run is None else run.details,
         "accuracy": {name: accuracies.get(name) for name in ("original", "unlearned", "retrained")},
         **tugs,
@@ -203,6 +213,28 @@ def make_run(
     files.seal(folder / METRICS)
     remove_working_files(folder)
     return results
+
+
+def _tune(
+    plan: AuditPlan,
+    bench: Bench,
+    request: Request,
+    given: frozenset[str],
+    forget: ForgetSet,
+    seed: int,
+    samples: tuple[Samples, Samples],
+) -> tuple[Request, dict[str, Any]]:
+    """Choose the method's parameters on a held-out forget set, handed over all at once."""
+    one_shot = Sequencing(order="none")
+
+    def attempt(model: nn.Module, held_out: ForgetSet, kept: Rows, tried: Parameters) -> str | None:
+        trial = replace(request, parameters=tried, sequencing=one_shot)
+        _, run = run_method(bench, trial, lambda: model, held_out.rows, kept, samples, scattered=held_out.scattered)
+        return run.ledger.stopped
+
+    method = UNLEARNERS.load(request.method)
+    parameters, record = tune(plan, method, request.parameters, set(given), forget, seed, attempt)
+    return replace(request, parameters=parameters), record
 
 
 def _forgotten_at(run: ForgetRun | None, stored: Any, forget: ForgetSet, count: int) -> npt.NDArray[np.float64]:

@@ -1,0 +1,665 @@
+"""Every unlearning method against steps computed by hand; what is frozen stays; what is spent is counted."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import log_softmax, softmax
+from scipy.special import rel_entr as relative_entropy
+from torch import nn
+
+from privaudit.errors import EvidenceError, UsageError
+from privaudit.evaluation.utility import tug_of_war
+from privaudit.registry import Registry
+from privaudit.shadow.store import AuditStore, shadow_key
+from privaudit.testing import ContractError, check_unlearner, practice_context
+from privaudit.training.hardware import Hardware
+from privaudit.training.loop import Samples
+from privaudit.unlearning.bad_teacher import BadTeacher
+from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
+from privaudit.unlearning.dampening import DampeningParameters, SelectiveDampening, dampening
+from privaudit.unlearning.divergences import distillation, jensen_shannon, kl_to, l1_norm
+from privaudit.unlearning.fine_tuning import FineTuning
+from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.unlearning.l1_sparse import L1Sparse
+from privaudit.unlearning.neggrad_plus import NegGradPlus
+from privaudit.unlearning.once import run_once
+from privaudit.unlearning.parameters import parse_changes, setting, with_changes
+from privaudit.unlearning.retain import RetainStream, batches, share_of_batch
+from privaudit.unlearning.saliency import SaliencyUnlearning, salient
+from privaudit.unlearning.scrub import Scrub
+from privaudit.unlearning.sequence import plan_stages, run_sequence
+from privaudit.unlearning.teachers import average, split_pairs
+from privaudit.workflow.tuning import TRIALS, candidates, held_out_set
+from tests.conftest import Run
+
+FEATURES, CLASSES = 4, 3
+METHODS = UNLEARNERS.names()
+STEPPING = [name for name in METHODS if UNLEARNERS.load(name).takes_forget_steps]
+
+
+class Linear(nn.Module):
+    """z = W x: softmax regression, whose gradients are known in closed form."""
+
+    def __init__(self, weight: np.ndarray[Any, Any]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.from_numpy(weight).float())
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs @ self.weight.T
+
+
+def linear_context(forget: int = 5, samples: int = 20, seed: int = 0) -> tuple[Context, Any, Any, Any]:
+    """A context of softmax regression, and its W ``[C, D]``, x ``[N, D]`` and y ``[N]`` as float64."""
+    random = np.random.default_rng(seed)
+    weight, x = random.normal(size=(CLASSES, FEATURES)), random.normal(size=(samples, FEATURES)).astype(np.float32)
+    y = random.integers(0, CLASSES, samples)
+    context = Context(
+        model=Linear(weight),
+        samples=Samples.from_arrays(x, y, "cpu"),
+        forget=np.arange(forget),
+        retain=np.arange(forget, samples),
+        classes=CLASSES,
+        unseen_loss=5.0,
+        hardware=Hardware("cpu", "fp32"),
+        generator=torch.Generator().manual_seed(0),
+        build=lambda *_: Linear(np.full((CLASSES, FEATURES), 0.5)),
+    )
+    return context, weight.astype(np.float32).astype(float), x.astype(float), y
+
+
+def ce_gradient(weight: Any, x: Any, y: Any) -> Any:
+    """∇_W of the mean cross-entropy: (p − e_y) xᵀ."""
+    error = softmax(x @ weight.T, axis=1) - np.eye(CLASSES)[y]
+    return error.T @ x / len(x)
+
+
+def kl_gradient(weight: Any, x: Any, teacher: Any) -> Any:
+    """∇_W of the mean KL(teacher ‖ p): (p − q) xᵀ."""
+    return (softmax(x @ weight.T, axis=1) - teacher).T @ x / len(x)
+
+
+def adam_first_step(gradient: Any, rate: float) -> Any:
+    """Adam's first step after bias correction: η g / (|g| + ε)."""
+    return rate * gradient / (np.abs(gradient) + 1e-8)
+
+
+def weight_of(context: Context) -> Any:
+    return next(context.model.parameters()).detach().numpy().astype(float)
+
+
+def everything(context: Context) -> torch.Tensor:
+    return torch.from_numpy(context.forget)
+
+
+# Divergences.
+
+
+def test_distillation_is_the_mean_over_samples_and_not_over_classes() -> None:
+    random = np.random.default_rng(1)
+    student, teacher = random.normal(size=(2, 7, 4)) * 3
+    for temperature in (1.0, 2.0):
+        p, q = softmax(teacher / temperature, axis=1), softmax(student / temperature, axis=1)
+        expected = temperature**2 * relative_entropy(p, q).sum(axis=1).mean()
+        found = distillation(torch.from_numpy(student), torch.from_numpy(teacher), temperature)
+        assert float(found) == pytest.approx(expected)
+
+
+def test_divergences_by_definition_with_certain_teachers_too() -> None:
+    random = np.random.default_rng(2)
+    student = random.normal(size=(6, 4)) * 3
+    teacher = random.dirichlet(np.ones(4), 6)
+    teacher[0] = [0, 1, 0, 0]
+    p, logits, probabilities = softmax(student, axis=1), torch.from_numpy(student), torch.from_numpy(teacher)
+    np.testing.assert_allclose(kl_to(logits, probabilities), relative_entropy(teacher, p).sum(axis=1))
+    mean = (p + teacher) / 2
+    expected = (relative_entropy(p, mean) + relative_entropy(teacher, mean)).sum(axis=1) / 2
+    np.testing.assert_allclose(jensen_shannon(logits, probabilities), expected, atol=1e-12)
+    apart = jensen_shannon(torch.tensor([[100.0, 0]]).double(), torch.tensor([[0.0, 1]]).double())
+    assert float(apart) == pytest.approx(math.log(2))
+    weights = [nn.Parameter(torch.tensor([[-1.0, 2], [0, 3]])), nn.Parameter(torch.tensor([-4.0]))]
+    assert l1_norm(weights).item() == 10
+
+
+# The stream of retain samples.
+
+
+def test_the_stream_passes_over_everything_before_it_repeats() -> None:
+    stream = RetainStream(np.arange(10, 17), torch.Generator().manual_seed(0), torch.device("cpu"))
+    taken = torch.cat([stream.take(3) for _ in range(7)])
+    assert sorted(taken[:7].tolist()) == sorted(taken[7:14].tolist()) == list(range(10, 17))
+    assert sum(len(stream.take_share(0.3)) for _ in range(10)) == 3
+    assert [share_of_batch(128, ratio) for ratio in (0, 1, 9, 1000)] == [128, 64, 12, 1]
+    assert [len(part) for part in batches(torch.arange(129), 128)] == [65, 64]
+    assert [len(part) for part in batches(torch.arange(1), 128)] == [1]
+
+
+# Methods, step by step.
+
+
+def test_fine_tuning_is_a_step_of_cross_entropy_on_what_remains() -> None:
+    context, weight, x, y = linear_context()
+    method = FineTuning(context, Parameters(1, 0.1, 15))
+    assert run_once(method, lambda _: None).retain_steps_run == 15
+    np.testing.assert_allclose(weight_of(context), weight - 0.1 * ce_gradient(weight, x[5:], y[5:]), rtol=1e-4)
+
+
+def test_l1_pulls_every_weight_towards_zero_less_and_less() -> None:
+    context, weight, x, y = linear_context()
+    parameters = with_changes(L1Sparse.defaults, {"passes": 2, "learning_rate": 0.1, "batch_size": 15, "gamma": 0.3})
+    shares: list[float] = []
+    run_once(L1Sparse(context, parameters), shares.append)
+    velocity = ce_gradient(weight, x[5:], y[5:]) + 0.3 * np.sign(weight)
+    after = weight - 0.1 * velocity
+    # Half of it is done: half of the norm's weight is left. Momentum is .9.
+    velocity = 0.9 * velocity + ce_gradient(after, x[5:], y[5:]) + 0.15 * np.sign(after)
+    np.testing.assert_allclose(weight_of(context), after - 0.1 * velocity, rtol=1e-4)
+    assert shares == [0.5, 1]
+
+
+def test_bad_teacher_follows_the_ignorant_on_what_is_forgotten_and_the_original_on_the_rest() -> None:
+    context, weight, x, _ = linear_context()
+    parameters = with_changes(BadTeacher.defaults, {"learning_rate": 0.01, "retain_share": 1, "batch_size": 20})
+    method = BadTeacher(context, parameters)
+    assert method.forget_batch_size == 5
+    method.step(everything(context))
+    teacher = softmax(x @ weight.T, axis=1)
+    teacher[:5] = softmax(x[:5] @ np.full((FEATURES, CLASSES), 0.5), axis=1)
+    expected = weight - adam_first_step(kl_gradient(weight, x, teacher), 0.01)
+    np.testing.assert_allclose(weight_of(context), expected, atol=1e-5)
+    assert method.retain_steps == 15
+
+
+def test_bad_teacher_draws_its_share_once() -> None:
+    context, *_ = linear_context()
+    parameters = with_changes(BadTeacher.defaults, {"retain_share": 0.4, "passes": 4})
+    ledger = run_sequence(BadTeacher(context, parameters), plan_stages([context.forget], 4), lambda _: None)
+    assert ledger.retain_steps_run == 4 * 6  # 40% of 15
+
+
+def test_neggrad_plus_weighs_descent_and_ascent() -> None:
+    context, weight, x, y = linear_context(forget=10)
+    method = NegGradPlus(context, with_changes(NegGradPlus.defaults, {"learning_rate": 0.1, "alpha": 0.8}))
+    method.step(everything(context))
+    expected = 0.8 * ce_gradient(weight, x[10:], y[10:]) - 0.2 * ce_gradient(weight, x[:10], y[:10])
+    np.testing.assert_allclose(weight_of(context), weight - 0.1 * expected, rtol=1e-4)
+    assert method.retain_steps == 10
+
+
+def test_scrub_disobeys_and_obeys() -> None:
+    _, original, x, y = linear_context()
+    changes = {"learning_rate": 0.01, "epochs": 1, "batch_size": 15, "temperature": 2, "gamma": 0.7, "alpha": 0.4}
+    parameters = with_changes(Scrub.defaults, changes)
+    weight = original + np.random.default_rng(3).normal(size=original.shape) / 4
+    teacher = softmax(x @ original.T / 2, axis=1)
+
+    def moved() -> Scrub:
+        context, *_ = linear_context()
+        method = Scrub(context, parameters)
+        next(context.model.parameters()).data.copy_(torch.from_numpy(weight))
+        return method
+
+    # T² KL at temperature T has the gradient T (p_T − q_T) xᵀ.
+    method = moved()
+    method.step(torch.arange(4))  # not the whole of D_u: the epoch does not turn yet
+    gradient = -2 * kl_gradient(weight / 2, x[:4], teacher[:4])
+    np.testing.assert_allclose(weight_of(method.context), weight - adam_first_step(gradient, 0.01), atol=1e-5)
+    assert method.retain_steps == 0
+
+    method = moved()
+    method.finish()
+    gradient = 0.7 * ce_gradient(weight, x[5:], y[5:]) + 0.4 * 2 * kl_gradient(weight / 2, x[5:], teacher[5:])
+    np.testing.assert_allclose(weight_of(method.context), weight - adam_first_step(gradient, 0.01), atol=1e-5)
+    assert method.retain_steps == 15
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_scrub_disobeys_in_just_m_epochs(groups: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, *_ = linear_context(forget=6, samples=21)
+    method = Scrub(context, with_changes(Scrub.defaults, {"epochs": 5, "passes": 2, "batch_size": 3}))
+    told: list[str] = []
+    real = Unlearner.descend
+
+    def spy(self: Unlearner, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
+        told.append("away" if loss.item() <= 1e-6 else "back")  # −KL ≤ 0 < CE + KL
+        real(self, loss, optimizer)
+
+    monkeypatch.setattr(Unlearner, "descend", spy)
+    nested = [context.forget[: 6 * (group + 1) // groups] for group in range(groups)]
+    ledger = run_sequence(method, plan_stages(nested, 2), lambda _: None)
+    assert ledger.forget_steps_run == 12
+    assert ledger.retain_steps_run == 5 * 15
+    assert "".join(told).count("back") == 25
+    if groups == 1:
+        # Two epochs of two batches that disobey, each before an epoch of five that obey; then three more of these.
+        assert told == (["away"] * 2 + ["back"] * 5) * 2 + ["back"] * 15
+
+
+def test_saliency_moves_the_top_half_and_nothing_else() -> None:
+    context, weight, x, y = linear_context()
+    method = SaliencyUnlearning(context, with_changes(SaliencyUnlearning.defaults, {"learning_rate": 0.5}))
+    size = np.abs(ce_gradient(weight, x[:5], y[:5]))
+    mask = size >= np.median(size)
+    np.testing.assert_array_equal(method.mask[0].numpy(), mask)
+    assert method.forget_steps_beside == 5
+    # Weight decay, as a recipe might have it, and momentum must not move what is masked.
+    method._optimizer.param_groups[0]["weight_decay"] = 0.1
+    for _ in range(3):
+        method.step(everything(context))
+    moved = next(context.model.parameters()).detach() != torch.from_numpy(weight).float()
+    np.testing.assert_array_equal(moved.numpy(), mask)
+    assert method.details() == {"share_of_weights": 0.5}
+
+
+def test_saliency_ranks_all_layers_together() -> None:
+    masks = salient([torch.tensor([[5.0, -1], [0, 2]]), torch.tensor([-9.0, 0.5])], 0.5)
+    assert masks[0].tolist() == [[True, False], [False, True]]
+    assert masks[1].tolist() == [True, False]
+    assert sum(int(mask.sum()) for mask in salient([torch.zeros(7)], 3 / 7)) == 3  # ties too
+
+
+def test_dampening_squares_the_gradient_of_one_sample_at_a_time() -> None:
+    context, weight, x, y = linear_context()
+    error = softmax(x @ weight.T, axis=1) - np.eye(CLASSES)[y]
+    squares = (error[:, :, None] * x[:, None, :]) ** 2
+    of_forget, of_all = squares[:5].mean(axis=0), squares.mean(axis=0)
+    of_batch = ce_gradient(weight, x[:5], y[:5]) ** 2
+    assert not np.allclose(of_batch, of_forget, rtol=0.2)  # the pitfall would show
+    selected = of_forget > 1.2 * of_all
+    assert 0 < selected.sum() < selected.size
+    method = SelectiveDampening(context, with_changes(SelectiveDampening.defaults, {"alpha": 1.2, "dampening": 0.7}))
+    ledger = run_once(method, lambda _: None)
+    expected = np.where(selected, weight * np.minimum(0.7 * of_all / of_forget, 1), weight)
+    np.testing.assert_allclose(weight_of(context), expected, rtol=1e-4)
+    assert (ledger.forget_steps_run, ledger.retain_steps_run) == (5, 15)
+    assert method.details() == {"weights_dampened": int(selected.sum())}
+
+
+def test_dampening_that_can_select_nothing_says_so() -> None:
+    context, weight, *_ = linear_context(forget=5, samples=20)
+    parameters = DampeningParameters(1, 0, alpha=4)  # a quarter is to be forgotten: I_u / I_D is at most 4
+    ledger = run_once(SelectiveDampening(context, parameters), lambda _: None)
+    assert ledger.stopped is not None
+    assert "at most 4 times is possible" in ledger.stopped
+    np.testing.assert_allclose(weight_of(context), weight)
+    factor = dampening(torch.tensor([4.0, 4, 0, 1]), torch.tensor([1.0, 2, 1, 0]), 2.5, 2.0)
+    assert factor.tolist() == [0.5, 1, 1, 0]
+
+
+# What all have in common.
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_keeps_the_contract(name: str) -> None:
+    check_unlearner(name)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("ft", "l1-sparse", "rl", "salun", "scrub")])
+def test_batchnorm_statistics_stay(name: str) -> None:
+    """Whatever looks at forget samples alone, or at a mix that is not that of the data, must not move them."""
+    context = practice_context()
+    before = {key: value.clone() for key, value in context.model.state_dict().items() if "running" in key}
+    method = UNLEARNERS.load(name)
+    unlearner = method(context, method.defaults)
+    if method.takes_forget_steps:
+        unlearner.step(everything(context))
+    else:
+        run_once(unlearner, lambda _: None)
+    assert before
+    assert all(torch.equal(value, context.model.state_dict()[key]) for key, value in before.items())
+
+
+def test_scrub_moves_batchnorm_statistics_by_what_remains_alone() -> None:
+    context = practice_context()
+    method = Scrub(context, Scrub.defaults)
+    before = context.model.state_dict()["1.running_mean"].clone()
+    method.step(everything(context)[:6])
+    assert torch.equal(before, context.model.state_dict()["1.running_mean"])
+    method.step(everything(context)[6:])
+    assert not torch.equal(before, context.model.state_dict()["1.running_mean"])
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "ssd"])
+def test_rate_zero_changes_no_bit(name: str) -> None:
+    context = practice_context()
+    before = [weight.detach().clone() for weight in context.model.parameters()]
+    method = UNLEARNERS.load(name)
+    unlearner = method(context, with_changes(method.defaults, {"learning_rate": 0}))
+    if method.takes_forget_steps:
+        run_sequence(unlearner, plan_stages([context.forget], 2), lambda _: None)
+    else:
+        run_once(unlearner, lambda _: None)
+    assert all(map(torch.equal, before, context.model.parameters()))
+
+
+# The check itself: a method that breaks the contract is told what it breaks.
+
+
+class Broken(Unlearner):
+    """Shrinks the weights of the last layer."""
+
+    defaults: ClassVar[Parameters] = Parameters(2, 0.1, 4)
+
+    def step(self, batch: torch.Tensor) -> None:
+        with torch.no_grad():
+            for weight in self.context.model.parameters():
+                weight.mul_(1 - self.parameters.learning_rate)
+
+
+class OfGlobalRandomness(Broken):
+    def __init__(self, context: Context, parameters: Parameters) -> None:
+        super().__init__(context, parameters)
+        torch.randn(1)
+
+
+class OfTime(Broken):
+    ticks: ClassVar[list[int]] = []
+
+    def step(self, batch: torch.Tensor) -> None:
+        self.ticks.append(1)
+        next(self.context.model.parameters()).data.mul_(1 + len(self.ticks) / 1000)
+
+
+class OfOtherSamples(Broken):
+    def step(self, batch: torch.Tensor) -> None:
+        super().step(batch)
+        self.context.samples.inputs[batch] = 0
+
+
+class OfNothing(Broken):
+    def step(self, batch: torch.Tensor) -> None:
+        pass
+
+
+class OfInfinity(Broken):
+    def step(self, batch: torch.Tensor) -> None:
+        next(self.context.model.parameters()).data.fill_(math.inf)
+
+
+class OfStealth(Broken):
+    """Descends on retain samples that it does not count."""
+
+    def step(self, batch: torch.Tensor) -> None:
+        super().step(batch)
+        retain = torch.from_numpy(self.context.retain)
+        self.logits(torch.cat([batch, retain])).sum().backward()
+
+
+class OfItsOwnWill(Broken):
+    def step(self, batch: torch.Tensor) -> None:
+        next(self.context.model.parameters()).data.mul_(0.9)
+
+
+class OfNoJson(Broken):
+    def details(self) -> dict[str, Any]:
+        return {"weights": self.context.model}
+
+
+class OfTwoMinds(Broken):
+    takes_forget_steps: ClassVar[bool] = False
+
+
+class OfNoDefaults(Unlearner):
+    def step(self, batch: torch.Tensor) -> None:
+        pass
+
+
+class OfPairs(Broken):
+    """Can't forget one sample alone."""
+
+    def step(self, batch: torch.Tensor) -> None:
+        super().step(batch)
+        if len(batch) < 2:
+            raise ValueError("one sample")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (OfGlobalRandomness, "torch's global generator"),
+        (OfTime, "the same seed differ"),
+        (OfOtherSamples, "changes the samples"),
+        (OfNothing, "changes no weight"),
+        (OfInfinity, "not numbers"),
+        (OfStealth, "and counts"),
+        (OfItsOwnWill, "with learning rate 0"),
+        (OfNoJson, "not JSON"),
+        (OfTwoMinds, "needs `run`"),
+        (OfNoDefaults, "defaults must be Parameters"),
+        (int, "no subclass"),
+    ],
+)
+def test_the_check_catches(method: type[Unlearner], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_unlearner(method)
+
+
+def test_the_check_passes_what_is_right_and_tries_one_request() -> None:
+    check_unlearner(Broken)
+    with pytest.raises(ValueError, match="one sample"):
+        check_unlearner(OfPairs)
+
+
+def test_a_method_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Entry:
+        name: str
+        value: str
+
+    def entries(group: str) -> list[Entry]:
+        return [Entry("mine", f"{__name__}:Broken")] if group == "privaudit.unlearners" else []
+
+    monkeypatch.setattr("privaudit.registry.entry_points", entries)
+    registry = Registry("unlearner", {"ga": "privaudit.unlearning.gradient_ascent:GradientAscent"})
+    assert registry.names() == ["ga", "mine"]
+    assert registry.load("mine").__name__ == "Broken"
+
+
+# Parameters.
+
+
+@dataclass(frozen=True)
+class Some(Parameters):
+    alpha: float = setting(0.5, "a share", high=1)
+    rounds: int = setting(3, "a count", low=1)
+
+
+def test_parameters_by_name() -> None:
+    some = Some(5, 0.1)
+    assert with_changes(some, parse_changes(("alpha=.25", "rounds=4", "batch-size=1e1"))) == Some(5, 0.1, 10, 0.25, 4)
+    assert some.describe() == "passes=5, learning_rate=0.1, batch_size=128, alpha=0.5, rounds=3"
+    assert "learning_rate" not in DampeningParameters(1, 0).describe()
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (("beta=1",), "no parameter 'beta'"),
+        (("alpha=much",), "must be a number"),
+        (("alpha=2",), "between 0 and 1"),
+        (("alpha=nan",), "must be a number"),
+        (("rounds=1.5",), "a whole number"),
+        (("rounds=0",), "at least 1"),
+        (("passes=0",), "a positive number"),
+        (("batch_size=0",), "at least 1"),
+        (("learning_rate=inf",), "at least 0"),
+        (("alpha",), "must be NAME=VALUE"),
+        (("alpha=",), "must be NAME=VALUE"),
+        (("alpha=1", "alpha=0"), "given twice"),
+    ],
+)
+def test_wrong_parameters_are_told(texts: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        with_changes(Some(5, 0.1), parse_changes(texts))
+
+
+def test_an_unknown_parameter_lists_what_the_method_has() -> None:
+    with pytest.raises(UsageError) as caught:
+        with_changes(SelectiveDampening.defaults, {"learning_rate": 0.1})
+    assert caught.value.hint == "This method has: alpha=10, dampening=1."
+
+
+# Teachers.
+
+
+def test_teaching_and_judging_pairs_are_disjoint_whole_pairs() -> None:
+    for shadows in (6, 8, 10, 16, 64):
+        for seed in range(5):
+            split = split_pairs(shadows, seed)
+            assert not (split.teaching & split.judging).any()
+            assert (split.teaching | split.judging).all()
+            assert np.array_equal(split.teaching[::2], split.teaching[1::2])
+            assert split.judging.sum() >= 4
+            assert split.teaching.sum() >= 2
+    assert len({split_pairs(16, seed).teaching.tobytes() for seed in range(20)}) > 5
+    with pytest.raises(EvidenceError, match="too few to teach and to judge"):
+        split_pairs(4, 0)
+
+
+def test_teachers_speak_of_what_they_never_saw() -> None:
+    """One that saw a sample would give it away: it must have no part in that sample's mean."""
+    context, *_ = linear_context()
+    random = np.random.default_rng(4)
+    weights = random.normal(size=(3, CLASSES, FEATURES))
+    speaks = np.array([[1, 1, 0, 0, 1], [1, 0, 1, 0, 1], [1, 0, 0, 1, 1]], bool)
+    rows = np.arange(5)
+    asked = zip(map(Linear, weights), speaks, strict=True)
+    teachers = average(asked, context.samples, rows, CLASSES)
+    x = context.samples.inputs[:5].numpy().astype(float)
+    probabilities = np.exp(log_softmax(np.einsum("mcd,nd->mnc", weights, x), axis=2))
+    for sample in range(5):
+        own = probabilities[speaks[:, sample], sample]
+        np.testing.assert_allclose(teachers.mean[sample], own.mean(axis=0), rtol=1e-5)
+        spread = relative_entropy(own, own.mean(axis=0)).sum(axis=1).mean()
+        assert float(teachers.divergence[sample]) == pytest.approx(spread, abs=1e-6)
+    assert teachers.count.tolist() == [3, 1, 1, 1, 3]
+    assert teachers.position(torch.tensor([4, 0])).tolist() == [4, 0]
+    with pytest.raises(EvidenceError, match="has no teacher"):
+        average([(Linear(weights[0]), speaks[0])], context.samples, rows, CLASSES)
+
+
+# By the command line.
+
+
+def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
+    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *more)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results
+
+
+@pytest.fixture(scope="module")
+def own_audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("methods")
+    for name in ("store", "out"):
+        shutil.copytree(small_audit["root"] / name, root / name)
+    return root
+
+
+def test_shadow_models_teach_and_the_others_are_left_alone(privaudit: Run, own_audit: Path) -> None:
+    store = next(AuditStore(own_audit / "store", p.name) for p in (own_audit / "store").iterdir() if p.is_dir())
+    judging = np.flatnonzero(split_pairs(8, 3).judging)
+    kept = {}
+    for index in judging:
+        # They are not even opened: a model that judges must have taught nothing.
+        path = store.model(shadow_key(int(index)))
+        kept[path] = path.read_bytes()
+        path.write_bytes(b"not to be read")
+    try:
+        results = unlearn(privaudit, own_audit, "--method", "shadow-teacher", "--order", "none")
+    finally:
+        for path, content in kept.items():
+            path.write_bytes(content)
+    assert results["details"]["teachers"] == 2  # 4 of 8 models teach; each sample was seen by one of each pair
+    assert results["details"]["teacher_training_samples"] == 0
+    assert results["forget_steps_run"] == results["forget_steps"] == round(30 * results["parameters"]["passes"])
+    assert results["tow"] > results["tow_do_nothing"]
+
+
+def test_a_class_has_no_teachers_but_fresh_ones(privaudit: Run, own_audit: Path) -> None:
+    arguments = ["--method", "shadow-teacher", "--forget", "class:1", "--order", "none", "--reference", "shadow"]
+    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
+    assert done.returncode == 2
+    assert "not applicable" in done.stderr
+    assert "fresh_teachers=2" in done.stderr
+    fresh = ["--parameter", "fresh_teachers=2", "--parameter", "fresh_share=0.5"]
+    results = unlearn(privaudit, own_audit, *arguments, *fresh)
+    retained = 300 - results["forget"]
+    trained = 2 * round(0.5 * retained) * 30  # two teachers, half of D_r each, thirty epochs
+    assert results["details"]["teacher_training_samples"] == trained
+    assert results["retain_steps_run"] > trained
+    assert results["accuracy"]["unlearned"]["forget"] < 0.3
+    assert results["accuracy"]["unlearned"]["retain"] > 0.8
+
+
+def test_a_method_that_runs_once_knows_no_order(privaudit: Run, own_audit: Path) -> None:
+    first = unlearn(privaudit, own_audit, "--method", "ft", "--order", "risk", "--parameter", "passes=2")
+    again = unlearn(privaudit, own_audit, "--method", "ft", "--order", "loss", "--passes", "2")
+    assert first["run"] == again["run"]
+    assert (first["order"], first["groups"], first["forget_steps"]) == ("none", None, 0)
+    assert first["retain_steps_run"] == 2 * 270
+
+
+def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run, own_audit: Path) -> None:
+    results = unlearn(privaudit, own_audit, "--method", "ga", "--order", "none", "--tune")
+    tuning = results["tuning"]
+    assert len(tuning["trials"]) == 6
+    best = max(tuning["trials"], key=lambda trial: trial["tow"])
+    assert tuning["chosen"] == best["parameters"]
+    assert results["parameters"]["learning_rate"] == best["parameters"]["learning_rate"]
+    for trial in tuning["trials"]:
+        assert trial["tow"] == pytest.approx(tug_of_war(trial["accuracy"], tuning["reference"]))
+    fixed = privaudit(
+        "unlearn", "--store", own_audit / "store", "--out", own_audit / "out", "--tune", "--learning-rate", "0.1"
+    )
+    assert fixed.returncode == 2
+    assert "nothing to search" in fixed.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--parameter", "alpha=1"], "no parameter 'alpha'"),
+        (["--method", "ssd", "--learning-rate", "0.1"], "no parameter 'learning_rate'"),
+        (["--method", "retrain", "--tune"], "retrain has no parameters"),
+        (["--method", "scrub", "--parameter", "epochs=0"], "at least 1"),
+    ],
+)
+def test_mistaken_parameters_are_told(privaudit: Run, own_audit: Path, arguments: list[str], message: str) -> None:
+    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_held_out_sets_are_of_the_same_kind_and_disjoint() -> None:
+    labels = np.arange(100) % 5
+    scattered = held_out_set(labels, ForgetSet(np.arange(10), True), 0)
+    assert scattered.scattered
+    assert len(scattered.rows) == 10
+    assert not set(scattered.rows) & set(range(10))
+    assert np.array_equal(scattered.rows, held_out_set(labels, ForgetSet(np.arange(10), True), 0).rows)
+    assert len(held_out_set(labels, ForgetSet(np.arange(80), True), 0).rows) == 10  # half of what is retained
+    of_class = held_out_set(labels, ForgetSet(np.flatnonzero(labels == 2), False), 0)
+    assert len(np.unique(labels[of_class.rows])) == 1
+    assert len(of_class.rows) == 20
+    assert 2 not in labels[of_class.rows]
+    with pytest.raises(UsageError, match="too little would be retained"):
+        held_out_set(np.arange(10) % 2, ForgetSet(np.arange(0, 10, 2), False), 0)
+
+
+def test_every_method_is_tried_equally_often() -> None:
+    assert {name: len(candidates(UNLEARNERS.load(name), set())) for name in METHODS} == dict.fromkeys(METHODS, TRIALS)
+    for name in METHODS:
+        method = UNLEARNERS.load(name)
+        for changes in candidates(method, set()):
+            with_changes(method.defaults, changes)
+    assert candidates(NegGradPlus, {"alpha"}) == [{"learning_rate": 0.01}, {"learning_rate": 0.03}]
