@@ -10,7 +10,7 @@ import pandas as pd
 from privaudit import files
 from privaudit.errors import UsageError
 from privaudit.progress import talk
-from privaudit.report import evidence, findings, words
+from privaudit.report import evidence, findings, orders, unlearning, unlearning_words, words
 from privaudit.report.parts import Report
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
@@ -35,9 +35,11 @@ def build_report(folder: Path) -> Report:
         findings.who_is_exposed(table, results),
         findings.risk_and_shift(table, results),
         *(
-            findings.what_was_unlearned(results, run, forgetting, index)
+            unlearning.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
         ),
+        *(orders.section_of_comparison(found, index) for index, found in enumerate(_comparisons(folder), start=1)),
+        *orders.sections_on_purging(results),
         evidence.controls(results),
         *evidence.epsilon(results),
         evidence.limits(results, bool(runs)),
@@ -46,7 +48,7 @@ def build_report(folder: Path) -> Report:
     return Report(
         title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
-        finding=words.finding(results, [run for run, _ in runs]),
+        finding=words.finding(results, [unlearning_words.summary(run)[-1] for run, _ in runs[-1:]]),
         facts=findings.headline_facts(results, table),
         sections=sections,
     )
@@ -56,6 +58,12 @@ def _title(about: dict[str, Any]) -> str:
     if "given" in about:
         return f"Privacy audit of the models of {about['given']['file']}"
     return f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}"
+
+
+def _comparisons(folder: Path) -> list[dict[str, Any]]:
+    """Every whole comparison of orders, by name."""
+    found = sorted(folder.glob("compare-orders/*/results.json"))
+    return [files.read_json(path) for path in found if files.is_whole(path)]
 
 
 def _read_runs(folder: Path) -> list[tuple[dict[str, Any], pd.DataFrame]]:

@@ -156,7 +156,7 @@ def _attributes(unlearner: Unlearner) -> Iterator[tuple[str, Any]]:
 
 def _leaves(path: str, value: Any, unlearner: Unlearner) -> Iterator[tuple[str, Any]]:
     """Every number, tensor and array below a value, with its path; what belongs to the context is not the method's."""
-    if _is_of_context(value, unlearner):
+    if _is_of_context(value, unlearner) or isinstance(value, (torch.device, torch.dtype)):
         return
     if value is None or isinstance(value, (bool, int, float, str, torch.Tensor, np.ndarray, torch.Generator)):
         yield path, value

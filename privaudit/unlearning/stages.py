@@ -188,13 +188,14 @@ def growing_thresholds(scores: npt.NDArray[np.float64], ends: Rows) -> npt.NDArr
     """λ_t of Algorithm 1, ``[T]``: under the original model exactly the first ``ends[t]`` samples have l_i < λ_t.
 
     λ₀ and "update λ to a larger value" are undefined in the paper. These are the losses of the original model midway
-    between the last sample that stage t reaches and the next; the last λ is just above the largest.
+    between the last sample that stage t reaches and the next (of equal losses all are reached); the last λ is just
+    above the largest.
     """
     following = np.append(scores[ends[:-1]], np.nextafter(scores[-1], np.inf))
     last = scores[ends - 1]
     middle = (last + following) / 2
-    # Between neighbouring numbers there is no middle, and λ has to lie above the last sample.
-    thresholds: npt.NDArray[np.float64] = np.where(middle > last, middle, following)
+    # Between equal or neighbouring numbers there is no middle, and λ has to lie above the last sample.
+    thresholds: npt.NDArray[np.float64] = np.where(middle > last, middle, np.nextafter(last, np.inf))
     return thresholds
 
 

@@ -76,6 +76,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     plan = plan_audit(settings)
     store, folder = plan.store, settings.out / plan.name
     with store.locked():
+        store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())

@@ -155,6 +155,7 @@ def _given(settings: UnlearnSettings) -> dict[str, Any]:
 
 def demand_target(store: AuditStore) -> None:
     """Raise `StoreError` unless the target model is there, whole."""
+    store.demand_not_purged()
     if not store.is_finished(TARGET):
         raise StoreError(
             f"the target model of {store.audit} is missing, damaged or unfinished",

@@ -266,7 +266,7 @@ def describe(request: Request | None, count: int) -> dict[str, Any]:
     groups = min(request.sequencing.groups, count) if sequenced and request.sequencing.order != "none" else None
     return {
         "method": request.method,
-        "parameters": asdict(request.parameters),
+        "parameters": {name: getattr(request.parameters, name) for name in request.parameters.names()},
         "groups": groups,
         "sequencing": asdict(request.sequencing) if sequenced else None,
     }
