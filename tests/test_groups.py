@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from privaudit.errors import DataError
-from privaudit.scoring.groups import Exposure, exposure, holm
+from privaudit.scoring.groups import Exposure, exposure
 from privaudit.workflow.metadata import NOT_GIVEN, read_metadata
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save
@@ -25,12 +25,6 @@ def judged(right: npt.NDArray[np.bool_], values: npt.NDArray[np.str_], clusters:
     """Exposure where LiRA's verdict on each cell is right or wrong as said."""
     keep = KEEP[: len(right), : right.shape[1]]
     return exposure("g", values, np.where(right == keep, 1.0, -1.0), keep, clusters)
-
-
-def test_holm_is_the_obvious_one() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
-    assert holm([]) == []
 
 
 def test_equal_groups_are_rarely_called_uneven_and_unequal_ones_are() -> None:

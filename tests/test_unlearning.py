@@ -33,7 +33,8 @@ from privaudit.unlearning.base import Context, Parameters, StopUnlearning, Unlea
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.gradient_ascent import GradientAscent
 from privaudit.unlearning.random_labels import RandomLabels
-from privaudit.unlearning.sequence import plan_stages, run_sequence
+from privaudit.unlearning.sequence import run_sequence
+from privaudit.unlearning.stages import plan_stages
 from privaudit.workflow.judging import choose_reference
 from privaudit.workflow.score import StoredSignals
 from tests.conftest import SMALL, Run

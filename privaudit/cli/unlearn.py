@@ -17,6 +17,7 @@ from privaudit.cli.options import (
     workers_option,
 )
 from privaudit.config import read_settings
+from privaudit.errors import UsageError
 
 EPILOG = """\b
 Examples:
@@ -24,32 +25,45 @@ Examples:
   privaudit unlearn --method rl --order risk --descending --forget random:500
   privaudit unlearn --method retrain --forget class:3,7
   privaudit unlearn --forget ids:requests.csv --audit mnist-cnn-1a2b3c4d
+  privaudit unlearn --order loss --pace self-paced --groups 10
+  privaudit unlearn --method ga --u-lira 8
+  privaudit unlearn --compare-orders --seeds 9 --method ga
 
 \b
 What to forget: random:10%, random:500, class:3,7, classes:10%, top-risk:100,
-ids:FILE (one sample_id a line; a CSV's first column).
-Orders: risk (lowest first, the paper's hard-to-easy), loss, tail, random, none.
-Methods that take forget samples in order: ga (gradient ascent), rl (random labels),
-bad-teacher, neggrad-plus, scrub, salun, shadow-teacher (the audit's own shadow models).
-Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd.
+ids:FILE (one sample_id a line, or a CSV with sample_id and, if you like,
+request_id and date).
+Orders, lowest first (risk: the paper's hard-to-easy): risk, loss, inversion,
+entropy, tail, memorisation, random, none; --descending turns them round.
+Methods that take forget samples in order: ga (gradient ascent), rl (random
+labels), bad-teacher, neggrad-plus, scrub, salun, shadow-teacher (the audit's own
+shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd.
 """
 
 
 @click.command("unlearn", epilog=EPILOG)
 @click.option("--audit", help="Which audit's target model [the latest of the store].")
-@click.option("--method", help="ga, rl, shadow-teacher, retrain, … [ga]; see below.")
-@click.option("--order", help="risk, loss, tail, random or none [risk].")
+@click.option("--method", help="ga, rl, ft, retrain, shadow-teacher, … [ga].")
+@click.option("--order", help="What to rank by: risk, loss, …, random or none [risk]; see below.")
 @click.option("--descending", is_flag=True, help="Reverse the order.")
 @click.option("--forget", help="What to forget [random:10%]; see below.")
-@click.option("--groups", type=click.IntRange(min=1), help="Cumulative groups, one budget [5].")
+@click.option("--groups", type=click.IntRange(min=1), help="How many groups [5].")
+@click.option("--rank-by", help="Rank by sample, or whole classes: sample or class [sample].")
+@click.option("--grouping", help="cumulative (the paper's nested groups) or disjoint [cumulative].")
+@click.option("--pace", help="linear, geometric, quantile, or self-paced: Algorithm 1's λ [linear].")
+@click.option("--rerank", help="static: ranked once; dynamic: again at every stage [static].")
+@click.option("--stage-retain", help="Retain set at each stage: fixed, or complement of the stage's group [fixed].")
+@click.option("--optimizer-state", help="Between stages: carry or reset [carry].")
+@click.option("--budget", help="matched (as the one-shot run) or per-stage (the method's passes each) [matched].")
 @click.option("--reference", help="What to compare with: auto, retrain or shadow [auto: retrain if under 10 minutes].")
 @click.option("--passes", type=float, help="Budget: passes over the forget set [the method's].")
 @click.option("--learning-rate", type=float, help="Learning rate [the method's].")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
-@click.option(
-    "--parameter", multiple=True, metavar="NAME=VALUE", help="One of the method's own parameters; repeatable."
-)
+@click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="A parameter that only this method has.")
 @click.option("--tune", is_flag=True, help="First try a few parameters on a held-out forget set; take the best.")
+@click.option("--u-lira", type=int, help="Also run the unlearner on this many shadow models and attack with them.")
+@click.option("--compare-orders", is_flag=True, help="Run every order at one budget, over --seeds, and compare.")
+@click.option("--seeds", type=click.IntRange(min=2), help="With --compare-orders: how many seeds [3; 9 for a verdict].")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
 @redact_option
@@ -66,6 +80,8 @@ def command(
     workers: int | None,
     redact: str | None,
     show_samples: bool | None,
+    compare_orders: bool,
+    seeds: int | None,
     **flags: Any,
 ) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
@@ -73,20 +89,55 @@ def command(
     base = read_settings(given_base | {"redact": redact, "show_samples": show_samples}, None)
     from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
 
-    given = {name: value for name, value in flags.items() if value is not None}
-    results = run_unlearn(UnlearnSettings(base=base, **given))
+    settings = UnlearnSettings(base=base, **{name: value for name, value in flags.items() if value is not None})
+    if compare_orders:
+        from privaudit.workflow.compare_orders import DEFAULT_SEEDS, run_compare_orders
+
+        results = run_compare_orders(settings, seeds or DEFAULT_SEEDS)
+        if as_json:
+            print_results(results)
+        else:
+            _print_comparison(results)
+        return
+    if seeds is not None:
+        raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
+    results = run_unlearn(settings)
     if as_json:
         print_results(results)
-        return
+    else:
+        _print(results)
+
+
+def _print(results: dict[str, Any]) -> None:
     click.echo(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
     for name, parts in results["accuracy"].items():
         if parts is not None:
             click.echo(f"{name:<14}" + "".join(f"{100 * parts[part]:>9.1f}%" for part in ("forget", "retain", "test")))
     if results["tow"] is not None:
-        click.echo(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f})")
+        floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
+        click.echo(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
+    if (attacked := results["u_lira"]) is not None:
+        auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
+        interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"
+        click.echo(f"U-LiRA AUC {auc:.3f}{interval} over {attacked['models']} shadow models; ½ is nothing left")
     if results["stopped"]:
         click.echo(f"stopped early: {results['stopped']}")
     click.echo(f"model: {results['folder']}/model.safetensors")
+    click.echo(f"record: {results['folder']}/record.json")
+    _print_reports(results)
+
+
+def _print_comparison(results: dict[str, Any]) -> None:
+    click.echo(f"{'arm':<16}{'ToW':>8}{'forgotten':>11}{'retained':>10}{'test':>8}")
+    for name, arm in results["arms"].items():
+        means = (arm["tow"], arm["forget"], arm["retain"], arm["test"])
+        click.echo(f"{name:<16}{means[0]:>8.3f}{100 * means[1]:>10.1f}%{100 * means[2]:>9.1f}%{100 * means[3]:>7.1f}%")
+    click.echo(results["verdict"]["sentence"])
+    click.echo(f"results: {results['folder']}/results.json")
+    _print_reports(results)
+
+
+def _print_reports(results: dict[str, Any]) -> None:
     for path in results["report"].values():
         if path is not None:
             click.echo(f"report: {path}")

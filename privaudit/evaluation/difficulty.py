@@ -1,4 +1,4 @@
-"""Three meanings of "difficult to unlearn", kept apart (see docs/methods.md)."""
+"""Three meanings of "difficult to unlearn", kept apart, and when each sample was forgotten (docs/unlearning.md)."""
 
 from __future__ import annotations
 
@@ -48,3 +48,19 @@ def relate_to_risk(
         name: spearman(risk if name == "forgettability" else risk_beside_reference, difficulty[name])
         for name in DIFFICULTIES
     }
+
+
+def forgotten_at(steps: npt.NDArray[np.int64], is_forgotten: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """The first moment from which on a sample stays forgotten, ``[n]``; NaN where it is not forgotten at the end.
+
+    Parameters
+    ----------
+    steps
+        ``[T]`` moments, rising.
+    is_forgotten
+        bool ``[T, n]``.
+    """
+    # Read backwards: how many looks in a row, up to the last, found the sample forgotten.
+    lasting = np.cumprod(is_forgotten[::-1], axis=0).sum(axis=0)
+    first = len(steps) - lasting
+    return np.where(lasting > 0, steps[np.minimum(first, len(steps) - 1)], np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from privaudit.report import words
+from privaudit.report import unlearning_words, words
 from privaudit.report.parts import Section, Table
 from privaudit.report.words import interval, percent
 
@@ -86,7 +86,7 @@ def limits(results: dict[str, Any], unlearned: bool) -> Section:
     if results["shadows"] < 8:
         paragraphs.insert(0, "There are fewer than 8 shadow models, so no interval over models is given.")
     if unlearned:
-        paragraphs += words.UNLEARNING_LIMITS
+        paragraphs += unlearning_words.LIMITS
     return Section("limits", "Limits", paragraphs)
 
 
@@ -101,7 +101,7 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes
     about, identity = results["about"], results["about"]["identity"]
     rows = [
         ["Command", words.command(results)],
-        *[["Command", words.unlearn_command(run)] for run in runs],
+        *[["Command", unlearning_words.command(run)] for run in runs],
         ["Check", f"privaudit verify {about['audit']}"],
         ["Data fingerprint", identity["fingerprint"]],
         ["Seed", str(identity["seed"])],

@@ -11,7 +11,17 @@ import pandas as pd
 from privaudit import __version__, files
 from privaudit.errors import UsageError
 from privaudit.progress import talk
-from privaudit.report import evidence, exposure, findings, overview, privacy, words
+from privaudit.report import (
+    evidence,
+    exposure,
+    findings,
+    orders,
+    overview,
+    privacy,
+    unlearning,
+    unlearning_words,
+    words,
+)
 from privaudit.report.explorer import explore
 from privaudit.report.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
@@ -69,9 +79,11 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         *(found.section() for found in pictures),
         findings.risk_and_shift(table, results),
         *(
-            findings.what_was_unlearned(results, run, forgetting, index)
+            unlearning.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
         ),
+        *(orders.section_of_comparison(found, index) for index, found in enumerate(_comparisons(folder), start=1)),
+        *orders.sections_on_purging(results),
         evidence.controls(results),
         *evidence.epsilon(results),
         evidence.limits(results, bool(runs)),
@@ -81,7 +93,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     report = Report(
         title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
-        finding=words.finding(results, metrics),
+        finding=words.finding(results, [unlearning_words.summary(run)[-1] for run in metrics[-1:]]),
         facts=overview.headline_facts(results, table),
         sections=with_tables(sections),
         limits=words.IN_BRIEF,
@@ -105,6 +117,12 @@ def _hashes(folder: Path) -> list[list[str]]:
     """Name and SHA-256 of every file that the report was made from."""
     used = [folder / "score.json", folder / "scores.parquet", *sorted(folder.glob("unlearn/*/metrics.json"))]
     return [[str(path.relative_to(folder)), files.sha256_of(path)] for path in used]
+
+
+def _comparisons(folder: Path) -> list[dict[str, Any]]:
+    """Every whole comparison of orders, by name."""
+    found = sorted(folder.glob("compare-orders/*/results.json"))
+    return [files.read_json(path) for path in found if files.is_whole(path)]
 
 
 def _read_runs(folder: Path) -> list[Run]:

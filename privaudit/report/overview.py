@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import unlearning_words, words
 from privaudit.report.parts import Answer, Fact
 from privaudit.report.words import interval, number, percent, rate
 
@@ -116,7 +116,7 @@ def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
     for run in runs[-TOLD_RUNS:]:
-        what = f"{_capital(words.method(run))}, {run['forget']:,} samples"
+        what = f"{_capital(unlearning_words.method(run))}, {run['forget']:,} samples"
         forgotten.append(_change(what, run["reaudit"], "forget"))
         retained.append(_change(what, run["reaudit"], "retain"))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
@@ -181,7 +181,9 @@ def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Ans
             f"{words.DIFFICULTIES[name][0].lower()} {words.spearman(run['risk_vs_difficulty'][name])}"
             for name in words.DIFFICULTIES
         ]
-        told.append(f"{_capital(words.method(run))}: Spearman's correlation of risk with {', '.join(senses)}.")
+        told.append(
+            f"{_capital(unlearning_words.method(run))}: Spearman's correlation of risk with {', '.join(senses)}."
+        )
     intrinsic = results["risk_vs_difficulty"]["intrinsic_shift"]
     if not told and intrinsic is not None:
         told.append(f"Before any unlearning: risk and intrinsic shift {words.correlation(intrinsic)}.")

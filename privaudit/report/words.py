@@ -33,14 +33,6 @@ LIMITS = (
     "likelihood of identification be insignificant for each data subject, which is why the most exposed are named.",
 )
 
-UNLEARNING_LIMITS = [
-    "The re-audit attacks the unlearned model with the shadow models of the original audit. An attacker who runs the "
-    "same unlearning on shadow models of their own (U-LiRA, Hayes et al. 2024) is stronger: this understates what is "
-    "left.",
-    "Shadow models trained on half of the data, the retrained model on nearly all of it: compare rows with the "
-    "retrained row, not with ½.",
-]
-
 
 def inert(value: Any) -> Any:
     """Every text in ``value`` with signs that show nothing, or reorder what does, written out as ``[U+202E]``.
@@ -153,32 +145,8 @@ def is_good_proxy(found: dict[str, Any]) -> bool:
     return found["ci"] is not None and found["ci"][0] > 0.5
 
 
-def order(run: dict[str, Any]) -> str:
-    """An order in words."""
-    if run["order"] == "none":
-        return "all at once"
-    if run["order"] == "random":
-        return f"in {run['groups']} random groups"
-    return f"in order of {'falling' if run['descending'] else 'rising'} {run['order']}"
-
-
-#: What a method's short name stands for, where it does not say so itself.
-METHODS = {
-    "ga": "gradient ascent (ga)",
-    "rl": "random labels (rl)",
-    "ft": "fine-tuning (ft)",
-    "retrain": "retraining",
-    "ssd": "selective synaptic dampening (ssd)",
-}
-
-
-def method(run: dict[str, Any]) -> str:
-    """A run's method and order in words."""
-    return METHODS.get(run["method"], str(run["method"])) + ("" if run["parameters"] is None else f", {order(run)}")
-
-
-def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
-    """The finding in a sentence or two, with its limits."""
+def finding(results: dict[str, Any], of_unlearning: list[str]) -> list[str]:
+    """The finding in a sentence or two, with its limits, and what is said of the latest unlearning."""
     lira = results["attacks"]["lira"]
     if any(not control["holds"] for control in negative_controls(results)):
         return ["A negative control failed: this audit must not be relied on. See Controls."]
@@ -210,9 +178,7 @@ def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
     sentences = [said]
     if results["target"] is not None:
         sentences.append(f"The target model itself reads an AUC of {area(results['target'])} under offline LiRA.")
-    for run in runs[-1:]:
-        sentences.append(unlearning(run)[-1])
-    return sentences
+    return sentences + of_unlearning
 
 
 def negative_controls(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -247,53 +213,13 @@ def uneven(name: str, found: dict[str, Any]) -> str:
     return f"By {what}, exposure {verdict} (Kruskal and Wallis, p {p_value(found['p'])})."
 
 
-def unlearning(run: dict[str, Any]) -> list[str]:
-    """What an unlearning run did."""
-    spent = (
-        "The model was trained from scratch on what remains."
-        if run["parameters"] is None
-        else f"{run['method']} was given {run['forget_steps']:,} forget-sample gradients "
-        f"(learning rate {run['parameters']['learning_rate']:g}), spent {run['forget_steps_run']:,} of them, and used "
-        f"{run['retain_steps_run']:,} retain-sample gradients."
-    )
-    time = f"It took {readable_time(run['seconds']['unlearning'])}"
-    if run["seconds"]["retraining"] is not None and run["parameters"] is not None:
-        time += f"; retraining took {readable_time(run['seconds']['retraining'])}"
-    paragraphs = [f"{run['forget']:,} samples were to be forgotten ({run['forget_specification']}). {spent} {time}."]
-    paragraphs += [f"Note: {note}." for note in run["notes"]]
-    if run["reference"] is None:
-        paragraphs.append(
-            "Nothing says how a model without these samples would see them: shadow models saw half of every class. "
-            "Fidelity and shift need --reference retrain."
-        )
-    else:
-        paragraphs.append(f"Fidelity and shift are measured against this reference: {run['reference']}.")
-    if run["stopped"]:
-        paragraphs.append(f"It stopped early: {run['stopped']}.")
-    if run["tow"] is None:
-        paragraphs.append("There is no retrained model to hold the result against, so there is no tug of war.")
-    else:
-        better = run["tow"] - run["tow_do_nothing"]
-        verdict = (
-            "closer to a retrained model than doing nothing"
-            if better > 0
-            else "no closer to a retrained model than doing nothing"
-        )
-        named = METHODS.get(run["method"], run["method"])
-        paragraphs.append(
-            f"Unlearning {run['forget']:,} samples with {named} left the model {verdict} "
-            f"(ToW {number(run['tow'])} against {number(run['tow_do_nothing'])}; one run, no interval)."
-        )
-    return paragraphs
-
-
 def command(results: dict[str, Any]) -> str:
     """The command that repeats the audit: everything that changes a result, whether it was typed or a default."""
     if given := results["about"].get("given"):
         flags = {"signals": given["file"], "seed": given["seed"]}
         if given["classes"] is not None:
             flags["statistic"] = results["statistic"]
-        return shlex.join(["privaudit", "score", *_flags(flags)])
+        return shlex.join(["privaudit", "score", *flags_of(flags)])
     identity, data = results["about"]["identity"], results["about"]["data"]
     recipe = identity["recipe"]
     flags = {
@@ -315,22 +241,11 @@ def command(results: dict[str, Any]) -> str:
         "device": identity["device"],
         "precision": identity["precision"],
     }
-    return shlex.join(["privaudit", "score", *_flags(flags)])
+    return shlex.join(["privaudit", "score", *flags_of(flags)])
 
 
-def unlearn_command(run: dict[str, Any]) -> str:
-    """The command that repeats an unlearning run."""
-    flags = {"audit": run["audit"], "method": run["method"], "forget": run["forget_specification"]}
-    if run["parameters"] is not None:
-        names = {"passes": "passes", "learning_rate": "learning-rate", "batch_size": "batch-size"}
-        flags |= {"order": run["order"], "groups": run["groups"]}
-        flags |= {flag: run["parameters"][name] for name, flag in names.items()}
-    flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
-    descending = ["--descending"] if run["parameters"] is not None and run["descending"] else []
-    return shlex.join(["privaudit", "unlearn", *_flags(flags), *descending])
-
-
-def _flags(values: dict[str, Any]) -> list[str]:
+def flags_of(values: dict[str, Any]) -> list[str]:
+    """``{"seed": 0} -> ["--seed", "0"]``; what is None is left out."""
     return [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
 
 

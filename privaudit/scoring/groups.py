@@ -14,6 +14,7 @@ from privaudit.attacks.lira import verdict_is_right
 from privaudit.statistics.intervals import FloatArray, Interval
 from privaudit.statistics.performance import Evaluation, Performance
 from privaudit.statistics.shares import right_shares
+from privaudit.statistics.trials import holm
 
 #: What is said of the attack within a group.
 OF_GROUP = ("auc", "auc_ci", "tpr_at_fpr", "tpr_ci", "smallest_fpr")
@@ -141,17 +142,6 @@ def exposure(
         for index in range(len(names))
     ]
     return Exposure(name, sorted(rows, key=lambda row: (-row.mean, row.name)), overall)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction (1979): p-values that hold for all of them together."""
-    order = np.argsort(p_values)
-    corrected = np.empty(len(p_values))
-    largest = 0.0
-    for step, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - step) * p_values[index]))
-        corrected[index] = largest
-    return [float(value) for value in corrected]
 
 
 def _attacks(

@@ -115,9 +115,16 @@ def _tail(scaled_logit: FloatArray, facts: SampleFacts) -> pd.Series[Any]:
     """The least confident fifth of every class; null without a target model."""
     if np.isnan(scaled_logit).all():
         return pd.Series(pd.NA, index=range(len(scaled_logit)), dtype="boolean")
+    return pd.Series(tail_of(scaled_logit, facts.labels, facts.canary))
+
+
+def tail_of(
+    scaled_logit: FloatArray, labels: npt.NDArray[np.int64], canary: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Which samples are among the least confident fifth of their class under one model, ``[N]``."""
     # The scaled logit orders as confidence does, and does not saturate at 1.
     tail = np.zeros(len(scaled_logit), np.bool_)
-    for label in range(len(facts.class_names)):
-        rows = np.flatnonzero((facts.labels == label) & ~facts.canary)
+    for label in np.unique(labels):
+        rows = np.flatnonzero((labels == label) & ~canary)
         tail[rows[np.argsort(scaled_logit[rows], kind="stable")[: int(TAIL_SHARE * len(rows))]]] = True
-    return pd.Series(tail)
+    return tail

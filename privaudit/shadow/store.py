@@ -24,6 +24,9 @@ LATEST = "latest"
 FORMAT = 1
 TARGET = "target"
 
+#: On record in the store: what was purged, and which files are missing on purpose.
+PURGES = "purges.json"
+
 #: The model trained on everything and on those canaries whose coin said so.
 COIN = "coin"
 REMEDY = "Run the same privaudit score again: it makes anew what is missing or damaged."
@@ -117,7 +120,37 @@ class AuditStore:
         """Every file that the finished audit consists of."""
         extra = [COIN] if self.read_description()["identity"]["canaries"] else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
-        return [self.description, self.design, *(path for key in keys for path in self.files_of(key))]
+        expected = [self.description, self.design, *(path for key in keys for path in self.files_of(key))]
+        gone = {self.folder / name for purge in self.read_purges() for name in purge["files"]}
+        return [path for path in expected if path not in gone]
+
+    def read_purges(self) -> list[dict[str, Any]]:
+        """What was purged so far, and which files went with it."""
+        path = self.folder / PURGES
+        if not path.exists():
+            return []
+        files.demand_whole(path, "Restore it from a backup: it says which files are missing on purpose.")
+        purges: list[dict[str, Any]] = files.read_json(path)
+        return purges
+
+    def record_purge(self, entry: dict[str, Any], gone: list[Path]) -> None:
+        """Put on record what is about to be purged."""
+        names = {str(path.relative_to(self.folder)) for path in gone}
+        earlier = self.read_purges()
+        # The same purge once more finishes one that was cut short.
+        names |= {name for purge in earlier if purge["digest"] == entry["digest"] for name in purge["files"]}
+        others = [purge for purge in earlier if purge["digest"] != entry["digest"]]
+        files.write_json(self.folder / PURGES, [*others, entry | {"files": sorted(names)}])
+        files.seal(self.folder / PURGES)
+
+    def demand_not_purged(self) -> None:
+        """Raise `StoreError` where samples were purged: nothing can be trained or unlearned with it any more."""
+        if purges := self.read_purges():
+            raise StoreError(
+                f"{self.audit} was purged of {sum(purge['samples'] for purge in purges):,} samples on "
+                f"{purges[-1]['date']}: models that had seen them are gone",
+                hint="Take the samples out of the data and audit that: privaudit score … makes a new audit.",
+            )
 
     def read_description(self) -> dict[str, Any]:
         """``audit.json``, checked against its seal."""

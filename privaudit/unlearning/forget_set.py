@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,10 @@ import pandas as pd
 
 from privaudit.errors import UsageError
 from privaudit.seeds import generator
+from privaudit.unlearning.requests import RemovalRequest, read_requests, rows_of_requests
+
+#: Of a class; who forgets more of it has no shadow model to compare with.
+HALF = 0.5
 
 KINDS = "random:10%, random:500, class:3,7, classes:10%, top-risk:100, ids:FILE"
 
@@ -22,12 +25,14 @@ class ForgetSet:
     """Rows of the pool to forget.
 
     ``scattered`` tells whether they are spread over the data, so that shadow models which never saw one of them still
-    say how a model without it behaves; forgetting more than half of a class is not.
+    say how a model without it behaves; forgetting more than half of a class is not. ``requests`` are those of
+    ``ids:FILE``, as they were given.
     """
 
     rows: npt.NDArray[np.int64]
     scattered: bool
     notes: tuple[str, ...] = ()
+    requests: tuple[RemovalRequest, ...] = ()
 
 
 def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tuple[str, ...], seed: int) -> ForgetSet:
@@ -41,6 +46,7 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
     kind, _, value = specification.partition(":")
     labels = table["label"].to_numpy()
     notes: list[str] = []
+    requests: list[RemovalRequest] = []
     if kind == "random":
         count = _share(value, len(table), specification)
         rows = generator(seed, "forget").permutation(len(table))[:count]
@@ -57,7 +63,8 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
         rows = np.flatnonzero((table["rank"] <= count).to_numpy())
         notes.append("chosen by the same shadow models that measure their risk: their measured risk is biased upward")
     elif kind == "ids":
-        rows, notes = _rows_of_ids(Path(value), table)
+        requests = read_requests(Path(value))
+        rows, notes = rows_of_requests(Path(value), requests, table)
     else:
         raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")
     if len(rows) == 0:
@@ -68,10 +75,15 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
             hint="Delete the model instead.",
         )
     # Shadow models saw half of every class: they say nothing of a model that lost more than that.
-    lost = [(labels[rows] == label).sum() > (labels == label).sum() / 2 for label in np.unique(labels)]
-    if any(lost) and kind not in ("class", "classes"):
-        notes.append("more than half of a class is to be forgotten")
-    return ForgetSet(np.sort(rows).astype(np.int64), not any(lost), tuple(notes))
+    share = {label: (labels[rows] == label).sum() / (labels == label).sum() for label in np.unique(labels)}
+    if kind not in ("class", "classes"):
+        notes += [
+            f"{'all' if lost == 1 else f'{100 * lost:.0f}%'} of class {class_names[label]} is to be forgotten"
+            for label, lost in share.items()
+            if lost > HALF
+        ]
+    scattered = all(lost <= HALF for lost in share.values())
+    return ForgetSet(np.sort(rows).astype(np.int64), scattered, tuple(notes), tuple(requests))
 
 
 def _share(value: str, total: int, specification: str) -> int:
@@ -98,32 +110,3 @@ def _class_label(name: str, class_names: tuple[str, ...]) -> int:
         return int(name)
     known = ", ".join(class_names[:20]) + ("…" if len(class_names) > 20 else "")
     raise UsageError(f"--forget: there is no class '{name}'", hint=f"Classes: {known}.")
-
-
-def _rows_of_ids(path: Path, table: pd.DataFrame) -> tuple[npt.NDArray[np.int64], list[str]]:
-    try:
-        lines = list(csv.reader(path.read_text("utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read the ids of {path}: {error}") from error
-    cells = [line[0].strip() for line in lines if line and line[0].strip()]
-    if cells and cells[0] in ("id", "sample_id"):
-        cells = cells[1:]
-    if not cells:
-        raise UsageError(f"{path} names no sample", hint="Write one sample_id a line (a CSV's first column is read).")
-    ids = []
-    for number, cell in enumerate(cells, start=1):
-        try:
-            ids.append(int(cell))
-        except ValueError:
-            raise UsageError(f"{path}, entry {number}: '{cell[:40]}' is not a sample_id (an integer)") from None
-    position = pd.Series(np.arange(len(table)), index=table["sample_id"].to_numpy())
-    unknown = [number for number in ids if number not in position.index]
-    if unknown:
-        shown = ", ".join(map(str, unknown[:5])) + ("…" if len(unknown) > 5 else "")
-        raise UsageError(
-            f"{path}: {len(unknown)} of {len(ids)} ids are not in the training set: {shown}",
-            hint="Nothing was unlearned. The sample_id column of scores.parquet has the known ones.",
-        )
-    unique = list(dict.fromkeys(ids))
-    notes = [f"{len(ids) - len(unique)} ids were given more than once"] if len(unique) < len(ids) else []
-    return position.loc[unique].to_numpy(np.int64), notes

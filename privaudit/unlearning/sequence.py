@@ -1,87 +1,217 @@
-"""SeqUnlearn (Algorithm 1 of the paper, read as docs/methods.md says): groups one after another, one budget.
-
-Nested groups with one pass each would show a forget sample (G + 1)/2 times as often as a one-shot run does. So the
-budget of forget-sample gradients is fixed beforehand, and each stage gets a share in proportion to its size: an order
-then can't win by spending more.
-"""
+"""Stage after stage, one budget: hands batches of the forget set to a method, and keeps the ledger."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
+from privaudit.unlearning.retain import RetainStream
+from privaudit.unlearning.stages import Stage, plan_stages
+
+__all__ = ["Journal", "Ledger", "Progress", "Stage", "StageEntry", "Watch", "plan_stages", "run_sequence"]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Rows of the pool to forget now, and how many forget-sample gradients that may take."""
+class StageEntry:
+    """One line of the ledger, in samples.
 
-    rows: npt.NDArray[np.int64]
-    budget: int
+    ``samples`` were handed over, of ``planned`` that were meant to be (with dynamic re-ranking or a self-paced λ they
+    may differ); ``allowed`` is the budget of forget-sample gradients.
+    """
+
+    samples: int
+    planned: int
+    allowed: int
+    forget_steps: int
+    retain_steps: int
+    seconds: float
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """What a sequence was allowed to spend and what it spent, in samples."""
+    """What a method was allowed to spend and what it spent, in samples.
+
+    ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
+    method's preparations.
+    """
 
     forget_steps: int
     forget_steps_run: int
     retain_steps_run: int
     stopped: str | None
+    stages: tuple[StageEntry, ...] = ()
+    forget_steps_beside: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results."""
         return {
             "forget_steps": self.forget_steps,
             "forget_steps_run": self.forget_steps_run,
+            "forget_steps_beside": self.forget_steps_beside,
             "retain_steps_run": self.retain_steps_run,
             "stopped": self.stopped,
+            "stages": [asdict(entry) for entry in self.stages],
         }
 
 
-def plan_stages(groups: list[npt.NDArray[np.int64]], passes: float) -> list[Stage]:
-    """Share ``passes × |D_u|`` forget-sample gradients among the groups, in proportion to their size, exactly."""
-    total = round(passes * len(groups[-1]))
-    sizes = np.array([len(group) for group in groups], np.float64)
-    ends = np.round(total * np.cumsum(sizes) / sizes.sum()).astype(int)
-    shares = np.diff(ends, prepend=0)
-    return [Stage(rows, int(share)) for rows, share in zip(groups, shares, strict=True)]
+class Watch(Protocol):
+    """Looks at the model while it forgets."""
+
+    def look(self, spent: int, model: nn.Module) -> None:
+        """Called before the first step, now and then, and after the last, with the gradients spent so far."""
 
 
-def run_sequence(unlearner: Unlearner, stages: list[Stage], report: Callable[[float], None]) -> Ledger:
-    """Hand every stage's samples to the method until its budget is spent or the method refuses to go on."""
+@dataclass
+class Progress:
+    """How far a sequence has come: what a journal keeps between stages."""
+
+    entries: list[StageEntry]
+    reached: npt.NDArray[np.int64]
+
+
+class Journal(Protocol):
+    """Remembers finished stages, so that a killed run goes on after the last of them."""
+
+    def load(self, unlearner: Unlearner) -> Progress | None:
+        """Put the method back where the last finished stage left it; None where there is nothing to go on from."""
+
+    def save(self, unlearner: Unlearner, progress: Progress) -> None:
+        """Called inside the seeded context after every stage but the last."""
+
+
+def run_sequence(
+    unlearner: Unlearner,
+    stages: list[Stage],
+    report: Callable[[float], None],
+    *,
+    reset_state: bool = False,
+    watch: Watch | None = None,
+    journal: Journal | None = None,
+) -> Ledger:
+    """Hand every stage's samples to the method until its budget is spent or the method refuses to go on.
+
+    Parameters
+    ----------
+    unlearner
+        Freshly made, on the original model.
+    stages
+        From `privaudit.unlearning.stages`.
+    report
+        Told the forget-sample gradients spent so far.
+    reset_state
+        Forget the optimiser's state (momentum, say) between stages.
+    watch
+        Looks at the model now and then.
+    journal
+        Lets a killed run go on by stage, bit for bit.
+    """
     planned = sum(stage.budget for stage in stages)
-    spent = 0
-    stopped = None
     context = unlearner.context
     device = context.samples.inputs.device
-    try:
-        with seeded_layers(context.generator.initial_seed(), device):
-            for stage in stages:
-                for batch in _batches(stage, unlearner):
-                    unlearner.step(torch.from_numpy(batch).to(device))
-                    spent += len(batch)
-                    report(float(spent))
-            unlearner.finish()
-    except StopUnlearning as reason:
-        stopped = f"{reason} (after {spent:,} of {planned:,} forget-sample gradients)"
+    stopped = None
+    with seeded_layers(context.generator.initial_seed(), device):
+        progress = journal.load(unlearner) if journal is not None else None
+        resumed = progress is not None
+        progress = progress or Progress([], np.empty(0, np.int64))
+        spent = sum(entry.forget_steps for entry in progress.entries)
+        if watch is not None and not resumed:
+            watch.look(0, context.model)
+        for number, stage in enumerate(stages):
+            if number < len(progress.entries):
+                continue
+            if number and reset_state:
+                forget_optimizer_state(unlearner)
+            entry, rows, stopped = _run_stage(unlearner, stage, progress.reached, spent, report, watch)
+            spent += entry.forget_steps
+            progress.entries.append(entry)
+            progress.reached = np.union1d(progress.reached, rows)
+            if stopped:
+                stopped = f"{stopped} (after {spent:,} of {planned:,} forget-sample gradients)"
+                break
+            if journal is not None and number < len(stages) - 1:
+                journal.save(unlearner, progress)
+        if stopped is None:
+            try:
+                unlearner.finish()
+            except StopUnlearning as reason:
+                stopped = f"{reason} (after all {planned:,} forget-sample gradients)"
+        if watch is not None:
+            watch.look(spent, context.model)
     context.model.eval()
-    return Ledger(planned, spent, unlearner.retain_steps, stopped)
+    return Ledger(
+        planned, spent, unlearner.retain_steps, stopped, tuple(progress.entries), unlearner.forget_steps_beside
+    )
 
 
-def _batches(stage: Stage, unlearner: Unlearner) -> Iterator[npt.NDArray[np.int64]]:
-    """Batches of the stage's rows, reshuffled every pass, until exactly its budget is handed out."""
+def _run_stage(
+    unlearner: Unlearner,
+    stage: Stage,
+    reached: npt.NDArray[np.int64],
+    before: int,
+    report: Callable[[float], None],
+    watch: Watch | None,
+) -> tuple[StageEntry, npt.NDArray[np.int64], str | None]:
+    start = time.perf_counter()
+    looking = 0.0
+    device = unlearner.context.samples.inputs.device
+    rows = stage.rows_now(unlearner.context.model, reached)
+    budget = stage.budget_for(rows)
+    if stage.retain is not None:
+        change_retain(unlearner, stage.retain)
+    retained, spent, stopped = unlearner.retain_steps, 0, None
+    try:
+        for batch in _batches(rows, budget, unlearner):
+            unlearner.step(torch.from_numpy(batch).to(device))
+            spent += len(batch)
+            report(float(before + spent))
+            if watch is not None:
+                looked = time.perf_counter()
+                watch.look(before + spent, unlearner.context.model)
+                looking += time.perf_counter() - looked
+    except StopUnlearning as reason:
+        stopped = str(reason)
+    entry = StageEntry(
+        samples=len(rows),
+        planned=len(stage.rows),
+        allowed=stage.budget,
+        forget_steps=spent,
+        retain_steps=unlearner.retain_steps - retained,
+        seconds=round(time.perf_counter() - start - looking, 3),
+    )
+    return entry, rows, stopped
+
+
+def change_retain(unlearner: Unlearner, retain: npt.NDArray[np.int64]) -> None:
+    """Let the method draw its retain samples from these rows of the pool from now on."""
+    context = unlearner.context
+    unlearner.context = replace(context, retain=retain)
+    for name, value in vars(unlearner).items():
+        if isinstance(value, RetainStream):
+            setattr(unlearner, name, RetainStream(retain, context.generator, context.samples.labels.device))
+
+
+def forget_optimizer_state(unlearner: Unlearner) -> None:
+    """Empty the state of every torch optimiser that the method keeps as an attribute."""
+    for value in vars(unlearner).values():
+        if isinstance(value, torch.optim.Optimizer):
+            value.state.clear()
+
+
+def _batches(rows: npt.NDArray[np.int64], budget: int, unlearner: Unlearner) -> Iterator[npt.NDArray[np.int64]]:
+    """Batches of the rows, reshuffled every pass, until exactly the budget is handed out."""
     size = unlearner.forget_batch_size
-    left = stage.budget
+    left = budget if len(rows) else 0
     while left > 0:
-        shuffled = stage.rows[torch.randperm(len(stage.rows), generator=unlearner.context.generator).numpy()]
+        shuffled = rows[torch.randperm(len(rows), generator=unlearner.context.generator).numpy()]
         for start in range(0, len(shuffled), size):
             batch = shuffled[start : start + size][:left]
             left -= len(batch)

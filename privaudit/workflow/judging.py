@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ from privaudit.workflow.score import StoredSignals
 
 @dataclass(frozen=True)
 class Judged:
-    """Margins and signals of one model on the pool and on the reported test samples."""
+    """Signals of one model on the pool and on the reported test samples; its logits on the forgotten and on test."""
 
     pool: npt.NDArray[np.float32]
     test: npt.NDArray[np.float32]
+    forget_logits: npt.NDArray[np.float32]
+    test_logits: npt.NDArray[np.float32]
 
     def accuracies(self, forget: ForgetSet, retain: npt.NDArray[np.int64]) -> dict[str, float]:
         """Accuracy on D_u, D_r and test."""
@@ -56,6 +58,25 @@ class Reference:
     risk: npt.NDArray[Any]
 
 
+def of_models(stored: StoredSignals, judging: npt.NDArray[np.bool_]) -> StoredSignals:
+    """The signals of those shadow models alone that may judge; a mask ``[S]`` of whole pairs."""
+    if judging.all():
+        return stored
+    return replace(
+        stored,
+        keep=stored.keep[judging],
+        shadow=stored.shadow[judging],
+        shadow_test=stored.shadow_test[judging],
+        untrained=stored.untrained[judging],
+    )
+
+
+def risk_by(stored: StoredSignals, statistic: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """ASR of some rows of the pool by these shadow models alone."""
+    # The forget set alone would make a poor pooled variance: the fit is over every sample.
+    return attack_success(lira.online(signal(stored.shadow, statistic), stored.keep), stored.keep)[rows]
+
+
 def choose_reference(
     models: dict[str, Judged],
     stored: StoredSignals,
@@ -78,12 +99,11 @@ def choose_reference(
         kind = "shadow models that never saw a sample (too few to measure risk on others: the relation is built in)"
         return Reference(kind, _mean_outside(shadow, keep), risk)
     of_risk, of_reference = halves
-    # The forget set alone would make a poor pooled variance: the fit is over every sample.
-    ratio = lira.online(signal(stored.shadow[of_risk], statistic), stored.keep[of_risk])
+    measuring = replace(stored, shadow=stored.shadow[of_risk], keep=stored.keep[of_risk])
     return Reference(
         "half of the shadow models, those that never saw a sample; risk from the other half",
         _mean_outside(shadow[of_reference], keep[of_reference]),
-        attack_success(ratio, stored.keep[of_risk])[forget.rows],
+        risk_by(measuring, statistic, forget.rows),
     )
 
 

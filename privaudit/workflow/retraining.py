@@ -62,11 +62,11 @@ def retrained_models(
     Returns
     -------
     tuple
-        Paths of the models (the method's first) and the seconds that each took.
+        Paths of the models (the method's first, then the reference; then, where a training takes at most ten minutes,
+        a second one: the two give the noise floor) and the seconds that each took.
     """
-    wanted = 0 if reference == "shadow" else 1
-    target_record = read_record(plan.store, TARGET)
-    expected = target_record["seconds"] * len(retain) / target_record["members"]
+    expected = expected_seconds(plan, len(retain))
+    wanted = 0 if reference == "shadow" else 1 if is_method or expected > LONGEST_RETRAINING else 2
     if reference == "auto" and expected > LONGEST_RETRAINING:
         talk(
             f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
@@ -74,12 +74,34 @@ def retrained_models(
         )
         wanted = 0
     wanted += is_method
+    jobs = retrain_jobs(plan, forget, retain, seed, wanted)
+    train_missing(jobs, plan)
+    records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
+    return [job.path for job in jobs], [record["seconds"] for record in records]
+
+
+def expected_seconds(plan: AuditPlan, members: int) -> float:
+    """How long a training on this many samples will take on one worker, from how long the target's took."""
+    record = read_record(plan.store, TARGET)
+    seconds: float = record["seconds"] * members / record["members"]
+    return seconds
+
+
+def retrain_jobs(
+    plan: AuditPlan, forget: ForgetSet, retain: npt.NDArray[np.int64], seed: int, count: int
+) -> list[RetrainJob]:
+    """``count`` independent trainings on D_r; their weights depend on the forget set, the seed and their number."""
     digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
     jobs = []
-    for number in range(wanted):
+    for number in range(count):
         path = plan.store.folder / "retrained" / f"{digest}-{seed}-{number}.safetensors"
         purpose = ("retrain", digest, seed, number)
         jobs.append(RetrainJob(path, retain, plan.specification, purpose))
+    return jobs
+
+
+def train_missing(jobs: list[RetrainJob], plan: AuditPlan) -> None:
+    """Train those that are not there, whole, yet."""
     missing = []
     for job in jobs:
         for path in (job.path, job.path.with_suffix(".json")):
@@ -91,8 +113,6 @@ def retrained_models(
         work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
         with progress(f"retraining without the forgotten ({len(missing)})", work) as bar:
             run_jobs(retrain_job, missing, plan.arrays, plan.workers, bar)
-    records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
-    return [job.path for job in jobs], [record["seconds"] for record in records]
 
 
 def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:

@@ -80,6 +80,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     if settings.show_samples:
         check_images(plan)
     with store.locked():
+        store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())

@@ -18,12 +18,17 @@ RESULTS = "score.json"
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
     """Write ``table`` to ``path`` (parquet), and beside it as ``.csv`` where asked."""
-    content = io.BytesIO()
-    table.to_parquet(content, index=False)
-    files.write_bytes(path, content.getvalue())
+    files.write_bytes(path, table_bytes(table))
     files.seal(path)
     if csv:
         files.write_text(path.with_suffix(".csv"), table.to_csv(index=False))
+
+
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """A table as parquet; the same table gives the same bytes."""
+    content = io.BytesIO()
+    table.to_parquet(content, index=False)
+    return content.getvalue()
 
 
 def read_table(path: Path) -> pd.DataFrame:

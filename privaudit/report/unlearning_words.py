@@ -1,0 +1,176 @@
+"""How the report says what an unlearning run did: sentences that claim no more than the run shows."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from privaudit.progress import readable_time
+from privaudit.report import words
+from privaudit.report.words import flags_of, interval, number, percent
+
+LIMITS = (
+    "The re-audit attacks the unlearned model with shadow models that unlearned nothing. An attacker who runs the same "
+    "unlearning on shadow models of their own (U-LiRA, Hayes et al. 2024) is stronger: the re-audit understates what "
+    "is left.",
+    "Shadow models trained on half of the data, the retrained model on nearly all of it: compare rows with the "
+    "retrained row, not with ½.",
+)
+
+
+def summary(run: dict[str, Any]) -> list[str]:
+    """What a run did, in sentences; the last one is the finding."""
+    paragraphs = [f"{run['forget']:,} samples were to be forgotten ({run['forget_specification']}). {_spent(run)}"]
+    paragraphs += [f"Note: {note}." for note in run["notes"]]
+    if run["reference"] is None:
+        paragraphs.append(
+            "Nothing says how a model without these samples would see them: shadow models saw half of every class. "
+            "Fidelity and shift need --reference retrain."
+        )
+    else:
+        paragraphs.append(f"Fidelity and shift are measured against this reference: {run['reference']}.")
+    if run.get("judging_shadows", run["shadows"]) < run["shadows"]:
+        paragraphs.append(
+            f"{run['shadows'] - run['judging_shadows']} shadow models taught and took no part in judging; the other "
+            f"{run['judging_shadows']} judged."
+        )
+    if run["stopped"]:
+        paragraphs.append(f"It stopped early: {run['stopped']}.")
+    if "forgotten" in run:
+        paragraphs += [_when(run), *_retained(run)]
+    paragraphs += _relations(run)
+    paragraphs.append(_finding(run))
+    return paragraphs
+
+
+def _spent(run: dict[str, Any]) -> str:
+    time = f"It took {readable_time(run['seconds']['unlearning'])}"
+    if run["seconds"]["retraining"] is not None and run["parameters"] is not None:
+        share = run["seconds"]["unlearning"] / max(run["seconds"]["retraining"], 1e-9)
+        time += f"; retraining took {readable_time(run['seconds']['retraining'])} ({percent(share)})"
+    if run["parameters"] is None:
+        return f"The model was trained from scratch on what remains. {time}."
+    rate = run["parameters"].get("learning_rate")
+    beside = "" if rate is None else f" (learning rate {rate:g})"
+    if run["sequencing"] is None:
+        return f"{run['method']}{beside} ran once and used {run['retain_steps_run']:,} retain-sample gradients. {time}."
+    return (
+        f"{run['method']}{beside} was given {run['forget_steps']:,} forget-sample gradients, spent "
+        f"{run['forget_steps_run']:,} of them, and used {run['retain_steps_run']:,} retain-sample gradients. {time}."
+    )
+
+
+def _when(run: dict[str, Any]) -> str:
+    found = run["forgotten"]
+    return (
+        f"{percent(found['share'])} of them count as forgotten at the end, {percent(found['before'])} did before "
+        f"anything was done: {found['means']}. The step at which each one was forgotten is in forgetting.parquet."
+    )
+
+
+def _retained(run: dict[str, Any]) -> list[str]:
+    changes = run["exposure"]["retained_change"]
+    if "unlearned" not in changes:
+        return []
+    found = changes["unlearned"]
+    beside = changes.get("retrained")
+    low, high = found["ci"] or (0.0, 0.0)
+    direction = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
+    return [
+        f"Retained samples are {direction} exposed on average than before: LiRA's ratio moved by {found['mean']:+.3f} "
+        f"({interval(found['ci'], lambda value: f'{value:+.3f}')}), and rose for {percent(found['rose'])} of them"
+        + ("" if beside is None else f"; by retraining it moved by {beside['mean']:+.3f}")
+        + "."
+    ]
+
+
+def _relations(run: dict[str, Any]) -> list[str]:
+    """Which sense of difficulty rises with risk: what the data of this run supports, no more."""
+    rising, falling = [], []
+    for name, (title, _) in words.DIFFICULTIES.items():
+        bounds = run["risk_vs_difficulty"][name]["ci"]
+        if bounds is not None and bounds[0] > 0:
+            rising.append(title.lower())
+        elif bounds is not None and bounds[1] < 0:
+            falling.append(title.lower())
+    said = [f"{name} rises with risk" for name in rising] + [f"{name} falls with it" for name in falling]
+    if not said:
+        return ["In this run no sense of difficulty clearly rises or falls with risk."]
+    rest = "" if len(said) == len(words.DIFFICULTIES) else "; of the other senses no clear relation was found"
+    return [f"In this run {', '.join(said)}{rest}."]
+
+
+def _finding(run: dict[str, Any]) -> str:
+    if run["tow"] is None:
+        return "There is no retrained model to hold the result against, so there is no tug of war."
+    better = run["tow"] - run["tow_do_nothing"]
+    verdict = (
+        "closer to a retrained model than doing nothing"
+        if better > 0
+        else "no closer to a retrained model than doing nothing"
+    )
+    floor = run.get("noise_floor")
+    beside = "" if floor is None else f", two retrained models {number(floor)}"
+    return (
+        f"Unlearning {run['forget']:,} samples with {run['method']} left the model {verdict} "
+        f"(ToW {number(run['tow'])}, doing nothing {number(run['tow_do_nothing'])}{beside}; one run, no interval)."
+    )
+
+
+#: What a method's short name stands for, where it does not say so itself.
+METHODS = {
+    "ga": "gradient ascent (ga)",
+    "rl": "random labels (rl)",
+    "ft": "fine-tuning (ft)",
+    "retrain": "retraining",
+    "ssd": "selective synaptic dampening (ssd)",
+}
+
+
+def method(run: dict[str, Any]) -> str:
+    """A run's method and order in words."""
+    named = METHODS.get(run["method"], str(run["method"]))
+    return named + ("" if run["sequencing"] is None else f", {order(run)}")
+
+
+def order(run: dict[str, Any]) -> str:
+    """An order in words."""
+    if run["order"] == "none":
+        return "all at once"
+    if run["order"] == "random":
+        return f"in {run['groups']} random groups"
+    return f"in order of {'falling' if run['descending'] else 'rising'} {run['order']}"
+
+
+#: Sequencing as a field of results, its flag and its default.
+_CHOICES = (
+    ("unit", "rank-by", "sample"),
+    ("kind", "grouping", "cumulative"),
+    ("pace", "pace", "linear"),
+    ("rerank", "rerank", "static"),
+    ("retain", "stage-retain", "fixed"),
+    ("state", "optimizer-state", "carry"),
+    ("budget", "budget", "matched"),
+)
+_COMMON = {"passes": "passes", "learning_rate": "learning-rate", "batch_size": "batch-size"}
+
+
+def command(run: dict[str, Any]) -> str:
+    """The command that repeats an unlearning run."""
+    flags = {"audit": run["audit"], "method": run["method"], "forget": run["forget_specification"]}
+    more: list[str] = []
+    if (sequencing := run.get("sequencing")) is not None:
+        flags |= {"order": run["order"], "groups": run["groups"]}
+        flags |= {flag: sequencing[name] for name, flag, usual in _CHOICES if sequencing[name] != usual}
+        if sequencing["pace"] == "self-paced":
+            flags.pop("rerank", None)
+        more = ["--descending"] if run["descending"] else []
+    for name, value in (run["parameters"] or {}).items():
+        if name in _COMMON:
+            flags[_COMMON[name]] = value
+        else:
+            more += ["--parameter", f"{name}={value:g}"]
+    flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
+    if run.get("u_lira") is not None:
+        flags["u-lira"] = run["u_lira"]["models"]
+    return shlex.join(["privaudit", "unlearn", *flags_of(flags), *more])

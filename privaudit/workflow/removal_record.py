@@ -1,0 +1,75 @@
+"""The record of a removal: what was removed, at whose request, by which method, with which evidence and limits."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from privaudit import __version__, files
+from privaudit.unlearning.forget_set import ForgetSet
+
+RECORD = "record.json"
+FORMAT = 1
+
+LIMITS = (
+    "Unlearning other than retraining is approximate. The evidence is against the measures that were taken: that they "
+    "found nothing does not prove that nothing is left.",
+    "The re-audit uses shadow models that unlearned nothing: it understates what is left. U-LiRA (--u-lira) is "
+    "stronger.",
+    "The original model, the shadow models, their signals and the score table still hold these samples: "
+    "privaudit purge removes them. Copies elsewhere (backups, deployed models) are beyond this tool.",
+    "This is a measurement, no determination of legal compliance.",
+)
+
+
+def write_record(
+    folder: Path, results: dict[str, Any], forget: ForgetSet, table: pd.DataFrame, model: Path, seconds: float
+) -> None:
+    """Write ``record.json`` beside the run's model and seal it.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    results
+        Its metrics.
+    forget, table
+        What was removed, and the score table that names it.
+    model
+        The unlearned model's file.
+    seconds
+        That the unlearning took.
+    """
+    evidence = ("accuracy", "tow", "tow_do_nothing", "noise_floor", "mia", "relearn", "jensen_shannon", "reaudit")
+    asked: dict[int, list[dict[str, Any]]] = {}
+    for request in forget.requests:
+        asked.setdefault(request.sample_id, []).append({"request_id": request.request_id, "date": request.date})
+    rows = table.iloc[forget.rows]
+    content = {
+        "format": FORMAT,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "privaudit": __version__,
+        "audit": results["audit"],
+        "run": results["run"],
+        "removed": [
+            {"sample_id": int(sample), "class_name": str(name), "requests": asked.get(int(sample), [])}
+            for sample, name in zip(rows["sample_id"], rows["class_name"], strict=True)
+        ],
+        "requests": len(forget.requests),
+        "method": {
+            name: results[name] for name in ("method", "parameters", "order", "descending", "sequencing", "seed")
+        }
+        | {
+            "forget_steps_run": results["forget_steps_run"],
+            "stopped": results["stopped"],
+            "seconds": round(seconds, 3),
+        },
+        "model": {"file": model.name, "sha256": files.sha256_of(model)},
+        "evidence": {name: results[name] for name in (*evidence, "exposure", "u_lira") if name in results},
+        "limits": list(LIMITS),
+    }
+    files.write_json(folder / RECORD, content)
+    files.seal(folder / RECORD)
