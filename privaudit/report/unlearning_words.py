@@ -130,7 +130,7 @@ METHODS = {
 def method(run: dict[str, Any]) -> str:
     """A run's method and order in words."""
     named = METHODS.get(run["method"], str(run["method"]))
-    return named + ("" if run["sequencing"] is None else f", {order(run)}")
+    return named + ("" if run.get("sequencing", run["parameters"]) is None else f", {order(run)}")
 
 
 def order(run: dict[str, Any]) -> str:
