@@ -135,21 +135,6 @@ def order(run: dict[str, Any]) -> str:
     return f"in order of {'falling' if run['descending'] else 'rising'} {run['order']}"
 
 
-#: What a method's short name stands for, where it does not say so itself.
-METHODS = {
-    "ga": "gradient ascent (ga)",
-    "rl": "random labels (rl)",
-    "ft": "fine-tuning (ft)",
-    "retrain": "retraining",
-    "ssd": "selective synaptic dampening (ssd)",
-}
-
-
-def method(run: dict[str, Any]) -> str:
-    """A run's method and order in words."""
-    return METHODS.get(run["method"], str(run["method"])) + ("" if run["parameters"] is None else f", {order(run)}")
-
-
 def finding(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
     """The finding in a sentence or two, with its limits."""
     lira = results["attacks"]["lira"]
@@ -252,9 +237,8 @@ def unlearning(run: dict[str, Any]) -> list[str]:
             if better > 0
             else "no closer to a retrained model than doing nothing"
         )
-        named = METHODS.get(run["method"], run["method"])
         paragraphs.append(
-            f"Unlearning {run['forget']:,} samples with {named} left the model {verdict} "
+            f"Unlearning {run['forget']:,} samples with {run['method']} left the model {verdict} "
             f"(ToW {number(run['tow'])} against {number(run['tow_do_nothing'])}; one run, no interval)."
         )
     return paragraphs
