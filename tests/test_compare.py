@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 
 from privaudit import files
+from privaudit.statistics.differences import Estimate, difference, newcombe
 from privaudit.statistics.intervals import wilson
-from privaudit.statistics.paired import Estimate, difference, newcombe
 from privaudit.statistics.performance import performance
 from tests.conftest import Run
 

@@ -19,9 +19,10 @@ import pytest
 from pypdf import PdfReader
 
 from privaudit.attacks.suite import ATTACKS
-from privaudit.report import overview, words
+from privaudit.report import figures, overview, words
 from privaudit.report.figures import draw
 from privaudit.report.model import build_report
+from privaudit.report.parts import Figure, Section
 from privaudit.report.schema import schema
 from privaudit.workflow.render import render_report
 from tests.conftest import ROOT, Run, save_noisy_images
@@ -129,9 +130,9 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
         "method": "ga", "order": "risk", "descending": False, "groups": 5, "parameters": {}, "forget": 30,
         "reaudit": {"original": {"forget": area, "retain": area}, "unlearned": {"forget": lower, "retain": None}},
         "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in words.DIFFICULTIES},
-        "order_verdict": "Order by risk: not supported.",
     }  # fmt: skip
-    asked = {answer.question: " ".join(answer.answer) for answer in overview.answers(results, table, [run])}
+    orders = [{"verdict": {"sentence": "Order by risk: not supported."}}]
+    asked = {answer.question: " ".join(answer.answer) for answer in overview.answers(results, table, [run], orders)}
     assert "10 (100%) came back" in asked["Can inputs be rebuilt from gradients?"]
     assert "lower beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
     assert "can't tell" in asked["And the retained?"]
@@ -146,6 +147,22 @@ def test_the_pdf_is_tagged_and_archival(folder: Path) -> None:
     metadata = catalogue["/Metadata"].get_data().decode()
     assert "pdfaid:part" in metadata
     assert "pdfuaid:part" in metadata
+
+
+def test_a_new_kind_of_figure_needs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is drawn a panel at a time, gets a table, and is left out where it shows samples that nobody asked for."""
+
+    def dots(figure: Any, data: dict[str, Any]) -> None:
+        figure.subplots().plot(data["panels"][0]["values"])
+
+    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(dots, shows_samples=True))
+    panels = [{"title": "first", "values": [3.0, 1.0, 2.0]}, {"title": "second", "values": [5.0]}]
+    section = Section("dots", "Dots", figures=[Figure("dots", "Some dots.", "Some dots.", {"panels": panels})])
+    assert len(figures.drawings(section.figures[0])) == 2
+    table = figures.with_tables([section])[0].figures[0].table
+    assert table is not None
+    assert table.rows[0] == ["panels first values", "3", "1", "2", "3"]
+    assert figures.without_samples([section])[0].figures == []
 
 
 def test_a_validator_finds_no_fault_in_the_pdf(folder: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.report import unlearning_words, words
+from privaudit.report import words
+from privaudit.report.methods import method
 from privaudit.report.parts import Column, Explorer
 
 #: Columns of the score table that are shown, where they hold anything.
@@ -65,7 +66,7 @@ def explore(
             values = np.full(len(shown), np.nan)
             values[place[place >= 0]] = forgetting[name].to_numpy(np.float64)[place >= 0]
             shown[key] = values
-            meaning = f"{meaning}; run {metrics['number']}, {unlearning_words.method(metrics)}."
+            meaning = f"{meaning}; run {metrics['number']}, {method(metrics)}."
             columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
     explorer = Explorer("scores.parquet", sha256, len(shown), columns, "risk", "shift")
     return explorer, shown[[column.key for column in columns]]

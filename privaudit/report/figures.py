@@ -53,11 +53,14 @@ class Drawing:
         Makes the table behind it from the figure's caption and data.
     height
         In inches, of one drawing; None where it depends on the data (``rows``).
+    shows_samples
+        Whether it shows samples themselves: then no report has it but with ``--show-samples``.
     """
 
     draw: Draw
     tabulate: Tabulate = table_of_data
     height: float | None = HEIGHT
+    shows_samples: bool = False
 
 
 def draw(kind: str, data: dict[str, Any]) -> str:
@@ -110,6 +113,14 @@ def with_tables(sections: list[Section]) -> list[Section]:
     """The same sections, with a table behind every figure."""
     return [
         replace(section, figures=[replace(figure, table=table_behind(figure)) for figure in section.figures])
+        for section in sections
+    ]
+
+
+def without_samples(sections: list[Section]) -> list[Section]:
+    """The same sections without figures that show samples."""
+    return [
+        replace(section, figures=[one for one in section.figures if not DRAWINGS[one.kind].shows_samples])
         for section in sections
     ]
 
@@ -212,5 +223,5 @@ DRAWINGS = {
     "histogram": Drawing(_histogram, table_of_histogram),
     "scatter": Drawing(_scatter, table_of_scatter, 2.7),
     "bars": Drawing(_bars, table_of_bars, None),
-    "pictures": Drawing(_pictures, height=2.2),
+    "pictures": Drawing(_pictures, height=2.2, shows_samples=True),
 }

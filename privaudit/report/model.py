@@ -23,7 +23,7 @@ from privaudit.report import (
     words,
 )
 from privaudit.report.explorer import explore
-from privaudit.report.figures import with_tables
+from privaudit.report.figures import with_tables, without_samples
 from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.parts import Report
 from privaudit.report.privacy import Privacy
@@ -95,16 +95,23 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
         finding=words.finding(results, [unlearning_words.summary(run)[-1] for run in metrics[-1:]]),
         facts=overview.headline_facts(results, table),
-        sections=with_tables(sections),
+        sections=with_tables(sections if shown.show_samples else without_samples(sections)),
         limits=words.IN_BRIEF,
         notices=notices,
-        overview=overview.answers(results, table, metrics),
+        overview=overview.answers(results, table, metrics, _comparisons_of_orders(folder)),
         glossary=GLOSSARY,
         references=REFERENCES,
         explorer=explorer,
         made_by=MADE_BY,
     )
     return Content(report, samples)
+
+
+def _comparisons_of_orders(folder: Path) -> list[dict[str, Any]]:
+    """Every whole comparison of orders, by name."""
+    return [
+        files.read_json(path) for path in sorted(folder.glob("compare-orders/*/results.json")) if files.is_whole(path)
+    ]
 
 
 def _title(about: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import unlearning_words, words
+from privaudit.report import words
+from privaudit.report.methods import method
 from privaudit.report.parts import Answer, Fact
 from privaudit.report.words import interval, number, percent, rate
 
@@ -41,15 +42,28 @@ def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
     return facts
 
 
-def answers(results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]]) -> list[Answer]:
-    """Every question of page 1; whatever was not measured says so."""
+def answers(
+    results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]], orders: list[dict[str, Any]]
+) -> list[Answer]:
+    """Every question of page 1; whatever was not measured says so.
+
+    Parameters
+    ----------
+    results, table
+        ``score.json`` and the score table without canaries.
+    runs
+        ``metrics.json`` of every unlearning run.
+    orders
+        ``results.json`` of every comparison of orders.
+    """
     return [
         _who_is_exposed(results, table),
         _what_was_attacked(results, table, runs),
         _what_the_attacker_has(results),
         *_utility(results),
         *_before_and_after(runs),
-        _inversion(table),
+        *_orders(runs, orders),
+        _inversion(results, table),
         *_difficulty(results, runs),
         _controls(results),
         _check(results),
@@ -116,21 +130,22 @@ def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
     for run in runs[-TOLD_RUNS:]:
-        what = f"{_capital(unlearning_words.method(run))}, {run['forget']:,} samples"
+        what = f"{_capital(method(run))}, {run['forget']:,} samples"
         forgotten.append(_change(what, run["reaudit"], "forget"))
         retained.append(_change(what, run["reaudit"], "retain"))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
     last = f"unlearning-{len(runs)}"
-    verdict = next((run["order_verdict"] for run in reversed(runs) if run.get("order_verdict")), None)
     return [
         Answer("How exposed are the forgotten, before and after?", forgotten + more, last),
         Answer("And the retained?", retained + more, last),
-        Answer(
-            "Did the order of unlearning matter?",
-            ["Not compared: one run of each order can't tell." if verdict is None else str(verdict)],
-            last,
-        ),
     ]
+
+
+def _orders(runs: list[dict[str, Any]], orders: list[dict[str, Any]]) -> list[Answer]:
+    question = "Did the order of unlearning matter?"
+    if orders:
+        return [Answer(question, [str(orders[-1]["verdict"]["sentence"])], f"orders-{len(orders)}")]
+    return [Answer(question, ["Not compared: one run of each order can't tell."])] if runs else []
 
 
 def _capital(said: str) -> str:
@@ -160,8 +175,16 @@ def _was_inverted(table: pd.DataFrame) -> bool:
     return "inversion_success" in table and bool(table["inversion_success"].notna().any())
 
 
-def _inversion(table: pd.DataFrame) -> Answer:
+def _inversion(results: dict[str, Any], table: pd.DataFrame) -> Answer:
     question = "Can inputs be rebuilt from gradients?"
+    found = results.get("inversion") or {}
+    tier = found.get("matching") or found.get("features")
+    if tier is not None:
+        share = tier["outcomes"]["recovered"]
+        said = (
+            f"{percent(share['rate'])} of randomly drawn samples were recovered (95% {interval(share['ci'], percent)})."
+        )
+        return Answer(question, [said], "inversion")
     if not _was_inverted(table):
         return Answer(question, ["Not measured: no inversion was run on this audit."])
     tried = table[table["inversion_success"].notna()]
@@ -181,9 +204,7 @@ def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Ans
             f"{words.DIFFICULTIES[name][0].lower()} {words.spearman(run['risk_vs_difficulty'][name])}"
             for name in words.DIFFICULTIES
         ]
-        told.append(
-            f"{_capital(unlearning_words.method(run))}: Spearman's correlation of risk with {', '.join(senses)}."
-        )
+        told.append(f"{_capital(method(run))}: Spearman's correlation of risk with {', '.join(senses)}.")
     intrinsic = results["risk_vs_difficulty"]["intrinsic_shift"]
     if not told and intrinsic is not None:
         told.append(f"Before any unlearning: risk and intrinsic shift {words.correlation(intrinsic)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -98,22 +99,21 @@ def table_of_bars(caption: str, data: dict[str, Any]) -> Table:
 
 
 def table_of_data(caption: str, data: dict[str, Any]) -> Table:
-    """The lists in the data, side by side: for kinds of figures that have no table of their own."""
-    rows = data.get("rows")
-    if rows and all("images" in row for row in rows):
-        return Table(
-            caption,
-            ["Row", "Images"],
-            [[row["name"], "; ".join(image["title"] for image in row["images"])] for row in rows],
-        )
-    lists = {name: values for name, values in data.items() if isinstance(values, list)}
-    length = min(MOST_ROWS, max(map(len, lists.values()), default=0))
-    return Table(
-        caption,
-        [name.capitalize() for name in lists],
-        [
-            [f"{values[row]:.4g}" if isinstance(values[row], float) else str(values[row]) for values in lists.values()]
-            for row in range(length)
-            if all(row < len(values) for values in lists.values())
-        ],
-    )
+    """What the lists in the data hold, each in a row: for kinds of figures that have no table of their own."""
+    return Table(caption, ["What", "Values", "Smallest", "Median", "Largest"], list(_described("", data)))
+
+
+def _described(name: str, value: Any) -> Iterator[list[str]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _described(f"{name} {key}".strip(), item)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value, start=1):
+            yield from _described(f"{name} {item.get('title') or item.get('name') or number}".strip(), item)
+    elif isinstance(value, list) and value:
+        numbers = [item for item in value if isinstance(item, int | float) and not isinstance(item, bool)]
+        if len(numbers) == len(value):
+            low, middle, high = np.quantile(numbers, [0, 0.5, 1])
+            yield [name, f"{len(value):,}", f"{low:.4g}", f"{middle:.4g}", f"{high:.4g}"]
+        else:
+            yield [name, f"{len(value):,}", "–", "–", "–"]

@@ -17,8 +17,8 @@ from privaudit.report import privacy
 from privaudit.report.comparison import build_comparison
 from privaudit.report.privacy import privacy_of
 from privaudit.shadow.store import REMEDY
+from privaudit.statistics.differences import Difference, Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
-from privaudit.statistics.paired import Difference, Estimate, difference, newcombe
 from privaudit.workflow.render import write_report
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
 
