@@ -74,7 +74,9 @@ class ShadowTeacher(Unlearner):
 
     def step(self, batch: torch.Tensor) -> None:
         labels, weight = self.context.samples.labels, self.parameters.forget_weight
-        retain = self._retain.take(max(1, round(self.parameters.retain_ratio * len(batch))))
+        # A few requests alone make small batches: retain samples fill them, or the steps would be noise.
+        filled = self.parameters.batch_size - self.forget_batch_size
+        retain = self._retain.take(max(1, filled, round(self.parameters.retain_ratio * len(batch))))
         self._optimizer.param_groups[0]["lr"] = self.parameters.learning_rate * cycle(
             (self._taught + len(batch) / 2) / self._budget
         )
