@@ -19,13 +19,12 @@ from torch import nn
 
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.utility import tug_of_war
-from privaudit.registry import Registry
 from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.testing import ContractError, check_unlearner, practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.bad_teacher import BadTeacher
-from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
+from privaudit.unlearning.base import UNLEARNERS, Context, Methods, Parameters, Unlearner
 from privaudit.unlearning.dampening import DampeningParameters, SelectiveDampening, dampening
 from privaudit.unlearning.divergences import distillation, jensen_shannon, kl_to, l1_norm
 from privaudit.unlearning.fine_tuning import FineTuning
@@ -457,12 +456,17 @@ def test_a_method_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -
         value: str
 
     def entries(group: str) -> list[Entry]:
-        return [Entry("mine", f"{__name__}:Broken")] if group == "privaudit.unlearners" else []
+        values = {"mine": f"{__name__}:Broken", "number": f"{__name__}:FEATURES", "absent": "no_such_package:Method"}
+        return [Entry(*pair) for pair in values.items()] if group == "privaudit.unlearners" else []
 
     monkeypatch.setattr("privaudit.registry.entry_points", entries)
-    registry = Registry("unlearner", {"ga": "privaudit.unlearning.gradient_ascent:GradientAscent"})
-    assert registry.names() == ["ga", "mine"]
-    assert registry.load("mine").__name__ == "Broken"
+    methods = Methods("unlearner", {"ga": "privaudit.unlearning.gradient_ascent:GradientAscent"})
+    assert methods.names() == ["absent", "ga", "mine", "number"]
+    assert methods.load("mine").__name__ == "Broken"
+    with pytest.raises(UsageError, match="must be a subclass of Unlearner"):
+        methods.load("number")
+    with pytest.raises(UsageError, match="can't be loaded"):
+        methods.load("absent")
 
 
 # Parameters.

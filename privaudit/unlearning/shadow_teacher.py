@@ -32,10 +32,10 @@ class ShadowTeacherParameters(Parameters):
     """The common ones (``learning_rate`` is the peak of a cycle), and how teaching and keeping are weighed."""
 
     retain_ratio: float = setting(8.0, "retain samples a step for each forget sample", low=0.01)
-    forget_weight: float = setting(0.3, "weight w of the forget term; 1 − w is the retain term's", high=1)
+    forget_weight: float = setting(0.2, "weight w of the forget term; 1 − w is the retain term's", high=1)
     power: float = setting(0.0, "the teachers' mean is raised to; 0: as sure as one teacher, 1: the mean as it is")
     fresh_teachers: int = setting(0, "train this many teachers that exclude D_u, instead of asking shadow models")
-    fresh_share: float = setting(0.25, "of D_r, drawn anew for each fresh teacher", low=0.001, high=1)
+    fresh_share: float = setting(0.1, "of D_r, drawn anew for each fresh teacher", low=0.001, high=1)
 
 
 class ShadowTeacher(Unlearner):
@@ -46,10 +46,10 @@ class ShadowTeacher(Unlearner):
     at its height D_u is unlearned, and while it falls D_r comes back. Momentum SGD; BatchNorm keeps its statistics.
     """
 
-    defaults: ClassVar[ShadowTeacherParameters] = ShadowTeacherParameters(passes=6, learning_rate=0.05, batch_size=288)
+    defaults: ClassVar[ShadowTeacherParameters] = ShadowTeacherParameters(passes=6, learning_rate=0.05, batch_size=144)
     search: ClassVar[dict[str, tuple[float, ...]]] = {
         "learning_rate": (0.03, 0.05, 0.08),
-        "forget_weight": (0.2, 0.3),
+        "forget_weight": (0.15, 0.25),
     }
     parameters: ShadowTeacherParameters
     needs_teachers: ClassVar[bool] = True
@@ -74,7 +74,9 @@ class ShadowTeacher(Unlearner):
 
     def step(self, batch: torch.Tensor) -> None:
         labels, weight = self.context.samples.labels, self.parameters.forget_weight
-        retain = self._retain.take(max(1, round(self.parameters.retain_ratio * len(batch))))
+        # A few requests alone make small batches: retain samples fill them, or the steps would be noise.
+        filled = self.parameters.batch_size - self.forget_batch_size
+        retain = self._retain.take(max(1, filled, round(self.parameters.retain_ratio * len(batch))))
         self._optimizer.param_groups[0]["lr"] = self.parameters.learning_rate * cycle(
             (self._taught + len(batch) / 2) / self._budget
         )
