@@ -23,7 +23,7 @@ FLOORS = [
     ["ranking"],
     ["scoring"],
     ["controls"],
-    ["attacks"],
+    ["attacks", "inversion"],
     ["statistics"],
     ["shadow"],
     ["signals"],

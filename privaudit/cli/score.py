@@ -20,6 +20,8 @@ Examples:
   privaudit score --dataset cifar10 --dry-run
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
   privaudit score --dataset digits --canaries 40 --shadows 64
+  privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
+  privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
 
 
@@ -61,6 +63,13 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "store", "out")
 @click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
 @click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
+@click.option("--invert", help="N, all or ids:FILE: gradients to invert; 0 for none [the paper's two groups].")
+@click.option("--invert-at", help="trained (shadow models) or init (fresh networks) [trained].")
+@click.option("--invert-preset", help="default, inverting-gradients, idlg or dlg [default].")
+@click.option("--invert-batch", help="Searches at once: auto (what fits into memory) or a number [auto].")
+@click.option("--gradient-noise", type=float, help="Defence: noise of this deviation on every coordinate [0].")
+@click.option("--gradient-clip", type=float, help="Defence: clip gradients to this norm [none].")
+@click.option("--show-samples", is_flag=True, default=None, help="Show images in the report.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")
 @store_option
 @out_option

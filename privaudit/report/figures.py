@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from privaudit.report import figures_inversion
+
 INK = "#1f2933"
 ACCENT = "#1b6ca8"
 COLOURS = (ACCENT, "#c2571a", "#5b7f2b", "#7a4d9e")
@@ -35,7 +37,7 @@ def draw(kind: str, data: dict[str, Any]) -> str:
     with matplotlib.rc_context(style):
         panels = len(data["panels"]) if kind == "scatter" else 1
         figure = Figure(figsize=(6.4 if panels == 1 else 3.0 * panels, 3.0), layout="constrained")
-        {"roc": _roc, "histogram": _histogram, "scatter": _scatter}[kind](figure, data)
+        ({"roc": _roc, "histogram": _histogram, "scatter": _scatter} | figures_inversion.DRAWINGS)[kind](figure, data)
         stream = io.StringIO()
         # Without metadata the drawing holds no date and no address.
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -10,7 +10,7 @@ import pandas as pd
 from privaudit import files
 from privaudit.errors import UsageError
 from privaudit.progress import talk
-from privaudit.report import evidence, findings, words
+from privaudit.report import evidence, findings, inversion, words
 from privaudit.report.parts import Report
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
@@ -34,6 +34,7 @@ def build_report(folder: Path) -> Report:
         findings.how_well_attacked(results),
         findings.who_is_exposed(table, results),
         findings.risk_and_shift(table, results),
+        *inversion.sections(results, table, folder),
         *(
             findings.what_was_unlearned(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
