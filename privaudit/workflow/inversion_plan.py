@@ -22,6 +22,9 @@ from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.shadow.trainer import ModelSpecification, one_thread
 from privaudit.workflow.plan import AuditPlan
 
+#: What ``--invert`` means where nothing is said: two groups that are compared.
+DEFAULT = "groups"
+
 #: The paper's groups: the most invertible of a random pool, and others at random.
 POOL, GROUP = 2_000, 100
 SMALLEST_GROUP = 10
@@ -170,15 +173,17 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
 def _asked_rows(plan: AuditPlan, asked: int | str | None, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
     """Rows that ``--invert`` names; None for the default."""
     samples = len(plan.data)
-    if asked is None:
+    text = DEFAULT if asked is None else str(asked)
+    if text == DEFAULT:
         return None
-    text = str(asked)
     if text == "all":
         return np.arange(samples)
     if text.startswith("ids:"):
         return _rows_of_ids(plan, Path(text.removeprefix("ids:")))
     if not text.isdecimal():
-        raise UsageError(f"--invert {text} is not understood", hint="Write a number, all, ids:FILE, or 0 for none.")
+        raise UsageError(
+            f"--invert {text} is not understood", hint="Write a number, all, groups, ids:FILE, or 0 for none."
+        )
     if int(text) > samples:
         raise UsageError(f"--invert {text}: there are only {samples:,} training samples", hint="Use --invert all.")
     return np.sort(order[: int(text)])
