@@ -72,7 +72,8 @@ class Looped:
                 loss, self._parameters, create_graph=differentiable, allow_unused=True, materialize_grads=True
             )
             rows.append([gradient.reshape(1, -1) for gradient in found])
-        return tuple(torch.cat(column) for column in zip(*rows, strict=True))
+        # One row is handed on as it is: a copy of millions of derivatives would cost more than some layers.
+        return tuple(rows[0]) if len(rows) == 1 else tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
 def make_engine(kind: Kind, model: nn.Module, most: int) -> GradientEngine:

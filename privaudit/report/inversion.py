@@ -36,15 +36,15 @@ CONFOUNDERS = {
 }
 
 
-def sections(results: dict[str, Any], table: pd.DataFrame, folder: Path) -> list[Section]:
-    """The section, where anything was inverted."""
+def sections(results: dict[str, Any], table: pd.DataFrame, folder: Path, *, show_samples: bool = True) -> list[Section]:
+    """The section, where anything was inverted; with images where they were stored and may be shown."""
     found = results.get("inversion")
     if found is None or (found["features"] is None and found["matching"] is None):
         return []
     paragraphs = [_what_was_done(found), *_what_it_is_worth(found), *_groups_in_words(found)]
     paragraphs += [f"Warning: {warning}." for warning in found["warnings"]]
     paragraphs += [f"Note: {note}." for note in found["notes"]]
-    figures, said = _first_figure(found, table, folder)
+    figures, said = _first_figure(found, table, folder if show_samples else None)
     return [
         Section(
             "inversion",
@@ -179,11 +179,11 @@ def _relation_table(found: dict[str, Any]) -> Table:
     return Table("What the ease of inversion goes with", columns, rows)
 
 
-def _first_figure(found: dict[str, Any], table: pd.DataFrame, folder: Path) -> tuple[list[Figure], list[str]]:
+def _first_figure(found: dict[str, Any], table: pd.DataFrame, folder: Path | None) -> tuple[list[Figure], list[str]]:
     """Originals and reconstructions where they were asked for, else where the reconstructions lie."""
     if found["matching"] is None:
         return [], []
-    if (folder / PICTURES).is_file():
+    if folder is not None and (folder / PICTURES).is_file():
         return [_pictures(folder / PICTURES)], []
     data: dict[str, Any] = {"titles": TITLES, "groups": {}}
     for name, rows in table[table["inversion_group"].notna()].groupby("inversion_group"):

@@ -85,6 +85,7 @@ def run_inversion(
         "notes": list(inversion.notes),
         "reconstructions": None,
     }
+    files.remove(folder / RECONSTRUCTIONS)
     if matching is not None:
         _write_reconstructions(plan, rows, inversion, matching, folder)
         said["reconstructions"] = RECONSTRUCTIONS
@@ -465,6 +466,8 @@ def _write_arrays(path: Path, **arrays: npt.NDArray[Any]) -> None:
     files.seal(path)
 
 
-def without_inversion(table: pd.DataFrame) -> pd.DataFrame:
-    """The score table with inversion's columns, all null."""
+def without_inversion(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The score table with inversion's columns, all null; images of an earlier scoring go, which it says nothing of."""
+    for name in (RECONSTRUCTIONS, PICTURES):
+        files.remove(folder / name)
     return scoring.join(table, {})

@@ -105,7 +105,7 @@ def score_stored(
     """Attack, control and invert with what the store holds, and write table and results; nothing is trained."""
     results, scores = attack_stored(plan)
     if inversion is None:
-        table, results["inversion"] = without_inversion(scores.table), None
+        table, results["inversion"] = without_inversion(scores.table, folder), None
     else:
         table, results["inversion"] = run_inversion(plan, inversion, scores.table, folder)
     write_table(table, folder / SCORES, csv=csv)
