@@ -127,7 +127,7 @@ class _Bench:
         images = torch.from_numpy(self.unit).permute(0, 3, 1, 2).to(device)
         self.inputs = setting.pixels.to_input(images)
         self.labels = torch.from_numpy(setting.labels[job.rows]).to(device)
-        self.structure: Structure = find_structure(self.model, self.inputs)
+        self.structure: Structure = find_structure(self.model, self.inputs[:2])
 
     def run(self, report: Report) -> dict[str, npt.NDArray[Any]]:
         """Results by name, ``[n, …]`` each."""
@@ -144,68 +144,62 @@ class _Bench:
 
     def _features(self, report: Report) -> dict[str, npt.NDArray[Any]]:
         """T1: in closed form where the first layer allows it, else by feature matching."""
-        seen = self._observed()
-        gradients = named(self.model, seen)
-        canvas = Canvas.of(self.model, self.setting.pixels, standardised=False)
-        starts = self._noise("feature-start")
-        if (first := self.structure.first) is not None:
-            standard = recover_input(gradients[f"{first}.weight"], gradients[f"{first}.bias"])
+        first, last = self.structure.first, self.structure.last
+        layer = first or last
+        assert layer is not None  # noqa: S101 - no such job is made without a layer to read
+        read, beside = [], []
+        # Whole gradients are large: of each batch only what is read stays.
+        for start in range(0, len(self.inputs), self.setting.calibration.batch):
+            part = slice(start, start + self.setting.calibration.batch)
+            seen = self._observed(part)
+            gradients = named(self.model, seen)
+            read.append(recover_input(gradients[f"{layer}.weight"], gradients[f"{layer}.bias"]))
+            beside.append(self._confounders(seen, part))
+        values, starts = torch.cat(read), self._noise("feature-start")
+        if first is not None:
             own_units = Canvas.of(self.model, self.setting.pixels, standardised=True)
-            images = own_units.unit(standard.reshape(starts.shape)).clamp(0, 1)
+            images = own_units.unit(values.reshape(starts.shape)).clamp(0, 1)
             objective = torch.zeros(len(images))
         else:
-            last = self.structure.last
-            assert last is not None  # noqa: S101 - no such job is made without features to read
-            features = recover_input(gradients[f"{last}.weight"], gradients[f"{last}.bias"])
-            done = _Count(report)
-            found = match_features(
-                FeatureReader(self.model, last), features, starts, self.setting.features, canvas, done.add
-            )
+            canvas = Canvas.of(self.model, self.setting.pixels, standardised=False)
+            reader = FeatureReader(self.model, layer)
+            found = match_features(reader, values, starts, self.setting.features, canvas, _Count(report).add)
             images, objective = found.images, found.objective
         judged = self._judge(images)
         judged.pop("images")
-        return judged | {"objective": _array(objective)} | self._confounders(seen)
+        joined = {name: np.concatenate([one[name] for one in beside]) for name in beside[0]}
+        return judged | {"objective": _array(objective)} | joined
 
     def _matching(self, report: Report) -> dict[str, npt.NDArray[Any]]:
         """T2."""
-        attack = self.setting.attack
-        seen = self._observed()
+        attack, everything = self.setting.attack, slice(None)
+        seen = self._observed(everything)
         recovered = self._recovered_labels(named(self.model, seen))
         labels = self.labels if recovered is None else recovered
         canvas = Canvas.of(self.model, self.setting.pixels, standardised=attack.standardised)
         starts = self._noise("matching-start", normal=attack.start == "normal")
         done = _Count(report)
         found = match_gradients(self.engine, seen, self._distribution(labels), starts, attack, canvas, done.add)
-        return (
-            self._judge(found.images)
-            | self._confounders(seen)
-            | {
-                "objective": _array(found.objective),
-                "steps": found.steps.cpu().numpy(),
-                "label_right": (labels == self.labels).cpu().numpy(),
-            }
-        )
+        results = self._judge(found.images) | self._confounders(seen, everything)
+        results |= {"objective": _array(found.objective), "steps": found.steps.cpu().numpy()}
+        if recovered is not None:
+            results["label_right"] = _array(recovered == self.labels)
+        return results
 
-    def _confounders(self, seen: Gradients) -> dict[str, npt.NDArray[Any]]:
+    def _confounders(self, seen: Gradients, part: slice) -> dict[str, npt.NDArray[Any]]:
         """The norm of the gradient that was seen, and the loss that it came from."""
         with torch.no_grad():
-            loss = soft_cross_entropy(self.model(self.inputs), self._distribution(self.labels))
+            loss = soft_cross_entropy(self.model(self.inputs[part]), self._distribution(self.labels[part]))
         return {"gradient_norm": _array(norms(seen)), "loss": _array(loss)}
 
-    def _observed(self) -> Gradients:
+    def _observed(self, part: slice) -> Gradients:
         setting, job = self.setting, self.job
         seeds = [
             derive_seed(setting.specification.seed, "gradient-noise", job.model, int(sample))
-            for sample in setting.sample_ids[job.rows]
+            for sample in setting.sample_ids[job.rows[part]]
         ]
-        return observe(
-            self.engine,
-            self.inputs,
-            self._distribution(self.labels),
-            clip=setting.clip,
-            noise=setting.noise,
-            seeds=seeds,
-        )
+        labels = self._distribution(self.labels[part])
+        return observe(self.engine, self.inputs[part], labels, clip=setting.clip, noise=setting.noise, seeds=seeds)
 
     def _recovered_labels(self, gradients: dict[str, torch.Tensor]) -> torch.Tensor | None:
         """Labels read off the last layer; None where the attack does not, or there is no such layer to read."""

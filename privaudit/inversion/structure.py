@@ -93,3 +93,13 @@ def check_invertible(model: nn.Module, example: torch.Tensor) -> None:
         (slope,) = torch.autograd.grad(alone.sum(), inputs, allow_unused=True)
     if slope is None:
         raise UsageError("the network's output can't be differentiated with respect to its input", hint=hint)
+    leaf = example[:1].detach().requires_grad_()
+    parameters = [parameter.requires_grad_() for parameter in model.parameters()]
+    loss = torch.log_softmax(model(leaf), 1)[:, 0].sum()
+    try:
+        gradients = torch.autograd.grad(loss, parameters, create_graph=True, allow_unused=True, materialize_grads=True)
+        torch.autograd.grad(torch.stack([gradient.square().sum() for gradient in gradients]).sum(), leaf)
+    except RuntimeError as error:
+        raise UsageError(
+            f"the network's gradient can't be differentiated again: {str(error).splitlines()[0][:200]}", hint=hint
+        ) from error

@@ -84,9 +84,14 @@ def _what_was_done(found: dict[str, Any]) -> str:
         said.append(
             f"T2: {matching['samples']:,} samples by gradient matching (preset '{found['preset']}': {attack['cost']}, "
             f"{attack['optimiser']}, at most {attack['steps']:,} steps, {matching['restarts']} starts), on "
-            f"{matching['models']} other models. The label was read off the gradient: right in "
-            f"{percent(matching['labels_right'])}."
+            f"{matching['models']} other models."
         )
+        if matching["labels_right"] is not None:
+            said.append(f"The label was read off the gradient: right in {percent(matching['labels_right'])}.")
+        elif attack["joint_label"]:
+            said.append("The label was sought together with the image.")
+        else:
+            said.append("The network's last layer does not give the label away: the attacker is taken to know it.")
     defence = []
     if found["gradient_clip"] is not None:
         defence.append(f"gradients were clipped to a norm of {found['gradient_clip']:g}")
@@ -131,14 +136,14 @@ def _groups_in_words(found: dict[str, Any]) -> list[str]:
         one = groups["compared"][name]
         bounds = one["difference_ci"]
         verdict = (
-            "does not differ by more than chance explains"
-            if bounds is None or bounds[0] <= 0 <= bounds[1]
-            else f"is {'higher' if bounds[0] > 0 else 'lower'} among the easiest"
+            "shows no difference that chance does not explain"
+            if one["p"] is None or one["p"] >= 0.05
+            else f"tends to be {'higher' if one['superiority'] > 0.5 else 'lower'} among the easiest"
         )
         said.append(
-            f"The mean {what} {verdict}: {one['means'][0]:.3g} against {one['means'][1]:.3g}, difference "
-            f"{one['difference']:+.3g} (95% {_signed(bounds)}); Mann and Whitney p {p_value(one['p'])}, an easy sample "
-            f"exceeds a random one in {percent(one['superiority'])} of pairs."
+            f"The {what} {verdict} (Mann and Whitney, p {p_value(one['p'])}): an easy sample exceeds a random one in "
+            f"{percent(one['superiority'])} of pairs. Means {one['means'][0]:.3g} and {one['means'][1]:.3g}, difference "
+            f"{one['difference']:+.3g} (95% {_signed(bounds)})."
         )
     return said
 

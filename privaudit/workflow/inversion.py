@@ -297,7 +297,7 @@ class _Judge:
                 "restarts": inversion.attack.restarts,
                 "outcomes": scoring.outcomes(drawn),
                 "psnr_quantiles": _quantiles(drawn["psnr"]),
-                "labels_right": float(drawn["label_right"].mean()),
+                "labels_right": float(drawn["label_right"].mean()) if "label_right" in drawn else None,
                 "steps": float(matching["steps"].mean()),
                 "objective_and_psnr": scoring.confounders(
                     drawn["psnr"].reshape(-1), {"objective": drawn["objective"].reshape(-1)}

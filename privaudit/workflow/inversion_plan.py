@@ -17,6 +17,7 @@ from privaudit.inversion.calibration import Calibration, calibrate
 from privaudit.inversion.presets import Attack, FeatureAttack, feature_attack, resolve_attack
 from privaudit.inversion.scale import PixelScale
 from privaudit.inversion.structure import Structure, check_invertible, find_structure
+from privaudit.progress import talk
 from privaudit.seeds import generator
 from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.shadow.trainer import ModelSpecification, one_thread
@@ -135,7 +136,13 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
     model = plan.specification.build("calibrate").eval()
     pixels = PixelScale.of(plan.data.x_train)
     example = _example(plan, pixels)
-    check_invertible(model, example)
+    try:
+        check_invertible(model, example)
+    except UsageError as error:
+        if asked is not None:
+            raise
+        talk(f"  no inversions: {error.message}")
+        return None
     structure = find_structure(model, example)
     has_features = structure.first is not None or structure.has_features(model)
     step = max(LEAST_SECONDS, SECONDS_PER_MILLION * multiplications(model, example) / 1e6)
