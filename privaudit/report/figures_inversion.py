@@ -14,7 +14,8 @@ def _pictures(figure: Any, data: dict[str, Any]) -> None:
     """Pairs of rows: originals above what was made of their gradients, a red box round those that were recovered."""
     blocks = data["blocks"]
     columns = max(len(block["originals"]) for block in blocks)
-    figure.set_size_inches(6.4, 0.25 + 1.45 * len(blocks))
+    figure.set_size_inches(6.4, 0.25 + 1.5 * len(blocks))
+    figure.get_layout_engine().set(h_pad=0.06, rect=(0, 0, 1, 0.97))
     grid = figure.subplots(2 * len(blocks), columns, squeeze=False)
     for axes in grid.ravel():
         axes.set_axis_off()
@@ -30,7 +31,9 @@ def _pictures(figure: Any, data: dict[str, Any]) -> None:
                 axes.set(xticks=[], yticks=[])
                 for spine in axes.spines.values():
                     spine.set(visible=True, color=FOUND, linewidth=2)
-        grid[2 * number, 0].set_title(block["title"], loc="left", fontsize=9)
+        # A title that took part in the layout would stretch its column.
+        corner = grid[2 * number, 0]
+        corner.text(0, 1.12, block["title"], transform=corner.transAxes, fontsize=9).set_in_layout(False)
 
 
 def _placement(figure: Any, data: dict[str, Any]) -> None:
@@ -56,16 +59,19 @@ def _groups(figure: Any, data: dict[str, Any]) -> None:
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         for place, (name, colour) in enumerate((("high", OTHER), ("low", ACCENT))):
             values = np.asarray(panel[name]["values"])
+            if panel["logarithmic"]:
+                values = np.maximum(values, panel["smallest"])
             # Dots are spread by a fixed pattern: the same data gives the same drawing.
             spread = place + 0.5 * ((np.arange(len(values)) * 0.618034) % 1 - 0.5)
             axes.scatter(spread, values, s=7, color=colour, alpha=0.4, linewidths=0, rasterized=True)
             low, high = panel[name]["ci"] or (panel[name]["mean"],) * 2
+            low = max(low, panel["smallest"]) if panel["logarithmic"] else low
             axes.vlines(place, low, high, color=INK, linewidth=2.5)
             axes.plot([place - 0.12, place + 0.12], [panel[name]["mean"]] * 2, color=INK, linewidth=2)
         axes.set_xticks([0, 1], data["titles"])
         axes.set(ylabel=panel["title"], xlim=(-0.6, 1.6))
         if panel["logarithmic"]:
-            axes.set_yscale("symlog", linthresh=panel["smallest"])
+            axes.set_yscale("log")
 
 
 #: kind -> how it is drawn.

@@ -142,8 +142,8 @@ def _groups_in_words(found: dict[str, Any]) -> list[str]:
         )
         said.append(
             f"The {what} {verdict} (Mann and Whitney, p {p_value(one['p'])}): an easy sample exceeds a random one in "
-            f"{percent(one['superiority'])} of pairs. Means {one['means'][0]:.3g} and {one['means'][1]:.3g}, difference "
-            f"{one['difference']:+.3g} (95% {_signed(bounds)})."
+            f"{percent(one['superiority'])} of pairs. Means {one['means'][0]:.3g} and {one['means'][1]:.3g}, "
+            f"difference {one['difference']:+.3g} (95% {_signed(bounds)})."
         )
     return said
 
