@@ -45,6 +45,12 @@ class AuditSettings(BaseModel):
     queries: str = "original"
     metadata: Path | None = None
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = "margin"
+    invert: int | str | None = None
+    invert_at: Literal["trained", "init"] = "trained"
+    invert_preset: str = "default"
+    invert_batch: int | str = "auto"
+    gradient_noise: float = Field(0.0, ge=0, allow_inf_nan=False)
+    gradient_clip: float | None = Field(None, gt=0, allow_inf_nan=False)
     redact: Literal["ids", "none"] | None = None
     show_samples: bool = False
     store: Path = DEFAULT_STORE

@@ -24,7 +24,7 @@ FLOORS = [
     ["ranking"],
     ["scoring"],
     ["controls"],
-    ["attacks"],
+    ["attacks", "inversion"],
     ["statistics"],
     ["shadow"],
     ["signals"],

@@ -163,7 +163,7 @@ def test_report_list_verify(privaudit: Run, small_audit: dict[str, Any]) -> None
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_is_clean(small_npz: Path, tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "privaudit", "score", "--dataset", str(small_npz), "--shadows", "64"]
-    command += ["--epochs", "200", "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o")]
+    command += ["--invert", "0", "--epochs", "200", "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT)
     time.sleep(9)
     os.kill(process.pid, number)

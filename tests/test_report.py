@@ -185,8 +185,8 @@ def test_hostile_names_are_inert(privaudit: Run, tmp_path: Path) -> None:
     labels = np.arange(300) % len(HOSTILE)
     save_noisy_images(path, class_names=np.array(HOSTILE), y_train=labels)
     done = privaudit(
-        "score", "--dataset", path, "--shadows", "4", "--epochs", "1", "--store", tmp_path / "s", "--out",
-        tmp_path / "o", "--json",
+        "score", "--dataset", path, "--shadows", "4", "--epochs", "1", "--invert", "0", "--store", tmp_path / "s",
+        "--out", tmp_path / "o", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)

@@ -178,7 +178,18 @@ def test_killed_runs_resume_to_the_same_bits(privaudit: Run, small_audit: dict[s
 def test_workers_do_not_outlive_who_asked_for_them(small_audit: dict[str, Any], tmp_path: Path) -> None:
     """SIGKILL to the parent alone, in the middle of training: its workers go too, and another run may take over."""
     command = [sys.executable, "-m", "privaudit", "score", "--dataset", str(small_audit["npz"]), "--shadows", "64"]
-    command += ["--epochs", "400", "--workers", "2", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    command += [
+        "--invert",
+        "0",
+        "--epochs",
+        "400",
+        "--workers",
+        "2",
+        "--store",
+        str(tmp_path / "store"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT
     )

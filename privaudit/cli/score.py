@@ -27,6 +27,8 @@ Examples:
   privaudit score --dataset cifar10 --dry-run
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
   privaudit score --dataset digits --canaries 40 --shadows 64
+  privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
+  privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
 
 
@@ -68,6 +70,12 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
 @click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
 @click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
+@click.option("--invert", help="groups, N, all or ids:FILE: whose gradients to invert; 0 for none [groups].")
+@click.option("--invert-at", help="trained (shadow models) or init (fresh networks) [trained].")
+@click.option("--invert-preset", help="default, inverting-gradients, idlg or dlg [default].")
+@click.option("--invert-batch", help="Searches at once: auto (what fits into memory) or a number [auto].")
+@click.option("--gradient-noise", type=float, help="Defence: noise of this deviation on every coordinate [0].")
+@click.option("--gradient-clip", type=float, help="Defence: clip gradients to this norm [none].")
 @redact_option
 @show_samples_option
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")
@@ -126,6 +134,8 @@ def _print(results: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
     if negative is not None:
         click.echo(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
+    if results["inversion"] is not None:
+        _print_inversion(results["inversion"])
     click.echo(f"scores: {results['scores']}")
     for path in results["report"].values():
         if path is not None:
@@ -134,3 +144,41 @@ def _print(results: dict[str, Any], as_json: bool) -> None:
 
 def _verdict(holds: bool) -> str:
     return "holds" if holds else "FAILED: do not trust this audit"
+
+
+def _print_inversion(found: dict[str, Any]) -> None:
+    """Outcomes beside what guesses achieve, how far the ranking can be trusted, and what it goes with."""
+    for key, name in (("features", "T1"), ("matching", "T2")):
+        tier = found[key]
+        if tier is None:
+            continue
+        outcomes = tier["outcomes"]
+        click.echo(
+            f"inversion ({name}, {tier.get('random', tier['samples']):,} random samples): recovered "
+            f"{_share(outcomes['recovered'])}, identified among {found['reference']:,} {_share(outcomes['identified'])}"
+        )
+        relations = {
+            "that under another model": tier["reliability"]["models"],
+            "that from another start": tier["reliability"]["restarts"],
+        }
+        relations |= {name.replace("_", " "): tier["confounders"][name] for name in ("loss", "gradient_norm", "risk")}
+        known = [
+            f"{name} {one['spearman']:+.2f}"
+            + ("" if one["ci"] is None else f" ({one['ci'][0]:+.2f} to {one['ci'][1]:+.2f})")
+            for name, one in relations.items()
+            if one["spearman"] is not None
+        ]
+        click.echo(f"      Spearman of its PSNR with {'; '.join(known)}")
+    for name, rates in found["null"].items():
+        click.echo(
+            f"      guess: {name.replace('_', ' ')}: recovered {_share(rates['recovered'])}, identified "
+            f"{_share(rates['identified'])}, PSNR ≥ 20 dB {_share(rates['psnr_above_20'])}"
+        )
+    for warning in found["warnings"]:
+        click.echo(f"      warning: {warning}")
+
+
+def _share(found: dict[str, Any]) -> str:
+    if found["rate"] is None:
+        return "–"
+    return f"{100 * found['rate']:.1f}% ({100 * found['ci'][0]:.1f}–{100 * found['ci'][1]:.1f}%)"

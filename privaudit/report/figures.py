@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from privaudit.report import figures_inversion
 from privaudit.report.fonts import legible
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.tabulate import (
@@ -224,4 +225,7 @@ DRAWINGS = {
     "scatter": Drawing(_scatter, table_of_scatter, 2.7),
     "bars": Drawing(_bars, table_of_bars, None),
     "pictures": Drawing(_pictures, height=2.2, shows_samples=True),
+    "inversion-pictures": Drawing(figures_inversion.draw_pictures, height=2.2, shows_samples=True),
+    "inversion-placement": Drawing(figures_inversion.draw_placement),
+    "inversion-groups": Drawing(figures_inversion.draw_groups),
 }

@@ -15,6 +15,7 @@ from privaudit.report import (
     evidence,
     exposure,
     findings,
+    inversion,
     orders,
     overview,
     privacy,
@@ -78,6 +79,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         exposure.who_is_exposed(table, results),
         *(found.section() for found in pictures),
         findings.risk_and_shift(table, results),
+        *inversion.sections(results, table, folder, show_samples=shown.show_samples),
         *(
             unlearning.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)

@@ -236,12 +236,25 @@ def command(results: dict[str, Any]) -> str:
         "augment": recipe["augment"],
         "canaries": identity["canaries"] or None,
         "statistic": results["statistic"],
+        **_inversion_flags(results.get("inversion")),
         "queries": ",".join(results["queries"]) if len(results["queries"]) > 1 else None,
         "seed": identity["seed"],
         "device": identity["device"],
         "precision": identity["precision"],
     }
     return shlex.join(["privaudit", "score", *flags_of(flags)])
+
+
+def _inversion_flags(found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        return {"invert": 0}
+    return {
+        "invert": found["asked"],
+        "invert-at": found["at"] if found["at"] != "trained" else None,
+        "invert-preset": found["preset"] if found["preset"] != "default" else None,
+        "gradient-noise": found["gradient_noise"] or None,
+        "gradient-clip": found["gradient_clip"],
+    }
 
 
 def flags_of(values: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from privaudit import controls, files
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
-from privaudit.progress import talk
+from privaudit.progress import readable_time, talk
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.score import Scores, score
@@ -23,6 +23,8 @@ from privaudit.signals import signal
 from privaudit.statistics.performance import Performance
 from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
+from privaudit.workflow.inversion import run_inversion, without_inversion
+from privaudit.workflow.inversion_plan import InversionPlan, measured, plan_inversion
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
@@ -61,13 +63,15 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not plan.store.is_finished(job.key)]
     cost = estimate(plan, missing)
-    _announce(plan, cost)
+    inversion = plan_inversion(plan)
+    inverting = _announce(plan, cost, inversion, keep=False)
     return {
         "audit": plan.name,
         "samples": len(plan.data),
         "shadows": plan.shadows,
         "to_train": cost.models,
-        "seconds": round(cost.seconds, 1),
+        "seconds": round(cost.seconds + inverting, 1),
+        "inversion_seconds": round(inverting, 1),
         "disk_bytes": cost.disk_bytes,
         "smallest_fpr": cost.smallest_fpr,
     }
@@ -76,6 +80,7 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
 def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     """Run a whole audit; return what ``score --json`` prints."""
     plan = plan_audit(settings)
+    inversion = plan_inversion(plan)
     store, folder = plan.store, settings.out / plan.name
     if settings.show_samples:
         check_images(plan)
@@ -85,7 +90,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())
         missing = find_missing(jobs)
-        _announce(plan, estimate(plan, missing))
+        _announce(plan, estimate(plan, missing), inversion, keep=True)
         trained_with = store.read_description()["versions"]["torch"]
         if missing and trained_with != library_versions()["torch"]:
             talk(
@@ -95,16 +100,22 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         train_all(missing, plan.arrays, plan.workers)
         query_all(find_asked_otherwise(jobs), plan.arrays, plan.workers)
         store.mark_latest()
-        results = score_stored(plan, folder, trained=len(missing), csv=csv)
+        results = score_stored(plan, folder, trained=len(missing), csv=csv, inversion=inversion)
         if settings.show_samples:
             write_thumbnails(plan, folder)
         return results | {"scores": str(folder / SCORES), "report": render_report(folder, privacy_of(settings))}
 
 
-def score_stored(plan: AuditPlan, folder: Path, *, trained: int = 0, csv: bool = False) -> dict[str, Any]:
-    """Attack and control with what the store holds, and write table and results; nothing is trained."""
+def score_stored(
+    plan: AuditPlan, folder: Path, *, trained: int = 0, csv: bool = False, inversion: InversionPlan | None = None
+) -> dict[str, Any]:
+    """Attack, control and invert with what the store holds, and write table and results; nothing is trained."""
     results, scores = attack_stored(plan)
-    write_table(scores.table, folder / SCORES, csv=csv)
+    if inversion is None:
+        table, results["inversion"] = without_inversion(scores.table, folder), None
+    else:
+        table, results["inversion"] = run_inversion(plan, inversion, scores.table, folder)
+    write_table(table, folder / SCORES, csv=csv)
     # The results name the table that they belong to: written last, they hold for no other.
     results |= {"trained": trained, "table_sha256": files.sha256_of(folder / SCORES)}
     files.write_json(folder / RESULTS, results)
@@ -219,7 +230,8 @@ def _warnings(lira: Performance, *negatives: controls.NegativeControl) -> list[s
     return warnings
 
 
-def _announce(plan: AuditPlan, cost: Estimate) -> None:
+def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None, *, keep: bool) -> float:
+    """Say what will be done and how long it will take; return the seconds of the inversions."""
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
     talk(f"audit {plan.name}")
     talk(
@@ -233,3 +245,14 @@ def _announce(plan: AuditPlan, cost: Estimate) -> None:
     for note in plan.notes:
         talk(f"  {note}")
     talk(f"  {cost.sentence()}" if cost.models else "  every model is there already: nothing to train")
+    if inversion is None:
+        return 0.0
+    seconds = inversion.seconds(measured(plan, inversion, keep=keep), plan.workers)
+    talk(
+        f"  then inversions: {len(inversion.pool):,} samples by features, {inversion.matched:,} by gradient matching "
+        f"({inversion.attack.restarts} starts × {len(inversion.matching_models)} models, at most "
+        f"{inversion.attack.steps:,} steps), at most {readable_time(seconds)}; --invert 0 leaves them out"
+    )
+    for note in inversion.notes:
+        talk(f"  {note}")
+    return seconds

@@ -14,6 +14,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.progress import talk
 from privaudit.report.privacy import privacy_of
+from privaudit.scoring.inversion import join
 from privaudit.scoring.score import OF_STATISTIC, Scores, score
 from privaudit.signals import SIGNALS
 from privaudit.workflow.render import render_report
@@ -40,7 +41,7 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     )
     scores = score(given.evidence, given.facts, None, settings.statistic, settings.seed)
     folder = settings.out / name
-    write_table(scores.table, folder / SCORES, csv=csv)
+    write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
     files.write_json(folder / RESULTS, results)
     files.seal(folder / RESULTS)
@@ -61,6 +62,7 @@ def _results(
         **scores.to_json(),
         "target": None,
         "epsilon": None,
+        "inversion": None,
         "controls": {"negative": None, "untrained": None, "positive": None},
         "mean_risk": float(scores.table["risk"].mean()),
         "accuracy": None

@@ -1,0 +1,170 @@
+"""Vmapped or looped, and how many at once: measured once per network and device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from privaudit.inversion.analytic import FeatureReader, match_features
+from privaudit.inversion.gradients import Kind, make_engine
+from privaudit.inversion.matching import Canvas, match_gradients
+from privaudit.inversion.presets import Attack, FeatureAttack
+from privaudit.inversion.scale import PixelScale
+from privaudit.inversion.structure import find_structure
+from privaudit.shadow.trainer import ModelSpecification
+
+#: Memory that one batch of searches may take: on a CPU fixed, so that its size does not depend on the machine.
+CPU_BYTES = 1 << 30
+CUDA_SHARE = 0.5
+MOST = {"cpu": 32, "cuda": 512}
+
+#: Tensors the size of all parameters that a search keeps alive at once: the gradient seen, that of the image,
+#: products of both, and their derivatives.
+COPIES_OF_GRADIENT = 8
+
+#: The same for activations: forward, first and second derivative.
+COPIES_OF_ACTIVATIONS = 12
+
+#: A gradient of the two engines may differ by this share of its norm.
+AGREEMENT = 1e-3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How searches run on a network and device, and what they cost.
+
+    Parameters
+    ----------
+    engine
+        The faster one.
+    batch
+        Searches in one batch.
+    matching_seconds, feature_seconds
+        Of one step of one search (T2 and T1); the latter 0 where features can't be read off the gradient.
+    reason
+        Why it is looped, where vmap was not merely slower.
+    """
+
+    engine: Kind
+    batch: int
+    matching_seconds: float
+    feature_seconds: float
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept in the store."""
+        return {
+            "engine": self.engine,
+            "batch": self.batch,
+            "matching_seconds": self.matching_seconds,
+            "feature_seconds": self.feature_seconds,
+            "reason": self.reason,
+        }
+
+
+def affordable_batch(model: nn.Module, example: torch.Tensor) -> int:
+    """How many searches fit into the memory set aside for them."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    sizes: list[int] = []
+    hooks = [
+        module.register_forward_hook(lambda _, __, out: sizes.append(out.numel()) if torch.is_tensor(out) else None)
+        for module in model.modules()
+        if not list(module.children())
+    ]
+    try:
+        with torch.no_grad():
+            model(example[:1])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    need = 4 * (COPIES_OF_GRADIENT * parameters + COPIES_OF_ACTIVATIONS * sum(sizes))
+    device = example.device
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return max(1, min(MOST["cuda"], int(CUDA_SHARE * free / need)))
+    return max(1, min(MOST["cpu"], CPU_BYTES // need))
+
+
+def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int | None = None) -> Calibration:
+    """Time a step of either engine on a fresh network; the vmapped one must also agree with the loop.
+
+    Parameters
+    ----------
+    specification
+        Network and device.
+    pixels
+        The range of its inputs.
+    batch
+        Searches in a batch, instead of what fits into memory.
+    """
+    model = specification.build("calibrate").eval()
+    height, width, channels = specification.input_shape
+    device = specification.hardware.torch_device
+    generator = torch.Generator().manual_seed(0)
+    few = torch.rand(2, channels, height, width, generator=generator).to(device)
+    size = batch or affordable_batch(model, pixels.to_input(few))
+    images = torch.rand(size, channels, height, width, generator=generator).to(device)
+    labels = nn.functional.one_hot(torch.arange(size) % specification.classes, specification.classes)
+    labels = labels.float().to(device)
+    looped = _seconds_of_step("looped", model, images[:1], labels[:1], pixels)
+    features = _seconds_of_features(model, images, pixels)
+    reason = None
+    vmapped = float("inf")
+    try:
+        if _agree(model, pixels.to_input(few), labels[: len(few)] if size > 1 else labels.expand(len(few), -1)):
+            vmapped = _seconds_of_step("vmapped", model, images, labels, pixels) / size
+        else:
+            reason = "vmapped gradients differ from those of single samples"
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        reason = f"torch.func can't vectorise this network: {str(error).splitlines()[0][:200]}"
+    kind: Kind = "vmapped" if vmapped < looped else "looped"
+    return Calibration(kind, size, min(vmapped, looped), features, reason)
+
+
+def _agree(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor) -> bool:
+    found = []
+    kinds: tuple[Kind, ...] = ("looped", "vmapped")
+    for kind in kinds:
+        found.append(torch.cat(make_engine(kind, model, len(inputs))(inputs, labels), 1).detach())
+    single, together = found
+    return bool(((single - together).norm(dim=1) <= AGREEMENT * single.norm(dim=1) + 1e-12).all())
+
+
+def _seconds_of_step(
+    kind: Kind, model: nn.Module, images: torch.Tensor, labels: torch.Tensor, pixels: PixelScale
+) -> float:
+    """Seconds of one step of all searches together: the better of two, after one to warm up."""
+    engine = make_engine(kind, model, len(images))
+    canvas = Canvas.of(model, pixels, standardised=False)
+    seen = tuple(torch.randn_like(part) for part in engine(pixels.to_input(images), labels))
+    attack = Attack(name="calibration", steps=1, restarts=1, total_variation=1e-2)
+    return _best_of_two(lambda: match_gradients(engine, seen, labels, images, attack, canvas), images.device)
+
+
+def _seconds_of_features(model: nn.Module, images: torch.Tensor, pixels: PixelScale) -> float:
+    """Seconds of one step of feature matching, for one search."""
+    structure = find_structure(model, pixels.to_input(images[:2]))
+    if structure.last is None or not structure.has_features(model):
+        return 0.0
+    reader, canvas = FeatureReader(model, structure.last), Canvas.of(model, pixels, standardised=False)
+    with torch.no_grad():
+        features = reader(pixels.to_input(images)).detach()
+    attack = FeatureAttack(steps=1, total_variation=1e-2)
+    seconds = _best_of_two(lambda: match_features(reader, features, images, attack, canvas), images.device)
+    return seconds / len(images)
+
+
+def _best_of_two(work: Callable[[], object], device: torch.device) -> float:
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:])

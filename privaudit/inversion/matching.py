@@ -1,0 +1,185 @@
+"""Gradient matching (T2): images whose gradient looks like the one that was seen, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from privaudit.inversion.gradients import GradientEngine, Gradients, norms
+from privaudit.inversion.optimisers import Schedule, make_optimiser
+from privaudit.inversion.presets import Attack
+from privaudit.inversion.scale import PixelScale
+
+#: Nothing is gained below this objective.
+SOLVED = 1e-9
+
+#: Norms below this count as this: the cosine with a gradient of zero is zero.
+LEAST_NORM = 1e-30
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The units that images are sought in: unit image = offset + deviation · variable (``[1, C, 1, 1]`` each)."""
+
+    pixels: PixelScale
+    offset: torch.Tensor
+    deviation: torch.Tensor
+
+    @classmethod
+    def of(cls, model: nn.Module, pixels: PixelScale, *, standardised: bool) -> Canvas:
+        """Pixels on the 0–1 scale, or the network's own units (its first layer standardises)."""
+        first = model.get_submodule("standardise")
+        mean, deviation = first.get_buffer("mean"), first.get_buffer("deviation")
+        if not standardised:
+            return cls(pixels, torch.zeros_like(mean), torch.ones_like(deviation))
+        span = pixels.high - pixels.low
+        return cls(pixels, (mean - pixels.low) / span, deviation / span)
+
+    def unit(self, variables: torch.Tensor) -> torch.Tensor:
+        """Images on the 0–1 scale."""
+        return self.offset + self.deviation * variables
+
+    def inside(self, variables: torch.Tensor) -> torch.Tensor:
+        """The nearest variables whose images lie in the range."""
+        return torch.clamp(variables, (0 - self.offset) / self.deviation, (1 - self.offset) / self.deviation)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What was found for each gradient.
+
+    Parameters
+    ----------
+    images
+        ``[n, C, H, W]`` on the 0–1 scale, clamped to it: those of the lowest objective.
+    objective
+        ``[n]``: the attack's own measure of success.
+    steps
+        ``[n]``: evaluations until convergence, or all of them.
+    """
+
+    images: torch.Tensor
+    objective: torch.Tensor
+    steps: torch.Tensor
+
+
+def total_variation(images: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of vertical plus that of horizontal neighbours, ``[B]``."""
+    down = (images[..., 1:, :] - images[..., :-1, :]).abs().mean((1, 2, 3))
+    across = (images[..., 1:] - images[..., :-1]).abs().mean((1, 2, 3))
+    return down + across
+
+
+def matching_cost(found: Gradients, seen: Gradients, kind: str) -> torch.Tensor:
+    """How far gradients are from those seen, ``[B]``: 1 − cosine, or the squared distance."""
+    if kind == "l2":
+        return torch.stack([(a - b).square().sum(1) for a, b in zip(found, seen, strict=True)]).sum(0)
+    product = torch.stack([(a * b).sum(1) for a, b in zip(found, seen, strict=True)]).sum(0)
+    return 1 - product / (norms(found).clamp_min(LEAST_NORM) * norms(seen).clamp_min(LEAST_NORM))
+
+
+class _Objective:
+    """Value and gradient of an attack's objective for rows of variables ``[B, D]`` (pixels, then label logits)."""
+
+    def __init__(
+        self, engine: GradientEngine, seen: Gradients, labels: torch.Tensor, shape: torch.Size, attack: Attack,
+        canvas: Canvas,
+    ) -> None:  # fmt: skip
+        self._engine, self._attack, self._canvas = engine, attack, canvas
+        self._seen, self._labels, self._shape = seen, labels, shape
+        self.pixels = shape.numel()
+
+    def __call__(self, variables: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        values, slopes = [], []
+        for start in range(0, len(variables), self._engine.most):
+            part = slice(start, start + self._engine.most)
+            leaf = variables[part].detach().requires_grad_()
+            image = self.images(leaf)
+            labels = functional.softmax(leaf[:, self.pixels :], 1) if self._attack.joint_label else self._labels[part]
+            found = self._engine(self._canvas.pixels.to_input(self._canvas.unit(image)), labels)
+            value = matching_cost(found, tuple(seen[part] for seen in self._seen), self._attack.cost)
+            if self._attack.total_variation > 0:
+                value = value + self._attack.total_variation * total_variation(image)
+            (slope,) = torch.autograd.grad(value.sum(), leaf)
+            values.append(value.detach())
+            slopes.append(slope)
+        return torch.cat(values), torch.cat(slopes)
+
+    def images(self, variables: torch.Tensor) -> torch.Tensor:
+        """The image part, ``[B, C, H, W]``."""
+        return variables[:, : self.pixels].reshape(-1, *self._shape)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._seen = tuple(seen[rows] for seen in self._seen)
+        self._labels = self._labels[rows]
+
+
+def match_gradients(
+    engine: GradientEngine,
+    seen: Gradients,
+    labels: torch.Tensor,
+    starts: torch.Tensor,
+    attack: Attack,
+    canvas: Canvas,
+    on_step: Callable[[int], None] | None = None,
+) -> Matched:
+    """Search for the images behind gradients; each search is independent of the others in the batch.
+
+    Parameters
+    ----------
+    engine
+        Of the attacked model.
+    seen
+        What the attacker saw, ``[n, P]`` each.
+    labels
+        ``[n, K]`` distributions; not looked at where the attack searches for labels too.
+    starts
+        ``[n, C, H, W]`` in the canvas's units; and, with a joint label, ``[n, K]`` logits appended by the caller as
+        the second part of a flattened ``[n, C·H·W + K]``.
+    attack, canvas
+        What to minimise, and in which units.
+    on_step
+        Called after each step with the number of searches that took part in it.
+    """
+    classes = labels.shape[1] if attack.joint_label else 0
+    shape = torch.Size(starts.shape[1:])
+    variables = starts.flatten(1)
+    if classes:
+        # Label logits start at zero: every class is as likely.
+        variables = torch.cat([variables, torch.zeros(len(starts), classes, device=starts.device)], 1)
+    objective = _Objective(engine, seen, labels, shape, attack, canvas)
+    optimiser = make_optimiser(attack.optimiser, variables)
+    schedule = Schedule(len(variables), attack.rate, attack.steps, variables.device)
+    best, lowest = variables.clone(), torch.full((len(variables),), float("inf"), device=variables.device)
+    taken = torch.full((len(variables),), attack.steps, device=variables.device)
+    alive = torch.arange(len(variables), device=variables.device)
+    for step in range(attack.steps):
+        value, slope = objective(variables)
+        if on_step is not None:
+            on_step(len(alive))
+        better = value < lowest[alive]
+        best[alive[better]], lowest[alive[better]] = variables[better], value[better]
+        rates = schedule.rates(step, value)
+        if attack.optimiser == "lbfgs":
+            rates = torch.full_like(rates, attack.rate)
+        variables = optimiser.step(variables, slope, value, rates)
+        if attack.box:
+            inside = canvas.inside(objective.images(variables)).flatten(1)
+            variables = torch.cat([inside, variables[:, objective.pixels :]], 1)
+        done = optimiser.finished | (value <= SOLVED) | ~torch.isfinite(value)
+        if attack.optimiser != "lbfgs":
+            done |= schedule.converged
+        if done.any():
+            taken[alive[done]] = step + 1
+            rows = torch.nonzero(~done).squeeze(1)
+            alive, variables = alive[rows], variables[rows]
+            for part in (objective, optimiser, schedule):
+                part.keep(rows)
+        if not len(alive):
+            break
+    images = canvas.unit(objective.images(best)).clamp(0, 1)
+    return Matched(images, lowest, taken)

@@ -1,0 +1,342 @@
+"""Gradient inversion against closed forms, torch's own optimisers, explicit Jacobians and gradients of noise."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import one_hot
+
+from privaudit.errors import UsageError
+from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
+from privaudit.inversion.gradients import Kind, Vmapped, make_engine, named, norms, observe
+from privaudit.inversion.labels import recover_labels
+from privaudit.inversion.matching import Canvas, match_gradients
+from privaudit.inversion.optimisers import LBFGS, Adam
+from privaudit.inversion.presets import PRESETS, Attack, FeatureAttack
+from privaudit.inversion.proxies import proxies_of
+from privaudit.inversion.scale import PixelScale
+from privaudit.inversion.structure import check_invertible, find_structure
+from privaudit.networks.build import Standardise
+from privaudit.statistics.intervals import wilson
+from privaudit.statistics.similarity import place
+
+PIXELS = PixelScale(0.0, 1.0, 1.0)
+CLASSES = 5
+
+
+def network(*layers: nn.Module, channels: int = 1, seed: int = 0) -> nn.Sequential:
+    """Standardisation, then these layers, as the registry builds them; initialised anew by seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body = nn.Sequential(*layers)
+        for layer in body.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.reset_parameters()
+    standardise = Standardise([0.4] * channels, [0.3] * channels, 3)
+    return nn.Sequential(OrderedDict(standardise=standardise, network=body)).eval()
+
+
+def convolutional(activation: Callable[[], nn.Module], *, bias: bool = True, seed: int = 0) -> nn.Sequential:
+    return network(
+        nn.Conv2d(1, 8, 3, padding=1), activation(), nn.MaxPool2d(2), nn.Conv2d(8, 12, 3, padding=1), activation(),
+        nn.Flatten(), nn.Linear(12 * 36, CLASSES, bias=bias), seed=seed,
+    )  # fmt: skip
+
+
+def samples(count: int, side: int = 12, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Smooth images on the 0–1 scale, and their labels as distributions."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(count, 1, side // 3, side // 3, generator=generator)
+    images = nn.functional.interpolate(noise, size=(side, side), mode="bilinear")
+    return images, one_hot(torch.arange(count) % CLASSES, CLASSES).float()
+
+
+def seen_by(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    return named(model, observe(make_engine("looped", model, 1), images, labels))
+
+
+# What is exact.
+
+
+@pytest.mark.parametrize("layers", [1, 2], ids=["linear model", "first layer of two"])
+def test_a_fully_connected_first_layer_gives_the_image_away(layers: int) -> None:
+    body: list[nn.Module] = [nn.Flatten(), nn.Linear(144, CLASSES if layers == 1 else 40)]
+    body += [] if layers == 1 else [nn.ReLU(), nn.Linear(40, CLASSES)]
+    model = network(*body)
+    images, labels = samples(20)
+    structure = find_structure(model, images[:3])
+    assert structure.first == "network.1"
+    gradients = seen_by(model, images, labels)
+    found = recover_input(gradients["network.1.weight"], gradients["network.1.bias"])
+    canvas = Canvas.of(model, PIXELS, standardised=True)
+    assert (canvas.unit(found.reshape(images.shape)) - images).abs().max() < 1e-5
+
+
+def test_features_are_read_off_the_last_layer() -> None:
+    model = convolutional(nn.Tanh)
+    images, labels = samples(8)
+    structure = find_structure(model, images[:3])
+    assert (structure.last, structure.first) == ("network.6", None)
+    gradients = seen_by(model, images, labels)
+    features = FeatureReader(model, "network.6")(images)
+    assert torch.allclose(
+        recover_input(gradients["network.6.weight"], gradients["network.6.bias"]), features, atol=1e-5
+    )
+
+
+def test_a_zero_gradient_tells_nothing() -> None:
+    assert (recover_input(torch.zeros(2, 3, 4), torch.zeros(2, 3)) == 0).all()
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.Sigmoid])
+@pytest.mark.parametrize("bias", [True, False])
+def test_labels_are_recovered(activation: Callable[[], nn.Module], bias: bool) -> None:
+    images, labels = samples(40)
+    for seed in range(3):
+        gradients = seen_by(convolutional(activation, bias=bias, seed=seed), images, labels)
+        found = recover_labels(gradients.get("network.6.bias"), gradients["network.6.weight"])
+        assert torch.equal(found, labels.argmax(1))
+
+
+def test_labels_of_two_classes_without_a_bias() -> None:
+    """With features that are never negative the label's row is the one with the smaller sum (iDLG)."""
+    weight = torch.tensor([0.3, -0.3]).reshape(1, 2, 1) * torch.rand(4, 1, 6)
+    assert (recover_labels(None, weight) == 1).all()
+
+
+# Engines agree.
+
+
+def in_place_with_norms() -> nn.Sequential:
+    model = network(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3),
+        nn.GroupNorm(2, 8), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(8 * 16, CLASSES),
+    )  # fmt: skip
+    norm = model.get_submodule("network.1")
+    norm.get_buffer("running_mean").normal_(generator=torch.Generator().manual_seed(2))
+    norm.get_buffer("running_var").uniform_(0.5, 2, generator=torch.Generator().manual_seed(3))
+    return model
+
+
+@pytest.mark.parametrize("make", [lambda: convolutional(nn.ReLU), in_place_with_norms], ids=["cnn", "norms"])
+def test_vmapped_and_looped_agree(make: Callable[[], nn.Module]) -> None:
+    model, (images, labels) = make(), samples(6)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    attack = Attack(name="few", optimiser="adam", rate=0.05, steps=8, restarts=1, total_variation=0.01)
+    starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(4))
+    found = []
+    kinds: tuple[Kind, ...] = ("vmapped", "looped")
+    for kind in kinds:
+        engine = make_engine(kind, model, 4)
+        seen = observe(engine, images, labels)
+        matched = match_gradients(engine, seen, labels, starts, attack, canvas)
+        found.append((torch.cat(seen, 1), matched.images, matched.objective))
+    for together, alone in zip(*found, strict=True):
+        assert torch.allclose(together, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_searches_do_not_depend_on_their_company() -> None:
+    model, (images, labels) = convolutional(nn.ReLU), samples(5)
+    engine = make_engine("vmapped", model, 8)
+    seen = observe(engine, images, labels)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    attack = Attack(name="few", optimiser="adam", rate=0.05, steps=8, total_variation=0.01)
+    starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(5))
+    together = match_gradients(engine, seen, labels, starts, attack, canvas)
+    alone = match_gradients(engine, tuple(part[2:3] for part in seen), labels[2:3], starts[2:3], attack, canvas)
+    assert torch.allclose(together.images[2], alone.images[0], atol=1e-4)
+
+
+# Optimisers.
+
+
+def banana(variables: torch.Tensor) -> torch.Tensor:
+    x, y = variables[:, 0], variables[:, 1]
+    return (1 - x) ** 2 + 10 * (y - x**2) ** 2
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "adam", "signed-adam"])
+def test_batched_optimisers_are_those_of_torch(name: str) -> None:
+    starts = torch.tensor([[-1.0, 1.5], [0.3, 0.2], [2.0, -1.0]])
+    ours = starts.clone()
+    optimiser = LBFGS(ours) if name == "lbfgs" else Adam(ours, signed=name == "signed-adam")
+    rate = torch.full((3, 1), 0.05)
+    for _ in range(25):
+        leaf = ours.clone().requires_grad_()
+        value = banana(leaf)
+        (slope,) = torch.autograd.grad(value.sum(), leaf)
+        ours = optimiser.step(ours, slope, value.detach(), rate)
+    for row in range(3):
+        theirs = starts[row : row + 1].clone().requires_grad_()
+        if name == "lbfgs":
+            reference = torch.optim.LBFGS([theirs], lr=0.05, max_iter=25)
+
+            def closure(theirs: torch.Tensor = theirs, reference: torch.optim.LBFGS = reference) -> torch.Tensor:
+                reference.zero_grad()
+                loss = banana(theirs).sum()
+                loss.backward()
+                return loss
+
+            reference.step(closure)
+        else:
+            adam = torch.optim.Adam([theirs], lr=0.05)
+            for _ in range(25):
+                adam.zero_grad()
+                banana(theirs).sum().backward()
+                if name == "signed-adam" and theirs.grad is not None:
+                    theirs.grad.sign_()
+                adam.step()
+        assert torch.allclose(ours[row], theirs.detach()[0], atol=1e-4)
+
+
+def test_solved_searches_leave_the_batch() -> None:
+    """One search starts at the solution: it stops at once, the other goes on as if it were alone."""
+    model, (images, labels) = convolutional(nn.Tanh), samples(2)
+    engine = make_engine("vmapped", model, 8)
+    seen = observe(engine, images, labels)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    attack = Attack(name="few", optimiser="adam", cost="l2", steps=12, restarts=1)
+    starts = torch.stack([images[0], torch.rand(images[1].shape, generator=torch.Generator().manual_seed(6))])
+    calls: list[int] = []
+    found = match_gradients(engine, seen, labels, starts, attack, canvas, calls.append)
+    assert found.steps.tolist() == [1, 12]
+    assert calls == [2] + [1] * 11
+    alone = match_gradients(engine, tuple(part[1:] for part in seen), labels[1:], starts[1:], attack, canvas)
+    assert torch.allclose(found.images[1], alone.images[0], atol=1e-4)
+    assert torch.allclose(found.images[0], images[0], atol=1e-6)
+
+
+# Attacks find images, and find nothing where there is nothing.
+
+
+def test_the_default_kind_of_attack_recovers_images() -> None:
+    model, (images, labels) = convolutional(nn.ReLU), samples(6)
+    engine = make_engine("vmapped", model, 8)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    attack = Attack(name="test", rate=0.1, steps=250, total_variation=1e-3)
+    starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(7))
+    found = match_gradients(engine, observe(engine, images, labels), labels, starts, attack, canvas)
+    error = (found.images - images).square().mean((1, 2, 3))
+    assert (error < 0.01).sum() >= 5
+    assert (error < 0.2 * (starts - images).square().mean((1, 2, 3))).all()
+
+
+def test_dlg_recovers_image_and_label_on_an_untrained_sigmoid_network() -> None:
+    model = network(
+        nn.Conv2d(1, 12, 5, padding=2, stride=2), nn.Sigmoid(), nn.Conv2d(12, 12, 5, padding=2), nn.Sigmoid(),
+        nn.Flatten(), nn.Linear(12 * 36, CLASSES),
+    )  # fmt: skip
+    for parameter in model.parameters():
+        parameter.data.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(8))
+    images, labels = samples(4)
+    engine = make_engine("vmapped", model, 8)
+    attack = PRESETS["dlg"].model_copy(update={"steps": 400})
+    canvas = Canvas.of(model, PIXELS, standardised=attack.standardised)
+    starts = torch.randn(images.shape, generator=torch.Generator().manual_seed(9))
+    nothing_known = torch.full_like(labels, 1 / CLASSES)
+    found = match_gradients(engine, observe(engine, images, labels), nothing_known, starts, attack, canvas)
+    error = (found.images - images).square().mean((1, 2, 3))
+    assert (error < 1e-4).sum() >= 2  # bimodal, as it is known to be: a start either converges or is lost
+
+
+def test_gradients_of_noise_give_nothing_away() -> None:
+    """Truths are random, gradients too: no more is recovered or identified than chance allows."""
+    model = convolutional(nn.ReLU)
+    images, labels = samples(40, seed=10)
+    engine = make_engine("vmapped", model, 40)
+    generator = torch.Generator().manual_seed(11)
+    noise = tuple(torch.randn(part.shape, generator=generator) for part in observe(engine, images, labels))
+    starts = torch.rand(images.shape, generator=generator)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    attack = Attack(name="test", rate=0.1, steps=60, total_variation=1e-2)
+    found = match_gradients(engine, noise, labels, starts, attack, canvas)
+    truths = images.permute(0, 2, 3, 1).numpy()
+    placed = place(found.images.permute(0, 2, 3, 1).numpy(), truths, truths, np.arange(40))
+    assert placed.recovered.mean() == 0
+    low, _ = wilson((placed.rank == 1).sum(), 40)
+    assert low <= 1 / 40  # chance
+
+
+def test_feature_matching_recovers_images() -> None:
+    model, (images, _) = convolutional(nn.Tanh), samples(6)
+    reader = FeatureReader(model, "network.6")
+    starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(12))
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    with torch.no_grad():
+        features = reader(images).clone()
+    found = match_features(reader, features, starts, FeatureAttack(steps=200, total_variation=1e-3), canvas)
+    assert (found.images - images).square().mean((1, 2, 3)).max() < 0.01
+
+
+# What is measured beside them.
+
+
+def test_curvature_is_the_largest_eigenvalue() -> None:
+    model, (images, labels) = convolutional(nn.Tanh), samples(2)
+    engine = Vmapped(model)
+    found = proxies_of(engine, images, labels, torch.randn(images.shape), iterations=40)
+    for row in range(2):
+
+        def direction(flat: torch.Tensor, row: int = row) -> torch.Tensor:
+            gradients = torch.cat(engine(flat.reshape(1, 1, 12, 12), labels[row : row + 1]), 1)[0]
+            return gradients / gradients.square().sum().sqrt()
+
+        jacobian = torch.autograd.functional.jacobian(direction, images[row].flatten())
+        largest = torch.linalg.eigvalsh(jacobian.T @ jacobian)[-1]
+        assert found.curvature[row] == pytest.approx(float(largest), rel=1e-2)
+        gradient = torch.cat(engine(images[row : row + 1], labels[row : row + 1]), 1)
+        assert found.gradient_norm[row] == pytest.approx(float(gradient.norm()), rel=1e-5)
+
+
+def test_a_defence_clips_and_adds_noise() -> None:
+    model, (images, labels) = convolutional(nn.ReLU), samples(6)
+    engine = Vmapped(model)
+    plain = observe(engine, images, labels)
+    clipped = observe(engine, images, labels, clip=0.5)
+    assert norms(clipped).max() <= 0.5 + 1e-5
+    scale = (0.5 / norms(plain)).clamp_max(1).unsqueeze(1)
+    assert all(torch.allclose(part * scale, other) for part, other in zip(plain, clipped, strict=True))
+    seeds = [1, 2, 3, 4, 5, 1]
+    noisy = observe(engine, images, labels, noise=0.1, seeds=seeds)
+    noise = torch.cat([other - part for part, other in zip(plain, noisy, strict=True)], 1)
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.05)
+    assert torch.allclose(noise[0], noise[5], atol=1e-5)  # one sample's restarts see one gradient
+    assert not torch.allclose(noise[0], noise[1], atol=1e-3)
+
+
+def test_networks_that_mix_samples_are_refused() -> None:
+    model = network(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.Linear(400, CLASSES)
+    )
+    with pytest.raises(UsageError, match="depends on the batch"):
+        check_invertible(model, samples(4)[0])
+
+
+def test_networks_without_a_derivative_are_refused() -> None:
+    class Rounded(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return (inputs > 0.5).float().detach()
+
+    model = network(Rounded(), nn.Flatten(), nn.Linear(144, CLASSES))
+    with pytest.raises(UsageError, match="differentiated"):
+        check_invertible(model, samples(4)[0])
+
+
+def test_a_last_layer_that_is_not_linear_is_seen() -> None:
+    model = network(nn.Conv2d(1, CLASSES, 12), nn.Flatten())
+    structure = find_structure(model, samples(3)[0])
+    assert (structure.last, structure.first) == (None, None)
+
+
+def test_pixel_scale_of_floats_is_that_of_the_data() -> None:
+    images = np.linspace(-2, 3, 96, dtype=np.float32).reshape(2, 4, 4, 3)
+    scale = PixelScale.of(images)
+    unit = scale.to_unit(images)
+    assert (unit.min(), unit.max()) == (0, 1)
+    assert np.allclose(scale.to_input(torch.from_numpy(unit)).numpy(), images, atol=1e-6)
+    assert PixelScale.of(np.zeros((1, 4, 4, 1), np.uint8)) == PixelScale(0, 1, 255)

@@ -1,0 +1,221 @@
+"""The inversion stage of an audit: columns, images, resume, mistakes, and the report's section."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pypdf import PdfReader
+
+from privaudit import files
+from privaudit.scoring.inversion import COLUMNS, chosen, no_ranking, null_rates, reliability, sample_scores
+from privaudit.statistics.similarity import place, psnr, ssim
+from tests.conftest import SMALL, Run, save_noisy_images
+
+CONTRACT = ["inverted", "inversion_success", "psnr", "ssim"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("inversion")
+
+
+@pytest.fixture(scope="module")
+def score(privaudit: Run, small_npz: Path, root: Path) -> Any:
+    """Score the small audit with these flags; its models are trained once."""
+
+    def run(*flags: str | Path, out: str = "out", expect: int = 0) -> Any:
+        command = ("score", "--dataset", small_npz, *SMALL, *flags, "--store", root / "store", "--out", root / out)
+        done = privaudit(*command, "--json")
+        assert done.returncode == expect, done.stderr
+        return (json.loads(done.stdout), done.stderr) if expect == 0 else done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def compared(score: Any) -> dict[str, Any]:
+    """The default: two groups. Read it, never change it."""
+    results, said = score("--invert", "groups", "--show-samples", out="compared")
+    return {"results": results, "said": said, "folder": Path(results["scores"]).parent}
+
+
+def test_twelve_samples(score: Any, small_npz: Path) -> None:
+    """What the table says is what the saved images say; everybody else's columns are null."""
+    results, said = score("--invert", "12", out="twelve")
+    assert "--invert 0 leaves them out" in said
+    table = pd.read_parquet(results["scores"])
+    assert set(COLUMNS) <= set(table.columns)
+    inverted = table[table["psnr"].notna()]
+    assert len(inverted) == 12
+    for column in CONTRACT:
+        assert table.loc[table["psnr"].isna(), column].isna().all()
+        assert inverted[column].notna().all()
+    assert (inverted["inverted"] == (inverted["inversion_success"] >= 0.5)).all()
+    with np.load(Path(results["scores"]).parent / results["inversion"]["reconstructions"]) as stored:
+        found = {name: stored[name] for name in stored.files}
+    data = np.load(small_npz)["x_train"][..., np.newaxis]
+    assert found["images"].shape == (2, 3, 12, 8, 8, 1)
+    truths = data[found["sample_ids"]] / 255
+    by_id = inverted.set_index("sample_id").loc[found["sample_ids"]]
+    recomputed = np.stack([[psnr(images, truths) for images in model] for model in found["images"]])
+    np.testing.assert_allclose(by_id["psnr"], recomputed.mean(axis=(0, 1)), atol=1e-4)
+    np.testing.assert_allclose(by_id["psnr_best"], chosen(recomputed, found["objective"]).mean(axis=0), atol=1e-4)
+    alike = np.stack([[ssim(images, truths) for images in model] for model in found["images"]])
+    np.testing.assert_allclose(by_id["ssim"], alike.mean(axis=(0, 1)), atol=1e-5)
+    placed = [place(images, truths, data, found["sample_ids"], 255) for model in found["images"] for images in model]
+    success = np.mean([one.recovered for one in placed], axis=0)
+    np.testing.assert_allclose(by_id["inversion_success"], success)
+    np.testing.assert_allclose(by_id["id_rank"], np.median([one.rank for one in placed], axis=0))
+
+
+def test_nothing_is_inverted_twice(score: Any, root: Path) -> None:
+    """The same again reads what is there; what is lost or damaged is made again, to the bit."""
+    first, _ = score("--invert", "12", out="twelve")
+    table = Path(first["scores"]).read_bytes()
+    results = sorted((root / "store" / first["audit"] / "inversion").glob("*/*.npz"))
+    made = {path: path.stat().st_mtime_ns for path in results}
+    again, said = score("--invert", "12", "--workers", "1", out="again")
+    assert "inverting" not in said
+    assert {path: path.stat().st_mtime_ns for path in results} == made
+    assert Path(again["scores"]).read_bytes() == table
+    matching = [path for path in results if path.name.startswith("matching")]
+    files.remove(matching[0])
+    matching[1].write_bytes(b"damaged")
+    once_more, said = score("--invert", "12", "--workers", "1", out="once-more")
+    assert "its checksum differs" in said
+    assert Path(once_more["scores"]).read_bytes() == table
+    images = "reconstructions.npz"
+    assert (root / "once-more" / first["audit"] / images).read_bytes() == (
+        root / "twelve" / first["audit"] / images
+    ).read_bytes()
+
+
+def test_the_two_groups(compared: dict[str, Any]) -> None:
+    found = compared["results"]["inversion"]
+    table = pd.read_parquet(compared["results"]["scores"])
+    high, low = (table[table["inversion_group"] == name] for name in ("high", "low"))
+    assert len(high) == len(low) == found["groups"]["size"] == 10
+    pool = table[table["t1_psnr"].notna()]
+    assert len(pool) == 300
+    assert high["t1_psnr"].min() >= pool.loc[~pool.index.isin(high.index), "t1_psnr"].max()
+    assert found["groups"]["compared"]["entropy"]["means"][0] == pytest.approx(high["entropy"].mean())
+    assert table["gradient_norm"].notna().all()
+    assert table["curvature"].notna().all()
+    assert set(found["null"]) == {"nearest_other", "class_mean", "other_reconstruction"}
+    assert found["null"]["nearest_other"]["recovered"]["rate"] == 0
+    for tier in ("features", "matching"):
+        assert set(found[tier]["confounders"]) == {"loss", "gradient_norm", "curvature", "contrast", "risk"}
+        assert set(found[tier]["reliability"]) == {"restarts", "models"}
+    assert found["matching"]["labels_right"] == 1
+    assert "inverting: gradient matching (T2)" in compared["said"]
+
+
+def test_the_report_shows_images_only_where_asked(score: Any, compared: dict[str, Any], root: Path) -> None:
+    report = json.loads((compared["folder"] / "report.json").read_text())
+    section = next(section for section in report["sections"] if section["anchor"] == "inversion")
+    assert [figure["kind"] for figure in section["figures"]] == ["inversion-pictures", "inversion-groups"]
+    assert len(section["figures"][0]["data"]["blocks"][0]["originals"]) == 10
+    pages = PdfReader(io.BytesIO((compared["folder"] / "report.pdf").read_bytes())).pages
+    text = " ".join(page.extract_text() for page in pages)
+    assert "What gradients give away" in " ".join(text.split())
+    without, _ = score("--invert", "groups", out="compared-quietly")
+    folder = Path(without["scores"]).parent
+    report = json.loads((folder / "report.json").read_text())
+    section = next(section for section in report["sections"] if section["anchor"] == "inversion")
+    assert [figure["kind"] for figure in section["figures"]] == ["inversion-placement", "inversion-groups"]
+    assert "--show-samples" in " ".join(section["paragraphs"])
+    assert not (folder / "inversion-pictures.npz").exists()
+    assert (compared["folder"] / "reconstructions.npz").stat().st_mode & 0o077 == 0
+
+
+def test_a_defence_and_another_preset(score: Any, root: Path) -> None:
+    """Strong noise hides everything; identification falls to chance."""
+    results, _ = score("--invert", "10", "--gradient-clip", "0.1", "--gradient-noise", "1", out="defended")
+    found = results["inversion"]["matching"]
+    assert found["outcomes"]["recovered"]["rate"] == 0
+    assert found["outcomes"]["identified"]["ci"][0] <= 0.05
+    assert any("does not rank the samples" in warning for warning in results["inversion"]["warnings"])
+    ids = root / "ids.txt"
+    ids.write_text("sample_id\n5\n17\n")
+    results, _ = score("--invert", f"ids:{ids}", "--invert-at", "init", "--invert-batch", "2", out="init")
+    table = pd.read_parquet(results["scores"])
+    assert table.loc[table["psnr"].notna(), "sample_id"].tolist() == [5, 17]
+    assert results["inversion"]["engine"]["batch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--invert", "301"), "there are only 300"),
+        (("--invert", "some"), "a number, all, groups"),
+        (("--invert", "5", "--invert-preset", "deep"), "inverting-gradients"),
+        (("--invert", "5", "--invert-batch", "0"), "at least 1"),
+        (("--invert", "ids:nowhere"), "cannot read the ids"),
+        (("--invert", "5", "--gradient-noise", "-1"), "gradient_noise = -1"),
+    ],
+)
+def test_mistakes_are_told(score: Any, flags: tuple[str, ...], message: str) -> None:
+    said = score(*flags, expect=2)
+    assert message in said
+    assert "Traceback" not in said
+
+
+def test_features_are_no_images(privaudit: Run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    save_noisy_images(
+        tmp_path / "rows.npz", x_train=random.random((300, 5), np.float32), x_test=random.random((120, 5), np.float32)
+    )
+    flags = ("score", "--dataset", tmp_path / "rows.npz", "--epochs", "1", "--shadows", "4", "--dry-run")
+    done = privaudit(*flags, "--invert", "5", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "only images are inverted" in done.stderr
+    assert privaudit(*flags, cwd=tmp_path).returncode == 0
+
+
+def test_scores_of_samples() -> None:
+    runs = {
+        "recovered": np.array([[[True, False], [True, False]], [[False, False], [True, True]]]),
+        "psnr": np.array([[[20.0, 10], [22, 12]], [[30, 8], [32, 16]]]),
+        "ssim": np.ones((2, 2, 2)),
+        "nn_margin": np.zeros((2, 2, 2)),
+        "id_rank": np.ones((2, 2, 2)),
+        "objective": np.array([[[0.2, 0.1], [0.1, np.nan]], [[0.3, 0.4], [0.5, 0.2]]]),
+    }
+    scores = sample_scores(runs)
+    assert scores["inversion_success"].tolist() == [0.75, 0.25]
+    assert scores["inverted"].tolist() == [True, False]
+    assert scores["psnr"].tolist() == [26, 11.5]
+    assert scores["psnr_best"].tolist() == [(22 + 30) / 2, (10 + 16) / 2]
+    assert scores["psnr_sd_models"] == pytest.approx([np.std([21, 31], ddof=1), np.std([11, 12], ddof=1)])
+    within = [np.std([20, 22], ddof=1), np.std([30, 32], ddof=1)]
+    assert scores["psnr_sd_restarts"][0] == pytest.approx(np.sqrt(np.mean(np.square(within))))
+
+
+def test_reliability_of_known_noise() -> None:
+    """PSNR = sample + model noise + restart noise, all of deviation 1: correlations follow from the variances."""
+    random = np.random.default_rng(1)
+    samples = random.normal(size=4000)
+    by_model = samples + random.normal(size=(2, 1, 4000))
+    found = reliability(by_model + random.normal(size=(2, 3, 4000)))
+    of_normal = {"restarts": 2 / 3, "models": 1 / (2 + 1 / 3)}
+    for name, pearson in of_normal.items():
+        spearman = 6 / np.pi * np.arcsin(pearson / 2)
+        assert found[name]["spearman"] == pytest.approx(spearman, abs=0.03)
+        assert found[name]["ci"][0] < spearman < found[name]["ci"][1]
+    assert reliability(by_model[:1])["models"]["spearman"] is None
+
+
+def test_null_rates_count() -> None:
+    truths = np.stack([np.full((8, 8, 1), value) for value in (0.2, 0.8)])
+    guesses = truths + np.array([0.05, 0.5])[:, np.newaxis, np.newaxis, np.newaxis]
+    found = null_rates(truths, guesses, place(guesses, truths, truths, np.arange(2)))
+    assert found["psnr_above_20"]["rate"] == 0.5
+    assert found["recovered"]["rate"] == 0.5
+    assert no_ranking(0.5) is None
+    assert "4.0%" in str(no_ranking(0.04))
