@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,17 +14,17 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 from scipy.special import rel_entr as relative_entropy
+from scipy.stats import entropy
 from torch import nn
 
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.utility import tug_of_war
-from privaudit.registry import Registry
 from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.testing import ContractError, check_unlearner, practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.bad_teacher import BadTeacher
-from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
+from privaudit.unlearning.base import UNLEARNERS, Context, Methods, Parameters, Unlearner
 from privaudit.unlearning.dampening import DampeningParameters, SelectiveDampening, dampening
 from privaudit.unlearning.divergences import distillation, jensen_shannon, kl_to, l1_norm
 from privaudit.unlearning.fine_tuning import FineTuning
@@ -37,7 +37,8 @@ from privaudit.unlearning.retain import RetainStream, batches, share_of_batch
 from privaudit.unlearning.saliency import SaliencyUnlearning, salient
 from privaudit.unlearning.scrub import Scrub
 from privaudit.unlearning.sequence import plan_stages, run_sequence
-from privaudit.unlearning.teachers import average, split_pairs
+from privaudit.unlearning.shadow_teacher import ShadowTeacher, cycle
+from privaudit.unlearning.teachers import Teachers, average, power_of_one, sharpened, split_pairs
 from privaudit.workflow.tuning import TRIALS, candidates, held_out_set
 from tests.conftest import Run
 
@@ -455,12 +456,17 @@ def test_a_method_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -
         value: str
 
     def entries(group: str) -> list[Entry]:
-        return [Entry("mine", f"{__name__}:Broken")] if group == "privaudit.unlearners" else []
+        values = {"mine": f"{__name__}:Broken", "number": f"{__name__}:FEATURES", "absent": "no_such_package:Method"}
+        return [Entry(*pair) for pair in values.items()] if group == "privaudit.unlearners" else []
 
     monkeypatch.setattr("privaudit.registry.entry_points", entries)
-    registry = Registry("unlearner", {"ga": "privaudit.unlearning.gradient_ascent:GradientAscent"})
-    assert registry.names() == ["ga", "mine"]
-    assert registry.load("mine").__name__ == "Broken"
+    methods = Methods("unlearner", {"ga": "privaudit.unlearning.gradient_ascent:GradientAscent"})
+    assert methods.names() == ["absent", "ga", "mine", "number"]
+    assert methods.load("mine").__name__ == "Broken"
+    with pytest.raises(UsageError, match="must be a subclass of Unlearner"):
+        methods.load("number")
+    with pytest.raises(UsageError, match="can't be loaded"):
+        methods.load("absent")
 
 
 # Parameters.
@@ -544,6 +550,45 @@ def test_teachers_speak_of_what_they_never_saw() -> None:
     assert teachers.position(torch.tensor([4, 0])).tolist() == [4, 0]
     with pytest.raises(EvidenceError, match="has no teacher"):
         average([(Linear(weights[0]), speaks[0])], context.samples, rows, CLASSES)
+
+
+def test_the_mean_is_made_as_sure_as_one_teacher() -> None:
+    context, *_ = linear_context()
+    weights = 3 * np.random.default_rng(5).normal(size=(4, CLASSES, FEATURES))
+    rows = np.arange(5)
+    teachers = average(((Linear(weight), np.ones(5, bool)) for weight in weights), context.samples, rows, CLASSES)
+    x = context.samples.inputs[:5].numpy().astype(float)
+    of_one = entropy(softmax(np.einsum("mcd,nd->mnc", weights, x), axis=2), axis=2).mean()
+    mean = teachers.mean.numpy().astype(float)
+    assert entropy(mean, axis=1).mean() > 1.2 * of_one  # models that disagree are surer than their mean
+    power = power_of_one(teachers)
+    sure = mean**power / (mean**power).sum(axis=1, keepdims=True)
+    assert entropy(sure, axis=1).mean() == pytest.approx(of_one, rel=1e-4)
+    np.testing.assert_allclose(sharpened(teachers.mean, power), sure, rtol=1e-4)
+    alone = average([(Linear(weights[0]), np.ones(5, bool))], context.samples, rows, CLASSES)
+    assert power_of_one(alone) == pytest.approx(1)
+    certain = torch.tensor([[0.0, 1, 0]])
+    assert torch.equal(sharpened(certain, 3.0), certain)
+
+
+def test_shadow_teacher_follows_the_teachers_and_keeps_the_rest() -> None:
+    context, weight, x, y = linear_context()
+    said = np.random.default_rng(6).dirichlet(np.ones(CLASSES), 5)
+    teachers = Teachers(np.arange(5), torch.from_numpy(said).float(), torch.zeros(5), np.full(5, 4))
+    context = replace(context, teachers=lambda: teachers)
+    changes = {"learning_rate": 0.1, "batch_size": 20, "retain_ratio": 3, "forget_weight": 0.3, "power": 2, "passes": 2}
+    method = ShadowTeacher(context, with_changes(ShadowTeacher.defaults, changes))
+    assert method.forget_batch_size == 5
+    method.step(everything(context))
+    answers = said**2 / (said**2).sum(axis=1, keepdims=True)
+    gradient = 0.3 * kl_gradient(weight, x[:5], answers) + 0.7 * ce_gradient(weight, x[5:], y[5:])
+    # A quarter of the budget lies behind at the middle of the first of two steps.
+    rate = 0.1 * (1 + math.cos(math.pi * (0.25 - 0.1) / 0.9)) / 2
+    np.testing.assert_allclose(weight_of(context), weight - rate * gradient, rtol=1e-4)
+    assert method.retain_steps == 15
+    assert [cycle(share) for share in (0.05, 0.1, 0.55, 1, 1.7)] == pytest.approx([0.5, 1, 0.5, 0.01, 0.01])
+    with pytest.raises(UsageError, match="not applicable: none left"):
+        ShadowTeacher(replace(context, teachers=None, no_teachers="none left"), ShadowTeacher.defaults)
 
 
 # By the command line.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from privaudit.errors import UsageError
 from privaudit.registry import Registry
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of
@@ -20,10 +21,38 @@ from privaudit.unlearning.parameters import Parameters
 if TYPE_CHECKING:
     from privaudit.unlearning.teachers import Teachers
 
-__all__ = ["RETRAIN", "UNLEARNERS", "Context", "Parameters", "StopUnlearning", "Unlearner", "check_method"]
+__all__ = ["RETRAIN", "UNLEARNERS", "Context", "Methods", "Parameters", "StopUnlearning", "Unlearner", "check_method"]
+
+
+class Methods(Registry):
+    """Methods by name; one that another package brings is looked at before it is used."""
+
+    def load(self, name: str) -> type[Unlearner]:
+        """Import and return a method's class.
+
+        Raises
+        ------
+        UsageError
+            Where the name is unknown, can't be imported, or stands for something else than a method.
+        """
+        try:
+            found = super().load(name)
+        except (ImportError, AttributeError) as error:
+            raise UsageError(
+                f"method '{name}' can't be loaded: {error}", hint="Mend or remove the package that brings it."
+            ) from error
+        is_method = isinstance(found, type) and issubclass(found, Unlearner)
+        if not (is_method and isinstance(getattr(found, "defaults", None), Parameters)):
+            raise UsageError(
+                f"method '{name}' is {found!r}: it must be a subclass of Unlearner with defaults",
+                hint="privaudit.testing.check_unlearner says what a method lacks.",
+            )
+        method: type[Unlearner] = found
+        return method
+
 
 #: Every method but ``retrain``, which is a training and changes no model.
-UNLEARNERS = Registry(
+UNLEARNERS = Methods(
     "unlearner",
     {
         "bad-teacher": "privaudit.unlearning.bad_teacher:BadTeacher",

@@ -72,7 +72,7 @@ def teachers_for(
         return None, why
     fresh = int(getattr(parameters, "fresh_teachers", 0))
     if fresh:
-        share = float(getattr(parameters, "fresh_share", 1))
+        share = float(getattr(parameters, "fresh_share", 1.0))
         return lambda: _trained(specification, samples, forget.rows, retain, fresh, share, seed), ""
     pairs = split_pairs(len(keep), specification.seed)
     return lambda: teachers_of(store, specification, samples, forget.rows, keep, pairs), ""
