@@ -15,6 +15,7 @@ import torch
 from privaudit.errors import UsageError
 from privaudit.ranking import group_ends, order_rows, score_of, split_groups
 from privaudit.seeds import derive_seed
+from privaudit.unlearning.bad_teacher import BadTeacher
 from privaudit.unlearning.base import Parameters, StopUnlearning, Unlearner
 from privaudit.unlearning.gradient_ascent import GradientAscent
 from privaudit.unlearning.journal import NotKept, StageJournal
@@ -25,6 +26,7 @@ from privaudit.unlearning.sequence import Ledger, run_sequence
 from privaudit.unlearning.stages import (
     Ranking,
     Sequencing,
+    Stage,
     growing_thresholds,
     plan_stages,
     sequence_of,
@@ -241,6 +243,14 @@ def test_a_complementary_retain_set_holds_what_is_not_yet_forgotten() -> None:
     sampler = Sampler(work, Parameters(2, 0.05, 4))
     run_sequence(sampler, stages[1:], lambda _: None)
     assert not set(range(12)) & set(sampler.drawn)
+
+
+@pytest.mark.parametrize(("method", "why"), [(BadTeacher, "chooses its retain"), (GradientAscent, "uses no retain")])
+def test_who_draws_no_retain_samples_has_no_complement(method: type[Unlearner], why: str) -> None:
+    work = context()
+    stages = [Stage(work.forget, 12, retain=work.retain)]
+    with pytest.raises(UsageError, match=why):
+        run_sequence(method(work, method.defaults), stages, lambda _: None)
 
 
 @pytest.mark.parametrize("reset", [False, True])

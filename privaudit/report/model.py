@@ -139,8 +139,12 @@ def _read_runs(folder: Path) -> list[Run]:
     runs = []
     for metrics in folder.glob("unlearn/*/metrics.json"):
         table = metrics.with_name("forgetting.parquet")
-        if files.is_whole(metrics) and files.is_whole(table):
-            runs.append((files.read_json(metrics), pd.read_parquet(table)))
-        else:
+        if not (files.is_whole(metrics) and files.is_whole(table)):
             talk(f"  left out of the report: {metrics.parent} (unfinished or damaged; run it again)")
+            continue
+        run = files.read_json(metrics)
+        if "sequencing" not in run:
+            talk(f"  left out of the report: {metrics.parent} (made by an earlier version; run it again)")
+            continue
+        runs.append((run, pd.read_parquet(table)))
     return sorted(runs, key=lambda found: (found[0]["number"], found[0]["run"]))

@@ -91,6 +91,10 @@ def _what_is_left(run: dict[str, Any]) -> Table:
         ["Jensen-Shannon distance to retrained, forgotten", *(distance("forget", name) for name in shown)],
         ["The same on test samples", *(distance("test", name) for name in shown)],
     ]
+    if (from_shadow := run["jensen_shannon_from_shadow_models"]) is not None:
+        rows.append(
+            ["The same to shadow models that never saw them", *(number(from_shadow.get(name)) for name in shown)]
+        )
     mia, nothing = run["mia"], [""] * (len(shown) - 2)
     at_retrained = "no retrained model" if mia["gap_to_retrained"] is None else number(mia["gap_to_retrained"])
     rows += [

@@ -39,6 +39,12 @@ def summary(run: dict[str, Any]) -> list[str]:
     if "forgotten" in run:
         paragraphs += [_when(run), *_retained(run)]
     paragraphs += _relations(run)
+    if "loss_as_proxy" in run:
+        proxy = run["loss_as_proxy"]
+        paragraphs.append(
+            f"The paper ranks by loss in place of risk. Of the forgotten, they {words.correlation(proxy)}"
+            + ("." if words.is_good_proxy(proxy) else ": loss is a poor stand-in here.")
+        )
     paragraphs.append(_finding(run))
     return paragraphs
 

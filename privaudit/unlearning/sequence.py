@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from privaudit.errors import UsageError
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
 from privaudit.unlearning.retain import RetainStream
@@ -116,6 +117,8 @@ def run_sequence(
     """
     planned = sum(stage.budget for stage in stages)
     context = unlearner.context
+    if any(stage.retain is not None for stage in stages):
+        check_retain_can_change(unlearner)
     device = context.samples.inputs.device
     stopped = None
     with seeded_layers(context.generator.initial_seed(), device):
@@ -188,6 +191,17 @@ def _run_stage(
         seconds=round(time.perf_counter() - start - looking, 3),
     )
     return entry, rows, stopped
+
+
+def check_retain_can_change(unlearner: Unlearner) -> None:
+    """Raise `UsageError` unless the method draws from all of D_r, and from nothing that it prepared beforehand."""
+    streams = [value for value in vars(unlearner).values() if isinstance(value, RetainStream)]
+    if not streams or any(len(stream) != len(unlearner.context.retain) for stream in streams):
+        raise UsageError(
+            "--stage-retain complement: this method "
+            + ("chooses its retain samples beforehand" if streams else "uses no retain samples"),
+            hint="Use it with rl, salun, neggrad-plus, scrub or shadow-teacher.",
+        )
 
 
 def change_retain(unlearner: Unlearner, retain: npt.NDArray[np.int64]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from privaudit.evaluation.divergence import jensen_shannon
+from privaudit.evaluation.divergence import distance_of, jensen_shannon, probabilities
 from privaudit.evaluation.membership import choose_members, mia_efficacy
 from privaudit.evaluation.relearn import RelearnSettings, RelearnTime, relearn_ratio, relearn_target, relearn_time
 from privaudit.evaluation.utility import tug_of_war
@@ -18,6 +18,8 @@ from privaudit.signals import signal
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, logits_of
 from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.unlearning.teachers import PairSplit, teachers_of
+from privaudit.workflow.bench import Bench
 from privaudit.workflow.judging import Judged
 
 Rows = npt.NDArray[np.int64]
@@ -100,6 +102,22 @@ def divergence(models: dict[str, Judged]) -> dict[str, Any] | None:
             name: _mean_distance(judged.forget_logits, reference.forget_logits) for name, judged in others.items()
         },
         "test": {name: _mean_distance(judged.test_logits, reference.test_logits) for name, judged in others.items()},
+    }
+
+
+def from_shadow_models(
+    models: dict[str, Judged], forget: Rows, bench: Bench, pool: Samples, judging: npt.NDArray[np.bool_]
+) -> dict[str, float]:
+    """Mean Jensen-Shannon distance of every model to what the judging shadow models say that never saw the sample.
+
+    They trained on half of the data. How far the retrained model is from them is the bias of that.
+    """
+    taught_nothing = PairSplit(teaching=judging, judging=np.zeros_like(judging))
+    asked = teachers_of(bench.store, bench.specification, pool, forget, bench.keep(), taught_nothing)
+    reference = asked.mean.cpu().numpy()
+    return {
+        name: float(distance_of(probabilities(judged.forget_logits), reference).mean())
+        for name, judged in models.items()
     }
 
 

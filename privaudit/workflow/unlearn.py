@@ -89,6 +89,9 @@ class UnlearnSettings:
 def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     """Unlearn from the audit's target model; return what ``unlearn --json`` prints."""
     request = request_of(settings)
+    if not takes_order(settings.method):
+        # It runs once: no order means anything to it.
+        settings = replace(settings, order="none", descending=False)
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     folder = settings.base.out / store.audit

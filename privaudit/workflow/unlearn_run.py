@@ -17,6 +17,7 @@ from privaudit.progress import progress, talk
 from privaudit.scoring.target import split_test
 from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model
+from privaudit.statistics.intervals import spearman
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
 from privaudit.unlearning.forget_set import ForgetSet
@@ -161,6 +162,20 @@ def make_run(
     write_table(pd.concat([forgetting, difficulty], axis=1), folder / FORGETTING)
     write_table(exposure, folder / EXPOSURE)
     accuracies = {name: part.accuracies(forget, retain) for name, part in judged.items()}
+    from_shadow = None
+    if forget.scattered:
+        with one_thread(specification.hardware):
+            from_shadow = measuring.from_shadow_models(judged, forget.rows, bench, pool, judging)
+    proxy = spearman(forgotten["loss"], risk)
+    if (
+        request is not None
+        and request.sequencing.order == "loss"
+        and (proxy.interval is None or proxy.interval[0] < 0.5)
+    ):
+        talk(
+            "  warning: the order goes by loss, which is a poor stand-in for risk in this forget set (Spearman "
+            f"{'unknown' if proxy.spearman is None else f'{proxy.spearman:+.2f}'}); --order risk ranks by risk itself"
+        )
     tugs = measuring.tugs(accuracies)
     if request is None and "retrained" in judged:
         # Retraining held against another retraining is the noise floor itself.
@@ -194,6 +209,8 @@ def make_run(
         "mia": measuring.membership(judged, forget, retain, plan.arrays.pool_labels, seed),
         "relearn": relearn,
         "jensen_shannon": measuring.divergence(judged),
+        "jensen_shannon_from_shadow_models": from_shadow,
+        "loss_as_proxy": proxy.to_json(),
         "reference": found.kind,
         "reaudit": audit_again(main, stored, forget, retain, reported, plan.settings.seed),
         "exposure": summarise(exposure, main),
