@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
-from privaudit.statistics.paired import holm, paired_difference, sign_flip_p
 from scipy import special, stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.svm import SVC
@@ -29,6 +28,7 @@ from privaudit.evaluation.relearn import (
     relearn_time,
 )
 from privaudit.statistics.intervals import mean_interval
+from privaudit.statistics.trials import holm, paired_difference, sign_flip_p
 from privaudit.training.hardware import Hardware
 from tests.test_unlearning import context, state
 
