@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -10,12 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pypdf import PdfReader
 
 from privaudit import files
+from privaudit.config import AuditSettings, read_settings
+from privaudit.errors import UsageError
 from privaudit.scoring.inversion import COLUMNS, chosen, no_ranking, null_rates, reliability, sample_scores
 from privaudit.statistics.similarity import place, psnr, ssim
-from tests.conftest import SMALL, Run, save_noisy_images
+from privaudit.workflow.inversion_plan import AFFORDED, measured, plan_inversion
+from privaudit.workflow.plan import plan_audit
+from privaudit.workflow.score import run_score
+from tests.conftest import Run, save_noisy_images
 
 CONTRACT = ["inverted", "inversion_success", "psnr", "ssim"]
 
@@ -26,28 +33,33 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def score(privaudit: Run, small_npz: Path, root: Path) -> Any:
-    """Score the small audit with these flags; its models are trained once."""
+def score(small_npz: Path, root: Path) -> Any:
+    """Score the small audit in this process with these settings; its models are trained once."""
 
-    def run(*flags: str | Path, out: str = "out", expect: int = 0) -> Any:
-        command = ("score", "--dataset", small_npz, *SMALL, *flags, "--store", root / "store", "--out", root / out)
-        done = privaudit(*command, "--json")
-        assert done.returncode == expect, done.stderr
-        return (json.loads(done.stdout), done.stderr) if expect == 0 else done.stderr
+    def run(*, out: str, **settings: Any) -> tuple[dict[str, Any], str]:
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            results = run_score(settings_of(small_npz, root, out=root / out, **settings))
+        return results, said.getvalue()
 
     return run
+
+
+def settings_of(npz: Path, root: Path, **settings: Any) -> AuditSettings:
+    small = {"shadows": 8, "epochs": 10, "workers": 1, "seed": 3}
+    return read_settings({"dataset": str(npz), "store": root / "store"} | small | settings, None)
 
 
 @pytest.fixture(scope="module")
 def compared(score: Any) -> dict[str, Any]:
     """The default: two groups. Read it, never change it."""
-    results, said = score("--invert", "groups", "--show-samples", out="compared")
+    results, said = score(show_samples=True, out="compared")
     return {"results": results, "said": said, "folder": Path(results["scores"]).parent}
 
 
 def test_twelve_samples(score: Any, small_npz: Path) -> None:
     """What the table says is what the saved images say; everybody else's columns are null."""
-    results, said = score("--invert", "12", out="twelve")
+    results, said = score(invert="12", out="twelve")
     assert "--invert 0 leaves them out" in said
     table = pd.read_parquet(results["scores"])
     assert set(COLUMNS) <= set(table.columns)
@@ -74,26 +86,30 @@ def test_twelve_samples(score: Any, small_npz: Path) -> None:
     np.testing.assert_allclose(by_id["id_rank"], np.median([one.rank for one in placed], axis=0))
 
 
-def test_nothing_is_inverted_twice(score: Any, root: Path) -> None:
-    """The same again reads what is there; what is lost or damaged is made again, to the bit."""
-    first, _ = score("--invert", "12", out="twelve")
+def test_nothing_is_inverted_twice(score: Any, privaudit: Run, small_npz: Path, root: Path) -> None:
+    """The same again reads what is there; what is lost or damaged is made again, to the bit, by two workers too."""
+    first, _ = score(invert="12", out="twelve")
     table = Path(first["scores"]).read_bytes()
     results = sorted((root / "store" / first["audit"] / "inversion").glob("*/*.npz"))
     made = {path: path.stat().st_mtime_ns for path in results}
-    again, said = score("--invert", "12", "--workers", "1", out="again")
+    again, said = score(invert="12", out="again")
     assert "inverting" not in said
     assert {path: path.stat().st_mtime_ns for path in results} == made
     assert Path(again["scores"]).read_bytes() == table
     matching = [path for path in results if path.name.startswith("matching")]
     files.remove(matching[0])
-    matching[1].write_bytes(b"damaged")
-    once_more, said = score("--invert", "12", "--workers", "1", out="once-more")
-    assert "its checksum differs" in said
-    assert Path(once_more["scores"]).read_bytes() == table
-    images = "reconstructions.npz"
-    assert (root / "once-more" / first["audit"] / images).read_bytes() == (
-        root / "twelve" / first["audit"] / images
-    ).read_bytes()
+    files.remove(matching[1])
+    matching[-1].write_bytes(b"damaged")
+    flags = ("--shadows", "8", "--epochs", "10", "--workers", "2", "--seed", "3", "--invert", "12")
+    done = privaudit("score", "--dataset", small_npz, *flags, "--store", root / "store", "--out", root / "anew")
+    assert done.returncode == 0, done.stderr
+    assert "its checksum differs" in done.stderr
+    assert "inversion (T2, 12 random samples): recovered" in done.stdout
+    assert "guess: class mean" in done.stdout
+    for name in ("scores.parquet", "reconstructions.npz"):
+        assert (root / "anew" / first["audit"] / name).read_bytes() == (
+            root / "twelve" / first["audit"] / name
+        ).read_bytes()
 
 
 def test_the_two_groups(compared: dict[str, Any]) -> None:
@@ -124,7 +140,7 @@ def test_the_report_shows_images_only_where_asked(score: Any, compared: dict[str
     pages = PdfReader(io.BytesIO((compared["folder"] / "report.pdf").read_bytes())).pages
     text = " ".join(page.extract_text() for page in pages)
     assert "What gradients give away" in " ".join(text.split())
-    without, _ = score("--invert", "groups", out="compared-quietly")
+    without, _ = score(invert="groups", out="compared-quietly")
     folder = Path(without["scores"]).parent
     report = json.loads((folder / "report.json").read_text())
     section = next(section for section in report["sections"] if section["anchor"] == "inversion")
@@ -134,48 +150,88 @@ def test_the_report_shows_images_only_where_asked(score: Any, compared: dict[str
     assert (compared["folder"] / "reconstructions.npz").stat().st_mode & 0o077 == 0
 
 
-def test_a_defence_and_another_preset(score: Any, root: Path) -> None:
+def test_a_defence_and_fresh_networks(score: Any, root: Path) -> None:
     """Strong noise hides everything; identification falls to chance."""
-    results, _ = score("--invert", "10", "--gradient-clip", "0.1", "--gradient-noise", "1", out="defended")
+    results, _ = score(invert="10", gradient_clip=0.1, gradient_noise=1.0, out="defended")
     found = results["inversion"]["matching"]
     assert found["outcomes"]["recovered"]["rate"] == 0
     assert found["outcomes"]["identified"]["ci"][0] <= 0.05
     assert any("does not rank the samples" in warning for warning in results["inversion"]["warnings"])
     ids = root / "ids.txt"
     ids.write_text("sample_id\n5\n17\n")
-    results, _ = score("--invert", f"ids:{ids}", "--invert-at", "init", "--invert-batch", "2", out="init")
+    results, _ = score(invert=f"ids:{ids}", invert_at="init", invert_batch="2", out="init")
     table = pd.read_parquet(results["scores"])
     assert table.loc[table["psnr"].notna(), "sample_id"].tolist() == [5, 17]
     assert results["inversion"]["engine"]["batch"] == 2
 
 
+def test_without_inversion_the_columns_are_null(score: Any, root: Path) -> None:
+    """Images of an earlier scoring go with what the table said of them."""
+    score(invert="2", out="left-out")
+    results, _ = score(invert="0", out="left-out")
+    assert results["inversion"] is None
+    assert pd.read_parquet(results["scores"])[list(COLUMNS)].isna().all().all()
+    assert not (Path(results["scores"]).parent / "reconstructions.npz").exists()
+
+
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("settings", "message"),
     [
-        (("--invert", "301"), "there are only 300"),
-        (("--invert", "some"), "a number, all, groups"),
-        (("--invert", "5", "--invert-preset", "deep"), "inverting-gradients"),
-        (("--invert", "5", "--invert-batch", "0"), "at least 1"),
-        (("--invert", "ids:nowhere"), "cannot read the ids"),
-        (("--invert", "5", "--gradient-noise", "-1"), "gradient_noise = -1"),
+        ({"invert": "301"}, "there are only 300"),
+        ({"invert": "some"}, "a number, all, groups"),
+        ({"invert": 5, "invert_preset": "deep"}, "inverting-gradients"),
+        ({"invert": "ids:nowhere"}, "cannot read the ids"),
+        ({"invert": 5, "network": "tests.test_inversion_audit:batch_dependent"}, "depends on the batch"),
     ],
 )
-def test_mistakes_are_told(score: Any, flags: tuple[str, ...], message: str) -> None:
-    said = score(*flags, expect=2)
-    assert message in said
-    assert "Traceback" not in said
+def test_mistakes_are_told(small_npz: Path, root: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        plan_inversion(plan_audit(settings_of(small_npz, root, **settings)))
+    assert message in str(error.value)
 
 
-def test_features_are_no_images(privaudit: Run, tmp_path: Path) -> None:
+def batch_dependent(input_shape: tuple[int, ...], classes: int) -> torch.nn.Module:
+    """A user's network that has no gradient of a single sample."""
+    norm = torch.nn.BatchNorm2d(1, track_running_stats=False)
+    return torch.nn.Sequential(norm, torch.nn.Flatten(), torch.nn.Linear(64, classes))
+
+
+def test_by_default_such_networks_are_left_out(small_npz: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = plan_audit(settings_of(small_npz, root, network="tests.test_inversion_audit:batch_dependent"))
+    assert plan_inversion(plan) is None
+    assert "no inversions" in capsys.readouterr().err
+
+
+def test_settings_out_of_range_are_told(small_npz: Path, root: Path) -> None:
+    for settings in ({"gradient_noise": -1.0}, {"gradient_clip": 0.0}, {"invert_at": "end"}):
+        with pytest.raises(UsageError, match=next(iter(settings))):
+            settings_of(small_npz, root, **settings)
+    plan = plan_audit(settings_of(small_npz, root, invert_batch="0"))
+    inversion = plan_inversion(plan)
+    assert inversion is not None
+    with pytest.raises(UsageError, match="at least 1"):
+        measured(plan, inversion, keep=False)
+
+
+def test_features_are_no_images(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    save_noisy_images(
-        tmp_path / "rows.npz", x_train=random.random((300, 5), np.float32), x_test=random.random((120, 5), np.float32)
-    )
-    flags = ("score", "--dataset", tmp_path / "rows.npz", "--epochs", "1", "--shadows", "4", "--dry-run")
-    done = privaudit(*flags, "--invert", "5", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "only images are inverted" in done.stderr
-    assert privaudit(*flags, cwd=tmp_path).returncode == 0
+    rows = {"x_train": random.random((300, 5), np.float32), "x_test": random.random((120, 5), np.float32)}
+    save_noisy_images(tmp_path / "rows.npz", **rows)
+    with pytest.raises(UsageError, match="only images are inverted"):
+        plan_inversion(plan_audit(settings_of(tmp_path / "rows.npz", tmp_path, invert="5")))
+    assert plan_inversion(plan_audit(settings_of(tmp_path / "rows.npz", tmp_path))) is None
+
+
+def test_what_takes_too_long_is_left_out(small_npz: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_audit(settings_of(small_npz, root))
+    usual = plan_inversion(plan)
+    monkeypatch.setitem(AFFORDED, "cpu", 1.0)
+    slow = plan_inversion(plan)
+    assert usual is not None
+    assert slow is not None
+    assert (usual.matched, slow.matched) == (20, 0)
+    assert len(slow.pool) < len(usual.pool)
+    assert "--invert N" in slow.notes[0]
 
 
 def test_scores_of_samples() -> None:

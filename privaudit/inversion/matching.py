@@ -138,8 +138,7 @@ def match_gradients(
     labels
         ``[n, K]`` distributions; not looked at where the attack searches for labels too.
     starts
-        ``[n, C, H, W]`` in the canvas's units; and, with a joint label, ``[n, K]`` logits appended by the caller as
-        the second part of a flattened ``[n, C·H·W + K]``.
+        ``[n, C, H, W]`` in the canvas's units.
     attack, canvas
         What to minimise, and in which units.
     on_step

@@ -70,8 +70,10 @@ class InversionPlan:
         Rows that reconstructions are held against, sorted.
     attack, features
         What is run.
-    structure
-        Which layers give their input away.
+    structure, has_features
+        Which layers give their input away, and whether T1 can read any.
+    pixels
+        The range of pixel values.
     notes
         What was chosen and why.
     """

@@ -251,7 +251,7 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None, 
     talk(
         f"  then inversions: {len(inversion.pool):,} samples by features, {inversion.matched:,} by gradient matching "
         f"({inversion.attack.restarts} starts × {len(inversion.matching_models)} models, at most "
-        f"{inversion.attack.steps:,} steps), at most {readable_time(seconds)}; --invert 0 leaves them out"
+        f"{inversion.attack.steps:,} steps), about {readable_time(seconds)}; --invert 0 leaves them out"
     )
     for note in inversion.notes:
         talk(f"  {note}")
