@@ -309,6 +309,10 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     store, out = store_of(tmp_path, unlearned["audit"]), tmp_path / "out" / unlearned["audit"]
     before = signal(store.read_signals(["0000"])[0, :, 0], "margin")
     saw = np.asarray(store.read_design()[:, [7, 12]].any(axis=1))
+    shows = [out / "thumbnails.npz", out.parent / "comparisons" / f"{out.name}--other" / "samples.parquet"]
+    for path in shows:
+        files.write_bytes(path, b"samples")
+        files.seal(path)
     command = ["purge", "--store", tmp_path / "store", "--out", tmp_path / "out", "--forget", f"ids:{requests}"]
     dry = privaudit(*command, "--dry-run", "--json")
     assert dry.returncode == 0, dry.stderr
@@ -335,6 +339,7 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     assert (Path(unlearned["folder"]) / "model.safetensors").exists()
     assert not (Path(other["folder"]) / "model.safetensors").exists()
     assert (Path(unlearned["folder"]) / "record.json").exists()
+    assert not any(path.exists() for path in shows)
     report = json.loads((out / "report.json").read_text())
     assert any(section["anchor"] == "purged-1" for section in report["sections"])
     verified = privaudit("verify", "--store", tmp_path / "store", "--out", tmp_path / "out")

@@ -21,15 +21,19 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
+from privaudit.report.samples import THUMBNAILS
 from privaudit.shadow.store import COIN, TARGET, AuditStore, open_audit, shadow_key
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
+from privaudit.workflow.compare import COMPARISONS
+from privaudit.workflow.inversion_images import PICTURES as INVERSION_PICTURES
+from privaudit.workflow.inversion_images import RECONSTRUCTIONS
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, read_table, table_bytes, write_table
 
 Rows = npt.NDArray[np.int64]
 
-#: Below the output folder, what shows reconstructions of single samples.
-PICTURES = ("reconstructions.npz", "inversion-pictures.npz")
+#: Below the output folder, what shows single samples or reconstructions of them.
+PICTURES = (RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS)
 
 
 @dataclass
@@ -182,6 +186,10 @@ def _plan_store(plan: PurgePlan, store: AuditStore, rows: Rows) -> None:
 
 def _plan_results(plan: PurgePlan, out: Path, ids: set[int]) -> None:
     plan.remove += [out / name for name in PICTURES if (out / name).exists()]
+    # Comparisons with another audit hold the risk of every sample under both.
+    for comparison in sorted((out.parent / COMPARISONS).glob("*")):
+        if out.name in comparison.name.split("--"):
+            plan.remove += _without_seals(comparison.glob("*"))
     for folder in sorted(path for path in out.glob("unlearn/*") if path.is_dir()):
         for name in ("forgetting.parquet", "exposure.parquet"):
             if files.is_whole(folder / name):
