@@ -15,8 +15,8 @@ import torch
 from privaudit.errors import UsageError
 from privaudit.ranking import group_ends, order_rows, score_of, split_groups
 from privaudit.seeds import derive_seed
-from privaudit.unlearning.base import Parameters, StopUnlearning, Unlearner
 from privaudit.unlearning.bad_teacher import BadTeacher
+from privaudit.unlearning.base import Parameters, StopUnlearning, Unlearner
 from privaudit.unlearning.gradient_ascent import GradientAscent
 from privaudit.unlearning.journal import NotKept, StageJournal
 from privaudit.unlearning.random_labels import RandomLabels
