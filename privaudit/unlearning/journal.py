@@ -215,9 +215,10 @@ def _restored(value: Any, path: str, tensors: dict[str, torch.Tensor], values: d
         if weights:
             value.load_state_dict(weights)
     elif isinstance(value, (list, tuple)):
-        if len(value) != values.get(f"{path}/length"):
-            raise NotKept(f"a list that grew ({path})")
-        return type(value)(_restored(entry, f"{path}/{index}", tensors, values) for index, entry in enumerate(value))
+        length = values[f"{path}/length"]
+        if len(value) == length:
+            return type(value)(_restored(item, f"{path}/{i}", tensors, values) for i, item in enumerate(value))
+        return type(value)(_leaf(f"{path}/{index}", tensors, values) for index in range(length))
     elif isinstance(value, dict):
         return {key: _restored(entry, f"{path}/{key}", tensors, values) for key, entry in value.items()}
     elif hasattr(value, "__dict__") and not callable(value):
@@ -225,6 +226,15 @@ def _restored(value: Any, path: str, tensors: dict[str, torch.Tensor], values: d
             # Frozen data classes too: this is the same object as before, put back to where it was.
             object.__setattr__(value, name, _restored(entry, f"{path}/{name}", tensors, values))
     return value
+
+
+def _leaf(path: str, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> Any:
+    """An entry of a list that has grown since: a number or a tensor can be put back, anything else can't."""
+    if path in values:
+        return values[path]
+    if path in tensors:
+        return tensors[path]
+    raise NotKept(f"a list of more than numbers that grew ({path})")
 
 
 def _restore_optimizer(
