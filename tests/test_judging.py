@@ -289,6 +289,8 @@ def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest
         ({"order": "none"}, "one of the arms"),
         ({"order": "loss", "pace": "self-paced"}, "at one budget"),
         ({"reference": "shadow"}, "measured in ToW"),
+        ({"tune": True}, "does not take --tune"),
+        ({"u_lira": 4}, "does not take --u-lira"),
     ],
 )
 def test_senseless_comparisons_are_told(audit: Path, changes: dict[str, Any], message: str) -> None:
