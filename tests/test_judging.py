@@ -22,7 +22,7 @@ from privaudit.signals import signal
 from privaudit.statistics.roc import auc
 from privaudit.unlearning.teachers import split_pairs
 from privaudit.workflow.compare_orders import run_compare_orders
-from privaudit.workflow.purge import run_purge
+from privaudit.workflow.purge import run_purge, without_samples
 from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
 from tests.conftest import Run
 
@@ -289,6 +289,8 @@ def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest
         ({"order": "none"}, "one of the arms"),
         ({"order": "loss", "pace": "self-paced"}, "at one budget"),
         ({"reference": "shadow"}, "measured in ToW"),
+        ({"tune": True}, "does not take --tune"),
+        ({"u_lira": 4}, "does not take --u-lira"),
     ],
 )
 def test_senseless_comparisons_are_told(audit: Path, changes: dict[str, Any], message: str) -> None:
@@ -348,6 +350,11 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
         run_unlearn(wanted)
     with pytest.raises(UsageError, match="not in the training set"):
         run_purge(wanted.base, None, f"ids:{requests}", 0)
+
+
+def test_results_no_longer_name_the_purged() -> None:
+    content = {"worst": [{"sample_id": 3, "risk": 1}, {"sample_id": 4}], "deep": [[{"sample_id": 3}], 3], "n": 3}
+    assert without_samples(content, {3}) == {"worst": [{"sample_id": 4}], "deep": [[], 3], "n": 3}
 
 
 def test_a_purge_that_was_cut_short_is_finished(

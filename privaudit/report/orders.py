@@ -6,7 +6,8 @@ from typing import Any
 
 from privaudit.report import words
 from privaudit.report.parts import Section, Table
-from privaudit.report.words import interval, number, percent
+from privaudit.report.unlearning_words import signed
+from privaudit.report.words import number, percent
 
 
 def section_of_comparison(found: dict[str, Any], index: int) -> Section:
@@ -26,7 +27,7 @@ def section_of_comparison(found: dict[str, Any], index: int) -> Section:
         [
             f"{row['first']} − {row['second']}" + (" (primary)" if row["primary"] else ""),
             f"{row['mean']:+.3f}",
-            interval(row["ci"], lambda value: f"{value:+.3f}"),
+            signed(row["ci"]),
             f"{row['wins']} of {row['pairs']}",
             words.p_value(row["p"]),
             words.p_value(row["p_holm"]),
@@ -47,6 +48,7 @@ def section_of_comparison(found: dict[str, Any], index: int) -> Section:
                 if found["same_budget"]
                 else "The arms were NOT allowed the same number of forget-sample gradients: do not compare them."
             ),
+            *_early_stops(found),
             "The primary contrast, order less random groups in ToW, was fixed beforehand; p-values are of exact sign "
             "flips over seeds, and corrected over all contrasts (Holm). A gain counts beside how much was forgotten: "
             "an arm that does nothing keeps every accuracy.",
@@ -65,6 +67,19 @@ def section_of_comparison(found: dict[str, Any], index: int) -> Section:
             ),
         ],
     )  # fmt: skip
+
+
+def _early_stops(found: dict[str, Any]) -> list[str]:
+    """An equal budget is not always spent: where the method stops itself, orders differ in how soon it does."""
+    stopped = [
+        f"{name} on {arm['stopped']} of {found['seeds']}" for name, arm in found["arms"].items() if arm["stopped"]
+    ]
+    if not stopped:
+        return []
+    return [
+        f"The method stopped itself before its budget was spent, by arm and seeds: {', '.join(stopped)}. So the arms "
+        "were allowed as much, and did not spend as much."
+    ]
 
 
 def sections_on_purging(results: dict[str, Any]) -> list[Section]:

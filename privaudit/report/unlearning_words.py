@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from privaudit.progress import readable_time
 from privaudit.report import words
-from privaudit.report.words import flags_of, interval, number, percent
+from privaudit.report.words import flags_of, number, percent
 
 LIMITS = (
     "The re-audit attacks the unlearned model with shadow models that unlearned nothing. An attacker who runs the same "
@@ -50,10 +51,10 @@ def summary(run: dict[str, Any]) -> list[str]:
 
 
 def _spent(run: dict[str, Any]) -> str:
-    time = f"It took {readable_time(run['seconds']['unlearning'])}"
+    time = f"It took {_took(run['seconds']['unlearning'])}"
     if run["seconds"]["retraining"] is not None and run["parameters"] is not None:
         share = run["seconds"]["unlearning"] / max(run["seconds"]["retraining"], 1e-9)
-        time += f"; retraining took {readable_time(run['seconds']['retraining'])} ({percent(share)})"
+        time += f"; retraining took {_took(run['seconds']['retraining'])} ({percent(share)})"
     if run["parameters"] is None:
         return f"The model was trained from scratch on what remains. {time}."
     rate = run["parameters"].get("learning_rate")
@@ -84,10 +85,19 @@ def _retained(run: dict[str, Any]) -> list[str]:
     direction = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
     return [
         f"Retained samples are {direction} exposed on average than before: LiRA's ratio moved by {found['mean']:+.3f} "
-        f"({interval(found['ci'], lambda value: f'{value:+.3f}')}), and rose for {percent(found['rose'])} of them"
+        f"({signed(found['ci'])}), and rose for {percent(found['rose'])} of them"
         + ("" if beside is None else f"; by retraining it moved by {beside['mean']:+.3f}")
         + "."
     ]
+
+
+def signed(bounds: Sequence[float] | None) -> str:
+    """An interval of differences."""
+    return "no interval" if bounds is None else f"{bounds[0]:+.3f} to {bounds[1]:+.3f}"
+
+
+def _took(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else readable_time(seconds)
 
 
 def _relations(run: dict[str, Any]) -> list[str]:

@@ -228,6 +228,12 @@ def pairs_of(bench: Bench) -> PairSplit:
     return split_pairs(bench.shadows, bench.specification.seed)
 
 
+def will_teach(request: Request) -> bool:
+    """Whether shadow models of the audit will teach this method, so that they must not judge it."""
+    fresh = bool(getattr(request.parameters, "fresh_teachers", 0))
+    return bool(UNLEARNERS.load(request.method).needs_teachers) and not fresh
+
+
 def judges(bench: Bench, taught: bool) -> npt.NDArray[np.bool_]:
     """The shadow models that may judge, a mask ``[S]``: all of them, unless some have taught."""
     return pairs_of(bench).judging if taught else np.ones(bench.shadows, np.bool_)

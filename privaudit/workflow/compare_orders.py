@@ -17,6 +17,7 @@ from privaudit.engines.local import run_jobs
 from privaudit.errors import UsageError
 from privaudit.evaluation.order_comparison import compare, same_budget
 from privaudit.progress import progress, readable_time, talk
+from privaudit.ranking import score_of
 from privaudit.shadow.store import TARGET, open_audit
 from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.workflow.arms import SeedJob, arm_name, arms_of, missing_arms, result_path, seed_job
@@ -30,6 +31,7 @@ from privaudit.workflow.retraining import (
     retrain_jobs,
     train_missing,
 )
+from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.unlearn import UnlearnSettings, demand_target, request_of, scored
 from privaudit.workflow.unlearn_run import takes_order
 
@@ -94,6 +96,12 @@ def _checked(settings: UnlearnSettings) -> Request:
             "--compare-orders compares at one budget: --pace self-paced and --budget per-stage spend another",
             hint="Leave them out.",
         )
+    for flag, given in (("--tune", settings.tune), ("--u-lira", settings.u_lira is not None)):
+        if given:
+            raise UsageError(
+                f"--compare-orders does not take {flag}",
+                hint="Give every arm the same parameters: --learning-rate, --passes, --parameter.",
+            )
     if settings.reference == "shadow":
         raise UsageError(
             "--compare-orders is measured in ToW, which needs retrained models", hint="--reference retrain"
@@ -114,6 +122,8 @@ def _jobs(
     jobs, trainings = [], []
     for seed in range(settings.seed, settings.seed + seeds):
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, seed)
+        check_applicable(request.method, forget, plan.shadows, request.parameters)
+        score_of(table.iloc[forget.rows], request.sequencing.order)
         everyone = np.arange(len(table))
         of_seed = retrain_jobs(plan, forget, np.setdiff1d(everyone, forget.rows), seed, 2)
         original = plan.store.model(TARGET)

@@ -136,7 +136,7 @@ def run_purge(settings: AuditSettings, audit: str | None, forget: str, seed: int
             table = read_table(path)
             left = table[~table["sample_id"].isin(ids)].reset_index(drop=True)
             if path.name == SCORES:
-                _announce(out, left, entry)
+                _announce(out, left, ids, entry)
             write_table(left, path)
             files.remove(path.with_suffix(".csv"))
         return plan.to_json() | {"report": render_report(out)}
@@ -226,19 +226,28 @@ def _cut_array(path: Path, rows: Rows, axis: int, samples: int) -> None:
 
 
 def _forget_names(path: Path, ids: set[int]) -> None:
-    """Take the samples out of the few that a run's results name."""
-    if not files.is_whole(path):
-        return
-    results = files.read_json(path)
-    named = results.get("exposure", {}).get("most_exposed", [])
-    results.get("exposure", {})["most_exposed"] = [entry for entry in named if entry["sample_id"] not in ids]
-    files.write_json(path, results)
-    files.seal(path)
+    """Take the samples out of the lists in which a run's results name some."""
+    if files.is_whole(path):
+        files.write_json(path, without_samples(files.read_json(path), ids))
+        files.seal(path)
 
 
-def _announce(out: Path, left: pd.DataFrame, entry: dict[str, Any]) -> None:
+def without_samples(content: Any, ids: set[int]) -> Any:
+    """The same JSON value without those entries of lists that are about one of the samples."""
+    if isinstance(content, list):
+        return [without_samples(entry, ids) for entry in content if not _is_about(entry, ids)]
+    if isinstance(content, dict):
+        return {key: without_samples(value, ids) for key, value in content.items()}
+    return content
+
+
+def _is_about(entry: Any, ids: set[int]) -> bool:
+    return isinstance(entry, dict) and entry.get("sample_id") in ids
+
+
+def _announce(out: Path, left: pd.DataFrame, ids: set[int], entry: dict[str, Any]) -> None:
     """Let the results belong to the table as it will be, and say that something was purged."""
-    results = files.read_json(out / RESULTS)
+    results = without_samples(files.read_json(out / RESULTS), ids)
     results["table_sha256"] = hashlib.sha256(table_bytes(left)).hexdigest()
     earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry["digest"]]
     results["purges"] = [*earlier, entry]

@@ -47,6 +47,7 @@ def retrained_models(
     reference: str,
     seed: int,
     is_method: bool,
+    noise_floor: bool = False,
 ) -> tuple[list[Path], list[float]]:
     """Train on D_r alone, or find what was trained before.
 
@@ -58,15 +59,17 @@ def retrained_models(
         Decides the retrained weights, together with the forget set.
     is_method
         Retraining is the method itself: one more model, to be compared with the reference.
+    noise_floor
+        A second reference where a training takes at most ten minutes: how alike two retrained models are.
 
     Returns
     -------
     tuple
-        Paths of the models (the method's first, then the reference; then, where a training takes at most ten minutes,
-        a second one: the two give the noise floor) and the seconds that each took.
+        Paths of the models (the method's first, then the references) and the seconds that each took.
     """
     expected = expected_seconds(plan, len(retain))
-    wanted = 0 if reference == "shadow" else 1 if is_method or expected > LONGEST_RETRAINING else 2
+    second = noise_floor and not is_method and expected <= LONGEST_RETRAINING
+    wanted = 0 if reference == "shadow" else 1 + second
     if reference == "auto" and expected > LONGEST_RETRAINING:
         talk(
             f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "

@@ -18,7 +18,7 @@ from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
-from privaudit.ranking import check_order
+from privaudit.ranking import check_order, score_of
 from privaudit.report.privacy import privacy_of
 from privaudit.shadow.store import TARGET, AuditStore, open_audit
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method
@@ -103,6 +103,8 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
         if request is not None:
             check_applicable(request.method, forget, plan.shadows, request.parameters)
+            # A score that was never measured is told before anything is trained.
+            score_of(table.iloc[forget.rows], settings.order)
         run = _run_name(plan, settings, table, forget, request)
         run_folder = folder / "unlearn" / run
         if is_there(run_folder):

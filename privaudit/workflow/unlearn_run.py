@@ -24,7 +24,7 @@ from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.sequence import Ledger
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow import measuring
-from privaudit.workflow.bench import Bench, ForgetRun, Request, judges, run_method
+from privaudit.workflow.bench import Bench, ForgetRun, Request, judges, run_method, will_teach
 from privaudit.workflow.exposure import exposure_table, summarise, verdicts_over_time
 from privaudit.workflow.judging import (
     audit_again,
@@ -100,8 +100,11 @@ def make_run(
     talk(f"unlearning {len(forget.rows):,} of {len(plan.data):,} samples of {plan.name}: {folder.name}")
     for note in forget.notes:
         talk(f"  {note}")
+    if request is not None and u_lira_models is not None:
+        # Too few shadow models are told before anything is trained.
+        u_lira_models = len(choose_models(judges(bench, will_teach(request)), u_lira_models))
     paths, retraining_seconds = retrained_models(
-        plan, forget, retain, reference=reference, seed=seed, is_method=request is None
+        plan, forget, retain, reference=reference, seed=seed, is_method=request is None, noise_floor=True
     )
     pool = Samples.from_arrays(plan.arrays.pool_inputs, plan.arrays.pool_labels, specification.hardware.device)
     test = Samples.from_arrays(plan.arrays.test_inputs, plan.arrays.test_labels, specification.hardware.device)
