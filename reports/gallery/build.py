@@ -1,7 +1,7 @@
 """Make the reference reports anew: ``make gallery`` (digits), or ``make gallery REPORTS="digits mnist cifar10"``.
 
-Each is what the commands below write. The digits are audited on a CPU in fp32, so that any machine comes close to the same
-numbers; the others in what the machine has (a CPU with bf16 made those that lie here).
+Each is what the commands below write. The digits are audited on a CPU in fp32, so that any machine comes close to the
+same numbers; the others in what the machine has (a CPU with bf16 made those that lie here).
 """
 
 from __future__ import annotations
