@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT, Run
 
 EXAMPLES = ROOT / "examples"
-QUICK = ("--shadows", "8", "--epochs", "4", "--workers", "2", "--store", "s", "--out", "o", "--json")
+QUICK = ("--shadows", "8", "--epochs", "4", "--invert", "0", "--workers", "2", "--store", "s", "--out", "o", "--json")
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
