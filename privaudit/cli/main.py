@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -117,7 +118,21 @@ def main() -> NoReturn:
             err=True,
         )
         code = 1
+    if code == INTERRUPTED:
+        _leave_interrupted()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_interrupted() -> NoReturn:
+    """Exit with 130 whatever the interrupt passed through.
+
+    Where it passed through code that a C extension ran (an import of torch, say), CPython notes it as unhandled
+    although it was handled, and ends by killing itself with the signal.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    atexit._run_exitfuncs()
+    os._exit(INTERRUPTED)
 
 
 def _stopped() -> int:
