@@ -17,6 +17,7 @@ from scipy.special import rel_entr as relative_entropy
 from scipy.stats import entropy
 from torch import nn
 
+from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.utility import tug_of_war
 from privaudit.shadow.store import AuditStore, shadow_key
@@ -609,20 +610,22 @@ def own_audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFact
     return root
 
 
-def test_shadow_models_teach_and_the_others_are_left_alone(privaudit: Run, own_audit: Path) -> None:
-    store = next(AuditStore(own_audit / "store", p.name) for p in (own_audit / "store").iterdir() if p.is_dir())
-    judging = np.flatnonzero(split_pairs(8, 3).judging)
-    kept = {}
-    for index in judging:
-        # They are not even opened: a model that judges must have taught nothing.
-        path = store.model(shadow_key(int(index)))
-        kept[path] = path.read_bytes()
-        path.write_bytes(b"not to be read")
-    try:
-        results = unlearn(privaudit, own_audit, "--method", "shadow-teacher", "--order", "none")
-    finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
+def test_shadow_models_teach_and_the_others_have_no_say(privaudit: Run, own_audit: Path, tmp_path: Path) -> None:
+    """With the weights of the judging models exchanged the unlearned model is the same, to the bit."""
+    shutil.copytree(own_audit / "store", tmp_path / "store")
+    shutil.copytree(own_audit / "out", tmp_path / "out")
+    name = next(path.name for path in (tmp_path / "store").iterdir() if path.is_dir())
+    store = AuditStore(tmp_path / "store", name)
+    judging = [store.model(shadow_key(int(index))) for index in np.flatnonzero(split_pairs(8, 3).judging)]
+    contents = [path.read_bytes() for path in judging]
+    for path, content in zip(judging, [*contents[1:], contents[0]], strict=True):
+        files.write_bytes(path, content)
+        files.seal(path)
+    models = []
+    for root in (own_audit, tmp_path):
+        results = unlearn(privaudit, root, "--method", "shadow-teacher", "--order", "none")
+        models.append((Path(results["folder"]) / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
     assert results["details"]["teachers"] == 2  # 4 of 8 models teach; each sample was seen by one of each pair
     assert results["details"]["teacher_training_samples"] == 0
     assert results["forget_steps_run"] == results["forget_steps"] == round(30 * results["parameters"]["passes"])
