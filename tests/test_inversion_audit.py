@@ -116,7 +116,7 @@ def test_the_two_groups(compared: dict[str, Any]) -> None:
     found = compared["results"]["inversion"]
     table = pd.read_parquet(compared["results"]["scores"])
     high, low = (table[table["inversion_group"] == name] for name in ("high", "low"))
-    assert len(high) == len(low) == found["groups"]["size"] == 10
+    assert len(high) == len(low) == found["groups"]["size"] == 15
     pool = table[table["t1_psnr"].notna()]
     assert len(pool) == 300
     assert high["t1_psnr"].min() >= pool.loc[~pool.index.isin(high.index), "t1_psnr"].max()
@@ -232,7 +232,7 @@ def test_what_takes_too_long_is_left_out(small_npz: Path, root: Path, monkeypatc
     assert usual is not None
     assert slow is not None
     assert slower is not None
-    assert (usual.matched, slow.matched, slower.matched) == (20, 0, 0)
+    assert (usual.matched, slow.matched, slower.matched) == (30, 0, 0)
     assert "--invert N" in slow.notes[0]
     assert len(slower.pool) < len(slow.pool) == 300
 

@@ -85,7 +85,8 @@ def make_engine(kind: Kind, model: nn.Module, most: int) -> GradientEngine:
 
 def norms(gradients: Gradients) -> torch.Tensor:
     """L2 norm over all parameters, ``[B]``."""
-    return torch.stack([gradient.square().sum(1) for gradient in gradients]).sum(0).sqrt()
+    squares = [torch.linalg.vector_norm(part, dim=1).square() for part in gradients]
+    return torch.stack(squares).sum(0).sqrt()
 
 
 def observe(

@@ -74,12 +74,27 @@ def total_variation(images: torch.Tensor) -> torch.Tensor:
     return down + across
 
 
-def matching_cost(found: Gradients, seen: Gradients, kind: str) -> torch.Tensor:
-    """How far gradients are from those seen, ``[B]``: 1 − cosine, or the squared distance."""
-    if kind == "l2":
-        return torch.stack([(a - b).square().sum(1) for a, b in zip(found, seen, strict=True)]).sum(0)
-    product = torch.stack([(a * b).sum(1) for a, b in zip(found, seen, strict=True)]).sum(0)
-    return 1 - product / (norms(found).clamp_min(LEAST_NORM) * norms(seen).clamp_min(LEAST_NORM))
+def matching_cost(found: Gradients, seen: Gradients, kind: str) -> tuple[torch.Tensor, Gradients]:
+    """How far gradients are from those seen: 1 − cosine, or the squared distance; and its derivative by each of them.
+
+    The derivative is written down rather than left to autograd, which would pass over all parameters several times
+    more: d(1 − cos)/da = −b/(‖a‖‖b‖) + (a·b) a/(‖a‖³‖b‖).
+
+    Returns
+    -------
+    tuple
+        ``[B]``, and tensors shaped as ``found``.
+    """
+    with torch.no_grad():
+        if kind == "l2":
+            apart = tuple(a - b for a, b in zip(found, seen, strict=True))
+            return norms(apart).square(), tuple(2 * part for part in apart)
+        product = torch.stack([(a * b).sum(1) for a, b in zip(found, seen, strict=True)]).sum(0)
+        size, other = norms(found).clamp_min(LEAST_NORM), norms(seen).clamp_min(LEAST_NORM)
+        cosine = product / size / other
+        of_seen, of_found = (-1 / size / other).unsqueeze(1), (cosine / size / size).unsqueeze(1)
+        slopes = tuple((b * of_seen).addcmul_(a, of_found) for a, b in zip(found, seen, strict=True))
+        return 1 - cosine, slopes
 
 
 class _Objective:
@@ -101,10 +116,15 @@ class _Objective:
             image = self.images(leaf)
             labels = functional.softmax(leaf[:, self.pixels :], 1) if self._attack.joint_label else self._labels[part]
             found = self._engine(self._canvas.pixels.to_input(self._canvas.unit(image)), labels)
-            value = matching_cost(found, tuple(seen[part] for seen in self._seen), self._attack.cost)
+            seen = tuple(seen[part] for seen in self._seen)
+            value, by_gradient = matching_cost(found, seen, self._attack.cost)
+            outputs, weights = list(found), list(by_gradient)
             if self._attack.total_variation > 0:
-                value = value + self._attack.total_variation * total_variation(image)
-            (slope,) = torch.autograd.grad(value.sum(), leaf)
+                variation = self._attack.total_variation * total_variation(image)
+                value = value + variation.detach()
+                outputs.append(variation)
+                weights.append(torch.ones_like(variation))
+            (slope,) = torch.autograd.grad(outputs, leaf, weights)
             values.append(value.detach())
             slopes.append(slope)
         return torch.cat(values), torch.cat(slopes)

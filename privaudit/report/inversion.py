@@ -110,7 +110,11 @@ def _what_it_is_worth(found: dict[str, Any]) -> list[str]:
         parts = [f"two models rank the samples alike with a Spearman of {spearman(results['reliability']['models'])}"]
         if results["reliability"]["restarts"]["spearman"] is not None:
             parts.insert(0, f"two starts with {spearman(results['reliability']['restarts'])}")
-        said.append(f"How far the ranking by PSNR can be trusted ({name}): {'; '.join(reversed(parts))}.")
+        by_model = ", ".join(f"{value:.1f}" for value in results["psnr_by_model"])
+        said.append(
+            f"How far the ranking by PSNR can be trusted ({name}): {'; '.join(reversed(parts))}. Mean PSNR by model: "
+            f"{by_model} dB."
+        )
     said.append(
         "Shares, reliability and correlations are of randomly drawn samples alone. A success rate means something only "
         "beside what guesses achieve that owe nothing to the gradient; and an easy sample may merely have a large loss "

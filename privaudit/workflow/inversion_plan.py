@@ -31,7 +31,7 @@ POOL, GROUP = 2_000, 100
 SMALLEST_GROUP = 10
 
 #: In a small data set the most invertible are no more than this share of the pool.
-GROUP_SHARE = 0.035
+GROUP_SHARE = 0.05
 
 #: Images that reconstructions are held against, and samples whose curvature is measured.
 REFERENCE, CURVED = 10_000, 10_000

@@ -96,6 +96,7 @@ class Judge:
                 "models": len(inversion.feature_models),
                 "outcomes": scoring.outcomes(features),
                 "psnr_quantiles": _quantiles(features["psnr"]),
+                "psnr_by_model": _means(features["psnr"]),
                 "reliability": scoring.reliability(features["psnr"]),
                 "confounders": self._confounders(features, inversion.pool, risk, joined),
             }
@@ -110,6 +111,7 @@ class Judge:
                 "restarts": inversion.attack.restarts,
                 "outcomes": scoring.outcomes(drawn),
                 "psnr_quantiles": _quantiles(drawn["psnr"]),
+                "psnr_by_model": _means(drawn["psnr"]),
                 "labels_right": float(drawn["label_right"].mean()) if "label_right" in drawn else None,
                 "steps": float(matching["steps"].mean()),
                 "objective_and_psnr": scoring.confounders(
@@ -214,6 +216,10 @@ def _risk_of_other_models(plan: AuditPlan, joined: pd.DataFrame) -> tuple[npt.ND
 
 def _quantiles(values: npt.NDArray[Any]) -> list[float]:
     return [round(float(value), 3) for value in np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])]
+
+
+def _means(values: npt.NDArray[Any]) -> list[float]:
+    return [round(float(value), 3) for value in values.mean(axis=(1, 2))]
 
 
 def _rounded(values: npt.NDArray[Any]) -> list[float]:
