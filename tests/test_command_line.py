@@ -167,7 +167,7 @@ def test_stopping_is_clean(small_npz: Path, tmp_path: Path, number: signal.Signa
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT)
     time.sleep(9)
     os.kill(process.pid, number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 130, said
     assert "the same command carries on" in said
     assert "Traceback" not in said

@@ -47,7 +47,7 @@ def with_report() -> None:
 def no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "with_report" not in request.fixturenames:
         for module in ("unlearn", "compare_orders", "purge"):
-            monkeypatch.setattr(f"privaudit.workflow.{module}.render_report", lambda folder: NO_REPORT)
+            monkeypatch.setattr(f"privaudit.workflow.{module}.render_report", lambda *_: NO_REPORT)
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
@@ -62,7 +62,7 @@ def store_of(root: Path, audit: str) -> AuditStore:
 @pytest.fixture(scope="module")
 def nothing_done(audit: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("privaudit.workflow.unlearn.render_report", lambda folder: NO_REPORT)
+        patch.setattr("privaudit.workflow.unlearn.render_report", lambda *_: NO_REPORT)
         return run_unlearn(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import json
 import os
@@ -127,11 +126,11 @@ def _leave_interrupted() -> NoReturn:
     """Exit with 130 whatever the interrupt passed through.
 
     Where it passed through code that a C extension ran (an import of torch, say), CPython notes it as unhandled
-    although it was handled, and ends by killing itself with the signal.
+    although it was handled, and ends by killing itself with the signal. Nor is there anything to wait for: files are
+    whole or absent, workers leave once whoever asked for them is gone, and their shared memory is cleaned up after.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    atexit._run_exitfuncs()
     os._exit(INTERRUPTED)
 
 
