@@ -233,6 +233,11 @@ def _pictures(path: Path) -> Figure:
         "prefers), drawn at random from either group. A red box: recovered.",
         f"Rows of small images: originals and reconstructions; {int(recovered.sum())} of {len(recovered)} are boxed.",
         {"blocks": blocks},
+        table=Table(
+            "What the pictures show",
+            ["Group", "Shown", "Recovered"],
+            [[block["title"], f"{len(block['recovered'])}", f"{sum(block['recovered'])}"] for block in blocks],
+        ),
     )
 
 
