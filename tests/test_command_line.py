@@ -164,7 +164,15 @@ def test_report_list_verify(privaudit: Run, small_audit: dict[str, Any]) -> None
 def test_stopping_is_clean(small_npz: Path, tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "privaudit", "score", "--dataset", str(small_npz), "--shadows", "64"]
     command += ["--invert", "0", "--epochs", "200", "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=ROOT,
+        # A shell starts what runs in its background with interrupts ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     time.sleep(9)
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=240)
