@@ -67,6 +67,7 @@ def main() -> None:
             samples=options.samples,
             shadows=options.shadows,
             seed=seed,
+            invert=0,
             store=options.store,
             out=options.store / "reports",
         )
