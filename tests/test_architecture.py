@@ -16,6 +16,7 @@ PACKAGE = ROOT / "privaudit"
 #: From the roof to the ground. A room may import rooms of lower floors and of its own room, nothing above.
 FLOORS = [
     ["cli"],
+    ["experiments"],
     ["workflow"],
     ["testing"],
     ["report"],

@@ -85,15 +85,25 @@ def verdict(contrasts: list[dict[str, Any]], seeds: int, arms: dict[str, Any]) -
     return said | {"sentence": f"{gains} {forgotten} {conclusions[said['claim']]}"}
 
 
-def judge(contrast: dict[str, Any], seeds: int) -> str:
-    """``supported``, ``not supported``, ``inconclusive``; ``descriptive`` below `FEWEST_SEEDS` seeds."""
+def judge(contrast: dict[str, Any], seeds: int, worth_having: float = WORTH_HAVING) -> str:
+    """``supported``, ``not supported``, ``inconclusive``; ``descriptive`` below `FEWEST_SEEDS` seeds.
+
+    Parameters
+    ----------
+    contrast
+        ``mean``, ``ci`` and ``p_holm`` of a paired difference whose sign is that of the claim.
+    seeds
+        Number of pairs.
+    worth_having
+        The smallest difference that would mean something.
+    """
     if seeds < FEWEST_SEEDS:
         return "descriptive"
     mean, interval = contrast["mean"], contrast["ci"]
     if contrast["p_holm"] < LEVEL:
         return "supported" if mean > 0 else "not supported"
     highest = mean if interval is None else interval[1]
-    return "not supported" if highest < WORTH_HAVING else "inconclusive"
+    return "not supported" if highest < worth_having else "inconclusive"
 
 
 def _difference(contrast: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import platform
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -71,3 +72,14 @@ def _has_bfloat16(device: str) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Emulated bf16 is slower than fp32: ask for the instructions themselves.
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def hardware_in_words(hardware: Hardware, workers: int) -> str:
+    """What a run was made on, for its report: processor or card, number of workers, precision."""
+    if hardware.device == "cuda":
+        machine = torch.cuda.get_device_name()
+    else:
+        capability = torch.backends.cpu.get_cpu_capability()
+        machine = f"{platform.machine()} processor ({capability}"
+        machine += ", AMX)" if torch.cpu._is_amx_tile_supported() else ")"
+    return f"{machine}, {workers} workers, {hardware.precision}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,29 @@ import numpy as np
 import pandas as pd
 
 from privaudit import files
-from privaudit.engines.local import run_jobs
 from privaudit.errors import UsageError
-from privaudit.evaluation.order_comparison import compare, same_budget
-from privaudit.progress import progress, readable_time, talk
+from privaudit.evaluation.order_comparison import (
+    DO_NOTHING,
+    ONE_SHOT,
+    RANDOM_GROUPS,
+    RETRAIN,
+    REVERSE,
+    compare,
+    same_budget,
+)
+from privaudit.progress import readable_time, talk
 from privaudit.ranking import score_of
-from privaudit.shadow.store import TARGET, open_audit
+from privaudit.shadow.store import open_audit
 from privaudit.unlearning.forget_set import choose_forget_set
-from privaudit.workflow.arms import SeedJob, arm_name, arms_of, missing_arms, result_path, seed_job
+from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request
 from privaudit.workflow.plan import AuditPlan, reopen_plan
 from privaudit.workflow.render import render_report
-from privaudit.workflow.retraining import (
-    LONGEST_RETRAINING,
-    RetrainJob,
-    expected_seconds,
-    retrain_jobs,
-    train_missing,
-)
+from privaudit.workflow.retraining import LONGEST_RETRAINING, RetrainJob, expected_seconds, train_missing
+from privaudit.workflow.scenes import prepare_scene, run_trials
 from privaudit.workflow.teachers import check_applicable
+from privaudit.workflow.trials import FOLDER as TRIALS
+from privaudit.workflow.trials import Scene, Treatment
 from privaudit.workflow.unlearn import UnlearnSettings, demand_target, request_of, scored
 from privaudit.workflow.unlearn_run import takes_order
 
@@ -62,19 +66,16 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
         own_target = one * seeds / plan.workers <= LONGEST_RETRAINING
         name = _name(plan, settings, table, request, own_target)
         folder = out / FOLDER / name
-        jobs, trainings = _jobs(plan, settings, table, request, seeds, own_target, folder)
+        arms = arms_of(request)
+        scenes, trainings = _scenes(plan, settings, table, request, seeds, own_target, out / TRIALS)
         talk(
             f"comparing orders of {request.method} over {seeds} seeds: {len(trainings)} models to train at about "
             f"{readable_time(one)} each, unless they are there; "
             + ("each seed has its own original model" if own_target else "all seeds unlearn from the audit's target")
         )
         train_missing(trainings, plan)
-        waiting = [job for job in jobs if missing_arms(job)]
-        if waiting:
-            arms = sum(len(missing_arms(job)) for job in waiting)
-            with progress(f"unlearning in {arms} arms", float(arms)) as bar:
-                run_jobs(seed_job, waiting, plan.arrays, plan.workers, bar)
-        results = _results(plan, settings, request, jobs, folder, own_target)
+        run_trials(scenes, plan)
+        results = _results(plan, settings, request, arms, scenes, folder, own_target)
         return results | {"report": render_report(out), "folder": str(folder)}
 
 
@@ -109,7 +110,30 @@ def _checked(settings: UnlearnSettings) -> Request:
     return request
 
 
-def _jobs(
+def arms_of(request: Request) -> dict[str, Treatment]:
+    """Every arm by name: what is done, and how the forget set is handed over."""
+    ordered = request.sequencing
+    static = replace(ordered, rerank="static", descending=False)
+
+    def handed(sequencing: Sequencing) -> Treatment:
+        return Treatment(replace(request, sequencing=sequencing))
+
+    return {
+        DO_NOTHING: Treatment(DO_NOTHING),
+        ONE_SHOT: handed(replace(static, order="none")),
+        RANDOM_GROUPS: handed(replace(static, order="random")),
+        REVERSE: handed(replace(ordered, descending=not ordered.descending)),
+        arm_name(ordered): handed(ordered),
+        RETRAIN: Treatment(RETRAIN),
+    }
+
+
+def arm_name(sequencing: Sequencing) -> str:
+    """What the ordered arm is called."""
+    return sequencing.order + ("-descending" if sequencing.descending else "")
+
+
+def _scenes(
     plan: AuditPlan,
     settings: UnlearnSettings,
     table: pd.DataFrame,
@@ -117,38 +141,32 @@ def _jobs(
     seeds: int,
     own_target: bool,
     folder: Path,
-) -> tuple[list[SeedJob], list[RetrainJob]]:
+) -> tuple[list[Scene], list[RetrainJob]]:
     bench = Bench.of(plan, table)
-    jobs, trainings = [], []
+    scenes, trainings = [], []
     for seed in range(settings.seed, settings.seed + seeds):
         forget = choose_forget_set(settings.forget, table, plan.data.class_names, seed)
         check_applicable(request.method, forget, plan.shadows, request.parameters)
         score_of(table.iloc[forget.rows], request.sequencing.order)
-        everyone = np.arange(len(table))
-        of_seed = retrain_jobs(plan, forget, np.setdiff1d(everyone, forget.rows), seed, 2)
-        original = plan.store.model(TARGET)
-        if own_target:
-            original = plan.store.folder / "retrained" / f"target-{seed}.safetensors"
-            trainings.append(RetrainJob(original, everyone, plan.specification, ("seed-target", seed)))
-        trainings += of_seed
-        jobs.append(
-            SeedJob(seed, bench, request, forget, folder, original, (of_seed[0].path, of_seed[1].path), own_target)
-        )
-    return jobs, trainings
+        scene, needed = prepare_scene(plan, bench, forget, seed, own_target, folder)
+        scenes.append(replace(scene, treatments=tuple(arms_of(request).values())))
+        trainings += needed
+    return scenes, trainings
 
 
 def _results(
     plan: AuditPlan,
     settings: UnlearnSettings,
     request: Request,
-    jobs: list[SeedJob],
+    arms: dict[str, Treatment],
+    scenes: list[Scene],
     folder: Path,
     own_target: bool,
 ) -> dict[str, Any]:
     runs = pd.DataFrame(
-        [files.read_json(result_path(folder, job.seed, arm)) for job in jobs for arm in arms_of(request.sequencing)]
+        [{"arm": name} | scene.results(treatment) for scene in scenes for name, treatment in arms.items()]
     )
-    same_forget_set = len({job.forget.rows.tobytes() for job in jobs}) == 1
+    same_forget_set = len({scene.forget.rows.tobytes() for scene in scenes}) == 1
     results = {
         "audit": plan.name,
         "comparison": folder.name,
@@ -157,7 +175,7 @@ def _results(
         "descending": request.sequencing.descending,
         "parameters": asdict(request.parameters),
         "sequencing": asdict(request.sequencing),
-        "forget": len(jobs[0].forget.rows),
+        "forget": len(scenes[0].forget.rows),
         "forget_specification": "ids:FILE" if settings.forget.startswith("ids:") else settings.forget,
         "seed": settings.seed,
         "own_target": own_target,

@@ -1,0 +1,85 @@
+"""``privaudit reproduce``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privaudit.cli.main import print_results
+from privaudit.cli.options import json_option, out_option, store_option, workers_option
+from privaudit.config import read_settings
+
+EPILOG = """\b
+Examples:
+  privaudit reproduce --list
+  privaudit reproduce table6 --dataset digits
+  privaudit reproduce table2 figure4 --dataset mnist --seeds 9
+  privaudit reproduce all --dataset cifar10 --data-dir data
+  privaudit reproduce table6 --dataset cifar10 --scale paper --device cuda
+
+\b
+Experiments: table1, table2, table3, table5, table6, figure1, figure2, figure3,
+figure4, figure5, figure7 of the paper; all for all of them; methods for a table
+of every unlearning method in every order.
+Scales: smoke (seconds: a test), small (minutes to hours on two cores), paper
+(its networks, 200 epochs, whole datasets: for a GPU).
+A verdict needs 9 seeds; with fewer the results describe. All experiments share
+one audit and its models; a run that was stopped goes on where it was.
+"""
+
+
+@click.command("reproduce", epilog=EPILOG)
+@click.argument("names", nargs=-1)
+@click.option("--list", "as_list", is_flag=True, help="Say what each experiment claims, runs and decides, and stop.")
+@click.option("--scale", help="smoke, small or paper [small].")
+@click.option("--dataset", help="As privaudit score takes it [digits].")
+@click.option("--network", help="As privaudit score takes it [the scale's].")
+@click.option("--seeds", type=click.IntRange(min=1), help="Original models, each with its own forget sets [9].")
+@click.option("--samples", type=int, help="Training samples [the scale's].")
+@click.option("--shadows", type=int, help="Shadow models [the scale's].")
+@click.option("--epochs", type=int, help="Epochs of every model [the scale's].")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies.")
+@click.option("--device", help="auto, cpu or cuda [auto].")
+@workers_option
+@store_option
+@out_option
+@json_option
+def command(
+    names: tuple[str, ...],
+    as_list: bool,
+    scale: str | None,
+    seeds: int | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Run the paper's tables and figures, and say of each claim whether it holds."""
+    from privaudit.experiments.reproduce import ReproduceSettings, list_experiments, run_reproduce
+
+    if as_list:
+        experiments = list_experiments()
+        if as_json:
+            print_results({"experiments": experiments})
+            return
+        for one in experiments:
+            click.echo(f"{one['name']}: {one['claim'] or one['as_in_paper']}")
+            if one["claim"]:
+                click.echo(f"  as in the paper: {one['as_in_paper']}")
+                click.echo(f"  controlled: {one['controlled']}")
+                for protocol, contrast in one["contrasts"].items():
+                    click.echo(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
+        return
+    settings = ReproduceSettings(names, scale or "small", seeds, read_settings(flags, None))
+    results = run_reproduce(settings)
+    if as_json:
+        print_results(results)
+        return
+    for name, one in results["experiments"].items():
+        if one["verdicts"] is not None:
+            as_in_paper, controlled = (one["verdicts"][key]["verdict"] for key in ("as_in_paper", "controlled"))
+            click.echo(f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14} {one['claim']}")
+        click.echo(f"{'':<9}{one['results']}")
+    for path in results["report"].values():
+        if path is not None:
+            click.echo(f"report: {path}")

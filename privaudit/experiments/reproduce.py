@@ -1,0 +1,252 @@
+"""`privaudit reproduce`: run experiments of the paper on one dataset, and write down what they answer."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from privaudit import files
+from privaudit.config import AuditSettings
+from privaudit.errors import EvidenceError, UsageError
+from privaudit.experiments.arms import ARMS
+from privaudit.experiments.catalogue import BY_NAME, EXPERIMENTS
+from privaudit.experiments.entry import Experiment
+from privaudit.experiments.from_scores import inversion_of_audit, runs_of_groups
+from privaudit.experiments.paper import printed
+from privaudit.experiments.scale import audit_settings, scale_of
+from privaudit.experiments.study import TUNING_SEED, Study
+from privaudit.experiments.verdict import RULE, decide, measure_contrast
+from privaudit.progress import readable_time, talk
+from privaudit.shadow.store import AuditStore
+from privaudit.training.hardware import hardware_in_words
+from privaudit.workflow.plan import plan_audit
+from privaudit.workflow.retraining import expected_seconds
+from privaudit.workflow.score import run_score
+from privaudit.workflow.tables import RESULTS
+from privaudit.workflow.unlearn import scored
+
+FOLDER = "reproduction"
+VERDICTS = "verdicts.json"
+
+#: Besides the mean, the spread over seeds is shown of these.
+MEASURES = (
+    "forget", "retain", "test", "retrained_forget", "tow", "mia_efficacy", "mia_gap", "mia_gap_to_original",
+    "jensen_shannon", "forget_gap", "called_members", "relearn", "log_relearn", "log_relearn_ratio",
+    "risk_and_forgettability", "risk_and_fidelity", "risk_and_shift", "risk_and_loss", "forget_steps_run",
+    "retain_steps_run", "processor_seconds", "asr", "entropy", "tail", "correlation", "excess_correlation",
+    "interval_correlation",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReproduceSettings:
+    """What is to be reproduced; None for seeds means the scale's own."""
+
+    names: tuple[str, ...]
+    scale: str = "small"
+    seeds: int | None = None
+    base: AuditSettings = field(default_factory=lambda: AuditSettings())
+
+
+def list_experiments() -> list[dict[str, Any]]:
+    """Every experiment with its claim, protocols, contrasts and rule, for people and for ``--list --json``."""
+    return [
+        {
+            "name": experiment.name,
+            "title": experiment.title,
+            "claim": experiment.claim,
+            "as_in_paper": experiment.protocol,
+            "controlled": experiment.control,
+            "sets": list(experiment.sets),
+            "methods": list(experiment.methods),
+            "arms": {arm: ARMS[arm].means for arm in experiment.arms} if experiment.methods else {},
+            "contrasts": {protocol: asdict(contrast) for protocol, contrast in experiment.contrasts().items()},
+            "secondary": [asdict(contrast) for contrast in experiment.secondary],
+        }
+        for experiment in BY_NAME.values()
+    ]
+
+
+def chosen(names: tuple[str, ...]) -> list[Experiment]:
+    """Experiments by name; ``all`` means the paper's eleven."""
+    if not names:
+        raise UsageError("reproduce what?", hint=f"One or more of: {', '.join(BY_NAME)}, or all.")
+    wanted: dict[str, Experiment] = {}
+    for name in names:
+        if name == "all":
+            wanted |= {experiment.name: experiment for experiment in EXPERIMENTS}
+        elif name in BY_NAME:
+            wanted[name] = BY_NAME[name]
+        else:
+            near = difflib.get_close_matches(name, BY_NAME, n=1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(f"no experiment '{name}'.{meant}", hint=f"Known: {', '.join(BY_NAME)}, all.")
+    return list(wanted.values())
+
+
+def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
+    """Run experiments, or find what was run before; return what ``reproduce --json`` prints."""
+    experiments, scale = chosen(settings.names), scale_of(settings.scale)
+    seeds = settings.seeds or scale.seeds
+    began = time.perf_counter()
+    wanted = audit_settings(scale, settings.base)
+    audit = run_score(wanted)
+    store = AuditStore(wanted.store, audit["audit"])
+    out = wanted.out / audit["audit"]
+    with store.locked():
+        plan, table = scored(plan_audit(wanted), out)
+        study = Study(plan, table, out, scale, seeds)
+        results = files.read_json(out / RESULTS)
+        has_inversion = bool(results["inversion"] and results["inversion"]["features"])
+        for experiment in experiments:
+            if experiment.needs_inversion and not has_inversion:
+                raise EvidenceError(
+                    f"{experiment.name} needs inversions, and audit {plan.name} has none",
+                    hint="Only image networks that end in a fully connected layer can be inverted so; leave it out.",
+                )
+        talk(
+            f"reproducing {', '.join(experiment.name for experiment in experiments)} at --scale {scale.name}: {seeds} "
+            f"seeds, about {readable_time(expected_seconds(plan, len(table)))} a model on one worker"
+        )
+        folder = wanted.out / FOLDER / f"{plan.name}-{scale.name}"
+        study.run([experiment for experiment in experiments if experiment.methods])
+        about = {
+            "audit": plan.name,
+            "dataset": plan.data.name,
+            "source": plan.data.source,
+            "network": plan.network_name,
+            "samples": len(plan.data),
+            "shadows": plan.shadows,
+            "epochs": plan.specification.recipe.epochs,
+            "scale": scale.name,
+            "tuned": scale.tuned,
+            "tuning_seed": TUNING_SEED if scale.tuned else None,
+            "seeds": seeds,
+            "date": datetime.now(UTC).date().isoformat(),
+            "hardware": hardware_in_words(plan.specification.hardware, plan.workers),
+            "accuracy": results["accuracy"],
+            "lira": {"auc": results["attacks"]["lira"]["auc"], "auc_ci": results["attacks"]["lira"]["auc_ci"]},
+        }
+        found = {
+            experiment.name: _answer(experiment, study, results, has_inversion, about, folder)
+            for experiment in experiments
+        }
+        verdicts = write_verdicts(folder)
+    from privaudit.workflow.reproduction_report import render_reproduction
+
+    report = render_reproduction(wanted.out / FOLDER)
+    return {
+        "audit": plan.name,
+        "scale": scale.name,
+        "seeds": seeds,
+        "folder": str(folder),
+        "experiments": {
+            name: {
+                "claim": one["claim"],
+                "verdicts": verdicts.get(name),
+                "results": str(folder / name / "results.json"),
+            }
+            for name, one in found.items()
+        },
+        "seconds": round(time.perf_counter() - began, 1),
+        "report": report,
+    }
+
+
+def _answer(
+    experiment: Experiment,
+    study: Study,
+    results: dict[str, Any],
+    has_inversion: bool,
+    about: dict[str, Any],
+    folder: Path,
+) -> dict[str, Any]:
+    """One experiment's runs, contrasts and figures, on disk and as it is there."""
+    shown: dict[str, Any] = {}
+    contrasts: dict[str, Any]
+    if experiment.name == "figure1":
+        runs = pd.DataFrame()
+        contrasts = {
+            protocol: answer | {"says": experiment.contrasts()[protocol].says, "first": "random", "second": None}
+            for protocol, answer in inversion_of_audit(results).items()
+        }
+        shown = {"matching": results["inversion"]["matching"], "at": results["inversion"]["at"]}
+    else:
+        if experiment.methods:
+            runs = study.runs(experiment)
+        else:
+            runs, shown = runs_of_groups(study, inversion=has_inversion)
+        contrasts = {
+            protocol: measure_contrast(runs, contrast) for protocol, contrast in experiment.contrasts().items()
+        }
+    answer = {
+        "name": experiment.name,
+        "title": experiment.title,
+        "claim": experiment.claim,
+        "protocol": {"as_in_paper": experiment.protocol, "controlled": experiment.control},
+        "rule": RULE,
+        "about": about,
+        "arms": {arm: ARMS[arm].means for arm in experiment.arms} if experiment.methods else {},
+        "contrasts": contrasts,
+        "secondary": [
+            found for contrast in experiment.secondary if (found := measure_contrast(runs, contrast)) is not None
+        ],
+        "table": _summary(runs),
+        "figures": shown,
+        "paper": printed(experiment.name, about["dataset"]),
+    }
+    place = folder / experiment.name
+    files.write_text(place / "results.csv", runs.to_csv(index=False))
+    files.seal(place / "results.csv")
+    files.write_json(place / "results.json", answer)
+    files.seal(place / "results.json")
+    return answer
+
+
+def _summary(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Mean and standard deviation over seeds of every measure, a row for each set, method and arm."""
+    if not len(runs):
+        return []
+    rows = []
+    for (name, method, arm), group in runs.groupby(["set", "method", "arm"], sort=False):
+        row: dict[str, Any] = {"set": name, "method": method, "arm": arm, "seeds": len(group)}
+        for measure in MEASURES:
+            if measure in group and (values := group[measure].dropna().astype(float)).size:
+                row[measure] = {
+                    "mean": float(values.mean()),
+                    "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+                }
+        row["stopped"] = int(group["stopped"].notna().sum()) if "stopped" in group else 0
+        row["n"] = int(group["n"].iloc[0]) if "n" in group else None
+        rows.append(row)
+    return rows
+
+
+def write_verdicts(folder: Path) -> dict[str, Any]:
+    """Judge every experiment that has been run in this study, one protocol at a time, and write it down."""
+    answers = {path.parent.name: files.read_json(path) for path in sorted(folder.glob("*/results.json"))}
+    verdicts: dict[str, Any] = {name: {} for name, answer in answers.items() if answer["claim"]}
+    for protocol in ("as_in_paper", "controlled"):
+        over_seeds = {
+            name: contrast
+            for name, answer in answers.items()
+            if (contrast := answer["contrasts"].get(protocol)) is not None and "verdict" not in contrast
+        }
+        worth = {name: contrast["worth_having"] for name, contrast in over_seeds.items()}
+        for name, decided in decide(over_seeds, worth).items():
+            verdicts[name][protocol] = decided
+        for name in verdicts:
+            contrast = answers[name]["contrasts"].get(protocol)
+            if contrast is None:
+                verdicts[name][protocol] = {"verdict": "not run", "p_holm": None}
+            elif "verdict" in contrast:
+                verdicts[name][protocol] = {"verdict": contrast["verdict"], "p_holm": None}
+    files.write_json(folder / VERDICTS, verdicts)
+    files.seal(folder / VERDICTS)
+    return verdicts

@@ -1,0 +1,195 @@
+"""One dataset, one audit, many experiments: their models and trials, made once and shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from privaudit import files
+from privaudit.errors import EvidenceError, UsageError
+from privaudit.evaluation.order_comparison import DO_NOTHING, RETRAIN
+from privaudit.experiments.arms import ARMS, default_parameters, request
+from privaudit.experiments.entry import ONE_SHOT, Experiment
+from privaudit.experiments.groups import choose_set
+from privaudit.experiments.scale import Scale
+from privaudit.progress import talk
+from privaudit.unlearning.base import UNLEARNERS
+from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.unlearning.parameters import Parameters, with_changes
+from privaudit.workflow.bench import Bench
+from privaudit.workflow.plan import AuditPlan
+from privaudit.workflow.retraining import RetrainJob, train_missing
+from privaudit.workflow.scenes import prepare_scene, run_trials
+from privaudit.workflow.teachers import check_applicable
+from privaudit.workflow.trials import FOLDER, Scene, Treatment, as_row
+from privaudit.workflow.tuning import candidates
+
+#: The seed whose models and forget sets arms are tuned on; no other seed comes near it.
+TUNING_SEED = 1_000
+
+Choices = dict[tuple[str, str, str], Parameters]
+
+
+@dataclass(frozen=True)
+class Study:
+    """An audit and how its experiments are run.
+
+    Parameters
+    ----------
+    plan, table
+        The audit, and its score rows without canaries.
+    out
+        ``<out>/<audit>``.
+    scale
+        Sizes.
+    seeds
+        How many.
+    """
+
+    plan: AuditPlan
+    table: pd.DataFrame
+    out: Path
+    scale: Scale
+    seeds: int
+
+    @cached_property
+    def bench(self) -> Bench:
+        """What methods are run with."""
+        return Bench.of(self.plan, self.table)
+
+    def forget_set(self, name: str, seed: int) -> ForgetSet:
+        """A set of an experiment, of one seed."""
+        return choose_set(name, self.table, self.plan.data.class_names, seed)
+
+    def cells(self, experiment: Experiment) -> list[tuple[str, str, str]]:
+        """Set, method and arm of everything that is unlearned; what can't be applied is left out."""
+        found = []
+        for name in experiment.sets:
+            forget = self.forget_set(name, 0)
+            for method in experiment.methods:
+                takes_order = UNLEARNERS.load(method).takes_forget_steps
+                for arm in experiment.arms if takes_order else experiment.arms[:1]:
+                    try:
+                        check_applicable(method, forget, self.plan.shadows, default_parameters(method, ARMS[arm]))
+                    except (EvidenceError, UsageError):
+                        continue
+                    found.append((name, method, arm))
+        return found
+
+    def run(self, experiments: list[Experiment]) -> None:
+        """Train and unlearn whatever is missing for these experiments."""
+        cells = {cell: None for experiment in experiments for cell in self.cells(experiment)}
+        relearned = {name for experiment in experiments if experiment.relearn for name in experiment.sets}
+        choices = self.parameters(list(cells))
+        scenes, trainings = [], []
+        for seed in range(self.seeds):
+            for name in dict.fromkeys(cell[0] for cell in cells):
+                scene, needed = self._scene(name, seed)
+                treatments = [
+                    Treatment(request(method, ARMS[arm], choices[of_set, method, arm]))
+                    for of_set, method, arm in cells
+                    if of_set == name
+                ]
+                every = (Treatment(DO_NOTHING), Treatment(RETRAIN), *dict.fromkeys(treatments))
+                scenes.append(replace(scene, treatments=every, relearn=name in relearned))
+                trainings += needed
+        train_missing(_once(trainings), self.plan)
+        run_trials(scenes, self.plan)
+
+    def _scene(self, name: str, seed: int) -> tuple[Scene, list[RetrainJob]]:
+        return prepare_scene(
+            self.plan, self.bench, self.forget_set(name, seed), seed, own_target=True, folder=self.out / FOLDER
+        )
+
+    def parameters(self, cells: list[tuple[str, str, str]]) -> Choices:
+        """The parameters of every cell; those of tuned arms are chosen, on a seed of their own, where that is due."""
+        choices = {cell: default_parameters(cell[1], ARMS[cell[2]]) for cell in cells}
+        wanted: dict[tuple[str, str, str], None] = {}
+        for cell in cells:
+            if self.scale.tuned and (source := _tuned_in(cell)) is not None:
+                wanted[source] = None
+        if not wanted:
+            return choices
+        scenes, trainings = [], []
+        tried: dict[tuple[str, str, str], tuple[Scene, list[tuple[Treatment, Parameters]]]] = {}
+        for name in dict.fromkeys(cell[0] for cell in wanted):
+            scene, needed = self._scene(name, TUNING_SEED)
+            trainings += needed
+            trials = {cell: self._trials(cell) for cell in wanted if cell[0] == name}
+            every = [treatment for of_cell in trials.values() for treatment, _ in of_cell]
+            scenes.append(replace(scene, treatments=tuple(dict.fromkeys(every))))
+            tried |= {cell: (scenes[-1], of_cell) for cell, of_cell in trials.items()}
+        talk(f"  tuning {len(wanted)} arms on a seed of their own")
+        train_missing(_once(trainings), self.plan)
+        run_trials(_split(scenes, self.plan.workers), self.plan)
+        chosen = {cell: _best(scene, of_cell) for cell, (scene, of_cell) in tried.items()}
+        files.write_json(
+            self.out / "experiments-tuning.json",
+            [
+                {"set": name, "method": method, "arm": arm, "chosen": parameters.describe()}
+                for (name, method, arm), parameters in chosen.items()
+            ],
+        )
+        for cell in cells:
+            if (source := _tuned_in(cell)) is not None:
+                choices[cell] = chosen[source]
+        return choices
+
+    def _trials(self, cell: tuple[str, str, str]) -> list[tuple[Treatment, Parameters]]:
+        _, method, arm = cell
+        defaults = default_parameters(method, ARMS[arm])
+        tried = [with_changes(defaults, changes) for changes in candidates(UNLEARNERS.load(method), set())]
+        return [(Treatment(request(method, ARMS[arm], parameters)), parameters) for parameters in tried]
+
+    def runs(self, experiment: Experiment) -> pd.DataFrame:
+        """Everything that was found for an experiment, a row a run; what is no method's has an empty method."""
+        cells = self.cells(experiment)
+        choices = self.parameters(cells)
+        rows: list[dict[str, Any]] = []
+        for seed in range(self.seeds):
+            for name in experiment.sets:
+                scene, _ = self._scene(name, seed)
+                scene = replace(scene, relearn=experiment.relearn)
+                keyed = [
+                    ("", DO_NOTHING, Treatment(DO_NOTHING)),
+                    (RETRAIN, ONE_SHOT, Treatment(RETRAIN)),
+                    *(
+                        (method, arm, Treatment(request(method, ARMS[arm], choices[of_set, method, arm])))
+                        for of_set, method, arm in cells
+                        if of_set == name
+                    ),
+                ]
+                rows += [
+                    {"set": name, "method": method, "arm": arm} | as_row(scene.results(treatment))
+                    for method, arm, treatment in keyed
+                ]
+        return pd.DataFrame(rows)
+
+
+def _tuned_in(cell: tuple[str, str, str]) -> tuple[str, str, str] | None:
+    """The cell whose trials decide this cell's parameters; None where its method's defaults are used."""
+    name, method, arm = cell
+    tuned = ARMS[arm].tuned
+    if tuned == "none":
+        return None
+    return (name, method, "one-shot, tuned") if tuned == "one-shot" else cell
+
+
+def _best(scene: Scene, trials: list[tuple[Treatment, Parameters]]) -> Parameters:
+    """The parameters of the highest ToW on validation; of equal ones the first."""
+    found = [scene.results(treatment)["tow_validation"] for treatment, _ in trials]
+    return trials[found.index(max(found))][1]
+
+
+def _once(trainings: list[RetrainJob]) -> list[RetrainJob]:
+    """Each model once: scenes of a seed share their original."""
+    return list({job.path: job for job in trainings}.values())
+
+
+def _split(scenes: list[Scene], workers: int) -> list[Scene]:
+    """Scenes with many treatments in as many parts as there are workers."""
+    return [replace(scene, treatments=scene.treatments[part::workers]) for scene in scenes for part in range(workers)]

@@ -1,0 +1,7 @@
+"""Placeholder."""
+
+from privaudit.report.parts import Report
+
+
+def build_reproduction(studies):
+    return Report(title="x", subtitle="", finding=[], facts=[], sections=[])
