@@ -104,6 +104,7 @@ def run_method(
     scattered: bool,
     is_target: bool = True,
     folder: Path | None = None,
+    watched: bool = True,
     report: Callable[[float, float], None] = lambda done, total: None,
 ) -> tuple[nn.Module, ForgetRun]:
     """Run a method on a model.
@@ -124,6 +125,8 @@ def run_method(
         Whether the score table's columns of the target model are this model's; else they are made for it.
     folder
         Where finished stages are remembered; None: nowhere.
+    watched
+        Whether the model is looked at on its way; else the trajectory stays empty.
     report
         Told how much of how much is done.
     """
@@ -144,7 +147,8 @@ def run_method(
             seconds = time.perf_counter() - start
             trajectory.look(1, model)
             break
-        table = bench.table if is_target else scored_by(model, bench.table, pool)
+        scored = is_target or request.sequencing.order in ("none", "random")
+        table = bench.table if scored else scored_by(model, bench.table, pool)
         stages = sequence_of(
             ranking_of(bench, request, table, forget, pool),
             model,
@@ -161,7 +165,7 @@ def run_method(
                 stages,
                 lambda done, planned=planned: report(done, planned),  # type: ignore[misc]
                 reset_state=request.sequencing.state == "reset",
-                watch=trajectory,
+                watch=trajectory if watched else None,
                 journal=journal,
             )
         except NotKept as what:

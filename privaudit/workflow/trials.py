@@ -168,6 +168,7 @@ def _treat(scene: Scene, treatment: Treatment, pool: Samples, test: Samples) -> 
         (pool, test),
         scattered=scene.forget.scattered,
         is_target=not scene.own_target,
+        watched=False,
     )
     ledger = run.ledger.to_json()
     facts |= {key: ledger[key] for key in ("forget_steps", "forget_steps_run", "retain_steps_run", "stopped")}
