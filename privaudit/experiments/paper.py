@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 from importlib.resources import files as resources
+from typing import Any
 
 
-def printed(experiment: str, dataset: str) -> list[dict[str, str | float]]:
+def printed(experiment: str, dataset: str) -> list[dict[str, Any]]:
     """What the paper prints for an experiment on a dataset: set, method, arm, measure and value; often nothing."""
     text = resources("privaudit.experiments").joinpath("printed.csv").read_text("utf-8")
     return [

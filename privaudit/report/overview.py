@@ -164,11 +164,11 @@ def _change(what: str, again: dict[str, Any], part: str) -> str:
         apart = before["auc_ci"][0] > after["auc_ci"][1] or before["auc_ci"][1] < after["auc_ci"][0]
         fell = after["auc"] < before["auc"]
         verdict = (
-            f", which is {'lower' if fell else 'higher'} beyond the intervals"
+            f", {'lower' if fell else 'higher'} than before beyond the intervals"
             if apart
-            else ": the intervals overlap, so a change is not shown"
+            else " (the intervals overlap, so a change is not shown)"
         )
-    return f"{what}: LiRA AUC {words.area(before)} before, {words.area(after)} after{reference}{verdict}."
+    return f"{what}: LiRA AUC {words.area(before)} before, {words.area(after)} after{verdict}{reference}."
 
 
 def _was_inverted(table: pd.DataFrame) -> bool:

@@ -1,0 +1,228 @@
+"""Tables of the reproduction report, in the paper's layout, beside what the paper prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from privaudit.report import words
+from privaudit.report.parts import Table
+
+METHOD = {
+    "": "–",
+    "ga": "GA",
+    "rl": "RL",
+    "ft": "FT",
+    "retrain": "Retrain",
+    "bad-teacher": "Bad-T",
+    "l1-sparse": "L1-sparse",
+    "neggrad-plus": "NegGrad+",
+    "scrub": "SCRUB",
+    "salun": "SalUn",
+    "ssd": "SSD",
+    "shadow-teacher": "shadow-teacher",
+}
+
+
+def tables_of(answer: dict[str, Any]) -> list[Table]:
+    """The tables of one experiment on one dataset."""
+    name = answer["name"]
+    if name in ("table1", "table2"):
+        return [_forgetting(answer)]
+    if name in ("figure3", "figure4"):
+        return [_relearning(answer)]
+    if name in ("table5", "table6", "figure7"):
+        return [_sequences(answer)]
+    if name == "table3":
+        return [_classes(answer)]
+    if name == "figure1":
+        return [_inversions(answer)]
+    if name == "methods":
+        return _methods(answer)
+    return []
+
+
+def shown(row: dict[str, Any], measure: str, say: Any = words.percent) -> str:
+    """Mean ± standard deviation over seeds."""
+    found = row.get(measure)
+    if found is None:
+        return "–"
+    spread = "" if found["sd"] is None else f" ± {say(found['sd'])}"
+    return f"{say(found['mean'])}{spread}"
+
+
+def _of(answer: dict[str, Any]) -> str:
+    about = answer["about"]
+    return f"{about['dataset']} ({about['network']}), {about['seeds']} seeds"
+
+
+def _printed(answer: dict[str, Any], row: dict[str, Any], measure: str, say: Any) -> str:
+    for entry in answer["paper"]:
+        if all(entry[key] == row[key] for key in ("set", "method", "arm")) and entry["measure"] == measure:
+            return str(say(entry["value"]))
+    return "–"
+
+
+def _forgetting(answer: dict[str, Any]) -> Table:
+    rows = []
+    for row in answer["table"]:
+        method = "do nothing" if row["arm"] == "do-nothing" else METHOD.get(row["method"], row["method"])
+        rows.append(
+            [
+                method,
+                row["set"],
+                *(shown(row, measure) for measure in ("retain", "test", "forget")),
+                shown(row, "retrained_forget"),
+                shown(row, "mia_gap_to_original", words.number),
+                shown(row, "tow", words.number),
+                _printed(answer, row, "forget", words.percent),
+                _printed(answer, row, "mia_gap_to_original", words.number),
+            ]
+        )
+    return Table(
+        f"{_of(answer)}: means ± standard deviations over seeds. Retrained: the reference's accuracy on the same D_u",
+        ["Method", "Group", "On D_r", "On test", "On D_u", "Retrained", "MIA gap", "ToW", "Paper: D_u",
+         "Paper: MIA gap"],
+        rows,
+    )  # fmt: skip
+
+
+def _relearning(answer: dict[str, Any]) -> Table:
+    rows = [
+        [
+            "do nothing" if row["arm"] == "do-nothing" else METHOD.get(row["method"], row["method"]),
+            row["set"],
+            shown(row, "relearn", lambda value: f"{value:.0f}"),
+            shown(row, "log_relearn_ratio", lambda value: f"{value:.2f}"),
+        ]
+        for row in answer["table"]
+    ]
+    return Table(
+        f"{_of(answer)}: steps until the loss on D_u was back (at most 400), and the logarithm of their ratio to a "
+        "retrained model's",
+        ["Method", "Group", "Steps", "Logarithm of the ratio"],
+        rows,
+    )
+
+
+def _sequences(answer: dict[str, Any]) -> Table:
+    rows = []
+    for row in answer["table"]:
+        rows.append(
+            [
+                METHOD.get(row["method"], row["method"]),
+                row["arm"] if row["method"] != "retrain" else "noise floor",
+                *(shown(row, measure) for measure in ("retain", "test", "forget")),
+                shown(row, "tow", words.number),
+                shown(row, "mia_gap", words.number),
+                shown(row, "forget_steps_run", lambda value: f"{value:,.0f}"),
+                f"{row['stopped']}",
+                _printed(answer, row, "tow", words.number),
+            ]
+        )
+    return Table(
+        f"{_of(answer)}: means ± standard deviations over seeds. Stopped: on how many seeds the method stopped itself",
+        ["Method", "Arm", "On D_r", "On test", "On D_u", "ToW", "MIA gap to retrained", "Gradients on D_u", "Stopped",
+         "Paper: ToW"],
+        rows,
+    )  # fmt: skip
+
+
+def _classes(answer: dict[str, Any]) -> Table:
+    def confidence(value: float | None) -> str:
+        return "–" if value is None else f"{value:.4f}"
+
+    of_classes = answer["figures"]["classes"]
+    groups = list(of_classes[0]["groups"])
+    rows = [
+        [
+            entry["class"],
+            f"{entry['highest']:.4f}–{entry['edge']:.4f}",
+            f"{entry['edge']:.4f}–{entry['lowest']:.4f}",
+            *(confidence(entry["groups"][name]) for name in groups),
+        ]
+        for entry in of_classes
+    ]
+    return Table(
+        f"{_of(answer)}, seed 0: true-label confidence by class, and the mean of each group",
+        ["Class", "Top 80%", "Bottom 20%", *groups],
+        rows,
+    )
+
+
+def _inversions(answer: dict[str, Any]) -> Table:
+    matching = answer["figures"]["matching"]
+    titles = {
+        "recovered": "Recovered (PSNR ≥ 20 dB and nearest to the true image)",
+        "identified": "Nearest to the true image",
+        "psnr_above_20": "PSNR ≥ 20 dB",
+        "ssim_above_0.5": "SSIM ≥ 0.5",
+        "ssim_above_0.9": "SSIM ≥ 0.9",
+    }
+    rows = [
+        [titles.get(name, name), words.percent(found["rate"]), words.interval(found["ci"], words.percent)]
+        for name, found in matching["outcomes"].items()
+    ]
+    return Table(
+        f"{_of(answer)}: {matching['random']} random samples under {matching['models']} models, "
+        f"{matching['restarts']} starts each",
+        ["Outcome", "Share", "95% interval"],
+        rows,
+    )
+
+
+def _methods(answer: dict[str, Any]) -> list[Table]:
+    found = []
+    for name in dict.fromkeys(row["set"] for row in answer["table"]):
+        rows = [row for row in answer["table"] if row["set"] == name]
+        found.append(
+            Table(
+                f"{_of(answer)}, forgetting {name} ({rows[0]['n']:,} samples on seed 0): means ± standard deviations "
+                "over seeds. Called known: share of D_u that LiRA says the model was trained on",
+                ["Method", "Order", "On D_u", "On D_r", "On test", "ToW", "MIA-efficacy", "JS to retrained",
+                 "Called known", "Relearn steps", "Gradients on D_u, on D_r", "CPU seconds"],
+                [_method_row(row) for row in rows],
+            )
+        )  # fmt: skip
+        found.append(
+            Table(
+                f"{_of(answer)}, forgetting {name}: Spearman's ρ of risk with three difficulties, means ± standard "
+                "deviations over seeds. Forgettability: how far the margin moved; fidelity: how far it is from the "
+                "retrained model's; shift: how far retraining moved it",
+                ["Method", "Order", "Forgettability", "Fidelity", "Shift"],
+                [
+                    [
+                        *_named(row),
+                        *(
+                            shown(row, f"risk_and_{difficulty}", lambda value: f"{value:.2f}")
+                            for difficulty in ("forgettability", "fidelity", "shift")
+                        ),
+                    ]
+                    for row in rows
+                    if row["arm"] != "do-nothing"
+                ],
+            )
+        )
+    return found
+
+
+def _named(row: dict[str, Any]) -> list[str]:
+    if row["arm"] == "do-nothing":
+        return ["do nothing", "–"]
+    if row["method"] == "retrain":
+        return ["a second retraining", "–"]
+    return [METHOD.get(row["method"], row["method"]), row["arm"]]
+
+
+def _method_row(row: dict[str, Any]) -> list[str]:
+    count = "–"
+    if row["forget_steps_run"]["mean"] or row["retain_steps_run"]["mean"]:
+        count = f"{row['forget_steps_run']['mean']:,.0f}, {row['retain_steps_run']['mean']:,.0f}"
+    return [
+        *_named(row),
+        *(shown(row, measure) for measure in ("forget", "retain", "test")),
+        *(shown(row, measure, words.number) for measure in ("tow", "mia_efficacy", "jensen_shannon")),
+        shown(row, "called_members"),
+        shown(row, "relearn", lambda value: f"{value:.0f}"),
+        count,
+        shown(row, "processor_seconds", lambda value: f"{value:.1f}"),
+    ]
