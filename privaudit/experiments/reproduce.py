@@ -26,6 +26,7 @@ from privaudit.progress import readable_time, talk
 from privaudit.shadow.store import AuditStore
 from privaudit.training.hardware import hardware_in_words
 from privaudit.workflow.plan import plan_audit
+from privaudit.workflow.reproduction_report import render_reproduction
 from privaudit.workflow.retraining import expected_seconds
 from privaudit.workflow.score import run_score
 from privaudit.workflow.tables import RESULTS
@@ -138,9 +139,7 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             for experiment in experiments
         }
         verdicts = write_verdicts(folder)
-    from privaudit.workflow.reproduction_report import render_reproduction
-
-    report = render_reproduction(wanted.out / FOLDER)
+    report = render_reproduction(wanted.out / FOLDER, show_samples=wanted.show_samples)
     return {
         "audit": plan.name,
         "scale": scale.name,

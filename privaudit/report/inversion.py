@@ -193,7 +193,7 @@ def _first_figure(found: dict[str, Any], table: pd.DataFrame, folder: Path | Non
     if found["matching"] is None:
         return [], []
     if folder is not None and (folder / PICTURES).is_file():
-        return [_pictures(folder / PICTURES)], []
+        return [pictures_in(folder / PICTURES)], []
     data: dict[str, Any] = {"titles": TITLES, "groups": {}}
     for name, rows in table[table["inversion_group"].notna()].groupby("inversion_group"):
         finite = rows[np.isfinite(rows["nn_margin"])]
@@ -211,7 +211,8 @@ def _first_figure(found: dict[str, Any], table: pd.DataFrame, folder: Path | Non
     return [figure], ["Reconstructions are personal data: privaudit score --show-samples shows some of them here."]
 
 
-def _pictures(path: Path) -> Figure:
+def pictures_in(path: Path) -> Figure:
+    """The paper's Figure 1 from a file of originals and reconstructions."""
     files.demand_whole(path, "Run the same privaudit score again: it makes it anew.")
     with np.load(path, allow_pickle=False) as stored:
         groups, originals, images = stored["groups"], stored["originals"], stored["images"]

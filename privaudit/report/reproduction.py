@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from privaudit import __version__
+from privaudit.report import privacy, words
 from privaudit.report import reproduction_tables as tables
-from privaudit.report import words
 from privaudit.report.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.parts import Answer, Fact, Figure, Report, Section, Table
@@ -56,6 +56,7 @@ def build_reproduction(studies: list[Study], pictures: dict[str, list[Figure]] |
             [_what_was_run(studies), *(_section(name, studies, (pictures or {})) for name in names), _deviations()]
         ),
         limits=LIMITS,
+        notices=[privacy.SHOWN] if pictures else [],
         glossary=GLOSSARY,
         references=REFERENCES,
         made_by=f"privaudit {__version__}",
