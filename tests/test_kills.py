@@ -1,4 +1,4 @@
-"""A hundred SIGKILLs at random moments of an audit: nothing that was finished is lost, and results are the same bits."""
+"""A hundred SIGKILLs at random moments of an audit: nothing finished is lost, and the results are the same bits."""
 
 from __future__ import annotations
 
