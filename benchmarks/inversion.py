@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from privaudit.inversion.analytic import FeatureReader, match_features
 from privaudit.inversion.calibration import Calibration, calibrate
-from privaudit.inversion.gradients import make_engine, observe
+from privaudit.inversion.engines import make_engine
+from privaudit.inversion.gradients import observe
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.presets import feature_attack, resolve_attack
 from privaudit.inversion.scale import PixelScale
@@ -67,7 +68,7 @@ class Case:
         )
         self.calibration: Calibration = calibrate(specification, PIXELS)
         self.model = specification.build("benchmark").eval()
-        self.searches = self.calibration.batch if self.calibration.engine == "vmapped" else 2
+        self.searches = 2 if self.calibration.engine == "looped" else self.calibration.batch
         generator = torch.Generator().manual_seed(0)
         size = (self.searches, channels, *self.shape[:2])
         self.truths, self.starts = (torch.rand(size, generator=generator) for _ in range(2))

@@ -13,7 +13,8 @@ from torch.nn.functional import one_hot
 
 from privaudit.errors import UsageError
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
-from privaudit.inversion.gradients import Kind, Vmapped, make_engine, named, norms, observe
+from privaudit.inversion.engines import Kind, make_engine
+from privaudit.inversion.gradients import Vmapped, named, norms, observe
 from privaudit.inversion.labels import recover_labels
 from privaudit.inversion.matching import Canvas, match_gradients, matching_cost
 from privaudit.inversion.optimisers import LBFGS, Adam
