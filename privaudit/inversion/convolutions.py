@@ -38,40 +38,40 @@ class Grouped(Parametric):
         )
 
     def forward(self, taken: torch.Tensor) -> tuple[torch.Tensor, Any]:
-        return self._shared(taken, self._bias), (_together(taken), taken.shape)
+        return self._shared(taken, self._bias), taken
 
     def inwards(self, memory: Any, slope: torch.Tensor) -> torch.Tensor:
-        return self._transposed(slope.permute(0, 3, 1, 2), self._weight, memory[1], 1).permute(0, 2, 3, 1)
+        return self._transposed(slope.permute(0, 3, 1, 2), self._weight, memory.shape, 1).permute(0, 2, 3, 1)
 
     def gradient(self, memory: Any, slope: torch.Tensor, seen: Tensors) -> tuple[Any, torch.Tensor, torch.Tensor]:
-        count, together = len(slope), _together(slope)
+        count, inputs, slopes = len(slope), _together(memory), _together(slope)
         size = (count * len(self._weight), *self._weight.shape[1:])
-        weight = conv2d_weight(memory[0], size, together, self._stride, self._padding, self._dilation, count).reshape(
-            count, -1
-        )
-        found = (weight,) if self._bias is None else (weight, slope.sum((1, 2)))
+        weight = conv2d_weight(inputs, size, slopes, self._stride, self._padding, self._dilation, count)
+        found: Tensors = (weight.reshape(count, -1),)
+        if self._bias is not None:
+            found = (*found, slope.sum((1, 2)))
         product = torch.stack([(ours * theirs).sum(1) for ours, theirs in zip(found, seen, strict=True)]).sum(0)
-        return (found, together), product, norms(found).square()
+        return (found, inputs, slopes), product, norms(found).square()
 
     def direction(self, gradient: Any, seen: Tensors, share: torch.Tensor) -> Any:
-        found, together = gradient
+        found, inputs, slopes = gradient
         moves = [
             torch.addcmul(theirs, ours, share.unsqueeze(1), value=-1) for ours, theirs in zip(found, seen, strict=True)
         ]
         weight = moves[0].reshape(-1, *self._weight.shape[1:])
-        return weight, None if self._bias is None else moves[1].flatten(), together
+        return weight, None if self._bias is None else moves[1].flatten(), inputs, slopes
 
     def tangent(self, memory: Any, change: torch.Tensor | None, direction: Any) -> torch.Tensor:
-        (together, shape), (weight, bias, _) = memory, direction
-        own = functional.conv2d(together, weight, bias, self._stride, self._padding, self._dilation, shape[0])
-        own = own.reshape(shape[0], -1, *own.shape[2:]).permute(0, 2, 3, 1)
+        count, (weight, bias, inputs, _) = len(memory), direction
+        own = functional.conv2d(inputs, weight, bias, self._stride, self._padding, self._dilation, count)
+        own = own.reshape(count, -1, *own.shape[2:]).permute(0, 2, 3, 1)
         return own if change is None else self._shared(change, None).add_(own)
 
     def adjoint(
         self, memory: Any, slope: torch.Tensor | None, turn: torch.Tensor, change: torch.Tensor | None, direction: Any
     ) -> torch.Tensor:
-        shape, (weight, _, together) = memory[1], direction
-        own = self._transposed(together, weight, shape, shape[0])
+        shape, (weight, _, _, slopes) = memory.shape, direction
+        own = self._transposed(slopes, weight, shape, shape[0])
         return self.inwards(memory, turn).add_(own.reshape(shape[0], -1, *shape[1:3]).permute(0, 2, 3, 1))
 
     def _shared(self, taken: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -94,8 +94,7 @@ class Grouped(Parametric):
 class Unfolded(Grouped):
     """z = [W b] u with the input unfolded once, u ``[B, C · kernel + 1, positions]``; its last row are ones.
 
-    g = δ uᵀ and ż = v u, weights and bias at once; the adjoint is Wᵀ δ̇ + vᵀ δ, folded. No slope is asked for below, and
-    the input has no tangent: that is how the first layer of a network is met.
+    g = δ uᵀ and ż = v u, weights and bias at once; the adjoint is Wᵀ δ̇ + vᵀ δ, folded.
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
@@ -117,6 +116,9 @@ class Unfolded(Grouped):
         unfolded = self._unfold(taken)
         return self._product(unfolded, self._whole.expand(len(taken), -1, -1), taken.shape), (unfolded, taken.shape)
 
+    def inwards(self, memory: Any, slope: torch.Tensor) -> torch.Tensor:
+        return self._fold(self._columns(slope), memory[1])
+
     def gradient(self, memory: Any, slope: torch.Tensor, seen: Tensors) -> tuple[Any, torch.Tensor, torch.Tensor]:
         flat = slope.flatten(1, 2).transpose(1, 2)
         found = torch.bmm(flat, memory[0].transpose(1, 2))
@@ -135,13 +137,18 @@ class Unfolded(Grouped):
     ) -> torch.Tensor:
         move, flat = direction
         depth = self._matrix.shape[1]
-        columns = torch.bmm(self._matrix.T.expand(len(turn), -1, -1), turn.flatten(1, 2).transpose(1, 2))
+        columns = self._columns(turn)
         columns.baddbmm_(move[:, :, :depth].transpose(1, 2), flat)
         return self._fold(columns, memory[1])
 
     def _product(self, unfolded: torch.Tensor, weight: torch.Tensor, shape: torch.Size) -> torch.Tensor:
         """``[B, H, W, O]``."""
-        return torch.bmm(unfolded.transpose(1, 2), weight.transpose(1, 2)).unflatten(1, self._size(shape))
+        given = torch.bmm(unfolded.transpose(1, 2), weight.transpose(1, 2))
+        return given.reshape(len(given), *self._size(shape), -1)
+
+    def _columns(self, slope: torch.Tensor) -> torch.Tensor:
+        """Wᵀ δ."""
+        return torch.bmm(self._matrix.T.expand(len(slope), -1, -1), slope.flatten(1, 2).transpose(1, 2))
 
     def _size(self, shape: torch.Size) -> list[int]:
         """Rows and columns of the output for an input ``[B, H, W, C]``."""
