@@ -52,6 +52,8 @@ class Calibration:
         Searches in one batch.
     matching_seconds, feature_seconds
         Of one step of one search (T2 and T1); the latter 0 where features can't be read off the gradient.
+    autograd_seconds
+        Of one step of what is not matched by layers: proxies, and costs other than the cosine.
     reason
         Why not another engine, where that was not merely slower.
     """
@@ -60,6 +62,7 @@ class Calibration:
     batch: int
     matching_seconds: float
     feature_seconds: float
+    autograd_seconds: float
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class Calibration:
             "batch": self.batch,
             "matching_seconds": self.matching_seconds,
             "feature_seconds": self.feature_seconds,
+            "autograd_seconds": self.autograd_seconds,
             "reason": self.reason,
         }
 
@@ -117,7 +121,7 @@ def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int 
     images = torch.rand(size, channels, height, width, generator=generator).to(device)
     labels = nn.functional.one_hot(torch.arange(size) % specification.classes, specification.classes)
     labels = labels.float().to(device)
-    seconds = _seconds_of_step("looped", model, images[:1], labels[:1], pixels)
+    seconds = autograd = _seconds_of_step("looped", model, images[:1], labels[:1], pixels)
     features = _seconds_of_features(model, images, pixels)
     kind: Kind = "looped"
     reason = None
@@ -135,11 +139,12 @@ def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int 
             taken = _seconds_of_step(step, model, images, labels, pixels) / size
             if taken < CLEARLY * seconds:
                 kind, seconds = step, taken
+                autograd = autograd if kind == "layerwise" else taken
     except NoRule:
         pass
     except (RuntimeError, ValueError, NotImplementedError) as error:
         reason = f"torch.func can't vectorise this network: {str(error).splitlines()[0][:200]}"
-    return Calibration(kind, size, seconds, features, reason)
+    return Calibration(kind, size, seconds, features, autograd, reason)
 
 
 def _gradients_and_slopes(

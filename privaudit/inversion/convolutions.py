@@ -163,7 +163,8 @@ class Unfolded(Grouped):
         steps = (self._dilation[0] * row, self._dilation[1], self._stride[0] * row, self._stride[1])
         size = (*image.shape[:2], *self._kernel, *self._size(taken.shape))
         depth = self._matrix.shape[1]
-        unfolded = taken.new_ones(len(image), self._whole.shape[2], size[4] * size[5])
+        unfolded = taken.new_empty(len(image), self._whole.shape[2], size[4] * size[5])
+        unfolded[:, depth:] = 1
         unfolded[:, :depth].view(size).copy_(padded.as_strided(size, (apart, plane, *steps)))
         return unfolded
 

@@ -24,8 +24,8 @@ from privaudit.networks.build import Standardise
 
 Tensors = tuple[torch.Tensor, ...]
 
-#: Dimensions of a batch of images.
-IMAGES = 4
+#: Dimensions of a batch of images, and of one of rows.
+IMAGES, ROWS = 4, 2
 
 
 class NoRule(ValueError):
@@ -94,6 +94,8 @@ class FullyConnected(Parametric):
         return (seen[0].reshape(-1, *self._weight.shape), *seen[1:])
 
     def forward(self, taken: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        if taken.ndim != ROWS:
+            raise NoRule("there is no rule for a fully connected layer over anything but rows")
         return functional.linear(taken, self._weight, self._bias), taken
 
     def inwards(self, memory: Any, slope: torch.Tensor) -> torch.Tensor:

@@ -151,7 +151,7 @@ class Objective:
         canvas: Canvas,
     ) -> None:  # fmt: skip
         self._matcher: _Matcher = _ByAutograd(engine, seen, attack.cost)
-        if isinstance(engine, Layerwise) and attack.cost == "cosine" and not attack.joint_label:
+        if isinstance(engine, Layerwise) and attack.by_layers:
             self._matcher = _ByLayers(engine, seen)
         self._most, self._attack, self._canvas = engine.most, attack, canvas
         self._labels, self._shape = labels, shape
