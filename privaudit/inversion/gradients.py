@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-Kind = Literal["vmapped", "looped"]
-
 #: One tensor a parameter, ``[B, P]`` each, in the order of the network's parameters.
 Gradients = tuple[torch.Tensor, ...]
+
+#: Norms below this count as this: the cosine with a gradient of zero is zero.
+LEAST_NORM = 1e-30
 
 
 def soft_cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -74,13 +75,6 @@ class Looped:
             rows.append([gradient.reshape(1, -1) for gradient in found])
         # One row is handed on as it is: a copy of millions of derivatives would cost more than some layers.
         return tuple(rows[0]) if len(rows) == 1 else tuple(torch.cat(column) for column in zip(*rows, strict=True))
-
-
-def make_engine(kind: Kind, model: nn.Module, most: int) -> GradientEngine:
-    """The engine of that kind for a model in eval mode, whose parameters become differentiable leaves."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(kind == "looped")
-    return Vmapped(model, most) if kind == "vmapped" else Looped(model)
 
 
 def norms(gradients: Gradients) -> torch.Tensor:

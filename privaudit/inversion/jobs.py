@@ -16,15 +16,8 @@ from privaudit import files
 from privaudit.engines.local import Report
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
 from privaudit.inversion.calibration import Calibration
-from privaudit.inversion.gradients import (
-    GradientEngine,
-    Gradients,
-    make_engine,
-    named,
-    norms,
-    observe,
-    soft_cross_entropy,
-)
+from privaudit.inversion.engines import make_engine
+from privaudit.inversion.gradients import GradientEngine, Gradients, named, norms, observe, soft_cross_entropy
 from privaudit.inversion.labels import recover_labels
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.presets import Attack, FeatureAttack

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from privaudit.inversion.gradients import GradientEngine, Gradients, norms
+from privaudit.inversion.gradients import LEAST_NORM, GradientEngine, Gradients, norms
+from privaudit.inversion.layerwise import Layerwise
 from privaudit.inversion.optimisers import Schedule, make_optimiser
 from privaudit.inversion.presets import Attack
 from privaudit.inversion.scale import PixelScale
 
 #: Nothing is gained below this objective.
 SOLVED = 1e-9
-
-#: Norms below this count as this: the cosine with a gradient of zero is zero.
-LEAST_NORM = 1e-30
 
 
 @dataclass(frozen=True)
@@ -97,28 +96,76 @@ def matching_cost(found: Gradients, seen: Gradients, kind: str) -> tuple[torch.T
         return 1 - cosine, slopes
 
 
-class _Objective:
+class _Matcher(Protocol):
+    """The cost of inputs whose gradients are to match those seen."""
+
+    def __call__(
+        self, part: slice, inputs: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+        """``[B]``, and what depends on the inputs with the derivative of the cost by it."""
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Forget all gradients but these."""
+
+
+class _ByAutograd:
+    """What depends on the inputs are their gradients."""
+
+    def __init__(self, engine: GradientEngine, seen: Gradients, cost: str) -> None:
+        self._engine, self._seen, self._cost = engine, seen, cost
+
+    def __call__(
+        self, part: slice, inputs: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+        found = self._engine(inputs, labels)
+        value, slopes = matching_cost(found, tuple(seen[part] for seen in self._seen), self._cost)
+        return value, list(found), list(slopes)
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._seen = tuple(seen[rows] for seen in self._seen)
+
+
+class _ByLayers:
+    """What depends on the inputs are they themselves: the engine knows the cosine's derivative by them."""
+
+    def __init__(self, engine: Layerwise, seen: Gradients) -> None:
+        self._engine, self._seen, self._size = engine, engine.prepared(seen), norms(seen)
+
+    def __call__(
+        self, part: slice, inputs: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+        seen = [tuple(tensor[part] for tensor in layer) for layer in self._seen]
+        value, slope = self._engine.match(inputs, labels, seen, self._size[part])
+        return value, [inputs], [slope]
+
+    def keep(self, rows: torch.Tensor) -> None:
+        self._seen = [tuple(tensor[rows] for tensor in layer) for layer in self._seen]
+        self._size = self._size[rows]
+
+
+class Objective:
     """Value and gradient of an attack's objective for rows of variables ``[B, D]`` (pixels, then label logits)."""
 
     def __init__(
         self, engine: GradientEngine, seen: Gradients, labels: torch.Tensor, shape: torch.Size, attack: Attack,
         canvas: Canvas,
     ) -> None:  # fmt: skip
-        self._engine, self._attack, self._canvas = engine, attack, canvas
-        self._seen, self._labels, self._shape = seen, labels, shape
+        self._matcher: _Matcher = _ByAutograd(engine, seen, attack.cost)
+        if isinstance(engine, Layerwise) and attack.by_layers:
+            self._matcher = _ByLayers(engine, seen)
+        self._most, self._attack, self._canvas = engine.most, attack, canvas
+        self._labels, self._shape = labels, shape
         self.pixels = shape.numel()
 
     def __call__(self, variables: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         values, slopes = [], []
-        for start in range(0, len(variables), self._engine.most):
-            part = slice(start, start + self._engine.most)
+        for start in range(0, len(variables), self._most):
+            part = slice(start, start + self._most)
             leaf = variables[part].detach().requires_grad_()
             image = self.images(leaf)
             labels = functional.softmax(leaf[:, self.pixels :], 1) if self._attack.joint_label else self._labels[part]
-            found = self._engine(self._canvas.pixels.to_input(self._canvas.unit(image)), labels)
-            seen = tuple(seen[part] for seen in self._seen)
-            value, by_gradient = matching_cost(found, seen, self._attack.cost)
-            outputs, weights = list(found), list(by_gradient)
+            inputs = self._canvas.pixels.to_input(self._canvas.unit(image))
+            value, outputs, weights = self._matcher(part, inputs, labels)
             if self._attack.total_variation > 0:
                 variation = self._attack.total_variation * total_variation(image)
                 value = value + variation.detach()
@@ -134,7 +181,8 @@ class _Objective:
         return variables[:, : self.pixels].reshape(-1, *self._shape)
 
     def keep(self, rows: torch.Tensor) -> None:
-        self._seen = tuple(seen[rows] for seen in self._seen)
+        """Forget all searches but these."""
+        self._matcher.keep(rows)
         self._labels = self._labels[rows]
 
 
@@ -170,7 +218,7 @@ def match_gradients(
     if classes:
         # Label logits start at zero: every class is as likely.
         variables = torch.cat([variables, torch.zeros(len(starts), classes, device=starts.device)], 1)
-    objective = _Objective(engine, seen, labels, shape, attack, canvas)
+    objective = Objective(engine, seen, labels, shape, attack, canvas)
     optimiser = make_optimiser(attack.optimiser, variables)
     schedule = Schedule(len(variables), attack.rate, attack.steps, variables.device)
     best, lowest = variables.clone(), torch.full((len(variables),), float("inf"), device=variables.device)

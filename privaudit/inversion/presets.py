@@ -56,6 +56,11 @@ class Attack(BaseModel):
     start: Literal["uniform", "normal"] = "uniform"
     joint_label: bool = False
 
+    @property
+    def by_layers(self) -> bool:
+        """Whether the layerwise engine knows the cost's derivative: that of the cosine, for a label that is known."""
+        return self.cost == "cosine" and not self.joint_label
+
 
 class FeatureAttack(BaseModel):
     """Feature matching: minimise ‖φ(x) − a‖²/‖a‖² + total variation, with a the features read off the gradient."""

@@ -108,12 +108,13 @@ class InversionPlan:
 
     def seconds(self, calibration: Calibration, workers: int) -> float:
         """How long it will take at the measured speed."""
-        step = calibration.matching_seconds
+        step = calibration.matching_seconds if self.attack.by_layers else calibration.autograd_seconds
         runs = self.matched * len(self.matching_models) * self.attack.restarts * self.attack.steps
         feature_steps = 1 if self.structure.first is not None else self.features.steps
         read = len(self.pool) * len(self.feature_models) if self.has_features else 0
         proxies = len(self.curved) * CURVATURE_STEPS + 0.5 * len(self.normed)
-        work = step * (runs + proxies + read) + calibration.feature_seconds * read * feature_steps
+        work = step * runs + calibration.autograd_seconds * (proxies + read)
+        work += calibration.feature_seconds * read * feature_steps
         return work / workers
 
 
@@ -280,7 +281,8 @@ def measured(plan: AuditPlan, inversion: InversionPlan, *, keep: bool) -> Calibr
     stored = dict(files.read_json(path)) if files.is_whole(path) else None
     batch = _asked_batch(plan)
     if stored is not None and (batch is None or stored["batch"] == batch):
-        return Calibration(**stored)
+        # Before there were layers, all was autograd.
+        return Calibration(**{"autograd_seconds": stored["matching_seconds"]} | stored)
     with one_thread(specification.hardware):
         found = calibrate(specification, inversion.pixels, batch)
     if keep and batch is None:
