@@ -47,10 +47,11 @@ NUMBERS = st.one_of(st.integers(-5, 5), st.sampled_from([10**9, 10**30, -(10**12
 
 def run(examples: int, strategy: Any, check: Any) -> None:
     """Hold ``check`` against generated input, the same each time."""
-    decorated: Any = settings(
+    wrap: Any = given(strategy)
+    same_each_time = settings(
         max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=RELAXED
-    )(given(strategy)(check))
-    decorated()
+    )
+    same_each_time(wrap(check))()
 
 
 def ends_well(*arguments: str) -> int:
