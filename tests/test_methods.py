@@ -70,7 +70,7 @@ def linear_context(forget: int = 5, samples: int = 20, seed: int = 0) -> tuple[C
         forget=np.arange(forget),
         retain=np.arange(forget, samples),
         classes=CLASSES,
-        unseen_loss=5.0,
+        unseen_loss=lambda: 5.0,
         hardware=Hardware("cpu", "fp32"),
         generator=torch.Generator().manual_seed(0),
         build=lambda *_: Linear(np.full((CLASSES, FEATURES), 0.5)),

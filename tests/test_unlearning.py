@@ -53,7 +53,9 @@ def context(name: str = "cnn", forget: int = 12, samples: int = 60) -> Context:
     def build(*purpose: str | int) -> torch.nn.Module:
         return build_network(name, (8, 8, 1), CLASSES, ((0.5,), (0.3,)), derive_seed(0, *purpose))
 
-    return Context(model, pool, np.arange(forget), np.arange(forget, samples), CLASSES, 1.5, CPU, generator, build)
+    return Context(
+        model, pool, np.arange(forget), np.arange(forget, samples), CLASSES, lambda: 1.5, CPU, generator, build
+    )
 
 
 def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -112,7 +114,7 @@ def test_ascent_counts_the_climb_and_not_the_height() -> None:
             parameter.data.mul_(0)
         dict(work.model.named_parameters())["network.7.bias"].data.copy_(torch.tensor([5.0, 0, 0]))
         easy, hard = np.arange(0, 60, 3), np.array([1])  # the model is sure of class 0, and wrong of sample 1
-        work = replace(work, forget=np.sort(np.concatenate([easy, hard])), unseen_loss=0.9)
+        work = replace(work, forget=np.sort(np.concatenate([easy, hard])), unseen_loss=lambda: 0.9)
         ordered = np.concatenate([hard, easy] if hard_first else [easy, hard])
         method = GradientAscent(work, Parameters(1, 1e-4, 4))
         ceilings.append(method.guard.ceiling)
@@ -429,7 +431,7 @@ def test_mistakes_are_told(privaudit: Run, own_audit: Path, arguments: list[str]
 
 def test_ascent_climbs_no_higher_than_the_unseen() -> None:
     """Where never-seen samples cost little, forgetting is done early."""
-    work = replace(context(), unseen_loss=0.05)
+    work = replace(context(), unseen_loss=lambda: 0.05)
     for parameter in work.model.parameters():
         parameter.data.mul_(0)
     dict(work.model.named_parameters())["network.7.bias"].data.copy_(torch.tensor([5.0, 0, 0]))

@@ -25,7 +25,7 @@ from privaudit.experiments.verdict import RULE, decide, measure_contrast
 from privaudit.progress import readable_time, talk
 from privaudit.shadow.store import AuditStore
 from privaudit.training.hardware import hardware_in_words
-from privaudit.workflow.plan import plan_audit
+from privaudit.workflow.plan import plan_audit, replace_settings
 from privaudit.workflow.reproduction_report import render_reproduction
 from privaudit.workflow.retraining import expected_seconds
 from privaudit.workflow.score import run_score
@@ -97,6 +97,10 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
     seeds = settings.seeds or scale.seeds
     began = time.perf_counter()
     wanted = audit_settings(scale, settings.base)
+    inverts = any(experiment.needs_inversion for experiment in experiments)
+    if not inverts and not _is_inverted(wanted):
+        # Minutes that nothing here would be answered by.
+        wanted = replace_settings(wanted, invert=0)
     audit = run_score(wanted)
     store = AuditStore(wanted.store, audit["audit"])
     out = wanted.out / audit["audit"]
@@ -156,6 +160,12 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
         "report": report,
     }
+
+
+def _is_inverted(settings: AuditSettings) -> bool:
+    """Whether the audit's scores hold inversions already, which scoring without them would take away."""
+    results = settings.out / plan_audit(settings).name / RESULTS
+    return files.is_whole(results) and files.read_json(results)["inversion"] is not None
 
 
 def _answer(

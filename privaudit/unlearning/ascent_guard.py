@@ -36,7 +36,8 @@ class AscentGuard:
         self._before = torch.zeros(len(labels), device=labels.device)
         self._before[rows] = before
         mean = float(before.mean())
-        ceiling = min(math.log(context.classes), context.unseen_loss)
+        self._unseen_loss = context.unseen_loss()
+        ceiling = min(math.log(context.classes), self._unseen_loss)
         self.ceiling = ceiling if mean < ceiling else 2 * mean
         self._allowed = self.ceiling - mean
         self._climb = 0.0
@@ -49,6 +50,6 @@ class AscentGuard:
         if self._climb >= self._allowed:
             raise StopUnlearning(
                 f"the loss of the forgotten rose by {self._climb:.3g}, to about {self.ceiling:.3g}; samples that were "
-                f"never seen cost the original model {self._context.unseen_loss:.3g}, guessing "
+                f"never seen cost the original model {self._unseen_loss:.3g}, guessing "
                 f"{math.log(self._context.classes):.3g}: going on would destroy the model rather than make it forget"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -94,7 +94,7 @@ class Context:
     classes
         Number of classes C.
     unseen_loss
-        The original model's mean cross-entropy on validation samples: what never-seen samples cost it.
+        Asks the original model for its mean cross-entropy on validation samples: what never-seen samples cost it.
     generator
         Where a method's own randomness comes from.
     build
@@ -110,7 +110,7 @@ class Context:
     forget: npt.NDArray[np.int64]
     retain: npt.NDArray[np.int64]
     classes: int
-    unseen_loss: float
+    unseen_loss: Callable[[], float]
     hardware: Hardware
     generator: torch.Generator
     build: Callable[..., nn.Module]
@@ -190,8 +190,13 @@ class Unlearner:
 
     def descend(self, loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
         """One step down this loss, unless it is no number any more."""
-        if not math.isfinite(loss.item()):
-            raise StopUnlearning(f"the loss became {loss.item()}")
+        self.descend_in_parts([loss], optimizer)
+
+    def descend_in_parts(self, losses: Iterable[torch.Tensor], optimizer: torch.optim.Optimizer) -> None:
+        """One step down the sum of losses, each of which may be made when its turn comes: less is held at a time."""
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for loss in losses:
+            if not math.isfinite(loss.item()):
+                raise StopUnlearning(f"the loss became {loss.item()}")
+            loss.backward()
         optimizer.step()

@@ -7,7 +7,6 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from privaudit.training.loop import as_network_input
 from privaudit.unlearning.ascent_guard import AscentGuard
 from privaudit.unlearning.base import Context, Parameters, Unlearner
 
@@ -28,10 +27,7 @@ class GradientAscent(Unlearner):
         self.guard = AscentGuard(self)
 
     def step(self, batch: torch.Tensor) -> None:
-        samples = self.context.samples
         self.context.model.eval()
-        # In fp32, as losses are measured: at learning rates this small bf16 would lose the step.
-        logits = self.context.model(as_network_input(samples.inputs[batch]))
-        loss = functional.cross_entropy(logits, samples.labels[batch])
+        loss = functional.cross_entropy(self.logits(batch), self.context.samples.labels[batch])
         self.guard.check(batch, loss.item())
         self.descend(loss, self._optimizer)

@@ -8,6 +8,7 @@ one was paid for by the audit.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -73,7 +74,6 @@ class ShadowTeacher(Unlearner):
         return share_of_batch(self.parameters.batch_size, self.parameters.retain_ratio)
 
     def step(self, batch: torch.Tensor) -> None:
-        labels, weight = self.context.samples.labels, self.parameters.forget_weight
         # A few requests alone make small batches: retain samples fill them, or the steps would be noise.
         filled = self.parameters.batch_size - self.forget_batch_size
         retain = self._retain.take(max(1, filled, round(self.parameters.retain_ratio * len(batch))))
@@ -81,13 +81,20 @@ class ShadowTeacher(Unlearner):
             (self._taught + len(batch) / 2) / self._budget
         )
         train_frozen(self.context.model)
-        logits = self.logits(torch.cat([batch, retain]))
-        taught, kept = logits[: len(batch)], logits[len(batch) :]
-        to_forget = kl_to(taught, self._answers[self._teachers.position(batch)]).mean()
-        to_keep = functional.cross_entropy(kept, labels[retain])
-        self.descend(weight * to_forget + (1 - weight) * to_keep, self._optimizer)
+        self.descend_in_parts(self._losses(batch, retain), self._optimizer)
         self._taught += len(batch)
         self.retain_steps += len(retain)
+
+    def _losses(self, batch: torch.Tensor, retain: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The loss as a sum over samples; on a CPU in two halves, each of which stays in the cache."""
+        labels, weight = self.context.samples.labels, self.parameters.forget_weight
+        for part, kept in enumerate(retain.chunk(1 if retain.is_cuda else 2)):
+            taught = batch if part == 0 else batch[:0]
+            logits = self.logits(torch.cat([taught, kept]))
+            answers = self._answers[self._teachers.position(taught)]
+            to_forget = kl_to(logits[: len(taught)], answers).sum() / len(batch)
+            to_keep = functional.cross_entropy(logits[len(taught) :], labels[kept], reduction="sum") / len(retain)
+            yield weight * to_forget + (1 - weight) * to_keep
 
     def details(self) -> dict[str, Any]:
         return {
