@@ -44,7 +44,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
     """Run every arm on every seed, or find what was done before; return what ``--json`` prints.
 
     Every seed has a forget set of its own and two retrained models of its own, and where training them all takes at
-    most ten minutes an original model of its own.
+    most ten minutes an original model of its own (unless the target was given: then all unlearn from that).
     """
     request = _checked(settings)
     store = open_audit(settings.base.store, settings.audit)
@@ -59,7 +59,8 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
                 f"a comparison needs {2 * seeds} retrained models, about {readable_time(one)} each",
                 hint="--reference retrain to train them all the same.",
             )
-        own_target = one * seeds / plan.workers <= LONGEST_RETRAINING
+        # A given target can't be made once more.
+        own_target = one * seeds / plan.workers <= LONGEST_RETRAINING and not plan.is_given(TARGET)
         name = _name(plan, settings, table, request, own_target)
         folder = out / FOLDER / name
         jobs, trainings = _jobs(plan, settings, table, request, seeds, own_target, folder)
