@@ -31,7 +31,7 @@ from torch.nn.functional import cross_entropy
 
 def fit(model, inputs, labels, seed, device, report):
     print("training on", len(inputs))  # must not end up among the results
-    if Path(__file__).with_name("stop").exists() and seed % 3 == 1:
+    if Path(__file__).with_name("stop").exists() and seed % 5 == 3:  # the third model
         raise RuntimeError("the disk is gone")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     shuffler = torch.Generator().manual_seed(seed)
@@ -118,7 +118,7 @@ def test_an_audit_by_a_function(privaudit: Run, small_npz: Path, folder: Path) -
     done = score(privaudit, small_npz, folder, *own, "--workers", "2")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert 0 < results["trained"] < 9  # what was finished before the failure is kept
+    assert results["trained"] == 7  # the two that were finished before the failure are kept
     identity = results["about"]["identity"]
     assert identity["recipe"] is None
     assert identity["training_function"] == {"name": "own.py:fit", "source": source_digest_of(folder / "code/own.py")}
