@@ -67,17 +67,19 @@ def fits(kind: Any, found: Any) -> None:
             if name in found:
                 fits(inner, found[name])
         return
-    inside = [inner for inner in get_args(kind) if is_typeddict(inner)]
-    if not inside:
-        TypeAdapter(kind).validate_python(found, strict=True)
-    elif isinstance(found, list):
-        for each in found:
-            fits(inside[0], each)
-    elif get_origin(kind) is dict:
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    if get_origin(kind) is dict:
         for each in found.values():
-            fits(inside[0], each)
-    elif found is not None:
-        fits(inside[0], found)
+            fits(parts[1], each)
+    elif get_origin(kind) is list:
+        for each in found:
+            fits(parts[0], each)
+    elif len(parts) == 1:  # … or None
+        assert found is not None or type(None) in get_args(kind)
+        if found is not None:
+            fits(parts[0], found)
+    elif kind is not Any:
+        TypeAdapter(kind).validate_python(found, strict=True)
 
 
 def test_score_returns_what_the_command_prints(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:

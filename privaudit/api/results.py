@@ -20,7 +20,7 @@ class Attack(TypedDict):
     balanced_accuracy: float | None
     tpr_at_fpr: dict[str, float | None]
     tpr_ci: dict[str, list[float] | None]
-    true_positives: dict[str, int]
+    true_positives: dict[str, int | None]
     smallest_fpr: float
     positives: int
     negatives: int
