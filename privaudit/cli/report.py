@@ -42,7 +42,8 @@ def command(
     show_samples: bool | None,
 ) -> None:
     """Write the HTML and PDF report of AUDIT [the latest] anew from its stored results."""
-    settings = read_settings({"store": store, "out": out}, None)
+    # A wrong word is told first.
+    settings = read_settings({"store": store, "out": out, "redact": redact, "show_samples": show_samples}, None)
     from privaudit.workflow.render import results_folder
 
     folder = results_folder(settings, audit)
