@@ -1,25 +1,44 @@
 """privaudit: which training samples does a classifier leak, and what is left of them after unlearning?
 
-The names below are the whole public API. They are imported when they are first used, so that ``import privaudit``
-loads neither torch nor pandas.
+The names below are the whole public API: every command as a function of its name (``privaudit report`` is
+`write_report`, ``privaudit list`` is `audits`), and what is needed to give them more than files. They are imported when
+they are first used, so that ``import privaudit`` loads neither torch nor pandas.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from privaudit.api import audits as audits
+    from privaudit.api import compare as compare
+    from privaudit.api import gate as gate
+    from privaudit.api import purge as purge
+    from privaudit.api import score as score
+    from privaudit.api import unlearn as unlearn
+    from privaudit.api import verify as verify
+    from privaudit.api import write_report as write_report
+    from privaudit.data.dataset import Dataset as Dataset
+    from privaudit.data.locate import load_dataset as load_dataset
+    from privaudit.errors import PrivauditError as PrivauditError
+    from privaudit.signals import signals_of as signals_of
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "AuditSettings": "privaudit.config",
+    "audits": "privaudit.api",
+    "compare": "privaudit.api",
+    "gate": "privaudit.api",
+    "purge": "privaudit.api",
+    "score": "privaudit.api",
+    "unlearn": "privaudit.api",
+    "verify": "privaudit.api",
+    "write_report": "privaudit.api",
     "Dataset": "privaudit.data.dataset",
     "PrivauditError": "privaudit.errors",
     "load_dataset": "privaudit.data.locate",
-    "run_score": "privaudit.workflow.score",
-    "run_unlearn": "privaudit.workflow.unlearn",
     "signals_of": "privaudit.signals",
-    "run_signals": "privaudit.workflow.signals",
 }
 
 __all__ = ["__version__", *_PUBLIC]

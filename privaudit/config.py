@@ -28,9 +28,11 @@ class AuditSettings(BaseModel):
     data_dir: Path | None = None
     image_size: int | None = Field(None, ge=4, le=1024)
     network: str | None = None
+    target: Path | None = None
     samples: int | None = Field(None, ge=FEWEST_SAMPLES)
     shadows: int | None = Field(None, ge=1, le=4096)
     recipe: str = "fast"
+    training: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = Field(None, allow_inf_nan=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PrivauditError(Exception):
     """Something that the user can mend.
@@ -15,6 +17,9 @@ class PrivauditError(Exception):
     """
 
     exit_code = 1
+
+    #: What was found all the same, where a command tells its results and then fails.
+    results: Any = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)

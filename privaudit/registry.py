@@ -10,8 +10,10 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -41,7 +43,8 @@ def import_reference(reference: str, what: str) -> Any:
     if not named or not attribute.isidentifier():
         raise UsageError(f"'{reference}' names no {what}", hint=HOW)
     try:
-        module = _module_of_file(Path(module_name)) if is_file else _module_named(module_name)
+        with aside():
+            module = _module_of_file(Path(module_name)) if is_file else _module_named(module_name)
         found = getattr(module, attribute)
     except (ImportError, AttributeError) as error:
         raise UsageError(f"cannot find {what} '{reference}': {error}", hint=HOW) from error
@@ -52,6 +55,42 @@ def import_reference(reference: str, what: str) -> Any:
     if not callable(found):
         raise UsageError(f"{reference} is a {type(found).__name__}: it must be a function")
     return found
+
+
+def absolute_reference(reference: str) -> str:
+    """The same reference from whatever folder it is read: ``own.py:net`` becomes ``/…/own.py:net``."""
+    file, _, attribute = reference.rpartition(":")
+    return f"{Path(file).absolute()}:{attribute}" if file.endswith(".py") else reference
+
+
+def without_folder(reference: str) -> str:
+    """A reference as it is shown: a file's folder is its owner's business, and tells no function from another."""
+    file, _, attribute = reference.rpartition(":")
+    return f"{Path(file).name}:{attribute}" if file.endswith(".py") else reference
+
+
+def defining_file(function: Any) -> str | None:
+    """The file that defines a function, a class or an instance's class; None where there is none."""
+    function = inspect.unwrap(getattr(function, "func", function))
+    for found in (function, type(function)):
+        try:
+            return inspect.getsourcefile(found)
+        except TypeError:
+            continue
+    return None
+
+
+def source_digest(function: Any) -> str | None:
+    """SHA-256 of the file that defines a user's function: other code, other weights. What it imports is not in it."""
+    file = defining_file(function)
+    return None if file is None or not Path(file).is_file() else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """What a user's code prints goes to stderr: stdout is for results."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def _module_named(name: str) -> ModuleType:
@@ -129,7 +168,7 @@ class Registry:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"Did you mean '{near[0]}'? " if near else ""
             raise UsageError(
-                f"unknown {self.family} '{name}'", hint=f"{meant}Known {self.family}s: {', '.join(known)}."
+                f"unknown {self.family} '{name}'", hint=f"{meant}Known {self.family}s: {', '.join(known) or 'none'}."
             )
 
     def load(self, name: str) -> Any:

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "privaudit"
 #: From the roof to the ground. A room may import rooms of lower floors and of its own room, nothing above.
 FLOORS = [
     ["cli"],
+    ["api"],
     ["experiments"],
     ["workflow"],
     ["testing"],
@@ -79,9 +80,10 @@ def test_every_room_has_a_floor() -> None:
         "import privaudit.report.model, privaudit.report.html, privaudit.report.pdf, privaudit.report.figures",
         "import privaudit.attacks.suite, privaudit.statistics.roc, privaudit.signals",
         "import privaudit.cli.score, privaudit.workflow.signals",
+        "import privaudit; [getattr(privaudit, name) for name in privaudit.__all__ if name != 'load_dataset']",
         "import privaudit.cli.report, privaudit.cli.compare, privaudit.workflow.compare, privaudit.workflow.render",
     ],
-    ids=["import", "help", "report", "attacks", "signals", "report commands"],
+    ids=["import", "help", "report", "attacks", "signals", "api", "report commands"],
 )
 def test_no_torch_is_loaded(code: str) -> None:
     check = f"{code}\nimport sys\nassert 'torch' not in sys.modules, 'torch was loaded'"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from privaudit.errors import TrainingDiverged, UsageError
-from privaudit.networks import build_network, check_network, source_digest
+from privaudit.networks import build_network, check_network, network_source
 from privaudit.shadow.trainer import ModelSpecification, train_with_new_seeds
 from privaudit.training.augment import augment_batch
 from privaudit.training.hardware import Hardware, resolve_hardware
@@ -184,9 +184,9 @@ def test_a_users_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.chdir(tmp_path)
     check_network(network("own_networks:small"), (8, 8, 3), 3, 128)
-    before = source_digest("own_networks:small")
+    before = network_source("own_networks:small")
     assert before is not None
-    assert source_digest("cnn") is None
+    assert network_source("cnn") is None
     for name, message in (("wrong", "can't train on inputs"), ("narrow", "returns .2. logits a sample")):
         with pytest.raises(UsageError, match=message):
             check_network(network(f"own_networks:{name}"), (8, 8, 3), 3, 128)
@@ -195,7 +195,7 @@ def test_a_users_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             network(f"own_networks:{name}")
     (tmp_path / "own_networks.py").write_text("# other code, other weights\n")
     monkeypatch.setattr("privaudit.networks.build.import_reference", lambda *_: network)
-    assert source_digest("own_networks:small") != before
+    assert network_source("own_networks:small") != before
 
 
 def test_batches_of_one_and_batchnorm() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import json_option, out_option, redact_option
-from privaudit.config import read_settings
 
 EPILOG = """\b
 Examples:
@@ -30,10 +30,7 @@ they are compared pair by pair, which tells smaller differences.
 @json_option
 def command(a: str, b: str, redact: str | None, out: Path | None, as_json: bool) -> None:
     """Say what changed from audit A to audit B of the same samples, with intervals, and report it."""
-    settings = read_settings({"out": out, "redact": redact}, None)
-    from privaudit.workflow.compare import run_compare
-
-    results = run_compare(settings, a, b)
+    results = api.compare(a, b, redact=redact, out=out)
     if as_json:
         print_results(results)
         return

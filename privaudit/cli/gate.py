@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import json_option, out_option, store_option
-from privaudit.config import read_settings
-from privaudit.errors import EvidenceError, GateBreached, UsageError
+from privaudit.errors import PrivauditError
 
 EPILOG = """\b
 Examples:
@@ -47,27 +48,28 @@ def command(
     as_json: bool,
 ) -> None:
     """Hold AUDIT [the latest] against limits, for a pipeline to stop at."""
-    settings = read_settings({"store": store, "out": out}, None)
-    from privaudit import files
-    from privaudit.shadow.store import open_audit
-    from privaudit.workflow import gate
+    try:
+        results = api.gate(
+            audit,
+            max_tpr=max_tpr,
+            max_auc=max_auc,
+            max_asr=max_asr,
+            attack=attack,
+            target=of_target,
+            junit=junit_file,
+            store=store,
+            out=out,
+        )
+    except PrivauditError as error:
+        if error.results is not None:
+            _print(error.results, as_json)
+        raise
+    _print(dict(results), as_json)
 
-    limits = [gate.parse_rate_limit(text) for text in max_tpr]
-    limits += [gate.Limit(name, most) for name, most in (("auc", max_auc), ("asr", max_asr)) if most is not None]
-    # Results can be held against limits where the store is not: a name alone is enough then.
-    name = audit if audit and (settings.out / audit).is_dir() else open_audit(settings.store, audit).audit
-    checks = gate.check_audit(settings.out / name, limits, attack, of_target=of_target)
-    if junit_file is not None:
-        if junit_file.is_dir():
-            raise UsageError(f"--junit {junit_file} is a folder", hint="Name a file.")
-        files.write_bytes(junit_file, gate.junit(name, checks))
+
+def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_results({"audit": name, "checks": [check.to_json() for check in checks]})
-    else:
-        for check in checks:
-            click.echo(gate.sentence(check))
-    verdicts = [check.verdict for check in checks]
-    if "breached" in verdicts:
-        raise GateBreached(f"{verdicts.count('breached')} of {len(checks)} limits are breached")
-    if "too little evidence" in verdicts:
-        raise EvidenceError(f"{verdicts.count('too little evidence')} of {len(checks)} limits can't be told")
+        print_results(results)
+        return
+    for check in results["checks"]:
+        click.echo(check["sentence"])

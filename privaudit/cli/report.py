@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import json_option, out_option, redact_option, show_samples_option, store_option
 from privaudit.config import read_settings
-from privaudit.shadow.store import open_audit
 
 EPILOG = """\b
 Examples:
@@ -42,24 +42,24 @@ def command(
     show_samples: bool | None,
 ) -> None:
     """Write the HTML and PDF report of AUDIT [the latest] anew from its stored results."""
+    # A wrong word is told first.
     settings = read_settings({"store": store, "out": out, "redact": redact, "show_samples": show_samples}, None)
-    from privaudit.report import privacy
-    from privaudit.workflow.render import render_report
+    from privaudit.workflow.render import results_folder
 
-    # Results can be rendered where the store is not: a name alone is enough then.
-    name = audit if audit and (settings.out / audit).is_dir() else open_audit(settings.store, audit).audit
-    folder = settings.out / name
+    folder = results_folder(settings, audit)
     if reveal is not None:
+        from privaudit.report import privacy
+
         sample = privacy.reveal(folder, reveal)
         if as_json:
-            print_results({"audit": name, "redacted": reveal, "sample_id": sample})
+            print_results({"audit": folder.name, "redacted": reveal, "sample_id": sample})
         else:
             click.echo(sample)
         return
-    paths = render_report(folder, privacy.privacy_of(settings))
+    paths = api.write_report(folder.name, redact=redact, show_samples=show_samples, store=store, out=out)
     if as_json:
-        print_results({"audit": name, "report": paths})
+        print_results({"audit": folder.name, "report": paths})
         return
-    for path in paths.values():
+    for path in (paths["html"], paths["pdf"]):
         if path is not None:
             click.echo(path)

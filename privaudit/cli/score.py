@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import (
     json_option,
@@ -16,8 +17,6 @@ from privaudit.cli.options import (
     store_option,
     workers_option,
 )
-from privaudit.config import read_settings
-from privaudit.errors import UsageError
 from privaudit.progress import readable_time
 
 EPILOG = """\b
@@ -30,6 +29,8 @@ Examples:
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
+  privaudit score --dataset own.py:data --network own.py:net --target own.pt
+  privaudit score --dataset own.py:data --training own.py:fit
 
 
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
@@ -41,10 +42,6 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 """
 
 
-#: Flags that mean something with --signals.
-WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
-
-
 @click.command("score", epilog=EPILOG)
 @click.option("--dataset", help="What to audit [digits]; see below.")
 @click.option(
@@ -53,9 +50,15 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where datasets lie [$PRIVAUDIT_DATA, else data].")
 @click.option("--image-size", type=int, help="Resize images read from files to this many pixels a side.")
 @click.option("--network", help="Network to train.")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    help="Audit this trained model: weights in FILE.safetensors, or a state dict in FILE.pt.",
+)
 @click.option("--samples", type=int, help="Use a random class-stratified subset of this many training samples.")
 @click.option("--shadows", type=int, help="Number of shadow models; they come in pairs.")
 @click.option("--recipe", help="How to train: fast or paper [fast].")
+@click.option("--training", help="Train by a function of your own instead: FILE.py:function or module:function.")
 @click.option("--epochs", type=int, help="Epochs, instead of the recipe's.")
 @click.option("--batch-size", type=int, help="Batch size, instead of the recipe's.")
 @click.option("--learning-rate", type=float, help="Highest learning rate, instead of the recipe's.")
@@ -86,35 +89,15 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
 @json_option
 def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool, as_json: bool, **flags: Any) -> None:
     """Score the membership risk of every training sample, and report it."""
-    settings = read_settings(flags, config)
-    if signals is not None:
-        _check_signals_flags(flags, dry_run)
-        from privaudit.workflow.signals import run_signals
-
-        _print(run_signals(settings, signals, csv=csv), as_json)
-        return
-    from privaudit.workflow import score
-
+    given = {"config": config, "signals": signals, "csv": csv, **flags}
     if dry_run:
-        results = score.dry_run(settings)
+        planned = api.score(dry_run=True, **given)
         if as_json:
-            print_results(results)
+            print_results(dict(planned))
         else:
-            click.echo(f"{results['to_train']} models to train, about {readable_time(results['seconds'])}")
+            click.echo(f"{planned['to_train']} models to train, about {readable_time(planned['seconds'])}")
         return
-    _print(score.run_score(settings, csv=csv), as_json)
-
-
-def _check_signals_flags(flags: dict[str, Any], dry_run: bool) -> None:
-    """With ``--signals`` nothing is trained: a flag that says how to train is a mistake."""
-    senseless = [name for name, value in flags.items() if value is not None and name not in WITH_SIGNALS]
-    if dry_run:
-        senseless.append("dry_run")
-    if senseless:
-        raise UsageError(
-            f"--{senseless[0].replace('_', '-')} means nothing with --signals: those models are trained already",
-            hint=f"With --signals go {', '.join(f'--{name}' for name in WITH_SIGNALS)}, --csv, --json and --config.",
-        )
+    _print(dict(api.score(**given)), as_json)
 
 
 def _print(results: dict[str, Any], as_json: bool) -> None:

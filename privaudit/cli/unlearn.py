@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import (
     json_option,
@@ -16,8 +17,6 @@ from privaudit.cli.options import (
     store_option,
     workers_option,
 )
-from privaudit.config import read_settings
-from privaudit.errors import UsageError
 
 EPILOG = """\b
 Examples:
@@ -72,36 +71,16 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @store_option
 @out_option
 @json_option
-def command(
-    as_json: bool,
-    store: Path | None,
-    out: Path | None,
-    data_dir: Path | None,
-    workers: int | None,
-    redact: str | None,
-    show_samples: bool | None,
-    compare_orders: bool,
-    seeds: int | None,
-    **flags: Any,
-) -> None:
+def command(as_json: bool, compare_orders: bool, seeds: int | None, **flags: Any) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
-    given_base = {"store": store, "out": out, "data_dir": data_dir, "workers": workers}
-    base = read_settings(given_base | {"redact": redact, "show_samples": show_samples}, None)
-    from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
-
-    settings = UnlearnSettings(base=base, **{name: value for name, value in flags.items() if value is not None})
     if compare_orders:
-        from privaudit.workflow.compare_orders import DEFAULT_SEEDS, run_compare_orders
-
-        results = run_compare_orders(settings, seeds or DEFAULT_SEEDS)
+        compared = api.unlearn(compare_orders=True, seeds=seeds, **flags)
         if as_json:
-            print_results(results)
+            print_results(compared)
         else:
-            _print_comparison(results)
+            _print_comparison(compared)
         return
-    if seeds is not None:
-        raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
-    results = run_unlearn(settings)
+    results: Any = api.unlearn(seeds=seeds, **flags)
     if as_json:
         print_results(results)
     else:

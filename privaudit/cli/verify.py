@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import json_option, out_option, store_option
-from privaudit.config import read_settings
 from privaudit.errors import StoreError
-from privaudit.files import SEAL_SUFFIX, Seal, inspect_seal
-from privaudit.shadow.store import open_audit
 
 EPILOG = """\b
 Examples:
@@ -27,26 +26,18 @@ Examples:
 @json_option
 def command(audit: str | None, store: Path | None, out: Path | None, as_json: bool) -> None:
     """Hold every file of AUDIT [the latest] against its recorded SHA-256; change nothing."""
-    settings = read_settings({"store": store, "out": out}, None)
-    opened = open_audit(settings.store, audit)
-    expected = set(opened.expected_files())
-    for folder in (opened.folder, settings.out / opened.audit):
-        expected |= {path.with_name(path.name.removesuffix(SEAL_SUFFIX)) for path in folder.rglob(f"*{SEAL_SUFFIX}")}
-    states = {path: inspect_seal(path) for path in sorted(expected)}
-    missing = [str(path) for path, state in states.items() if state in (Seal.ABSENT, Seal.UNFINISHED)]
-    damaged = [str(path) for path, state in states.items() if state is Seal.DAMAGED]
+    try:
+        results = api.verify(audit, store=store, out=out)
+    except StoreError as error:
+        if error.results is not None:
+            _print(error.results, as_json)
+        raise
+    _print(dict(results), as_json)
+
+
+def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_results({"audit": opened.audit, "files": len(states), "damaged": damaged, "missing": missing})
-    else:
-        click.echo(f"{opened.audit}: {len(states) - len(missing) - len(damaged)} of {len(states)} files are whole")
-    wrong = [
-        f"{len(paths)} {name}: {_shown(paths)}"
-        for name, paths in (("damaged", damaged), ("missing or unfinished", missing))
-        if paths
-    ]
-    if wrong:
-        raise StoreError("; ".join(wrong), hint="Run the same privaudit score (or unlearn) again: it makes them anew.")
-
-
-def _shown(paths: list[str]) -> str:
-    return ", ".join(paths[:10]) + (f" and {len(paths) - 10} more" if len(paths) > 10 else "")
+        print_results(results)
+        return
+    whole = results["files"] - len(results["missing"]) - len(results["damaged"])
+    click.echo(f"{results['audit']}: {whole} of {results['files']} files are whole")

@@ -17,7 +17,7 @@ from privaudit.data.frame import arrays_of_table, is_table
 from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
 from privaudit.data.torch_dataset import arrays_of_datasets, is_pair_of_datasets
 from privaudit.errors import DataError, PrivauditError
-from privaudit.registry import import_reference
+from privaudit.registry import aside, import_reference
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names", "sample_ids")
@@ -43,17 +43,19 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 def call_factory(reference: str) -> Mapping[str, Any]:
     """Call ``module:factory`` and return its mapping of arrays."""
-    return _mapping_of(import_reference(reference, "dataset"), reference)
+    return mapping_of(import_reference(reference, "dataset"), reference)
 
 
 def call_registered(factory: Any, name: str) -> Mapping[str, Any]:
     """The same for a factory that another package registered as ``name``."""
-    return _mapping_of(factory, name)
+    return mapping_of(factory, name)
 
 
-def _mapping_of(factory: Any, reference: str) -> Mapping[str, Any]:
+def mapping_of(factory: Any, reference: str) -> Mapping[str, Any]:
+    """Call a factory, and turn what it returned (arrays, tables, torch Datasets) into a mapping of arrays."""
     try:
-        arrays = factory()
+        with aside():
+            arrays = factory()
     except PrivauditError:
         raise
     except Exception as error:
@@ -80,8 +82,8 @@ def from_arrays(
     missing = [key for key in REQUIRED if key not in arrays]
     if missing:
         raise DataError(f"{source} lacks {', '.join(missing)}", hint=f"It holds: {', '.join(arrays) or 'nothing'}.")
-    y_train, y_test = (_labels(arrays[key], key, source) for key in ("y_train", "y_test"))
-    x_train, x_test = (_inputs(arrays[key], key, source) for key in ("x_train", "x_test"))
+    y_train, y_test = (checked_labels(arrays[key], key, source) for key in ("y_train", "y_test"))
+    x_train, x_test = (checked_inputs(arrays[key], key, source) for key in ("x_train", "x_test"))
     if "class_names" in arrays:
         class_names = tuple(map(str, np.asarray(arrays["class_names"]).tolist()))
     else:
@@ -110,22 +112,34 @@ def from_arrays(
     )
 
 
-def _labels(value: Any, key: str, source: str) -> IntArray:
-    labels = np.asarray(value)
+def checked_labels(value: Any, key: str, source: str) -> IntArray:
+    """Labels as int64 ``[N]``; `DataError` where they are something else."""
+    labels = _as_array(value, key, source)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"{source}: {key} must be integers of shape [N], not {labels.dtype} {list(labels.shape)}")
     return labels.astype(np.int64)
 
 
-def _inputs(value: Any, key: str, source: str) -> npt.NDArray[Any]:
-    inputs = np.asarray(value)
+def checked_inputs(value: Any, key: str, source: str) -> npt.NDArray[Any]:
+    """Inputs as uint8 images ``[N, H, W, C]`` or float32; `DataError` where they are neither."""
+    inputs = _as_array(value, key, source)
     if inputs.dtype == np.uint8 and inputs.ndim in (3, 4):
         return inputs[..., np.newaxis] if inputs.ndim == 3 else inputs
     if np.issubdtype(inputs.dtype, np.number) and inputs.ndim >= 2:
-        numbers = inputs.astype(np.float32)
+        with np.errstate(over="ignore"):  # What is too large becomes infinite, which is told.
+            numbers = inputs.astype(np.float32)
         # Four dimensions are float images [N, H, W, C]; anything else is a feature vector.
         return numbers if numbers.ndim == 4 else numbers.reshape(len(numbers), -1)
     raise DataError(
         f"{source}: {key} is {inputs.dtype} {list(inputs.shape)}: it must be uint8 images [N, H, W] or "
         "[N, H, W, C], or float features [N, D]"
     )
+
+
+def _as_array(value: Any, key: str, source: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(
+            f"{source}: {key} is no array: {error}", hint="Every sample must have the same shape."
+        ) from error

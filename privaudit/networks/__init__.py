@@ -1,5 +1,5 @@
 """What is trained: networks sized by the data."""
 
-from privaudit.networks.build import NETWORKS, build_network, check_network, source_digest
+from privaudit.networks.build import NETWORKS, build_network, check_network, network_source
 
-__all__ = ["NETWORKS", "build_network", "check_network", "source_digest"]
+__all__ = ["NETWORKS", "build_network", "check_network", "network_source"]

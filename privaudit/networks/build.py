@@ -5,18 +5,15 @@ Its inputs are standardised already.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.registry import Registry, import_reference
+from privaudit.registry import Registry, aside, import_reference, source_digest
 
 NETWORKS = Registry(
     "network",
@@ -78,12 +75,32 @@ def build_network(
         ``standardise`` followed by ``network``; takes float inputs ``[B, C, H, W]`` or ``[B, D]``, returns logits
         ``[B, classes]``.
     """
+    return assemble(load_factory(name, input_shape), name, input_shape, classes, statistics, seed)
+
+
+def load_factory(name: str, input_shape: tuple[int, ...]) -> Any:
+    """The function that ``module:factory``, ``FILE.py:factory`` or a registered name stands for.
+
+    `UsageError` where there is none, or where it is one of ours that takes images and an input is none.
+    """
     factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
     if len(input_shape) != 3 and name != "mlp" and name in NETWORKS:
         raise UsageError(
             f"network '{name}' takes images, but an input has shape {list(input_shape)}",
             hint="Use --network mlp for feature vectors.",
         )
+    return factory
+
+
+def assemble(
+    factory: Any,
+    name: str,
+    input_shape: tuple[int, ...],
+    classes: int,
+    statistics: tuple[Sequence[float], Sequence[float]],
+    seed: int,
+) -> nn.Sequential:
+    """The same with the factory at hand; ``name`` is what messages call it."""
     # The global generator is what torch's initialisers read: fork it, so that nobody else's draws are disturbed.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -94,7 +111,8 @@ def build_network(
 
 def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     try:
-        network = factory(input_shape, classes)
+        with aside():
+            network = factory(input_shape, classes)
     except PrivauditError:
         raise
     except Exception as error:
@@ -107,12 +125,9 @@ def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -
     return network
 
 
-def source_digest(name: str) -> str | None:
+def network_source(name: str) -> str | None:
     """SHA-256 of the file that defines a ``module:factory`` network: other code, other weights. None for names."""
-    if ":" not in name:
-        return None
-    file = inspect.getsourcefile(import_reference(name, "network"))
-    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return source_digest(import_reference(name, "network")) if ":" in name else None
 
 
 def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int, batch_size: int) -> None:

@@ -156,6 +156,8 @@ def _compared(results: dict[str, Any]) -> Section:
 
     def recipe(side: dict[str, Any]) -> str:
         found = side["recipe"]
+        if side.get("training_function") is not None:
+            return words.training_function(side["training_function"])
         if found is None:
             return "trained elsewhere"
         return (

@@ -85,6 +85,8 @@ def limits(results: dict[str, Any], unlearned: bool) -> Section:
     paragraphs = list(words.LIMITS)
     if results["shadows"] < 8:
         paragraphs.insert(0, "There are fewer than 8 shadow models, so no interval over models is given.")
+    if words.given_target(results) is not None:
+        paragraphs += words.LIMITS_OF_GIVEN_TARGET
     if unlearned:
         paragraphs += unlearning_words.LIMITS
     return Section("limits", "Limits", paragraphs)
@@ -109,6 +111,8 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes
         ["Versions", ", ".join(f"{name} {value}" for name, value in about["versions"].items())],
         ["Training time", words.training_time(results["training"])],
     ]
+    if (given := words.given_target(results)) is not None:
+        rows.append([f"SHA-256 of {words.clip(given['file'])}", given["sha256"]])
     said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
     if any(run["forget_specification"] == "ids:FILE" for run in runs):
         said.append("FILE is the list of requests that was given; the report does not repeat who asked.")

@@ -22,20 +22,16 @@ def what_was_audited(results: dict[str, Any]) -> Section:
     if "given" in results["about"]:
         return _what_was_given(results)
     about, identity, data = results["about"], results["about"]["identity"], results["about"]["data"]
-    recipe, accuracy = identity["recipe"], results["accuracy"]
+    accuracy = results["accuracy"]
     shape = "×".join(map(str, data["input_shape"]))
     rows = [
         ["Data", f"{data['source']}: {data['train']:,} training and {data['test']:,} test samples"],
         ["Inputs and classes", f"{shape}, {len(data['classes'])} classes"],
         ["Network", identity["network"]],
-        [
-            "Training",
-            f"recipe '{recipe['name']}': {recipe['epochs']} epochs, batch {recipe['batch_size']}, highest learning "
-            f"rate {recipe['learning_rate']:g}, augmentation {recipe['augment']}, {identity['precision']}",
-        ],
+        ["Training", _training(identity)],
         [
             "Target model",
-            f"trained on everything: right on {percent(accuracy['target_train'])} of its training samples and "
+            f"{_whence(results)}: right on {percent(accuracy['target_train'])} of its training samples and "
             f"{percent(accuracy['target_test'])} of the test samples",
         ],
         [
@@ -50,7 +46,31 @@ def what_was_audited(results: dict[str, Any]) -> Section:
         ],
     ]
     notes = [f"Note: {note}." for note in about["notes"]]
+    if (given := words.given_target(results)) is not None:
+        notes = [*(f"Warning: {doubt}." for doubt in given["doubts"]), words.LIMITS_OF_GIVEN_TARGET[0], *notes]
     return Section("audited", "What was audited", notes, [Table("The audited system", ["What", "Which"], rows)])
+
+
+def _training(identity: dict[str, Any]) -> str:
+    recipe = identity["recipe"]
+    if recipe is None:
+        return words.training_function(identity["training_function"])
+    return (
+        f"recipe '{recipe['name']}': {recipe['epochs']} epochs, batch {recipe['batch_size']}, highest learning "
+        f"rate {recipe['learning_rate']:g}, augmentation {recipe['augment']}, {identity['precision']}"
+    )
+
+
+def _whence(results: dict[str, Any]) -> str:
+    """How the target came to be."""
+    given = words.given_target(results)
+    if given is None:
+        return "trained on everything"
+    scale = "scales inputs by a mean and deviation of its own" if given["scales_itself"] else "inputs standardised here"
+    return (
+        f"given by the user as {words.clip(given['file'])} (SHA-256 {given['sha256'][:16]}…; {scale}), taken to have "
+        "been trained on everything"
+    )
 
 
 def _what_was_given(results: dict[str, Any]) -> Section:

@@ -100,7 +100,14 @@ def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[
         left_out.append("attacks that imitate the unlearning itself (U-LiRA)")
     left_out.append("poisoning and attacks on the training process")
     said = f"{models}, by {len(results['attacks'])} membership attacks."
-    return Answer("What was attacked, and what was not?", [said, f"Not tried: {', '.join(left_out)}."], "attacks")
+    told = [said]
+    if (given := words.given_target(results)) is not None:
+        told.append(
+            "The target model was given by the user; shadow models were trained by the recipe here, which may differ "
+            "from how the target was trained (see Limits)."
+        )
+        told += [f"Warning: {doubt}." for doubt in given["doubts"]]
+    return Answer("What was attacked, and what was not?", [*told, f"Not tried: {', '.join(left_out)}."], "attacks")
 
 
 def _what_the_attacker_has(results: dict[str, Any]) -> Answer:
@@ -115,7 +122,7 @@ def _utility(results: dict[str, Any]) -> list[Answer]:
     if "target_test" in accuracy:
         said = (
             f"The target model is right on {percent(accuracy['target_test'])} of the test samples and on "
-            f"{percent(accuracy['target_train'])} of those it was trained on."
+            f"{percent(accuracy['target_train'])} of those it {_was(results)} trained on."
         )
     else:
         said = (
@@ -123,6 +130,10 @@ def _utility(results: dict[str, Any]) -> list[Answer]:
             f"{percent(accuracy['shadow_members'])} of those that they saw."
         )
     return [Answer("What is the model good for?", [said], "audited")]
+
+
+def _was(results: dict[str, Any]) -> str:
+    return "was" if words.given_target(results) is None else "is taken to have been"
 
 
 def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:

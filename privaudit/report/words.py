@@ -33,6 +33,25 @@ LIMITS = (
     "likelihood of identification be insignificant for each data subject, which is why the most exposed are named.",
 )
 
+#: What holds where the target was trained by the user.
+LIMITS_OF_GIVEN_TARGET = (
+    "The target model was given by the user; shadow models were trained by the recipe here, which may differ from how "
+    "the target was trained. Risk, attacks and controls are read from shadow models, so they describe models trained "
+    "by this recipe: where the target was trained longer, on more or otherwise, its own samples may be exposed more or "
+    "less. The row of the target attacks that model itself, calibrated by models that may be unlike it: an attacker "
+    "who can imitate its training may find more.",
+    "The target is taken to have been trained on every training sample that is listed here and on no test sample. "
+    "Nothing in a file of weights proves that. A sample that it never saw counts as a member nonetheless, which makes "
+    "the attack on it look weaker than it is. Models that are retrained without the forgotten follow the recipe here "
+    "too, so their distance from the target is partly one of recipes.",
+)
+
+
+def given_target(results: dict[str, Any]) -> dict[str, Any] | None:
+    """What is on record of a target that the user brought; None where it was trained here."""
+    found: dict[str, Any] | None = results["about"].get("target")
+    return found
+
 
 def inert(value: Any) -> Any:
     """Every text in ``value`` with signs that show nothing, or reorder what does, written out as ``[U+202E]``.
@@ -220,20 +239,16 @@ def command(results: dict[str, Any]) -> str:
         if given["classes"] is not None:
             flags["statistic"] = results["statistic"]
         return shlex.join(["privaudit", "score", *flags_of(flags)])
-    identity, data = results["about"]["identity"], results["about"]["data"]
-    recipe = identity["recipe"]
+    about = results["about"]
+    identity, data = about["identity"], about["data"]
     flags = {
         "dataset": data["dataset"],
         "image-size": data["image_size"],
         "samples": data["samples"],
         "network": identity["network"],
+        "target": about["target"]["file"] if "target" in about else None,
         "shadows": results["shadows"],
-        "recipe": recipe["name"],
-        "epochs": recipe["epochs"],
-        "batch-size": recipe["batch_size"],
-        "learning-rate": recipe["learning_rate"],
-        "weight-decay": recipe["weight_decay"],
-        "augment": recipe["augment"],
+        **_training_flags(identity),
         "canaries": identity["canaries"] or None,
         "statistic": results["statistic"],
         **_inversion_flags(results.get("inversion")),
@@ -243,6 +258,20 @@ def command(results: dict[str, Any]) -> str:
         "precision": identity["precision"],
     }
     return shlex.join(["privaudit", "score", *flags_of(flags)])
+
+
+def _training_flags(identity: dict[str, Any]) -> dict[str, Any]:
+    recipe = identity["recipe"]
+    if recipe is None:
+        return {"training": identity["training_function"]["name"]}
+    named = ("epochs", "batch_size", "learning_rate", "weight_decay", "augment")
+    return {"recipe": recipe["name"]} | {name.replace("_", "-"): recipe[name] for name in named}
+
+
+def training_function(found: dict[str, Any]) -> str:
+    """A training function of the user's, by its name and its file's checksum."""
+    source = "" if found["source"] is None else f", whose file's SHA-256 begins {found['source'][:16]}"
+    return f"by the user's function {clip(found['name'])}{source}"
 
 
 def _inversion_flags(found: dict[str, Any] | None) -> dict[str, Any]:

@@ -184,11 +184,11 @@ class AuditStore:
     # What is written.
 
     def write_description(self, description: dict[str, Any]) -> None:
-        """Write ``audit.json``; of a whole one, only where the data lies now and the queries are renewed."""
+        """Write ``audit.json``; of a whole one, only where data and code lie now and the queries are renewed."""
         state = files.inspect_seal(self.description)
         if state is files.Seal.WHOLE:
             known = self.read_description()
-            renewed = known | {name: description[name] for name in ("data", "queries") if name in description}
+            renewed = known | {name: description[name] for name in ("data", "queries", "code") if name in description}
             if known == renewed:
                 return
             description = renewed

@@ -25,6 +25,7 @@ from privaudit.shadow.store import COIN, TARGET, AuditStore
 from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
+from privaudit.training.own import load_training, train_by_function
 from privaudit.training.recipe import Recipe
 from privaudit.training.views import ORIGINAL, QUERIES
 
@@ -34,7 +35,10 @@ MOST_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class ModelSpecification:
-    """Everything besides its members and its key that decides a model's weights."""
+    """Everything besides its members and its key that decides a model's weights.
+
+    ``training`` names a function of the user's that trains in place of the recipe, which then decides nothing.
+    """
 
     network: str
     input_shape: tuple[int, ...]
@@ -43,6 +47,7 @@ class ModelSpecification:
     recipe: Recipe
     seed: int
     hardware: Hardware
+    training: str | None = None
 
     def build(self, *purpose: str | int) -> nn.Module:
         """A freshly initialised network on the device; equal purposes give equal weights."""
@@ -95,20 +100,9 @@ def train_with_new_seeds(
     for offset in range(MOST_ATTEMPTS):
         model = specification.build(*purpose, offset)
 
-        def on_epoch(epoch: int) -> None:
-            if report is not None:
-                report(float(epoch * len(members)))
-
+        seed = derive_seed(specification.seed, "train", *purpose, offset)
         try:
-            record = train(
-                model,
-                samples,
-                members,
-                specification.recipe,
-                derive_seed(specification.seed, "train", *purpose, offset),
-                specification.hardware,
-                on_epoch,
-            )
+            record = _train(specification, model, samples, members, seed, report)
         except TrainingDiverged as error:
             diverged.append(error.message)
             talk(f"  model {'/'.join(map(str, purpose))} diverged ({error.message}); trying seed offset {offset + 1}")
@@ -116,8 +110,29 @@ def train_with_new_seeds(
         return model, record, {"seed_offset": offset, "diverged": diverged}
     raise TrainingDiverged(
         f"model {'/'.join(map(str, purpose))} diverged with {MOST_ATTEMPTS} seeds; the last time {diverged[-1]}",
-        hint="Try a lower --learning-rate; what was finished before is kept.",
+        hint="Try a lower learning rate; what was finished before is kept.",
     )
+
+
+def _train(
+    specification: ModelSpecification,
+    model: nn.Module,
+    samples: Samples,
+    members: npt.NDArray[np.int64],
+    seed: int,
+    report: Report | None,
+) -> TrainingRecord:
+    """By the recipe or by the user's function; either reports in samples, each as often as the recipe takes it."""
+    recipe, hardware = specification.recipe, specification.hardware
+
+    def on_share(share: float) -> None:
+        if report is not None:
+            report(share * len(members) * recipe.epochs)
+
+    if specification.training is not None:
+        function = load_training(specification.training)
+        return train_by_function(function, specification.training, model, samples, members, seed, hardware, on_share)
+    return train(model, samples, members, recipe, seed, hardware, lambda epoch: on_share(epoch / recipe.epochs))
 
 
 def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
@@ -127,7 +142,7 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
         model, record, notes = train_with_new_seeds(specification, pool, job.members, [job.key], report)
         save_model(model, store.model(job.key))
-        test_accuracy = _write_signals(job, model, pool, arrays)
+        test_accuracy = write_signals(job, model, pool, arrays)
     notes |= {
         "seconds": round(record.seconds, 3),
         "members": len(job.members),
@@ -148,13 +163,13 @@ def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     files.remove(store.record(job.key))
     with one_thread(specification.hardware):
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
-        _write_signals(job, load_model(specification, store.model(job.key)), pool, arrays)
+        write_signals(job, load_model(specification, store.model(job.key)), pool, arrays)
     report(1.0)
     files.write_json(store.record(job.key), notes | {"queries": list(job.queries)})
     files.seal(store.record(job.key))
 
 
-def _write_signals(job: TrainingJob, model: nn.Module, pool: Samples, arrays: AuditArrays) -> float:
+def write_signals(job: TrainingJob, model: nn.Module, pool: Samples, arrays: AuditArrays) -> float:
     """Write a model's signals and its controls'; return its accuracy on the test set."""
     specification, store = job.specification, job.store
     test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)

@@ -58,10 +58,11 @@ def as_network_input(batch: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What a training left behind besides its weights."""
+    """What a training left behind besides its weights, and of how many samples it took the gradient."""
 
     seconds: float
     epoch_losses: list[float]
+    gradients: int
 
 
 def train(
@@ -159,7 +160,7 @@ def _train(
             hint="Try a lower --learning-rate.",
         )
     model.eval()
-    return TrainingRecord(time.perf_counter() - start, losses)
+    return TrainingRecord(time.perf_counter() - start, losses, len(rows) * recipe.epochs)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:

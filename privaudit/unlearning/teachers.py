@@ -143,7 +143,6 @@ def average(
     samples: Samples,
     rows: npt.NDArray[np.int64],
     classes: int,
-    trained_samples: int = 0,
 ) -> Teachers:
     """Mean softmax of models over the rows (bool ``[n]``) that each of them may speak for; in eval mode and fp32."""
     device = samples.labels.device
@@ -162,4 +161,4 @@ def average(
     counts = torch.from_numpy(count).to(device)
     mean = total / counts[:, None]
     divergence = torch.special.entr(mean).sum(1) + negentropy / counts
-    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, trained_samples)
+    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count)

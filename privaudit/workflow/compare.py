@@ -187,6 +187,7 @@ def _described(side: Scored) -> dict[str, Any]:
         "audit": side.name,
         "network": None if identity is None else identity["network"],
         "recipe": None if identity is None else identity["recipe"],
+        "training_function": None if identity is None else identity.get("training_function"),
         "seed": None if identity is None else identity["seed"],
         "shadows": results["shadows"],
         "statistic": results["statistic"],

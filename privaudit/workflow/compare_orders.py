@@ -25,7 +25,7 @@ from privaudit.evaluation.order_comparison import (
 )
 from privaudit.progress import readable_time, talk
 from privaudit.ranking import score_of
-from privaudit.shadow.store import open_audit
+from privaudit.shadow.store import TARGET, open_audit
 from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request
@@ -48,7 +48,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
     """Run every arm on every seed, or find what was done before; return what ``--json`` prints.
 
     Every seed has a forget set of its own and two retrained models of its own, and where training them all takes at
-    most ten minutes an original model of its own.
+    most ten minutes an original model of its own (unless the target was given: then all unlearn from that).
     """
     request = _checked(settings)
     store = open_audit(settings.base.store, settings.audit)
@@ -63,7 +63,8 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
                 f"a comparison needs {2 * seeds} retrained models, about {readable_time(one)} each",
                 hint="--reference retrain to train them all the same.",
             )
-        own_target = one * seeds / plan.workers <= LONGEST_RETRAINING
+        # A given target can't be made once more.
+        own_target = one * seeds / plan.workers <= LONGEST_RETRAINING and not plan.is_given(TARGET)
         name = _name(plan, settings, table, request, own_target)
         folder = out / FOLDER / name
         arms = arms_of(request)

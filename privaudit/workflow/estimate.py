@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from privaudit.errors import TrainingDiverged
 from privaudit.progress import readable_time
 from privaudit.shadow.trainer import ModelSpecification, TrainingJob, one_thread
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES
 from privaudit.training.loop import Samples, logits_of, train
+from privaudit.training.own import load_training, train_by_function
 from privaudit.workflow.plan import AuditPlan
 
 ENOUGH_SECONDS = 0.5
@@ -26,6 +29,8 @@ class Speed:
 
 def measure_speed(specification: ModelSpecification, plan: AuditPlan) -> Speed:
     """Time a few training steps and queries, after one to warm up."""
+    if specification.training is not None:
+        return _speed_of_function(specification.training, specification, plan)
     hardware, recipe = specification.hardware, specification.recipe
     # At a rate this low no step can diverge, whatever recipe was asked for.
     few = recipe.model_copy(
@@ -47,6 +52,31 @@ def measure_speed(specification: ModelSpecification, plan: AuditPlan) -> Speed:
         queried = min(size, rows)
         logits_of(model, pool, np.arange(queried))
         return Speed(seconds / rows, (time.perf_counter() - start) / queried)
+
+
+def _speed_of_function(training: str, specification: ModelSpecification, plan: AuditPlan) -> Speed:
+    """Let the user's function train a model on few samples, then on more, until that takes long enough to be told.
+
+    What fails in it fails here, before hours of work. Spread over the recipe's epochs, in which work is counted.
+    """
+    hardware, size, function = specification.hardware, len(plan.data), load_training(training)
+    rows = min(size, 32)
+    while True:
+        # Evenly spaced: the data may be sorted by class.
+        picked = np.arange(rows) * size // rows
+        few = Samples.from_arrays(plan.arrays.pool_inputs[picked], plan.arrays.pool_labels[picked], hardware.device)
+        model = specification.build("speed")
+        with one_thread(hardware):
+            start = time.perf_counter()
+            with suppress(TrainingDiverged):
+                train_by_function(function, training, model, few, np.arange(rows), 0, hardware)
+            seconds = time.perf_counter() - start
+            if seconds > ENOUGH_SECONDS or rows == size:
+                start = time.perf_counter()
+                logits_of(model, few)
+                asking = time.perf_counter() - start
+                return Speed(seconds / (rows * specification.recipe.epochs), asking / rows)
+        rows = min(size, 4 * rows)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from privaudit import files
-from privaudit.errors import UsageError
+from privaudit.config import AuditSettings
+from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.statistics.intervals import Interval
+from privaudit.workflow.render import results_folder
 from privaudit.workflow.score import are_scored
 from privaudit.workflow.tables import RESULTS
 
@@ -129,6 +131,46 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
             verdict, reason = "too little evidence", "the limit lies within the interval: more --shadows narrow it"
         checks.append(Check(limit, value, bounds, verdict, reason))
     return checks
+
+
+def run_gate(
+    settings: AuditSettings,
+    audit: str | None,
+    limits: list[Limit],
+    attack: str,
+    *,
+    of_target: bool = False,
+    junit_file: Path | None = None,
+) -> dict[str, Any]:
+    """Hold an audit [the latest] against limits; return what ``gate --json`` prints.
+
+    Raises
+    ------
+    GateBreached
+        Where a limit is breached.
+    EvidenceError
+        Where one can't be told. The ``results`` of either are the same.
+    """
+    folder = results_folder(settings, audit)
+    checks = check_audit(folder, limits, attack, of_target=of_target)
+    if junit_file is not None:
+        if junit_file.is_dir():
+            raise UsageError(f"--junit {junit_file} is a folder", hint="Name a file.")
+        files.write_bytes(junit_file, junit(folder.name, checks))
+    results = {
+        "audit": folder.name,
+        "checks": [check.to_json() | {"sentence": sentence(check)} for check in checks],
+    }
+    verdicts = [check.verdict for check in checks]
+    error: PrivauditError | None = None
+    if "breached" in verdicts:
+        error = GateBreached(f"{verdicts.count('breached')} of {len(checks)} limits are breached")
+    elif "too little evidence" in verdicts:
+        error = EvidenceError(f"{verdicts.count('too little evidence')} of {len(checks)} limits can't be told")
+    if error is not None:
+        error.results = results
+        raise error
+    return results
 
 
 def _control_holds(results: dict[str, Any], name: str) -> bool:

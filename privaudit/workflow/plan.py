@@ -20,15 +20,18 @@ from privaudit import files
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, available_cores, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.networks import check_network, source_digest
+from privaudit.networks import check_network, network_source
+from privaudit.registry import absolute_reference, without_folder
 from privaudit.scoring.table import SampleFacts
 from privaudit.seeds import generator
 from privaudit.shadow.design import paired_design
+from privaudit.shadow.given import GivenTarget, read_given_target
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
 from privaudit.signals import SIGNALS
 from privaudit.training.hardware import resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
+from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
 from privaudit.training.recipe import Recipe, resolve_recipe
 from privaudit.training.views import ORIGINAL, parse_queries
 from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
@@ -60,6 +63,7 @@ class AuditPlan:
     workers: int
     notes: tuple[str, ...]
     properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    given: GivenTarget | None = None
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -68,14 +72,16 @@ class AuditPlan:
         return {
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
-            "network": specification.network,
-            "network_source": source_digest(specification.network),
+            "network": self.network_name,
+            "network_source": network_source(specification.network),
             "training": TRAINING_FORMAT,
-            "recipe": specification.recipe.model_dump(mode="json"),
+            **_training_identity(specification),
             "seed": specification.seed,
             "canaries": len(self.canaries),
             "device": specification.hardware.device,
             "precision": specification.hardware.precision,
+            # Nothing but the target changes with it: shadow models come out the same whichever target is given.
+            **({} if self.given is None else {"target": self.given.sha256}),
         }
 
     @cached_property
@@ -87,8 +93,8 @@ class AuditPlan:
 
     @property
     def network_name(self) -> str:
-        """The network's name as typed."""
-        return self.specification.network
+        """The network's name, where it is a function of a file without the file's folder."""
+        return without_folder(self.specification.network)
 
     @property
     def store(self) -> AuditStore:
@@ -158,6 +164,10 @@ class AuditPlan:
             jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), *common))
         return jobs
 
+    def is_given(self, key: str) -> bool:
+        """Whether this model was brought by the user, so that it is not trained here."""
+        return key == TARGET and self.given is not None
+
     def describe(self) -> dict[str, Any]:
         """``audit.json``: identity, how to load the data again, versions."""
         data, settings = self.data, self.settings
@@ -168,8 +178,8 @@ class AuditPlan:
             "queries": list(self.stored_queries),
             "data": {
                 "dataset": str(Path(settings.dataset).absolute())
-                if settings.dataset.endswith(".npz") or ".py:" in settings.dataset
-                else settings.dataset,
+                if settings.dataset.endswith(".npz")
+                else absolute_reference(settings.dataset),
                 "data_dir": str((settings.data_dir or default_folder()).absolute()),
                 "samples": len(data),
                 "available": data.available,
@@ -181,7 +191,17 @@ class AuditPlan:
                 "input_shape": list(data.input_shape),
             },
             "versions": library_versions(),
+            # Where the user's functions lie, to find them again from another folder.
+            "code": {"network": self.specification.network, "training": self.specification.training},
+            **({} if self.given is None else {"target": self.given.to_json()}),
         }
+
+
+def _training_identity(specification: ModelSpecification) -> dict[str, Any]:
+    """How models are trained: by a recipe, or by a function of the user's, beside which a recipe decides nothing."""
+    if specification.training is None:
+        return {"recipe": specification.recipe.model_dump(mode="json")}
+    return {"recipe": None, "training_function": training_identity(specification.training)}
 
 
 def library_versions() -> dict[str, str]:
@@ -227,7 +247,9 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
         shadows += 1
     changes = settings.recipe_changes()
-    if settings.recipe == "fast":
+    if settings.training is not None:
+        _check_no_recipe(settings)
+    elif settings.recipe == "fast":
         suggested = {"epochs": defaults.epochs, "augment": defaults.augment if data.is_image else "none"}
         changes |= {name: value for name, value in suggested.items() if changes[name] is None}
     recipe = resolve_recipe(settings.recipe, changes)
@@ -235,14 +257,17 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")
     workers = settings.workers or (1 if hardware.device == "cuda" else available_cores())
     specification = ModelSpecification(
-        network=settings.network or defaults.network,
+        network=absolute_reference(settings.network or defaults.network),
         input_shape=data.input_shape,
         classes=data.classes,
         statistics=data.channel_statistics(),
         recipe=recipe,
         seed=settings.seed,
         hardware=hardware,
+        training=None if settings.training is None else absolute_reference(settings.training),
     )
+    if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
+        raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
     # An unknown or unfit network is told before anything is trained.
     if parse_queries(settings.queries) != ORIGINAL and not data.is_image:
         raise UsageError(
@@ -254,13 +279,26 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     if settings.metadata is not None:
         ids = np.concatenate([data.sample_ids, np.full(len(canaries), NO_SAMPLE)])
         properties = read_metadata(settings.metadata, ids)
-    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties)
+    given = None if settings.target is None else read_given_target(settings.target, specification)
+    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
+
+
+def _check_no_recipe(settings: AuditSettings) -> None:
+    """With ``--training`` a flag of the recipe is a mistake: nothing would come of it."""
+    senseless = [name for name, value in settings.recipe_changes().items() if value is not None]
+    if settings.recipe != "fast":
+        senseless.append("recipe")
+    if senseless:
+        raise UsageError(
+            f"--{senseless[0].replace('_', '-')} means nothing with --training: the function says how to train",
+            hint="Put it into the function.",
+        )
 
 
 def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
     """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
     full = CUDA_DEFAULTS.get(settings.dataset)
-    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs"))
+    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs", "training"))
     if full is None or sized or settings.recipe != "fast":
         return None
     whole = {
@@ -295,7 +333,7 @@ def choose_canaries(data: Dataset, count: int, seed: int) -> Canaries:
 
 def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSettings:
     """The settings that lead back to a stored audit, from its description."""
-    identity, data = description["identity"], description["data"]
+    identity, data, code = description["identity"], description["data"], description.get("code", {})
     recipe = identity["recipe"]
     return replace_settings(
         settings,
@@ -303,8 +341,9 @@ def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSe
         data_dir=data["data_dir"] if settings.data_dir is None else settings.data_dir,
         samples=data["samples"],
         image_size=data["image_size"],
-        network=identity["network"],
-        recipe=recipe["name"],
+        network=code.get("network", identity["network"]),
+        training=code.get("training"),
+        recipe="fast" if recipe is None else recipe["name"],
         seed=identity["seed"],
         device=identity["device"],
         precision=identity["precision"],
@@ -330,17 +369,39 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     known = settings_of(description, replace_settings(settings, store=store.root))
     plan = plan_audit(known)
     # The stored recipe is the whole truth: parameters that no flag can name are in it too.
-    recipe = Recipe.model_validate(description["identity"]["recipe"])
-    plan = replace(plan, specification=replace(plan.specification, recipe=recipe))
+    stored = description["identity"]["recipe"]
+    recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored)
+    # A given target is in the store: its file may be gone.
+    given = GivenTarget(**description["target"]) if "target" in description else None
+    plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
     if plan.data.fingerprint != description["identity"]["fingerprint"]:
         raise UsageError(
             f"the data of audit {store.audit} has changed: its fingerprint was "
             f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
             hint="Restore the data, or audit the new data: privaudit score …",
         )
+    _check_code(description["identity"], plan)
     if plan.name != store.audit:
         raise StoreError(
             f"{store.folder} can't be opened as what it says it is (that would be {plan.name})",
             hint="Was the folder renamed? Give it its old name back.",
         )
     return plan
+
+
+def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
+    """Raise `UsageError` where the file of a user's function is not what it was: other code makes other weights."""
+    functions = {
+        "network": (identity["network_source"], plan.identity["network_source"], plan.network_name),
+        "training function": (
+            (identity.get("training_function") or {}).get("source"),
+            (plan.identity.get("training_function") or {}).get("source"),
+            without_folder(plan.specification.training or ""),
+        ),
+    }
+    for what, (then, now, name) in functions.items():
+        if then != now:
+            raise UsageError(
+                f"the file of the {what} {name} has changed since {identity['dataset']} was audited with it",
+                hint="Restore the file, or audit with the new one: privaudit score …",
+            )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit import files
+from privaudit.config import AuditSettings
 from privaudit.progress import talk
 from privaudit.report.figures import drawings
 from privaudit.report.html import render_html
@@ -14,6 +15,13 @@ from privaudit.report.model import build_content
 from privaudit.report.parts import Report
 from privaudit.report.pdf import TypesettingError, render_pdf
 from privaudit.report.privacy import Privacy
+from privaudit.shadow.store import open_audit
+
+
+def results_folder(settings: AuditSettings, audit: str | None) -> Path:
+    """Where the results of an audit [the latest of the store] are; a name alone is enough where the store is not."""
+    named = audit is not None and audit != "" and (settings.out / audit).is_dir()
+    return settings.out / (str(audit) if named else open_audit(settings.store, audit).audit)
 
 
 def render_report(folder: Path, shown: Privacy | None = None) -> dict[str, str | None]:

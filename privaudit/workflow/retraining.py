@@ -12,7 +12,7 @@ import numpy.typing as npt
 from privaudit import files
 from privaudit.engines.local import Report, run_jobs
 from privaudit.progress import progress, readable_time, talk
-from privaudit.shadow.store import TARGET
+from privaudit.shadow.store import TARGET, shadow_key
 from privaudit.shadow.trainer import (
     AuditArrays,
     ModelSpecification,
@@ -84,8 +84,9 @@ def retrained_models(
 
 
 def expected_seconds(plan: AuditPlan, members: int) -> float:
-    """How long a training on this many samples will take on one worker, from how long the target's took."""
-    record = read_record(plan.store, TARGET)
+    """How long a training on this many samples will take on one worker, from how long another took."""
+    # The target's is the longest, and so the best to go by; a given one was not trained here.
+    record = read_record(plan.store, shadow_key(0) if plan.is_given(TARGET) else TARGET)
     seconds: float = record["seconds"] * members / record["members"]
     return seconds
 

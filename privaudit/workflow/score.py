@@ -13,10 +13,13 @@ from privaudit import controls, files
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import readable_time, talk
+from privaudit.registry import without_folder
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
+from privaudit.scoring.given import doubts_about
 from privaudit.scoring.score import Scores, score
 from privaudit.scoring.target import audit_target, split_test
+from privaudit.shadow.given import take_in
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_keys
 from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_all, read_record, train_all
 from privaudit.signals import signal
@@ -61,7 +64,7 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
     """What `run_score` would do and cost."""
     plan = plan_audit(settings)
     jobs = plan.jobs(plan.design(plan.shadows))
-    missing = [job for job in jobs if not plan.store.is_finished(job.key)]
+    missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
     cost = estimate(plan, missing)
     inversion = plan_inversion(plan)
     inverting = _announce(plan, cost, inversion, keep=False)
@@ -89,7 +92,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())
-        missing = find_missing(jobs)
+        absent = find_missing(jobs)
+        missing = [job for job in absent if not plan.is_given(job.key)]
         _announce(plan, estimate(plan, missing), inversion, keep=True)
         trained_with = store.read_description()["versions"]["torch"]
         if missing and trained_with != library_versions()["torch"]:
@@ -97,6 +101,10 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
                 f"  warning: this audit was begun with torch {trained_with}, now it is {library_versions()['torch']}: "
                 "what is trained now differs in its last bits from what would have been trained then"
             )
+        for job in absent:
+            if plan.given is not None and plan.is_given(job.key):
+                # First of all: a target that can't be asked is told before anything is trained.
+                take_in(job, plan.given, plan.arrays)
         train_all(missing, plan.arrays, plan.workers)
         query_all(find_asked_otherwise(jobs), plan.arrays, plan.workers)
         store.mark_latest()
@@ -170,7 +178,10 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "training": _training_facts(plan),
         "about": _about(plan),
     }
-    for warning in _warnings(scores.attacks["lira"], negative, of_untrained):
+    doubts = _doubts(plan, results["accuracy"], len(reported), target)
+    if plan.given is not None:
+        results["about"]["target"]["doubts"] = doubts
+    for warning in [*doubts, *_warnings(scores.attacks["lira"], negative, of_untrained)]:
         talk(f"  warning: {warning}")
     return results, scores
 
@@ -194,8 +205,7 @@ def _about(plan: AuditPlan) -> dict[str, Any]:
     about = plan.describe()
     data = {name: value for name, value in about["data"].items() if name != "data_dir"}
     data["dataset"] = PurePath(data["dataset"]).name
-    identity = about["identity"] | {"network": PurePath(about["identity"]["network"]).name}
-    return about | {"data": data, "identity": identity, "notes": list(plan.notes)}
+    return {name: value for name, value in about.items() if name != "code"} | {"data": data, "notes": list(plan.notes)}
 
 
 def _accuracies(plan: AuditPlan, stored: StoredSignals, reported: npt.NDArray[np.int64]) -> dict[str, float]:
@@ -209,10 +219,21 @@ def _accuracies(plan: AuditPlan, stored: StoredSignals, reported: npt.NDArray[np
     }
 
 
+def _doubts(plan: AuditPlan, accuracy: dict[str, float], reported: int, attacked: Performance) -> list[str]:
+    """Why a given target may not be what it is taken for."""
+    if plan.given is None:
+        return []
+    commonest = float(np.bincount(plan.data.y_train).max() / len(plan.data))
+    told_apart = attacked.auc_interval is not None and attacked.auc_interval[0] > 0.5
+    return doubts_about(
+        accuracy["target_train"], accuracy["target_test"], len(plan.data), reported, commonest, told_apart
+    )
+
+
 def _training_facts(plan: AuditPlan) -> dict[str, Any]:
     records = [read_record(plan.store, key) for key in [TARGET, *shadow_keys(plan.shadows)]]
     return {
-        "seconds": sum(record["seconds"] for record in records),
+        "seconds": sum(record["seconds"] or 0.0 for record in records),
         "target_seconds": records[0]["seconds"],
         "workers": plan.workers,
         "retrained_after_divergence": sum(record["seed_offset"] > 0 for record in records),
@@ -233,15 +254,23 @@ def _warnings(lira: Performance, *negatives: controls.NegativeControl) -> list[s
 def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None, *, keep: bool) -> float:
     """Say what will be done and how long it will take; return the seconds of the inversions."""
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
+    training = plan.specification.training
+    how = f"recipe '{recipe.name}' ({recipe.epochs} epochs)" if training is None else f"by {without_folder(training)}"
+    target = "a target" if plan.given is None else "the given target"
     talk(f"audit {plan.name}")
     talk(
         f"  {plan.data.source}: {len(plan.data):,} training and {len(plan.data.y_test):,} test samples, "
         f"{plan.data.classes} classes"
     )
     talk(
-        f"  {plan.network_name}, recipe '{recipe.name}' ({recipe.epochs} epochs), {plan.shadows} shadow models and a "
-        f"target, {plan.workers} workers, {hardware.device} {hardware.precision}"
+        f"  {plan.network_name}, {how}, {plan.shadows} shadow models and "
+        f"{target}, {plan.workers} workers, {hardware.device} {hardware.precision}"
     )
+    if plan.given is not None:
+        talk(
+            f"  the target was given: {plan.given.file} (SHA-256 {plan.given.sha256[:16]}…), taken to have been "
+            f"trained on all {len(plan.data):,} samples"
+        )
     for note in plan.notes:
         talk(f"  {note}")
     talk(f"  {cost.sentence()}" if cost.models else "  every model is there already: nothing to train")

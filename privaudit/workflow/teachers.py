@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -91,11 +92,14 @@ def _trained(
     size = max(1, round(share * len(retain)))
     rows = np.sort(forget)
 
+    gradients = []
+
     def asked() -> Iterator[tuple[nn.Module, npt.NDArray[np.bool_]]]:
         for number in range(models):
             chosen = np.sort(generator(seed, "fresh-teacher", number).permutation(retain)[:size])
-            model, _, _ = train_with_new_seeds(specification, samples, chosen, ("fresh-teacher", seed, number))
+            model, record, _ = train_with_new_seeds(specification, samples, chosen, ("fresh-teacher", seed, number))
+            gradients.append(record.gradients)
             yield model, np.ones(len(rows), np.bool_)
 
-    trained = models * size * specification.recipe.epochs
-    return average(asked(), samples, rows, specification.classes, trained)
+    teachers = average(asked(), samples, rows, specification.classes)
+    return replace(teachers, trained_samples=sum(gradients))

@@ -1,4 +1,4 @@
-"""For those who write a method of their own: `check_unlearner` holds it to the contract.
+"""`check_unlearner` holds a method to the contract.
 
 A package adds a method by an entry point of the group ``privaudit.unlearners``, whose name is what ``--method`` takes::
 
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from privaudit.testing.contract import ContractError
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
@@ -27,13 +28,7 @@ from privaudit.unlearning.parameters import with_changes
 from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
 from privaudit.unlearning.teachers import Teachers
 
-__all__ = ["ContractError", "check_unlearner", "practice_context"]
-
 SAMPLES, FORGET, CLASSES, SIDE = 60, 12, 3, 8
-
-
-class ContractError(AssertionError):
-    """What a method does and must not, or does not and must."""
 
 
 def check_unlearner(method: type[Unlearner] | str, parameters: Parameters | None = None) -> None:

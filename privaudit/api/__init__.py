@@ -1,0 +1,22 @@
+"""The commands as functions: their flags are keyword arguments, what ``--json`` prints is what they return.
+
+Where a command would exit with a code, a function raises the `PrivauditError` that says the same. Talk and progress go
+to stderr, as there. Nothing heavy is imported before it is needed.
+"""
+
+from privaudit.api.flags import ScoreFlags, UnlearnFlags
+from privaudit.api.held import audits, compare, gate, purge, verify, write_report
+from privaudit.api.made import score, unlearn
+
+__all__ = [
+    "ScoreFlags",
+    "UnlearnFlags",
+    "audits",
+    "compare",
+    "gate",
+    "purge",
+    "score",
+    "unlearn",
+    "verify",
+    "write_report",
+]

@@ -1,0 +1,136 @@
+"""The functions that look at what is there: `write_report`, `compare`, `verify`, `gate`, `audits`; and `purge`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from privaudit.api.results import AuditEntry, GateResults, PurgeResults, ReportPaths, VerifyResults
+from privaudit.config import AuditSettings, read_settings
+from privaudit.errors import UsageError
+
+Place = str | Path | None
+
+
+def _settings(**flags: Any) -> AuditSettings:
+    return read_settings(flags, None)
+
+
+def write_report(
+    audit: str | None = None,
+    *,
+    redact: str | None = None,
+    show_samples: bool | None = None,
+    store: Place = None,
+    out: Place = None,
+) -> ReportPaths:
+    """Write the report of an audit [the latest] anew from its stored results: ``privaudit report``."""
+    settings = _settings(store=store, out=out, redact=redact, show_samples=show_samples)
+    from privaudit.report.privacy import privacy_of
+    from privaudit.workflow.render import render_report, results_folder
+
+    return cast(ReportPaths, render_report(results_folder(settings, audit), privacy_of(settings)))
+
+
+def compare(a: str | Path, b: str | Path, *, redact: str | None = None, out: Place = None) -> dict[str, Any]:
+    """Say what changed from audit ``a`` to audit ``b`` of the same samples: ``privaudit compare``."""
+    settings = _settings(out=out, redact=redact)
+    from privaudit.workflow.compare import run_compare
+
+    return run_compare(settings, str(a), str(b))
+
+
+def verify(audit: str | None = None, *, store: Place = None, out: Place = None) -> VerifyResults:
+    """Hold every file of an audit [the latest] against its checksum: ``privaudit verify``.
+
+    Raises
+    ------
+    StoreError
+        Where a file is damaged or missing; its ``results`` are what would have been returned.
+    """
+    settings = _settings(store=store, out=out)
+    from privaudit.workflow.verify import run_verify
+
+    return cast(VerifyResults, run_verify(settings, audit))
+
+
+def gate(
+    audit: str | None = None,
+    *,
+    max_tpr: str | Sequence[str] = (),
+    max_auc: float | None = None,
+    max_asr: float | None = None,
+    attack: str = "lira",
+    target: bool = False,
+    junit: Place = None,
+    store: Place = None,
+    out: Place = None,
+) -> GateResults:
+    """Hold an audit [the latest] against limits: ``privaudit gate``.
+
+    Parameters
+    ----------
+    audit
+        Its name.
+    max_tpr
+        ``"TPR@FPR"``, or several of them: the most members that may be found at a false positive rate.
+    max_auc, max_asr
+        The highest AUC, and the highest mean risk of the most exposed, 0 … 1.
+    attack
+        Whose figures count; chosen beforehand.
+    target
+        Hold the target model to the limits, not the shadow models.
+    junit
+        Write JUnit XML here.
+    store, out
+        Where models are kept and results go.
+
+    Raises
+    ------
+    GateBreached
+        Where a limit is breached.
+    EvidenceError
+        Where one can't be told. The ``results`` of either are what would have been returned.
+    """
+    settings = _settings(store=store, out=out)
+    from privaudit.workflow.gate import Limit, parse_rate_limit, run_gate
+
+    limits = [parse_rate_limit(text) for text in ([max_tpr] if isinstance(max_tpr, str) else max_tpr)]
+    for name, most in (("auc", max_auc), ("asr", max_asr)):
+        if most is not None and not 0 <= most <= 1:
+            raise UsageError(f"--max-{name} {most}: it is a share between 0 and 1")
+        limits += [] if most is None else [Limit(name, most)]
+    to = None if junit is None else Path(junit)
+    return cast(GateResults, run_gate(settings, audit, limits, attack, of_target=target, junit_file=to))
+
+
+def purge(
+    *,
+    forget: str,
+    audit: str | None = None,
+    seed: int = 0,
+    dry_run: bool = False,
+    yes: bool = False,
+    store: Place = None,
+    out: Place = None,
+) -> PurgeResults:
+    """Remove what an audit itself still holds of forgotten samples: ``privaudit purge``.
+
+    Nobody is asked: say ``dry_run=True`` to see what would go, ``yes=True`` to let it go.
+    """
+    settings = _settings(store=store, out=out)
+    from privaudit.workflow.purge import plan_purge, run_purge
+
+    if dry_run:
+        return cast(PurgeResults, plan_purge(settings, audit, forget, seed)[0].to_json())
+    if not yes:
+        raise UsageError("nothing was purged: it can't be undone", hint="dry_run=True shows it, yes=True does it.")
+    return cast(PurgeResults, run_purge(settings, audit, forget, seed))
+
+
+def audits(*, store: Place = None) -> list[AuditEntry]:
+    """The audits of a store: ``privaudit list``."""
+    from privaudit.workflow.listing import list_audits
+
+    return cast(list[AuditEntry], list_audits(_settings(store=store).store))

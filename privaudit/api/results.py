@@ -1,0 +1,158 @@
+"""What the functions return: the keys of ``--json``. Where a value is itself a table of figures, docs say more."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class ReportPaths(TypedDict):
+    """Where the report is; the PDF is None where it could not be made."""
+
+    html: str
+    pdf: str | None
+
+
+class Attack(TypedDict):
+    """How well an attack tells members; intervals are 95% and None where there are too few models."""
+
+    auc: float
+    auc_ci: list[float] | None
+    balanced_accuracy: float | None
+    tpr_at_fpr: dict[str, float | None]
+    tpr_ci: dict[str, list[float] | None]
+    true_positives: dict[str, int | None]
+    smallest_fpr: float
+    positives: int
+    negatives: int
+
+
+class Controls(TypedDict):
+    """Audits whose answer is known; None where a control could not be run."""
+
+    negative: dict[str, Any] | None
+    untrained: dict[str, Any] | None
+    positive: dict[str, Any] | None
+
+
+class ScoreResults(TypedDict):
+    """Of `score`."""
+
+    audit: str
+    samples: int
+    shadows: int
+    trained: int
+    scores: str
+    report: ReportPaths
+    statistic: str
+    mean_risk: float
+    attacks: dict[str, Attack]
+    target: Attack | None
+    controls: Controls
+    accuracy: dict[str, float] | None
+    agreement: dict[str, Any]
+    groups: dict[str, Any]
+    clusters: Any
+    stability: dict[str, Any] | None
+    most_exposed: dict[str, Any] | None
+    risk_vs_difficulty: dict[str, Any]
+    epsilon: dict[str, Any] | None
+    inversion: dict[str, Any] | None
+    training: dict[str, Any] | None
+    about: dict[str, Any]
+    table_sha256: str
+
+
+class DryRunResults(TypedDict):
+    """Of `score` with ``dry_run``: what it would do and cost."""
+
+    audit: str
+    samples: int
+    shadows: int
+    to_train: int
+    seconds: float
+    inversion_seconds: float
+    disk_bytes: int
+    smallest_fpr: float
+
+
+class Accuracies(TypedDict):
+    """Of one model, 0 … 1."""
+
+    forget: float
+    retain: float
+    test: float
+
+
+class UnlearnResults(TypedDict):
+    """Of `unlearn`."""
+
+    audit: str
+    run: str
+    method: str
+    order: str
+    forget: int
+    forget_steps: int
+    forget_steps_run: int
+    stopped: str | None
+    folder: str
+    report: ReportPaths
+    accuracy: dict[str, Accuracies | None]
+    tow: float | None
+    tow_do_nothing: float | None
+    seconds: dict[str, float | None]
+    risk_vs_difficulty: dict[str, Any]
+
+
+class GateCheck(TypedDict):
+    """One limit, what the audit says of it, and why."""
+
+    quantity: str
+    rate: float | None
+    most: float
+    value: float | None
+    ci: list[float] | None
+    verdict: str
+    reason: str
+    sentence: str
+
+
+class GateResults(TypedDict):
+    """Of `gate`."""
+
+    audit: str
+    checks: list[GateCheck]
+
+
+class VerifyResults(TypedDict):
+    """Of `verify`."""
+
+    audit: str
+    files: int
+    damaged: list[str]
+    missing: list[str]
+
+
+class PurgeResults(TypedDict, total=False):
+    """Of `purge`; without ``report`` where nothing was changed."""
+
+    audit: str
+    samples: int
+    models_removed: int
+    files_removed: int
+    arrays_cut: int
+    tables_cut: int
+    models_kept: list[dict[str, str]]
+    notes: list[str]
+    report: ReportPaths
+
+
+class AuditEntry(TypedDict):
+    """One audit of a store; its facts are None where it can't be read, and ``error`` says why."""
+
+    audit: str
+    latest: bool
+    dataset: str | None
+    network: str | None
+    samples: int | None
+    shadows: int | None
+    error: str | None

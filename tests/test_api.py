@@ -1,0 +1,193 @@
+"""The commands as functions: the flags are the arguments, the results are those of ``--json``, mistakes are raised."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+
+import click
+import pytest
+from pydantic import TypeAdapter
+
+import privaudit
+from privaudit.api import ScoreFlags, UnlearnFlags, results
+from privaudit.cli import gate, purge, score, unlearn, verify
+from privaudit.cli.main import COMMANDS
+from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
+from tests.conftest import ROOT, Run
+
+
+def names_of(command: click.Command) -> set[str]:
+    """The flags of a command, as they are typed."""
+    found = set()
+    for parameter in command.params:
+        longest = max(parameter.opts, key=len)
+        found.add(longest.removeprefix("--").replace("-", "_"))
+    return found - {"json", "help"}
+
+
+def test_flags_are_arguments() -> None:
+    taken = {"signals", "config", "csv", "dry_run"}
+    assert set(ScoreFlags.__annotations__) | taken == names_of(score.command)
+    assert set(UnlearnFlags.__annotations__) | {"compare_orders", "seeds"} == names_of(unlearn.command)
+    for command, function in ((gate, privaudit.gate), (purge, privaudit.purge), (verify, privaudit.verify)):
+        assert set(inspect.signature(function).parameters) == names_of(command.command)
+
+
+def test_every_command_is_a_function() -> None:
+    named = {"report": "write_report", "list": "audits"}
+    for command in COMMANDS:
+        assert callable(getattr(privaudit, named.get(command, command)))
+
+
+@pytest.fixture
+def places(small_audit: dict[str, Any]) -> dict[str, Any]:
+    return {"store": small_audit["root"] / "store", "out": small_audit["root"] / "out"}
+
+
+@pytest.fixture
+def copied(small_audit: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    for name in ("store", "out"):
+        shutil.copytree(small_audit["root"] / name, tmp_path / name)
+    return {"store": tmp_path / "store", "out": tmp_path / "out"}
+
+
+def small(audit: dict[str, Any]) -> dict[str, Any]:
+    return {"dataset": audit["npz"], "shadows": 8, "epochs": 30, "workers": 2, "seed": 3, "invert": 0}
+
+
+def fits(kind: Any, found: Any) -> None:
+    """What was found is of this type, to the last key of every typed dictionary within it."""
+    if is_typeddict(kind):
+        assert kind.__required_keys__ <= set(found)
+        for name, inner in get_type_hints(kind).items():
+            if name in found:
+                fits(inner, found[name])
+        return
+    parts = [part for part in get_args(kind) if part is not type(None)]
+    if get_origin(kind) is dict:
+        for each in found.values():
+            fits(parts[1], each)
+    elif get_origin(kind) is list:
+        for each in found:
+            fits(parts[0], each)
+    elif len(parts) == 1:  # … or None
+        assert found is not None or type(None) in get_args(kind)
+        if found is not None:
+            fits(parts[0], found)
+    elif kind is not Any:
+        TypeAdapter(kind).validate_python(found, strict=True)
+
+
+def test_score_returns_what_the_command_prints(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
+    planned = privaudit.score(**small(small_audit), **copied, dry_run=True)
+    fits(results.DryRunResults, planned)
+    assert planned["to_train"] == 0
+    found = privaudit.score(**small(small_audit), **copied)
+    fits(results.ScoreResults, found)
+    assert found["trained"] == 0
+    printed = small_audit["results"]
+    changing = {"trained", "scores", "report", "about"}
+    assert {key: value for key, value in json.loads(json.dumps(found)).items() if key not in changing} == {
+        key: value for key, value in printed.items() if key not in changing
+    }
+    assert set(found) - {"queries"} == set(results.ScoreResults.__annotations__)
+
+
+def test_unlearn_and_purge(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
+    found = privaudit.unlearn(forget="random:10", method="ga", reference="shadow", parameter={}, **copied)
+    fits(results.UnlearnResults, found)
+    assert Path(found["folder"], "model.safetensors").is_file()
+    with pytest.raises(UsageError, match="yes=True does it"):
+        privaudit.purge(forget="random:3", **copied)
+    planned = privaudit.purge(forget="random:3", dry_run=True, **copied)
+    purged = privaudit.purge(forget="random:3", yes=True, **copied)
+    fits(results.PurgeResults, purged)
+    assert {name: purged[name] for name in planned} == planned  # type: ignore[literal-required]
+
+
+def test_gate_raises_with_its_results(small_audit: dict[str, Any], places: dict[str, Any]) -> None:
+    held = privaudit.gate(max_auc=1.0, **places)
+    fits(results.GateResults, held)
+    assert held["checks"][0]["verdict"] == "holds"
+    with pytest.raises(GateBreached) as breached:
+        privaudit.gate(max_tpr="0.0001@0.01", max_auc=0.5, **places)
+    assert {check["verdict"] for check in breached.value.results["checks"]} >= {"breached"}
+    with pytest.raises(EvidenceError):
+        privaudit.gate(max_tpr=["0.5@0.001"], **places)
+    with pytest.raises(UsageError, match="share between 0 and 1"):
+        privaudit.gate(max_auc=2, **places)
+    with pytest.raises(UsageError, match="write TPR@FPR"):
+        privaudit.gate(max_tpr="much", **places)
+
+
+def test_what_is_there(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
+    name = small_audit["results"]["audit"]
+    (entry,) = privaudit.audits(store=copied["store"])
+    fits(results.AuditEntry, entry)
+    assert (entry["audit"], entry["latest"], entry["shadows"]) == (name, True, 8)
+    assert privaudit.audits(store=copied["store"] / "none") == []
+    paths = privaudit.write_report(**copied)
+    assert Path(paths["html"]).is_file()
+    whole = privaudit.verify(name, **copied)
+    fits(results.VerifyResults, whole)
+    assert whole["damaged"] == whole["missing"] == []
+    (copied["store"] / name / "models" / "0003.safetensors").write_bytes(b"")
+    with pytest.raises(StoreError, match="1 damaged") as damaged:
+        privaudit.verify(name, **copied)
+    assert len(damaged.value.results["damaged"]) == 1
+
+
+#: Without types: what mypy would tell is told all the same.
+UNTYPED: Any = privaudit
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "said"),
+    [
+        (lambda: UNTYPED.score(dataset="mnits"), UsageError, "Did you mean 'mnist'"),
+        (lambda: UNTYPED.score(shadow=3), UsageError, "shadow = 3"),
+        (lambda: UNTYPED.score(shadows="many"), UsageError, "shadows = 'many'"),
+        (lambda: UNTYPED.score(dataset="absent.npz"), DataError, "there is no file"),
+        (lambda: UNTYPED.score(signals="absent.npz", epochs=3), UsageError, "--epochs means nothing with --signals"),
+        (lambda: UNTYPED.score(config="absent.toml"), UsageError, "cannot read --config"),
+        (lambda: UNTYPED.score(dataset=lambda: {}), UsageError, "can't be found again"),
+        (lambda: UNTYPED.unlearn(ordre="risk"), UsageError, "ordre = 'risk'"),
+        (lambda: UNTYPED.unlearn(groups="five"), UsageError, "groups = 'five'"),
+        (lambda: UNTYPED.unlearn(method="gaa"), UsageError, "Did you mean 'ga'"),
+        (lambda: UNTYPED.unlearn(seeds=3), UsageError, "--seeds goes with --compare-orders"),
+        (lambda: UNTYPED.compare("one", "other"), PrivauditError, "one"),
+        (lambda: UNTYPED.verify(store="nowhere"), UsageError, "no latest audit"),
+        (lambda: UNTYPED.write_report(store="nowhere"), UsageError, "no latest audit"),
+        (lambda: UNTYPED.gate(max_auc=0.5, store="nowhere"), UsageError, "no latest audit"),
+    ],
+)
+def test_mistakes_are_raised(
+    call: Any, kind: type[PrivauditError], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(kind) as raised:
+        call()
+    assert said in str(raised.value)
+
+
+def test_a_function_stands_for_itself(privaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from privaudit.api.flags import reference
+
+    shutil.copy(ROOT / "examples" / "image_model.py", tmp_path / "my_image_model.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    import importlib
+
+    module = importlib.import_module("my_image_model")
+    assert reference(module.data, "dataset") == f"{tmp_path / 'my_image_model.py'}:data"
+    assert reference(tmp_path / "a.npz", "dataset") == str(tmp_path / "a.npz")
+    assert reference(None, "dataset") is None
+    monkeypatch.setattr(module.data, "__module__", "__main__")
+    monkeypatch.setitem(sys.modules, "__main__", module)
+    with pytest.raises(UsageError, match="of its own, not of the script that runs"):
+        reference(lambda: None, "dataset")

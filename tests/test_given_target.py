@@ -1,0 +1,271 @@
+"""A target that was trained elsewhere: the same figures as if it had been trained here, and every misfit told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+from privaudit.cli.score import command
+from privaudit.config import read_settings
+from privaudit.errors import DataError, PrivauditError, UsageError
+from privaudit.networks.cnn import build_cnn
+from privaudit.scoring.given import doubts_about
+from privaudit.shadow.given import read_given_target, take_in
+from privaudit.shadow.store import AuditStore
+from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
+from privaudit.training.hardware import Hardware
+from privaudit.training.recipe import RECIPES
+from tests.conftest import SMALL, Run
+
+
+def trained_target(audit: dict[str, Any]) -> dict[str, torch.Tensor]:
+    store = audit["root"] / "store" / audit["results"]["audit"]
+    return safetensors.torch.load_file(store / "target.safetensors")
+
+
+def score(privaudit: Run, npz: Path, root: Path, target: Path, *more: str) -> Any:
+    return privaudit(
+        "score", "--dataset", npz, *SMALL, "--target", target, *more, "--store", root / "store", "--out", root / "out",
+        "--json",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def given_audit(
+    privaudit: Run, small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """The small audit's own target, brought as a state dict of the network alone."""
+    root = tmp_path_factory.mktemp("given")
+    network = {name.removeprefix("network."): w for name, w in trained_target(small_audit).items() if "network" in name}
+    torch.save(network, root / "ours v1.pt")
+    done = score(privaudit, small_audit["npz"], root, root / "ours v1.pt")
+    assert done.returncode == 0, done.stderr
+    return {"results": json.loads(done.stdout), "root": root, "stderr": done.stderr, "npz": small_audit["npz"]}
+
+
+def test_it_reads_as_if_it_had_been_trained_here(given_audit: dict[str, Any], small_audit: dict[str, Any]) -> None:
+    ours, theirs = given_audit["results"], small_audit["results"]
+    assert ours["audit"] != theirs["audit"]
+    assert ours["trained"] == 8  # the shadow models alone
+    stores = [audit["root"] / "store" / audit["results"]["audit"] for audit in (given_audit, small_audit)]
+    for name in ("target.safetensors", "models/0000.safetensors", "models/0007.safetensors", "signals/target.npy"):
+        assert (stores[0] / name).read_bytes() == (stores[1] / name).read_bytes(), name
+    pd.testing.assert_frame_equal(pd.read_parquet(ours["scores"]), pd.read_parquet(theirs["scores"]))
+    assert ours["target"] == theirs["target"]
+
+
+def test_it_is_on_record_as_given(given_audit: dict[str, Any]) -> None:
+    results, root = given_audit["results"], given_audit["root"]
+    digest = hashlib.sha256((root / "ours v1.pt").read_bytes()).hexdigest()
+    record = json.loads((root / "store" / results["audit"] / "target.json").read_text())
+    given = {"file": "ours v1.pt", "sha256": digest, "scales_itself": False}
+    assert record["given"] == given
+    assert record["seconds"] is None
+    assert results["training"]["target_seconds"] is None
+    assert results["about"]["target"] == given | {"doubts": []}
+    assert results["about"]["identity"]["target"] == digest
+    assert "the target was given: ours v1.pt" in given_audit["stderr"]
+    report = (root / "out" / results["audit"] / "report.json").read_text()
+    assert "shadow models were trained by the recipe here, which may differ" in report
+    assert "given by the user as ours v1.pt" in report
+    assert digest in report
+    assert str(root) not in (root / "out" / results["audit"] / "report.html").read_text("utf-8")
+
+
+def test_it_is_asked_for_again_unlearned_from_and_verified(privaudit: Run, given_audit: dict[str, Any]) -> None:
+    root, name = given_audit["root"], given_audit["results"]["audit"]
+    places = ("--store", root / "store", "--out", root / "out")
+    again = score(privaudit, given_audit["npz"], root, root / "ours v1.pt", "--dry-run")
+    assert json.loads(again.stdout)["to_train"] == 0
+    # From here on the file is not needed any more.
+    (root / "ours v1.pt").rename(root / "elsewhere.pt")
+    done = privaudit("unlearn", "--audit", name, "--forget", "random:20", *places, "--json")
+    assert done.returncode == 0, done.stderr
+    unlearned = json.loads(done.stdout)
+    assert unlearned["seconds"]["training"] is None
+    assert unlearned["accuracy"]["retrained"] is not None
+    assert privaudit("verify", name, *places).returncode == 0
+    assert privaudit("report", name, *places).returncode == 0
+    compared = privaudit(
+        "unlearn", "--audit", name, "--compare-orders", "--seeds", "2", "--forget", "random:20", *places, "--json"
+    )
+    assert compared.returncode == 0, compared.stderr
+    assert json.loads(compared.stdout)["own_target"] is False
+    (root / "elsewhere.pt").rename(root / "ours v1.pt")
+
+
+def test_a_lost_target_is_taken_in_again(privaudit: Run, given_audit: dict[str, Any]) -> None:
+    root, name = given_audit["root"], given_audit["results"]["audit"]
+    stored = root / "store" / name / "target.safetensors"
+    before = stored.read_bytes()
+    stored.write_bytes(before[:-1] + b"\x00")
+    done = score(privaudit, given_audit["npz"], root, root / "ours v1.pt")
+    assert done.returncode == 0, done.stderr
+    assert "damaged" in done.stderr
+    assert json.loads(done.stdout)["trained"] == 0
+    assert stored.read_bytes() == before
+
+
+def test_another_target_is_another_audit(
+    privaudit: Run, given_audit: dict[str, Any], small_audit: dict[str, Any]
+) -> None:
+    """And one that is no better than chance on what it is taken to have been trained on is told."""
+    root = given_audit["root"]
+    torch.manual_seed(0)
+    other = {"standardise.mean": torch.zeros(1), "standardise.deviation": torch.ones(1)}
+    other |= {f"network.{name}": w for name, w in build_cnn((8, 8, 1), 3).state_dict().items()}
+    safetensors.torch.save_file(other, root / "other.safetensors")
+    done = score(privaudit, given_audit["npz"], root, root / "other.safetensors")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert results["audit"] != given_audit["results"]["audit"]
+    assert results["about"]["target"]["scales_itself"] is True
+    assert "naming the commonest class" in done.stderr
+    report = json.loads((root / "out" / results["audit"] / "report.json").read_text())
+    assert "naming the commonest class" in json.dumps(report["overview"])
+    stored = safetensors.torch.load_file(root / "store" / results["audit"] / "target.safetensors")
+    assert stored["standardise.mean"].flatten().tolist() == [0.0]
+    # The first audit's target is what it was.
+    first = safetensors.torch.load_file(root / "store" / given_audit["results"]["audit"] / "target.safetensors")
+    assert torch.equal(first["network.0.weight"], trained_target(small_audit)["network.0.weight"])
+
+
+SPECIFICATION = ModelSpecification(
+    "cnn", (8, 8, 1), 3, ((0.5,), (0.25,)), RECIPES["fast"], seed=0, hardware=Hardware("cpu", "fp32")
+)
+
+
+class _RunsCode:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (Path("pwned"), "ran"))
+
+
+def _network(**changes: Any) -> dict[str, Any]:
+    state: dict[str, Any] = dict(build_cnn((8, 8, 1), 3).state_dict())
+    return {name: value for name, value in (state | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "said"),
+    [
+        ("absent.pt", None, 1, "cannot read --target"),
+        ("weights.h5", b"x", 2, "a target is read from .safetensors, .pt, .pth"),
+        ("weights", b"x", 2, "a target is read from"),
+        ("empty.pt", b"", 1, "no readable state dict"),
+        ("junk.pt", b"junk" * 50, 1, "--target junk.pt"),
+        ("junk.safetensors", b"junk" * 50, 1, "no readable safetensors file"),
+        ("code.pt", pickle.dumps(_RunsCode()), 1, "unpickled"),
+        ("whole.pt", lambda: nn.Linear(2, 2), 1, "unpickled"),
+        ("tensor.pt", lambda: torch.zeros(2), 1, "holds a Tensor"),
+        ("list.pt", lambda: [torch.zeros(2)], 1, "holds a list"),
+        ("checkpoint.pt", lambda: {"epoch": 3, "model": _network()}, 1, "the entry 'epoch' is a int"),
+        ("nested.pt", lambda: {"model": _network()}, 1, "torch.save(checkpoint['model'], 'target.pt')"),
+        ("nothing.pt", lambda: {}, 1, "it lacks 0.weight, 0.bias, 3.weight, 3.bias and 2 more"),
+        ("lacks.pt", lambda: _network(**{"0.bias": None}), 1, "it lacks 0.bias"),
+        ("more.pt", lambda: _network(head=torch.zeros(3)), 1, "the network has no head"),
+        ("shape.pt", lambda: _network(**{"7.bias": torch.zeros(10)}), 1, "7.bias has shape [10], the network's [3]"),
+        ("kind.pt", lambda: _network(**{"7.bias": torch.zeros(3, dtype=torch.int64)}), 1, "int64"),
+        ("complex.pt", lambda: _network(**{"7.bias": torch.zeros(3, dtype=torch.complex64)}), 1, "complex64"),
+        ("sparse.pt", lambda: _network(**{"7.bias": torch.zeros(3).to_sparse()}), 1, "sparse"),
+        ("nan.pt", lambda: _network(**{"7.bias": torch.full((3,), torch.nan)}), 1, "not numbers"),
+        (
+            "scale.pt",
+            lambda: {f"network.{name}": value for name, value in _network().items()}
+            | {"standardise.mean": torch.zeros(1), "standardise.deviation": torch.zeros(1)},
+            1,
+            "deviation must be above 0",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_target_is_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: bytes | Callable[[], Any] | None,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(content, bytes):
+        Path(name).write_bytes(content)
+    elif content is not None:
+        torch.save(content(), name)
+    with pytest.raises(PrivauditError) as told:
+        read_given_target(Path(name), SPECIFICATION)
+    assert told.value.exit_code == code
+    assert said in str(told.value)
+    assert not Path("pwned").exists()
+
+
+def test_the_command_tells_too(privaudit: Run, small_npz: Path, tmp_path: Path) -> None:
+    (tmp_path / "code.pt").write_bytes(pickle.dumps(_RunsCode()))
+    done = score(privaudit, small_npz, tmp_path, tmp_path / "code.pt")
+    assert done.returncode == 1
+    assert "so it is not loaded" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("flag", ["--signals", "--config"])
+def test_it_can_stand_in_a_file_and_not_beside_signals(tmp_path: Path, flag: str) -> None:
+    if flag == "--signals":
+        done = CliRunner().invoke(command, ["--signals", "x.npz", "--target", "x.pt"])
+        assert isinstance(done.exception, UsageError)
+        assert "--target means nothing with --signals" in str(done.exception)
+    else:
+        (tmp_path / "a.toml").write_text('target = "own.pt"')
+        assert read_settings({}, tmp_path / "a.toml").target == Path("own.pt")
+
+
+def test_logits_that_are_not_numbers_are_told(tmp_path: Path) -> None:
+    """Before anything is trained, and what was written does not count as finished."""
+    torch.save(_network(**{"7.weight": torch.full((3, 256), 3e38)}), tmp_path / "huge.pt")
+    given = read_given_target(tmp_path / "huge.pt", SPECIFICATION)
+    images = np.full((4, 8, 8, 1), 200, np.uint8)
+    arrays = AuditArrays(images, np.arange(4) % 3, images, np.arange(4) % 3, np.arange(4))
+    job = TrainingJob("target", np.arange(4), SPECIFICATION, AuditStore(tmp_path, "a"))
+    with pytest.raises(DataError, match="its logits of training row"):
+        take_in(job, given, arrays)
+    assert not job.store.is_finished("target")
+
+
+def test_wrappers_and_other_precisions_are_understood(tmp_path: Path) -> None:
+    plain = _network()
+    wrapped = {f"module._orig_mod.{name}": value.double() for name, value in plain.items()}
+    torch.save(wrapped, tmp_path / "wrapped.pth")
+    given = read_given_target(tmp_path / "wrapped.pth", SPECIFICATION)
+    assert given.weights is not None
+    assert all(torch.equal(given.weights[f"network.{name}"], value) for name, value in plain.items())
+    assert given.weights["standardise.mean"].flatten().tolist() == [0.5]
+    own = {f"network.{name}": value for name, value in plain.items()}
+    own |= {"standardise.mean": torch.tensor([0.25]), "standardise.deviation": torch.tensor([2.0])}
+    safetensors.torch.save_file(own, tmp_path / "own.safetensors")
+    brought = read_given_target(tmp_path / "own.safetensors", SPECIFICATION)
+    assert brought.scales_itself
+    assert brought.weights is not None
+    assert brought.weights["standardise.deviation"].shape == (1, 1, 1, 1)
+
+
+def test_doubts() -> None:
+    assert doubts_about(0.99, 0.90, 1000, 500, 0.1, False) == []
+    assert "by heart" in doubts_about(0.90, 0.90, 1000, 500, 0.1, False)[0]
+    assert "by heart" in doubts_about(0.91, 0.90, 1000, 500, 0.1, False)[0]  # 1% of 500 is within chance
+    assert doubts_about(0.91, 0.90, 100_000, 50_000, 0.1, False) == []
+    assert doubts_about(0.90, 0.92, 1000, 500, 0.1, True) == []  # an easier test set; the attack tells them apart
+    assert "commonest class" in doubts_about(0.51, 0.30, 1000, 500, 0.5, True)[0]
+    # A model that was trained on nothing of it is doubted in most draws.
+    random = np.random.default_rng(1)
+    draws = [(random.binomial(1000, 0.8) / 1000, random.binomial(500, 0.8) / 500) for _ in range(400)]
+    assert 0.9 < np.mean([bool(doubts_about(*draw, 1000, 500, 0.1, False)) for draw in draws]) < 0.99
