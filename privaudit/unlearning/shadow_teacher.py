@@ -47,7 +47,7 @@ class ShadowTeacher(Unlearner):
     at its height D_u is unlearned, and while it falls D_r comes back. Momentum SGD; BatchNorm keeps its statistics.
     """
 
-    defaults: ClassVar[ShadowTeacherParameters] = ShadowTeacherParameters(passes=6, learning_rate=0.05, batch_size=144)
+    defaults: ClassVar[ShadowTeacherParameters] = ShadowTeacherParameters(passes=5, learning_rate=0.05, batch_size=144)
     search: ClassVar[dict[str, tuple[float, ...]]] = {
         "learning_rate": (0.03, 0.05, 0.08),
         "forget_weight": (0.15, 0.25),
