@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from privaudit.api import compare as compare
     from privaudit.api import gate as gate
     from privaudit.api import purge as purge
+    from privaudit.api import reproduce as reproduce
     from privaudit.api import score as score
     from privaudit.api import unlearn as unlearn
     from privaudit.api import verify as verify
@@ -31,6 +32,7 @@ _PUBLIC = {
     "compare": "privaudit.api",
     "gate": "privaudit.api",
     "purge": "privaudit.api",
+    "reproduce": "privaudit.api",
     "score": "privaudit.api",
     "unlearn": "privaudit.api",
     "verify": "privaudit.api",

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 import privaudit
 from privaudit.api import ScoreFlags, UnlearnFlags, results
-from privaudit.cli import gate, purge, score, unlearn, verify
+from privaudit.cli import gate, purge, reproduce, score, unlearn, verify
 from privaudit.cli.main import COMMANDS
 from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
 from tests.conftest import ROOT, Run
@@ -35,6 +35,7 @@ def test_flags_are_arguments() -> None:
     assert set(UnlearnFlags.__annotations__) | {"compare_orders", "seeds"} == names_of(unlearn.command)
     for command, function in ((gate, privaudit.gate), (purge, privaudit.purge), (verify, privaudit.verify)):
         assert set(inspect.signature(function).parameters) == names_of(command.command)
+    assert set(inspect.signature(privaudit.reproduce).parameters) | {"list"} == names_of(reproduce.command)
 
 
 def test_every_command_is_a_function() -> None:

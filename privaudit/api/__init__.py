@@ -4,6 +4,7 @@ Where a command would exit with a code, a function raises the `PrivauditError` t
 to stderr, as there. Nothing heavy is imported before it is needed.
 """
 
+from privaudit.api.asked import reproduce
 from privaudit.api.flags import ScoreFlags, UnlearnFlags
 from privaudit.api.held import audits, compare, gate, purge, verify, write_report
 from privaudit.api.made import score, unlearn
@@ -15,6 +16,7 @@ __all__ = [
     "compare",
     "gate",
     "purge",
+    "reproduce",
     "score",
     "unlearn",
     "verify",

@@ -1,0 +1,66 @@
+"""`reproduce`: the function that asks questions of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from privaudit.config import read_settings
+
+
+def reproduce(
+    names: str | Sequence[str],
+    *,
+    scale: str = "small",
+    dataset: str | None = None,
+    network: str | None = None,
+    seeds: int | None = None,
+    samples: int | None = None,
+    shadows: int | None = None,
+    epochs: int | None = None,
+    data_dir: str | Path | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    show_samples: bool | None = None,
+    store: str | Path | None = None,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Run tables and figures of the paper, and say of each claim whether it holds: ``privaudit reproduce``.
+
+    Parameters
+    ----------
+    names
+        One or more of ``table1`` … ``figure7``, ``methods`` or ``all``.
+    scale
+        ``smoke``, ``small`` or ``paper``.
+    dataset, network, seeds, samples, shadows, epochs, data_dir, device, workers, show_samples, store, out
+        As the command's flags; None: the scale's own.
+
+    Returns
+    -------
+    dict
+        What ``--json`` prints: verdicts and the path of results by experiment, and the report.
+
+    Raises
+    ------
+    UsageError
+        For an unknown experiment or scale.
+    """
+    flags = {
+        "dataset": dataset,
+        "network": network,
+        "samples": samples,
+        "shadows": shadows,
+        "epochs": epochs,
+        "data_dir": data_dir,
+        "device": device,
+        "workers": workers,
+        "show_samples": show_samples,
+        "store": store,
+        "out": out,
+    }
+    from privaudit.experiments.reproduce import ReproduceSettings, run_reproduce
+
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    return run_reproduce(ReproduceSettings(wanted, scale, seeds, read_settings(flags, None)))
