@@ -44,12 +44,13 @@ def build_reproduction(studies: list[Study], pictures: dict[str, list[Figure]] |
     counted = _count(studies)
     return Report(
         title="Does privacy risk order unlearning? A reproduction",
-        subtitle="Tables 1, 2, 3, 5, 6 and Figures 1–5, 7 of Machine Unlearning in Forgetting Sequence · "
+        subtitle=f"{', '.join(_title(name, studies) for name in names)}: Machine Unlearning in Forgetting Sequence · "
         + ", ".join(dict.fromkeys(about["source"].split(":")[0] for about in map(_about, studies))),
         finding=_finding(studies, counted),
         facts=[
             Fact(f"Claims {word}", f"{counted['controlled'].get(word, 0)}", _fact_note(counted, word))
             for word in ("supported", "not supported")
+            if counted["controlled"]
         ],
         overview=[_verdicts(name, studies) for name in names if name != "methods"],
         sections=with_tables(
@@ -66,6 +67,10 @@ def build_reproduction(studies: list[Study], pictures: dict[str, list[Figure]] |
 def _about(study: Study) -> dict[str, Any]:
     about: dict[str, Any] = study[1][0]["about"]
     return about
+
+
+def _title(name: str, studies: list[Study]) -> str:
+    return next(str(answer["title"]) for _, answers, _ in studies for answer in answers if answer["name"] == name)
 
 
 def title_of(about: dict[str, Any]) -> str:
@@ -108,7 +113,11 @@ def _finding(studies: list[Study], counted: dict[str, dict[str, int]]) -> list[s
         if answers:
             said.append(f"{question}: {'; '.join(answers)}.")
     every = ", ".join(f"{count} {word}" for word, count in sorted(counted["controlled"].items()))
-    return [f"Under the controlled protocol: {every}.", *said] if every else ["Nothing was decided."]
+    return (
+        [f"Under the controlled protocol: {every}.", *said]
+        if every
+        else ["These runs describe; no claim is decided by them."]
+    )
 
 
 def _verdicts(name: str, studies: list[Study]) -> Answer:
