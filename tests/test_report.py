@@ -134,7 +134,7 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
     orders = [{"verdict": {"sentence": "Order by risk: not supported."}}]
     asked = {answer.question: " ".join(answer.answer) for answer in overview.answers(results, table, [run], orders)}
     assert "10 (100%) came back" in asked["Can inputs be rebuilt from gradients?"]
-    assert "lower beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
+    assert "lower than before beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
     assert "can't tell" in asked["And the retained?"]
     assert asked["Did the order of unlearning matter?"] == "Order by risk: not supported."
     assert "forgettability +0.40" in asked["Are samples at high risk harder to unlearn?"]
