@@ -25,6 +25,8 @@ def figures_of(answer: dict[str, Any]) -> list[Figure]:
         return [_of_intervals(answer)]
     if name in ("table5", "table6", "figure7"):
         return [_of_arms(answer)]
+    if name == "methods":
+        return [_of_difficulties(answer, forget) for forget in dict.fromkeys(row["set"] for row in answer["table"])]
     return []
 
 
@@ -91,6 +93,23 @@ def _of_intervals(answer: dict[str, Any]) -> Figure:
             spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
         rows.append({"name": f"loss {loss:.2g}", "values": [interval({"mean": mean, "sd": spread}, len(values))]})
     return _bars(answer, "mean attack success rate", [""], rows, "Interval of loss")
+
+
+def _of_difficulties(answer: dict[str, Any], forget: str) -> Figure:
+    """How risk goes with the three difficulties, one row a method in its one-shot run."""
+    names = ("forgettability", "fidelity", "shift")
+    found: dict[str, dict[str, Any]] = {}
+    for row in answer["table"]:
+        if row["set"] == forget and row["method"]:
+            found.setdefault(row["method"], row)
+    rows = []
+    for method, row in found.items():
+        cells = [row.get(f"risk_and_{name}") for name in names]
+        values = [None if cell is None else interval(cell, row["seeds"]) for cell in cells]
+        rows.append({"name": METHOD[method], "values": values})
+    figure = _bars(answer, f"Spearman's ρ with risk, forgetting {forget}", list(names), rows, "Method")
+    figure.data["guessing"] = 0.0
+    return figure
 
 
 def _of_arms(answer: dict[str, Any]) -> Figure:
