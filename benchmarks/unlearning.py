@@ -26,7 +26,7 @@ from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request, run_method
-from privaudit.workflow.plan import reopen_plan
+from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.unlearn import scored
 
 

@@ -248,7 +248,7 @@ def test_mistakes_are_told(audit: Path, changes: dict[str, Any], message: str) -
 
 
 def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from privaudit.workflow import bench, trials
+    from privaudit.workflow import bench, scenes
 
     wanted = settings(audit, passes=1)
     real, runs = bench.run_method, []
@@ -259,7 +259,7 @@ def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest
             raise KeyboardInterrupt
         return real(*arguments, **more)
 
-    monkeypatch.setattr(trials, "run_method", counting)
+    monkeypatch.setattr(scenes, "run_method", counting)
     with pytest.raises(KeyboardInterrupt):
         run_compare_orders(wanted, 2)
     found = run_compare_orders(wanted, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,10 @@ from privaudit.experiments.paper import printed
 from privaudit.experiments.reproduce import chosen, list_experiments
 from privaudit.experiments.scale import audit_settings, scale_of
 from privaudit.experiments.verdict import CLAIMS, decide, measure_contrast
+from privaudit.report.reproduction_methods import answers
 from privaudit.statistics.trials import paired_difference
 from privaudit.unlearning.stages import plan_stages, sequence_of
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 
 SMOKE = ("--scale", "smoke", "--workers", "2")
 
@@ -200,6 +202,32 @@ def test_figure_1_is_answered_by_one_audit(
     assert (found["as_in_paper"]["verdict"], found["controlled"]["verdict"]) == expected
 
 
+def table_of_methods(tows: dict[tuple[str, str], float], nothing: float = 0.5) -> list[dict[str, Any]]:
+    every = {("", "do-nothing"): nothing, ("retrain", ONE_SHOT): 0.98} | tows
+    return [
+        {"set": "random:10%", "method": method, "arm": arm, "tow": {"mean": tow}}
+        | ({"risk_and_forgettability": {"mean": tow - 0.5}} if method else {})
+        for (method, arm), tow in every.items()
+    ]
+
+
+def test_methods_are_told_on_page_one() -> None:
+    tows = {
+        ("ga", "at once"): 0.6, ("ga", "risk"): 0.5, ("ga", "random order"): 0.7,
+        ("rl", "at once"): 0.9, ("rl", "risk"): 0.95, ("rl", "random order"): 0.9,
+        ("scrub", "at once"): 0.3, ("scrub", "risk"): 0.301, ("scrub", "random order"): 0.3,
+        ("ft", "at once"): 0.97,
+    }  # fmt: skip
+    closest, order, difficulty = (answer.answer[0] for answer in answers([("here", table_of_methods(tows))]))
+    assert "FT (at once) comes closest, with a ToW of 0.970; a second retraining has 0.980" in closest
+    assert "better than random groups for 1 of 3 methods, worse for 1" in order
+    assert "+0.48 when the model is retrained, and from -0.20 (SCRUB) to +0.47 (FT)" in difficulty
+    # Where doing nothing is as close as a second retraining, ToW has nothing to tell.
+    (told, *_) = answers([("here", table_of_methods(tows, nothing=0.99))])
+    assert "ToW tells nothing here" in told.answer[0]
+    assert "tells nothing" not in closest
+
+
 def test_the_papers_own_figures() -> None:
     """Transcribed right: known cells, and what is known of the whole of Table 6."""
     of_cifar = {(row["method"], row["arm"], row["measure"]): row["value"] for row in printed("table6", "cifar10")}
@@ -326,3 +354,19 @@ def test_list_and_mistakes(privaudit: Run, tmp_path: Path) -> None:
         assert done.returncode == 2, done.stderr
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_page_of_results_says_what_was_measured() -> None:
+    """Every table of docs/unlearning-results.md, line by line, from the committed results."""
+    specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    page = (ROOT / "docs" / "unlearning-results.md").read_text("utf-8")
+    results = sorted((ROOT / "reports" / "gallery" / "reproduction").glob("*/methods/results.json"))
+    assert len(results) == 3
+    for path in results:
+        for table in module.tables(json.loads(path.read_text("utf-8"))):
+            assert table in page, path
+    assert page.count("\n| method | order |") == 9

@@ -20,7 +20,7 @@ from privaudit.experiments.entry import Experiment
 from privaudit.experiments.from_scores import inversion_of_audit, runs_of_groups
 from privaudit.experiments.paper import printed
 from privaudit.experiments.scale import audit_settings, scale_of
-from privaudit.experiments.study import TUNING_SEED, Study
+from privaudit.experiments.study import TUNING_SEED, Choices, Study
 from privaudit.experiments.verdict import RULE, decide, measure_contrast
 from privaudit.progress import readable_time, talk
 from privaudit.shadow.store import AuditStore
@@ -108,9 +108,8 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
         plan, table = scored(plan_audit(wanted), out)
         study = Study(plan, table, out, scale, seeds)
         results = files.read_json(out / RESULTS)
-        has_inversion = bool(results["inversion"] and results["inversion"]["features"])
         for experiment in experiments:
-            if experiment.needs_inversion and not has_inversion:
+            if experiment.needs_inversion and not _has_features(results):
                 raise EvidenceError(
                     f"{experiment.name} needs inversions, and audit {plan.name} has none",
                     hint="Only image networks that end in a fully connected layer can be inverted so; leave it out.",
@@ -120,7 +119,7 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             f"seeds, about {readable_time(expected_seconds(plan, len(table)))} a model on one worker"
         )
         folder = wanted.out / FOLDER / f"{plan.name}-{scale.name}"
-        study.run([experiment for experiment in experiments if experiment.methods])
+        choices = study.run([experiment for experiment in experiments if experiment.methods])
         about = {
             "audit": plan.name,
             "dataset": plan.data.name,
@@ -139,8 +138,7 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             "lira": {"auc": results["attacks"]["lira"]["auc"], "auc_ci": results["attacks"]["lira"]["auc_ci"]},
         }
         found = {
-            experiment.name: _answer(experiment, study, results, has_inversion, about, folder)
-            for experiment in experiments
+            experiment.name: _answer(experiment, study, choices, results, about, folder) for experiment in experiments
         }
         verdicts = write_verdicts(folder)
     report = render_reproduction(wanted.out / FOLDER, show_samples=wanted.show_samples)
@@ -162,6 +160,11 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
     }
 
 
+def _has_features(results: dict[str, Any]) -> bool:
+    """Whether feature matching (T1) says who is easily inverted."""
+    return bool(results["inversion"] and results["inversion"]["features"])
+
+
 def _is_inverted(settings: AuditSettings) -> bool:
     """Whether the audit's scores hold inversions already, which scoring without them would take away."""
     results = settings.out / plan_audit(settings).name / RESULTS
@@ -171,8 +174,8 @@ def _is_inverted(settings: AuditSettings) -> bool:
 def _answer(
     experiment: Experiment,
     study: Study,
+    choices: Choices,
     results: dict[str, Any],
-    has_inversion: bool,
     about: dict[str, Any],
     folder: Path,
 ) -> dict[str, Any]:
@@ -188,9 +191,9 @@ def _answer(
         shown = {"matching": results["inversion"]["matching"], "at": results["inversion"]["at"]}
     else:
         if experiment.methods:
-            runs = study.runs(experiment)
+            runs = study.runs(experiment, choices)
         else:
-            runs, shown = runs_of_groups(study, inversion=has_inversion)
+            runs, shown = runs_of_groups(study, inversion=_has_features(results))
         contrasts = {
             protocol: measure_contrast(runs, contrast) for protocol, contrast in experiment.contrasts().items()
         }
@@ -202,6 +205,14 @@ def _answer(
         "rule": RULE,
         "about": about,
         "arms": {arm: ARMS[arm].means for arm in experiment.arms} if experiment.methods else {},
+        "parameters": [
+            {"set": name, "method": method, "arm": arm, "values": choices[name, method, arm].describe()}
+            for name, method, arm in study.cells(experiment)
+        ],
+        "not_applicable": [
+            {"set": name, "method": method, "why": why}
+            for (name, method), why in study.not_applicable(experiment).items()
+        ],
         "contrasts": contrasts,
         "secondary": [
             found for contrast in experiment.secondary if (found := measure_contrast(runs, contrast)) is not None

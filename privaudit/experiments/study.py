@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.experiments.arms import ARMS, default_parameters, request
@@ -25,13 +24,16 @@ from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.retraining import RetrainJob, train_missing
 from privaudit.workflow.scenes import prepare_scene, run_trials
 from privaudit.workflow.teachers import check_applicable
-from privaudit.workflow.trials import FOLDER, Scene, Treatment, as_row
+from privaudit.workflow.trial_judge import as_row
+from privaudit.workflow.trials import FOLDER, Scene, Treatment
 from privaudit.workflow.tuning import candidates
 
 #: The seed whose models and forget sets arms are tuned on; no other seed comes near it.
 TUNING_SEED = 1_000
 
-Choices = dict[tuple[str, str, str], Parameters]
+#: Set, method and arm.
+Cell = tuple[str, str, str]
+Choices = dict[Cell, Parameters]
 
 
 @dataclass(frozen=True)
@@ -65,26 +67,35 @@ class Study:
         """A set of an experiment, of one seed."""
         return choose_set(name, self.table, self.plan.data.class_names, seed)
 
-    def cells(self, experiment: Experiment) -> list[tuple[str, str, str]]:
+    def cells(self, experiment: Experiment) -> list[Cell]:
         """Set, method and arm of everything that is unlearned; what can't be applied is left out."""
+        left_out = self.not_applicable(experiment)
         found = []
+        for name in experiment.sets:
+            for method in experiment.methods:
+                if (name, method) not in left_out:
+                    takes_order = UNLEARNERS.load(method).takes_forget_steps
+                    found += [(name, method, arm) for arm in (experiment.arms if takes_order else experiment.arms[:1])]
+        return found
+
+    def not_applicable(self, experiment: Experiment) -> dict[tuple[str, str], str]:
+        """Sets and methods that do not go together, and why."""
+        found = {}
         for name in experiment.sets:
             forget = self.forget_set(name, 0)
             for method in experiment.methods:
-                takes_order = UNLEARNERS.load(method).takes_forget_steps
-                for arm in experiment.arms if takes_order else experiment.arms[:1]:
-                    try:
-                        check_applicable(method, forget, self.plan.shadows, default_parameters(method, ARMS[arm]))
-                    except (EvidenceError, UsageError):
-                        continue
-                    found.append((name, method, arm))
+                parameters = default_parameters(method, ARMS[experiment.arms[0]])
+                try:
+                    check_applicable(method, forget, self.plan.shadows, parameters)
+                except (EvidenceError, UsageError) as error:
+                    found[name, method] = error.message
         return found
 
-    def run(self, experiments: list[Experiment]) -> None:
-        """Train and unlearn whatever is missing for these experiments."""
+    def run(self, experiments: list[Experiment]) -> Choices:
+        """Train and unlearn whatever is missing for these experiments; return the parameters of every cell."""
         cells = {cell: None for experiment in experiments for cell in self.cells(experiment)}
         relearned = {name for experiment in experiments if experiment.relearn for name in experiment.sets}
-        choices = self.parameters(list(cells))
+        choices = self._parameters(list(cells))
         scenes, trainings = [], []
         for seed in range(self.seeds):
             for name in dict.fromkeys(cell[0] for cell in cells):
@@ -99,23 +110,24 @@ class Study:
                 trainings += needed
         train_missing(_once(trainings), self.plan)
         run_trials(scenes, self.plan)
+        return choices
 
     def _scene(self, name: str, seed: int) -> tuple[Scene, list[RetrainJob]]:
         return prepare_scene(
             self.plan, self.bench, self.forget_set(name, seed), seed, own_target=True, folder=self.out / FOLDER
         )
 
-    def parameters(self, cells: list[tuple[str, str, str]]) -> Choices:
+    def _parameters(self, cells: list[Cell]) -> Choices:
         """The parameters of every cell; those of tuned arms are chosen, on a seed of their own, where that is due."""
         choices = {cell: default_parameters(cell[1], ARMS[cell[2]]) for cell in cells}
-        wanted: dict[tuple[str, str, str], None] = {}
+        wanted: dict[Cell, None] = {}
         for cell in cells:
             if self.scale.tuned and (source := _tuned_in(cell)) is not None:
                 wanted[source] = None
         if not wanted:
             return choices
         scenes, trainings = [], []
-        tried: dict[tuple[str, str, str], tuple[Scene, list[tuple[Treatment, Parameters]]]] = {}
+        tried: dict[Cell, tuple[Scene, list[tuple[Treatment, Parameters]]]] = {}
         for name in dict.fromkeys(cell[0] for cell in wanted):
             scene, needed = self._scene(name, TUNING_SEED)
             trainings += needed
@@ -123,32 +135,25 @@ class Study:
             every = [treatment for of_cell in trials.values() for treatment, _ in of_cell]
             scenes.append(replace(scene, treatments=tuple(dict.fromkeys(every))))
             tried |= {cell: (scenes[-1], of_cell) for cell, of_cell in trials.items()}
-        talk(f"  tuning {len(wanted)} arms on a seed of their own")
+        if any(scene.missing() for scene in scenes):
+            talk(f"  tuning {len(wanted)} arms on a seed of their own")
         train_missing(_once(trainings), self.plan)
         run_trials(_split(scenes, self.plan.workers), self.plan)
         chosen = {cell: _best(scene, of_cell) for cell, (scene, of_cell) in tried.items()}
-        files.write_json(
-            self.out / "experiments-tuning.json",
-            [
-                {"set": name, "method": method, "arm": arm, "chosen": parameters.describe()}
-                for (name, method, arm), parameters in chosen.items()
-            ],
-        )
         for cell in cells:
             if (source := _tuned_in(cell)) is not None:
                 choices[cell] = chosen[source]
         return choices
 
-    def _trials(self, cell: tuple[str, str, str]) -> list[tuple[Treatment, Parameters]]:
+    def _trials(self, cell: Cell) -> list[tuple[Treatment, Parameters]]:
         _, method, arm = cell
         defaults = default_parameters(method, ARMS[arm])
         tried = [with_changes(defaults, changes) for changes in candidates(UNLEARNERS.load(method), set())]
         return [(Treatment(request(method, ARMS[arm], parameters)), parameters) for parameters in tried]
 
-    def runs(self, experiment: Experiment) -> pd.DataFrame:
+    def runs(self, experiment: Experiment, choices: Choices) -> pd.DataFrame:
         """Everything that was found for an experiment, a row a run; what is no method's has an empty method."""
         cells = self.cells(experiment)
-        choices = self.parameters(cells)
         rows: list[dict[str, Any]] = []
         for seed in range(self.seeds):
             for name in experiment.sets:
@@ -170,7 +175,7 @@ class Study:
         return pd.DataFrame(rows)
 
 
-def _tuned_in(cell: tuple[str, str, str]) -> tuple[str, str, str] | None:
+def _tuned_in(cell: Cell) -> Cell | None:
     """The cell whose trials decide this cell's parameters; None where its method's defaults are used."""
     name, method, arm = cell
     tuned = ARMS[arm].tuned

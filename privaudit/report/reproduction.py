@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from privaudit import __version__
-from privaudit.report import privacy, words
+from privaudit.report import privacy, reproduction_methods, words
 from privaudit.report import reproduction_tables as tables
 from privaudit.report.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
@@ -23,6 +23,8 @@ ORDER = (
     "figure1", "table1", "table2", "figure2", "table3", "figure3", "figure4", "figure5", "table5", "table6", "figure7",
     "methods",
 )  # fmt: skip
+
+TITLE, TITLE_OF_METHODS = "Does privacy risk order unlearning? A reproduction", "Unlearning, held against retraining"
 
 LIMITS = (
     "Verdicts hold for these data sets, networks and recipes. The data are the same over seeds: intervals tell what "
@@ -43,8 +45,9 @@ def build_reproduction(studies: list[Study], pictures: dict[str, list[Figure]] |
     names = [name for name in ORDER if any(answer["name"] == name for _, answers, _ in studies for answer in answers)]
     counted = _count(studies)
     return Report(
-        title="Does privacy risk order unlearning? A reproduction",
-        subtitle=f"{', '.join(_title(name, studies) for name in names)}: Machine Unlearning in Forgetting Sequence · "
+        title=TITLE if counted["controlled"] else TITLE_OF_METHODS,
+        subtitle=_subtitle(names, studies)
+        + " · "
         + ", ".join(dict.fromkeys(about["source"].split(":")[0] for about in map(_about, studies))),
         finding=_finding(studies, counted),
         facts=[
@@ -52,7 +55,10 @@ def build_reproduction(studies: list[Study], pictures: dict[str, list[Figure]] |
             for word in ("supported", "not supported")
             if counted["controlled"]
         ],
-        overview=[_verdicts(name, studies) for name in names if name != "methods"],
+        overview=[
+            *(_verdicts(name, studies) for name in names if name != "methods"),
+            *(reproduction_methods.answers(described) if (described := _described(studies)) else []),
+        ],
         sections=with_tables(
             [_what_was_run(studies), *(_section(name, studies, (pictures or {})) for name in names), _deviations()]
         ),
@@ -71,6 +77,13 @@ def _about(study: Study) -> dict[str, Any]:
 
 def _title(name: str, studies: list[Study]) -> str:
     return next(str(answer["title"]) for _, answers, _ in studies for answer in answers if answer["name"] == name)
+
+
+def _subtitle(names: list[str], studies: list[Study]) -> str:
+    of_paper = [_title(name, studies) for name in names if name != "methods"]
+    if not of_paper:
+        return "Every method in every order"
+    return f"{', '.join(of_paper)} of Machine Unlearning in Forgetting Sequence"
 
 
 def title_of(about: dict[str, Any]) -> str:
@@ -113,11 +126,19 @@ def _finding(studies: list[Study], counted: dict[str, dict[str, int]]) -> list[s
         if answers:
             said.append(f"{question}: {'; '.join(answers)}.")
     every = ", ".join(f"{count} {word}" for word, count in sorted(counted["controlled"].items()))
-    return (
-        [f"Under the controlled protocol: {every}.", *said]
-        if every
-        else ["These runs describe; no claim is decided by them."]
-    )
+    if every:
+        return [f"Under the controlled protocol: {every}.", *said]
+    return reproduction_methods.finding(_described(studies), _about(studies[0])["seeds"])
+
+
+def _described(studies: list[Study]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The tables of every method, each with its study's title."""
+    return [
+        (title_of(answer["about"]), answer["table"])
+        for _, answers, _ in studies
+        for answer in answers
+        if answer["name"] == "methods"
+    ]
 
 
 def _verdicts(name: str, studies: list[Study]) -> Answer:
@@ -199,6 +220,10 @@ def _section(name: str, studies: list[Study], pictures: dict[str, list[Figure]])
         paragraphs = [first["protocol"]["as_in_paper"]]
     if first["arms"]:
         paragraphs.append("Arms: " + "; ".join(f"{arm}: {means}" for arm, means in first["arms"].items()) + ".")
+    for _, answer in answers:
+        paragraphs += [
+            f"{title_of(answer['about'])}, {left['set']}: {left['why']}." for left in answer["not_applicable"]
+        ]
     found = [*_contrasts(answers), *(table for _, answer in answers for table in tables.tables_of(answer))]
     drawn = [figure for study, answer in answers for figure in figures_of(answer)]
     if name == "figure1":

@@ -37,7 +37,7 @@ def tables_of(answer: dict[str, Any]) -> list[Table]:
     if name == "figure1":
         return [_inversions(answer)]
     if name == "methods":
-        return _methods(answer)
+        return [*_methods(answer), _parameters(answer)]
     return []
 
 
@@ -203,6 +203,16 @@ def _methods(answer: dict[str, Any]) -> list[Table]:
             )
         )
     return found
+
+
+def _parameters(answer: dict[str, Any]) -> Table:
+    """What each method was run with; its four orders share it."""
+    shown_once = {(cell["set"], cell["method"]): cell["values"] for cell in answer["parameters"]}
+    return Table(
+        f"{_of(answer)}: parameters, tuned on a seed of their own",
+        ["Forget set", "Method", "Parameters"],
+        [[name, METHOD[method], values] for (name, method), values in shown_once.items()],
+    )
 
 
 def _named(row: dict[str, Any]) -> list[str]:

@@ -29,8 +29,9 @@ from privaudit.shadow.store import TARGET, open_audit
 from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request
-from privaudit.workflow.plan import AuditPlan, reopen_plan
+from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.render import render_report
+from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.retraining import LONGEST_RETRAINING, RetrainJob, expected_seconds, train_missing
 from privaudit.workflow.scenes import prepare_scene, run_trials
 from privaudit.workflow.teachers import check_applicable
@@ -64,7 +65,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
                 hint="--reference retrain to train them all the same.",
             )
         # A given target can't be made once more.
-        own_target = one * seeds / plan.workers <= LONGEST_RETRAINING and not plan.is_given(TARGET)
+        own_target = one * seeds <= LONGEST_RETRAINING and not plan.is_given(TARGET)
         name = _name(plan, settings, table, request, own_target)
         folder = out / FOLDER / name
         arms = arms_of(request)

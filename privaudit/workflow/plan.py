@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -32,23 +32,13 @@ from privaudit.signals import SIGNALS
 from privaudit.training.hardware import resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
-from privaudit.training.recipe import Recipe, resolve_recipe
+from privaudit.training.recipe import resolve_recipe
 from privaudit.training.views import ORIGINAL, parse_queries
+from privaudit.workflow.canaries import Canaries, choose_canaries
 from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
 
 #: The most rows of the pool that untrained models are asked about.
 CONTROL_ROWS = 2_000
-
-
-@dataclass(frozen=True)
-class Canaries:
-    """Test images with a wrong label, which join the shadow pool and nothing else."""
-
-    rows: npt.NDArray[np.int64]
-    labels: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -319,38 +309,6 @@ def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str 
     return " ".join(flags) or None
 
 
-def choose_canaries(data: Dataset, count: int, seed: int) -> Canaries:
-    """Draw ``count`` test samples and give each a wrong label."""
-    if count > len(data.y_test) // 2:
-        raise UsageError(
-            f"--canaries {count}: canaries are test samples, and at most half of the {len(data.y_test)} may become one"
-        )
-    random = generator(seed, "canaries")
-    rows = random.permutation(len(data.y_test))[:count]
-    offset = random.integers(1, data.classes, size=count)
-    return Canaries(rows, (data.y_test[rows] + offset) % data.classes)
-
-
-def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSettings:
-    """The settings that lead back to a stored audit, from its description."""
-    identity, data, code = description["identity"], description["data"], description.get("code", {})
-    recipe = identity["recipe"]
-    return replace_settings(
-        settings,
-        dataset=data["dataset"],
-        data_dir=data["data_dir"] if settings.data_dir is None else settings.data_dir,
-        samples=data["samples"],
-        image_size=data["image_size"],
-        network=code.get("network", identity["network"]),
-        training=code.get("training"),
-        recipe="fast" if recipe is None else recipe["name"],
-        seed=identity["seed"],
-        device=identity["device"],
-        precision=identity["precision"],
-        canaries=identity["canaries"],
-    )
-
-
 def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
     """A copy of the settings with some entries changed, validated."""
     try:
@@ -361,47 +319,3 @@ def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
             f"the stored audit says {'.'.join(map(str, problem['loc']))} = {problem.get('input')!r}: {problem['msg']}",
             hint="It was made by another version of privaudit: score again into another store.",
         ) from error
-
-
-def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
-    """The plan of a stored audit, its data loaded again and held against its fingerprint."""
-    description = store.read_description()
-    known = settings_of(description, replace_settings(settings, store=store.root))
-    plan = plan_audit(known)
-    # The stored recipe is the whole truth: parameters that no flag can name are in it too.
-    stored = description["identity"]["recipe"]
-    recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored)
-    # A given target is in the store: its file may be gone.
-    given = GivenTarget(**description["target"]) if "target" in description else None
-    plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
-    if plan.data.fingerprint != description["identity"]["fingerprint"]:
-        raise UsageError(
-            f"the data of audit {store.audit} has changed: its fingerprint was "
-            f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
-            hint="Restore the data, or audit the new data: privaudit score …",
-        )
-    _check_code(description["identity"], plan)
-    if plan.name != store.audit:
-        raise StoreError(
-            f"{store.folder} can't be opened as what it says it is (that would be {plan.name})",
-            hint="Was the folder renamed? Give it its old name back.",
-        )
-    return plan
-
-
-def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
-    """Raise `UsageError` where the file of a user's function is not what it was: other code makes other weights."""
-    functions = {
-        "network": (identity["network_source"], plan.identity["network_source"], plan.network_name),
-        "training function": (
-            (identity.get("training_function") or {}).get("source"),
-            (plan.identity.get("training_function") or {}).get("source"),
-            without_folder(plan.specification.training or ""),
-        ),
-    }
-    for what, (then, now, name) in functions.items():
-        if then != now:
-            raise UsageError(
-                f"the file of the {what} {name} has changed since {identity['dataset']} was audited with it",
-                hint="Restore the file, or audit with the new one: privaudit score …",
-            )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from privaudit import files
+from privaudit.progress import talk
 from privaudit.report.inversion import PICTURES, pictures_in
 from privaudit.report.reproduction import Study, build_reproduction
 from privaudit.workflow.render import write_report
@@ -24,7 +26,7 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str
     pictures = {}
     for verdicts in sorted(folder.glob("*/verdicts.json")):
         paths = sorted(verdicts.parent.glob("*/results.json"))
-        answers = [files.read_json(path) for path in paths if files.is_whole(path)]
+        answers = [found for path in paths if (found := _readable(path)) is not None]
         if not files.is_whole(verdicts) or not answers:
             continue
         studies.append((verdicts.parent.name, answers, files.read_json(verdicts)))
@@ -32,3 +34,13 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str
         if show_samples and images.is_file():
             pictures[verdicts.parent.name] = [pictures_in(images)]
     return write_report(build_reproduction(studies, pictures), folder)
+
+
+def _readable(path: Path) -> dict[str, Any] | None:
+    """An experiment's results; None, and a word of it, where they are damaged or of an earlier version."""
+    if files.is_whole(path):
+        found: dict[str, Any] = files.read_json(path)
+        if "not_applicable" in found:
+            return found
+    talk(f"  left out of the report: {path.parent} (damaged, or made by an earlier version; run it again)")
+    return None

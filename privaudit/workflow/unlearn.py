@@ -26,8 +26,9 @@ from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Request
-from privaudit.workflow.plan import AuditPlan, reopen_plan, replace_settings
+from privaudit.workflow.plan import AuditPlan, replace_settings
 from privaudit.workflow.render import render_report
+from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.score import are_scored, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table
 from privaudit.workflow.teachers import check_applicable

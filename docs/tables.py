@@ -1,0 +1,73 @@
+"""Print the tables of docs/unlearning-results.md from the results that they are taken from.
+
+python docs/tables.py reports/gallery/reproduction/*/methods/results.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+ORDERS = {"at once": "none", "risk": "risk", "risk descending": "risk, descending", "random order": "random"}
+ONCE = ("ft", "l1-sparse", "ssd")
+
+#: Title, measure, decimals.
+MEASURES = (
+    ("D_u", "forget", 3), ("D_r", "retain", 3), ("test", "test", 3), ("ToW", "tow", 3), ("JS", "jensen_shannon", 3),
+    ("called known", "called_members", 3), ("relearn", "relearn", 0), ("CPU s", "processor_seconds", 1),
+)  # fmt: skip
+DIFFICULTIES = tuple((name, f"risk_and_{name}", 2) for name in ("forgettability", "fidelity", "shift"))
+
+
+def tables(results: dict[str, Any]) -> list[str]:
+    """What was measured, a table for each forget set; and how risk goes with difficulty where that was random."""
+    found = []
+    for forget in dict.fromkeys(row["set"] for row in results["table"]):
+        rows = [row for row in results["table"] if row["set"] == forget]
+        found.append(_table(rows, MEASURES))
+        if forget.startswith("random"):
+            found.append(_table([row for row in rows if row["method"]], DIFFICULTIES))
+    return found
+
+
+def _table(rows: list[Row], measures: tuple[tuple[str, str, int], ...]) -> str:
+    lines = [
+        "| method | order | " + " | ".join(title for title, _, _ in measures) + " |",
+        "|---" * (2 + len(measures)) + "|",
+    ]
+    for row in rows:
+        cells = [_shown(row.get(measure), decimals) for _, measure, decimals in measures]
+        lines.append(f"| {' | '.join([*_named(row), *cells])} |")
+    return "\n".join(lines)
+
+
+def _named(row: Row) -> list[str]:
+    if not row["method"]:
+        return ["*do nothing*", "–"]
+    if row["method"] == "retrain":
+        return ["*a second retraining*", "–"]
+    return [f"`{row['method']}`", "–" if row["method"] in ONCE else ORDERS[row["arm"]]]
+
+
+def _shown(found: dict[str, Any] | None, decimals: int) -> str:
+    if found is None:
+        return "–"
+    spread = "" if found["sd"] is None else f" ± {_number(found['sd'], decimals)}"
+    return _number(found["mean"], decimals) + spread
+
+
+def _number(value: float, decimals: int) -> str:
+    text = f"{abs(value):.{decimals}f}"
+    sign = "−" if f"{value:.{decimals}f}".startswith("-") else ""
+    return sign + (text.removeprefix("0") if decimals else text)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        read = json.loads(Path(name).read_text("utf-8"))
+        print(f"## {read['about']['dataset']}\n")  # noqa: T201
+        print("\n\n".join(tables(read)), end="\n\n")  # noqa: T201
