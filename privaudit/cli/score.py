@@ -9,12 +9,12 @@ import click
 
 from privaudit.cli.main import print_results
 from privaudit.cli.options import (
+    engine_options,
     json_option,
     out_option,
     redact_option,
     show_samples_option,
     store_option,
-    workers_option,
 )
 from privaudit.config import read_settings
 from privaudit.errors import UsageError
@@ -30,6 +30,7 @@ Examples:
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
+  privaudit score --dataset cifar10 --engine ray --address 10.0.0.1:6379
 
 
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
@@ -64,8 +65,7 @@ WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
 @click.option("--seed", type=int, help="Seed of everything random [0].")
 @click.option("--device", help="auto, cpu or cuda [auto].")
 @click.option("--precision", help="auto, fp32 or bf16 [auto: bf16 where the hardware has it].")
-@workers_option
-@click.option("--engine", help="local: processes on this machine [local].")
+@engine_options
 @click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
 @click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")

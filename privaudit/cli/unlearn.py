@@ -9,12 +9,12 @@ import click
 
 from privaudit.cli.main import print_results
 from privaudit.cli.options import (
+    engine_options,
     json_option,
     out_option,
     redact_option,
     show_samples_option,
     store_option,
-    workers_option,
 )
 from privaudit.config import read_settings
 from privaudit.errors import UsageError
@@ -68,7 +68,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
 @redact_option
 @show_samples_option
-@workers_option
+@engine_options
 @store_option
 @out_option
 @json_option
@@ -78,6 +78,9 @@ def command(
     out: Path | None,
     data_dir: Path | None,
     workers: int | None,
+    engine: str | None,
+    address: str | None,
+    gpu_share: float | None,
     redact: str | None,
     show_samples: bool | None,
     compare_orders: bool,
@@ -86,6 +89,7 @@ def command(
 ) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
     given_base = {"store": store, "out": out, "data_dir": data_dir, "workers": workers}
+    given_base |= {"engine": engine, "address": address, "gpu_share": gpu_share}
     base = read_settings(given_base | {"redact": redact, "show_samples": show_samples}, None)
     from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
 

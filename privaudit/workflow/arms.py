@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import nn
 
 from privaudit import files
-from privaudit.engines.local import Report
+from privaudit.engines.base import Report
 from privaudit.evaluation.divergence import jensen_shannon
 from privaudit.evaluation.membership import choose_members, mia_efficacy
 from privaudit.evaluation.order_comparison import DO_NOTHING, ONE_SHOT, RANDOM_GROUPS, RETRAIN, REVERSE

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from privaudit import files
-from privaudit.engines.local import run_jobs
+from privaudit.engines.base import run_jobs
 from privaudit.errors import UsageError
 from privaudit.evaluation.order_comparison import compare, same_budget
 from privaudit.progress import progress, readable_time, talk
@@ -73,7 +73,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
         if waiting:
             arms = sum(len(missing_arms(job)) for job in waiting)
             with progress(f"unlearning in {arms} arms", float(arms)) as bar:
-                run_jobs(seed_job, waiting, plan.arrays, plan.workers, bar)
+                run_jobs(seed_job, waiting, plan.arrays, plan.engine, bar)
         results = _results(plan, settings, request, jobs, folder, own_target)
         return results | {"report": render_report(out), "folder": str(folder)}
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit import files
-from privaudit.engines.local import run_jobs
+from privaudit.engines.base import run_jobs
 from privaudit.inversion.calibration import Calibration
 from privaudit.inversion.jobs import InversionJob, InversionSetting, Tier, invert_job, read_result
 from privaudit.inversion.proxies import ITERATIONS
@@ -109,7 +109,7 @@ class _Stage:
         missing = [job for job in jobs if not self._is_done(job)]
         if missing:
             with progress(title, sum(job.work for job in missing)) as bar:
-                run_jobs(invert_job, missing, setting, self.plan.workers, bar)
+                run_jobs(invert_job, missing, setting, self.plan.engine, bar)
         if not jobs:
             return {}
         found = [read_result(job.path) for job in jobs]

@@ -97,8 +97,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
                 f"  warning: this audit was begun with torch {trained_with}, now it is {library_versions()['torch']}: "
                 "what is trained now differs in its last bits from what would have been trained then"
             )
-        train_all(missing, plan.arrays, plan.workers)
-        query_all(find_asked_otherwise(jobs), plan.arrays, plan.workers)
+        train_all(missing, plan.arrays, plan.engine)
+        query_all(find_asked_otherwise(jobs), plan.arrays, plan.engine)
         store.mark_latest()
         results = score_stored(plan, folder, trained=len(missing), csv=csv, inversion=inversion)
         if settings.show_samples:
