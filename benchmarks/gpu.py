@@ -18,6 +18,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,14 +83,19 @@ def train_job(job: Job, setting: Setting, report: Report) -> None:
         torch.backends.cudnn.benchmark = hardware.device == "cuda"
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, hardware.device)
         model = specification.build("shadow", job.index)
-        runner = torch.compile(model) if setting.compiled else model
+        runner: Any = torch.compile(model) if setting.compiled else model
         seed = derive_seed(specification.seed, "shadow", job.index)
         if job.batches is not None:
             # A part of an epoch twice: the first time compiles and chooses kernels.
             members = members[: min(len(members), job.batches * recipe.batch_size)]
             recipe = recipe.model_copy(update={"epochs": 1, "learning_rate": 1e-9})
+
+        def on_epoch(epoch: int) -> None:
+            if job.batches is None:
+                report(float(epoch * len(members)))
+
         start = time.perf_counter()
-        record = train(runner, pool, members, recipe, seed, hardware, lambda epoch: report(float(epoch * len(members))))
+        record = train(runner, pool, members, recipe, seed, hardware, on_epoch)
         facts = {"seconds": record.seconds, "first": record.seconds, "samples": len(members) * recipe.epochs}
         if job.batches is not None:
             # What compiling takes beyond the steps themselves.
@@ -138,7 +144,7 @@ def try_way(setting: Setting, keep: npt.NDArray[np.bool_], way: Way) -> Way:
     with tempfile.TemporaryDirectory() as folder:
         trial = replace(setting, compiled=way.compiled, folder=Path(folder))
         jobs = [Job(index, np.flatnonzero(keep[index % len(keep)]), TRIAL_BATCHES) for index in range(engine.width)]
-        run_jobs(train_job, jobs, trial, engine, Progress("trial", 1e30))
+        run_jobs(train_job, jobs, trial, engine, Progress("trial", 1.0))
         facts = [files.read_json(Path(folder) / f"{job.index}.json") for job in jobs]
     speed = sum(one["samples"] / one["seconds"] for one in facts)
     overhead = max(max(0.0, one["first"] - one["seconds"]) for one in facts)

@@ -88,7 +88,7 @@ def command(
     **flags: Any,
 ) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
-    given_base = {"store": store, "out": out, "data_dir": data_dir, "workers": workers}
+    given_base: dict[str, Any] = {"store": store, "out": out, "data_dir": data_dir, "workers": workers}
     given_base |= {"engine": engine, "address": address, "gpu_share": gpu_share}
     base = read_settings(given_base | {"redact": redact, "show_samples": show_samples}, None)
     from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn

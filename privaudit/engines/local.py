@@ -6,6 +6,7 @@ import fcntl
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,19 +71,37 @@ class LocalEngine:
                 ) from error
 
 
+def dismiss() -> None:
+    """End the processes that wait for more jobs."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
 def _run(function: JobFunction, job: Any, slot: int, shared: Any, board: str, parent: int, gpus: int) -> None:
     done = np.memmap(board, np.float64, "r+")
     if gpus:
         _take_gpu(board, gpus)
 
+    _leave_with(parent)
+
     def report(amount: float) -> None:
-        if os.getppid() != parent:
-            # Whoever asked for this work was killed. Another run may have taken the store over by now.
-            os._exit(1)
         done[slot] = amount
 
     report(0.0)
     function(job, shared, report)
+
+
+@cache
+def _leave_with(parent: int) -> None:
+    """End this process, at work or idle, as soon as whoever asked for it is gone: another run may take the store."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _take_gpu(board: str, gpus: int) -> None:

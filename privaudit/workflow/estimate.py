@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,15 +190,12 @@ def _memory(plan: AuditPlan, found: Measured) -> int:
 
 def _disk(plan: AuditPlan, models: int, inversion: InversionPlan | None) -> int:
     """Weights, signals and what inversions find."""
-    weights = sum(
+    weights: int = sum(
         tensor.numel() * tensor.element_size() for tensor in plan.specification.build("size").state_dict().values()
     )
     rows = _views(plan) * (len(plan.arrays.pool_labels) + len(plan.arrays.test_labels)) + len(plan.arrays.control_rows)
     total = models * (weights + SINGLE * len(SIGNALS) * rows)
     if inversion is not None:
         images = sum(count for tier, (count, _) in searches_of(inversion).items() if tier != "proxies")
-        pixels = 1
-        for side in plan.data.input_shape:
-            pixels *= side
-        total += images * SINGLE * pixels
+        total += images * SINGLE * math.prod(plan.data.input_shape)
     return total

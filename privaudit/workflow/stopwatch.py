@@ -18,10 +18,10 @@ import torch
 from privaudit import files
 from privaudit.config import available_cores
 from privaudit.engines.base import Report, run_jobs
-from privaudit.engines.local import LocalEngine
+from privaudit.engines.local import LocalEngine, dismiss
 from privaudit.errors import PrivauditError
 from privaudit.inversion.jobs import InversionJob, InversionSetting, Tier, invert_job
-from privaudit.progress import Progress
+from privaudit.progress import Progress, talk
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, one_thread
 from privaudit.training.loop import Samples, logits_of, train
 from privaudit.workflow.plan import AuditPlan
@@ -103,14 +103,17 @@ def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier
     hardware = plan.specification.hardware
     most = processes if hardware.device == "cuda" else min(processes, available_cores())
     engine = LocalEngine.of(hardware.device, most)
+    talk("  measuring a few steps")
     with tempfile.TemporaryDirectory(prefix="privaudit-") as folder:
         task = _Task(plan.specification, plan.arrays, setting, tiers, Path(folder), engine.width)
         run_jobs(_measure_job, range(engine.width), task, engine, Progress("measuring", engine.width))
+        if engine.width > 1 and plan.engine != engine:
+            dismiss()
         found = [_read(files.read_json(_result(task.folder, number))) for number in range(engine.width)]
     return _average(found)
 
 
-def _measure_job(number: int, task: _Task, report: Report) -> None:
+def _measure_job(number: int, task: _Task, _: Report) -> None:
     """Measure in one process, once all of them are there."""
     _wait_for_all(number, task)
     with one_thread(task.specification.hardware):
@@ -126,7 +129,6 @@ def _measure_job(number: int, task: _Task, report: Report) -> None:
         "gpu_memory": torch.cuda.max_memory_reserved() if task.specification.hardware.device == "cuda" else 0,
     }  # fmt: skip
     files.write_text(_result(task.folder, number), json.dumps(content))
-    report(1.0)
 
 
 def _result(folder: Path, number: int) -> Path:
