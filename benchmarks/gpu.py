@@ -250,4 +250,7 @@ def _two(arrays: AuditArrays, device: str) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    main()
+    # Processes are to find these functions in a module: what torch keeps of the GPU can't be sent with them.
+    import gpu
+
+    gpu.main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,12 +16,16 @@ from typing import Any
 
 import pytest
 
+from privaudit import files
+from privaudit.config import read_settings
 from privaudit.engines import local
 from privaudit.engines.base import Engine, Report, choose_engine, run_jobs
 from privaudit.engines.ray import RayEngine, _Common, _tokens, connect
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.progress import Progress
 from privaudit.shadow.store import AuditStore
+from privaudit.shadow.trainer import query_job
+from privaudit.workflow.plan import plan_audit
 from tests.conftest import ROOT, SMALL, Run
 from tests.ray_cluster import Cluster, cluster
 from tests.test_store import audit_folder, weights
@@ -72,6 +77,9 @@ def test_mistakes_with_a_cluster_are_told(privaudit: Run) -> None:
     done = privaudit("score", "--engine", "ray", "--address", "ray://localhost:10001", "--dry-run")
     assert done.returncode == 2
     assert "Ray Client is not supported" in done.stderr
+    done = privaudit("score", "--engine", "ray", "--address", "127.0.0.1:1", "--dry-run")
+    assert done.returncode == 1
+    assert "nobody listens at --address 127.0.0.1:1" in done.stderr
     done = privaudit("score", "--address", "localhost:6379", "--dry-run")
     assert done.returncode == 2
     assert "Add --engine ray" in done.stderr
@@ -91,6 +99,20 @@ def test_a_node_that_lacks_the_store_or_the_versions_is_named(tmp_path: Path, mo
         with pytest.raises(PrivauditError, match=r"has privaudit .*, where this process has 0"):
             other.check()
     assert not [*(tmp_path / "store").iterdir(), *(tmp_path / "out").iterdir()]
+
+
+def test_a_query_that_was_cut_short_is_made_anew(small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """Asking a model again first takes its record away: whoever retries finds a model without one."""
+    shutil.copytree(small_audit["root"] / "store", tmp_path / "store")
+    flags = {"dataset": str(small_audit["npz"]), "shadows": 8, "epochs": 30, "seed": 3, "store": tmp_path / "store"}
+    plan = plan_audit(read_settings(flags, None))
+    assert plan.name == small_audit["results"]["audit"]
+    job = plan.jobs(plan.design(8))[3]
+    files.remove(plan.store.record(job.key))
+    plan.store.signals(job.key).write_bytes(b"half")
+    query_job(job, plan.arrays, lambda _: None)
+    assert plan.store.is_finished(job.key)
+    assert weights(plan.store.folder) == weights(audit_folder(small_audit))
 
 
 @pytest.fixture(scope="module")

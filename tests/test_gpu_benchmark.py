@@ -12,16 +12,19 @@ import pytest
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize(("shadows", "found"), [("2", "no attack: it needs 4"), ("4", "online LiRA: AUC 0.")])
-def test_it_runs_on_a_cpu(small_npz: Path, shadows: str, found: str) -> None:
+@pytest.mark.parametrize(
+    ("shadows", "at_once", "found"), [("2", ["1", "2"], "no attack: it needs 4"), ("4", ["1"], "online LiRA: AUC 0.")]
+)
+def test_it_runs_on_a_cpu(small_npz: Path, shadows: str, at_once: list[str], found: str) -> None:
     command = [sys.executable, "benchmarks/gpu.py", "--dataset", str(small_npz), "--network", "cnn"]
-    command += ["--samples", "256", "--shadows", shadows, "--epochs", "1", "--device", "cpu", "--at-once", "1"]
+    command += ["--samples", "256", "--shadows", shadows, "--epochs", "1", "--device", "cpu", "--at-once", *at_once]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{shadows} × cnn" in done.stdout
     assert "samples/s" in done.stdout
     assert "of the card's" not in done.stdout
     assert found in done.stdout
+    assert done.stdout.count("trial:") == (len(at_once) if len(at_once) > 1 else 0)
 
 
 @pytest.mark.parametrize(

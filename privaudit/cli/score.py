@@ -100,7 +100,11 @@ def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool,
         if as_json:
             print_results(results)
         else:
-            click.echo(f"{results['to_train']} models to train, about {readable_time(results['seconds'])}")
+            click.echo(
+                f"{results['to_train']} models to train, about {readable_time(results['seconds'])}, "
+                f"{results['memory_bytes'] / 1e9:,.1f} GB of memory, {results['disk_bytes'] / 1e6:,.0f} MB of disk, "
+                f"smallest FPR {results['smallest_fpr']:.2g}"
+            )
         return
     _print(score.run_score(settings, csv=csv), as_json)
 

@@ -37,6 +37,9 @@ VERSIONS = ("privaudit", "torch", "numpy")
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 
+#: Seconds until a cluster that does not answer counts as absent.
+LONGEST_CONNECT = 10.0
+
 
 @dataclass(frozen=True)
 class RayEngine:
@@ -92,8 +95,13 @@ class RayEngine:
 
 def connect(address: str | None, workers: int | None) -> Any:
     """The module ``ray``, connected to the cluster; a second time nothing happens."""
-    # Ray reads this when it is imported.
+    address = address or os.environ.get(ADDRESS_VARIABLE) or None
+    # Ray reads its environment when it is imported.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address is None and "ray" not in sys.modules:
+        # Nobody else is to reach a Ray that only this process asked for.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
     except ImportError as error:
@@ -102,12 +110,8 @@ def connect(address: str | None, workers: int | None) -> Any:
         ) from error
     if ray.is_initialized():
         return ray
-    address = address or os.environ.get(ADDRESS_VARIABLE) or None
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        # Nobody else is to reach a Ray that only this process asked for.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options |= {"address": "local", "num_cpus": workers or available_cores(), "include_dashboard": False}
         options |= {"_node_ip_address": "127.0.0.1"}
     elif address.startswith("ray://"):
@@ -116,6 +120,7 @@ def connect(address: str | None, workers: int | None) -> Any:
             hint="Run privaudit on a node of the cluster, with --address HOST:PORT as ray start printed it.",
         )
     else:
+        _demand_listener(address)
         options["address"] = address
     terminate = signal.getsignal(signal.SIGTERM)
     try:
@@ -132,6 +137,20 @@ def connect(address: str | None, workers: int | None) -> Any:
         if terminate is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, terminate)
     return ray
+
+
+def _demand_listener(address: str) -> None:
+    """Raise where nobody listens: Ray itself would try for many minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        return  # "auto" and other names that Ray knows
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=LONGEST_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise PrivauditError(
+            f"nobody listens at --address {address}: {error}",
+            hint="ray start --head begins a cluster and prints its address; --engine local needs none.",
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ class Estimate:
         return {
             "to_train": self.models,
             "seconds": round(self.total.wall, 1),
-            "seconds_on_an_idle_machine": round(self.total.processor, 1),
+            "seconds_on_an_idle_machine": round(min(self.total.processor, self.total.wall), 1),
             "training_seconds": round(self.training.wall, 1),
             "inversion_seconds": round(self.inverting.wall, 1),
             "scoring_seconds": round(self.scoring.wall, 1),
@@ -196,6 +196,7 @@ def _disk(plan: AuditPlan, models: int, inversion: InversionPlan | None) -> int:
     rows = _views(plan) * (len(plan.arrays.pool_labels) + len(plan.arrays.test_labels)) + len(plan.arrays.control_rows)
     total = models * (weights + SINGLE * len(SIGNALS) * rows)
     if inversion is not None:
-        images = sum(count for tier, (count, _) in searches_of(inversion).items() if tier != "proxies")
+        # Feature matching keeps what its images are worth, not the images.
+        images, _ = searches_of(inversion).get("matching", (0, 0))
         total += images * SINGLE * math.prod(plan.data.input_shape)
     return total
