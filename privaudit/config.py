@@ -42,7 +42,9 @@ class AuditSettings(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     workers: int | None = Field(None, ge=1)
-    engine: Literal["local"] = "local"
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = Field(None, min_length=1)
+    gpu_share: float = Field(1.0, gt=0, le=1)
     canaries: int = Field(0, ge=0)
     queries: str = "original"
     metadata: Path | None = None

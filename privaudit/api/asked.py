@@ -22,6 +22,9 @@ def reproduce(
     data_dir: str | Path | None = None,
     device: str | None = None,
     workers: int | None = None,
+    engine: str | None = None,
+    address: str | None = None,
+    gpu_share: float | None = None,
     show_samples: bool | None = None,
     store: str | Path | None = None,
     out: str | Path | None = None,
@@ -34,7 +37,8 @@ def reproduce(
         One or more of ``table1`` … ``figure7``, ``methods`` or ``all``.
     scale
         ``smoke``, ``small`` or ``paper``.
-    dataset, network, seeds, samples, shadows, epochs, data_dir, device, workers, show_samples, store, out
+    dataset, network, seeds, samples, shadows, epochs, data_dir, device, workers, engine, address, gpu_share,
+    show_samples, store, out
         As the command's flags; None: the scale's own.
 
     Returns
@@ -56,6 +60,9 @@ def reproduce(
         "data_dir": data_dir,
         "device": device,
         "workers": workers,
+        "engine": engine,
+        "address": address,
+        "gpu_share": gpu_share,
         "show_samples": show_samples,
         "store": store,
         "out": out,

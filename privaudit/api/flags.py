@@ -45,6 +45,8 @@ class ScoreFlags(PlaceFlags, total=False):
     precision: str | None
     workers: int | None
     engine: str | None
+    address: str | None
+    gpu_share: float | None
     canaries: int | None
     queries: str | None
     statistic: str | None
@@ -85,6 +87,9 @@ class UnlearnFlags(PlaceFlags, total=False):
     seed: int | None
     data_dir: str | Path | None
     workers: int | None
+    engine: str | None
+    address: str | None
+    gpu_share: float | None
     redact: str | None
     show_samples: bool | None
 

@@ -128,7 +128,7 @@ def unlearn(
     """
     check_types(flags)
     given: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-    of_base = ("store", "out", "data_dir", "workers", "redact", "show_samples")
+    of_base = ("store", "out", "data_dir", "workers", "engine", "address", "gpu_share", "redact", "show_samples")
     base = read_settings({name: given.pop(name) for name in of_base if name in given}, None)
     if "parameter" in given:
         given["parameter"] = listed(given["parameter"])

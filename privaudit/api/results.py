@@ -70,7 +70,13 @@ class DryRunResults(TypedDict):
     shadows: int
     to_train: int
     seconds: float
+    seconds_on_an_idle_machine: float
+    training_seconds: float
     inversion_seconds: float
+    scoring_seconds: float
+    share_of_cores: float
+    memory_bytes: int
+    gpu_memory_bytes: int
     disk_bytes: int
     smallest_fpr: float
 

@@ -46,6 +46,13 @@ def show_samples_option(function: Command) -> Command:
     )(function)
 
 
-def workers_option(function: Command) -> Command:
-    """``--workers W``."""
-    return click.option("--workers", type=int, help="Processes, one thread each [one a core].")(function)
+def engine_options(function: Command) -> Command:
+    """``--workers W``, ``--engine local|ray``, ``--address HOST:PORT`` and ``--gpu-share S``."""
+    for option in (
+        click.option("--gpu-share", type=float, help="With ray on GPUs: the part of one that a job takes [1]."),
+        click.option("--address", help="The Ray cluster's HOST:PORT [$RAY_ADDRESS, else a Ray of its own]."),
+        click.option("--engine", help="local: processes on this machine; ray: a Ray cluster [local]."),
+        click.option("--workers", type=int, help="Jobs at a time, one thread each [one a core, or one a GPU]."),
+    ):
+        function = option(function)
+    return function

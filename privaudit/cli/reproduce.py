@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from privaudit.cli.main import print_results
-from privaudit.cli.options import json_option, out_option, show_samples_option, store_option, workers_option
+from privaudit.cli.options import engine_options, json_option, out_option, show_samples_option, store_option
 from privaudit.config import read_settings
 
 EPILOG = """\b
@@ -43,7 +43,7 @@ one audit and its models; a run that was stopped goes on where it was.
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies.")
 @click.option("--device", help="auto, cpu or cuda [auto].")
 @show_samples_option
-@workers_option
+@engine_options
 @store_option
 @out_option
 @json_option

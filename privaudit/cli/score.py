@@ -10,12 +10,12 @@ import click
 from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import (
+    engine_options,
     json_option,
     out_option,
     redact_option,
     show_samples_option,
     store_option,
-    workers_option,
 )
 from privaudit.progress import readable_time
 
@@ -31,6 +31,7 @@ Examples:
   privaudit score --signals logits.npz
   privaudit score --dataset own.py:data --network own.py:net --target own.pt
   privaudit score --dataset own.py:data --training own.py:fit
+  privaudit score --dataset cifar10 --engine ray --address 10.0.0.1:6379
 
 
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
@@ -67,8 +68,7 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 @click.option("--seed", type=int, help="Seed of everything random [0].")
 @click.option("--device", help="auto, cpu or cuda [auto].")
 @click.option("--precision", help="auto, fp32 or bf16 [auto: bf16 where the hardware has it].")
-@workers_option
-@click.option("--engine", help="local: processes on this machine [local].")
+@engine_options
 @click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
 @click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
@@ -95,7 +95,11 @@ def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool,
         if as_json:
             print_results(dict(planned))
         else:
-            click.echo(f"{planned['to_train']} models to train, about {readable_time(planned['seconds'])}")
+            click.echo(
+                f"{planned['to_train']} models to train, about {readable_time(planned['seconds'])}, "
+                f"{planned['memory_bytes'] / 1e9:,.1f} GB of memory, {planned['disk_bytes'] / 1e6:,.0f} MB of disk, "
+                f"smallest FPR {planned['smallest_fpr']:.2g}"
+            )
         return
     _print(dict(api.score(**given)), as_json)
 

@@ -10,12 +10,12 @@ import click
 from privaudit import api
 from privaudit.cli.main import print_results
 from privaudit.cli.options import (
+    engine_options,
     json_option,
     out_option,
     redact_option,
     show_samples_option,
     store_option,
-    workers_option,
 )
 
 EPILOG = """\b
@@ -67,7 +67,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
 @redact_option
 @show_samples_option
-@workers_option
+@engine_options
 @store_option
 @out_option
 @json_option

@@ -1,1 +1,1 @@
-"""Engines run many independent jobs: here on one machine."""
+"""Engines run many independent jobs: on this machine's processes, or on a Ray cluster."""

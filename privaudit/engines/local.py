@@ -1,99 +1,124 @@
-"""Jobs on this machine: one process a core with one thread each, or this process where one worker is enough."""
+"""Jobs on this machine: one process a core with one thread each, or one or more a GPU; one worker is this process."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from privaudit.config import available_cores
+from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
 from privaudit.progress import Progress
 
-POLL_SECONDS = 1.0
 
-#: Tells how many units of its work a job has done so far.
-Report = Callable[[float], None]
-
-
-def run_jobs(
-    function: Callable[[Any, Any, Report], Any],
-    jobs: Sequence[Any],
-    shared: Any,
-    workers: int,
-    progress: Progress,
-) -> None:
-    """Call ``function(job, shared, report)`` for every job, up to ``workers`` at a time.
-
-    Results go through files, not through here: a job that returns has put its work in the store.
+@dataclass(frozen=True)
+class LocalEngine:
+    """Processes on this machine.
 
     Parameters
     ----------
-    function
-        A module-level function.
-    jobs
-        Independent of each other, in the order in which they should start.
-    shared
-        Sent to every worker once; large arrays in it are memory-mapped, not copied.
-    workers
-        Processes; with 1 the jobs run in this process.
-    progress
-        Advanced by what jobs report, in their own units.
+    width
+        Processes; with 1 the jobs run in this one.
+    gpus
+        GPUs that the processes are spread over; 0 where jobs compute on the CPU.
     """
-    if not jobs:
-        return
-    if workers == 1 or len(jobs) == 1:
-        for job in jobs:
-            function(job, shared, _Meter(progress))
-        return
-    from joblib import Parallel, delayed
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    with tempfile.TemporaryDirectory(prefix="privaudit-") as folder:
-        board = _Board(folder, len(jobs))
-        pool = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered", batch_size=1)
-        try:
-            with _watch(board, progress):
-                arguments = (shared, board.path, os.getpid())
-                for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
-                    pass
-        except TerminatedWorkerError as error:
-            raise PrivauditError(
-                "a worker process was killed (often by the system, for want of memory)",
-                hint="Run the same command again: finished models are kept. Fewer --workers need less memory.",
-            ) from error
+    width: int
+    gpus: int = 0
+
+    @classmethod
+    def of(cls, device: str, workers: int | None) -> LocalEngine:
+        """One process a core, or one a GPU, unless told otherwise."""
+        if device != "cuda":
+            return cls(workers or available_cores())
+        import torch
+
+        gpus = torch.cuda.device_count()
+        return cls(workers or gpus, gpus)
+
+    def run(self, function: JobFunction, jobs: Sequence[Any], shared: Any, progress: Progress) -> None:
+        """See `privaudit.engines.base.Engine.run`."""
+        if self.width == 1 or len(jobs) == 1:
+            for job in jobs:
+                function(job, shared, Meter(progress))
+            return
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        with tempfile.TemporaryDirectory(prefix="privaudit-") as folder:
+            board = _Board(folder, len(jobs))
+            pool = Parallel(n_jobs=min(self.width, len(jobs)), return_as="generator_unordered", batch_size=1)
+            try:
+                with _watch(board, progress):
+                    arguments = (shared, board.path, os.getpid(), self.gpus)
+                    for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
+                        pass
+            except TerminatedWorkerError as error:
+                raise PrivauditError(
+                    "a worker process was killed (often by the system, for want of memory)",
+                    hint="Run the same command again: finished models are kept. Fewer --workers need less memory.",
+                ) from error
 
 
-def _run(
-    function: Callable[[Any, Any, Report], Any], job: Any, slot: int, shared: Any, board: str, parent: int
-) -> None:
+def dismiss() -> None:
+    """End the processes that wait for more jobs."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _run(function: JobFunction, job: Any, slot: int, shared: Any, board: str, parent: int, gpus: int) -> None:
     done = np.memmap(board, np.float64, "r+")
+    if gpus:
+        _take_gpu(board, gpus)
+
+    _leave_with(parent)
 
     def report(amount: float) -> None:
-        if os.getppid() != parent:
-            # Whoever asked for this work was killed. Another run may have taken the store over by now.
-            os._exit(1)
         done[slot] = amount
 
     report(0.0)
     function(job, shared, report)
 
 
-class _Meter:
-    """Turns a job's own count into steps of the common progress."""
+@cache
+def _leave_with(parent: int) -> None:
+    """End this process, at work or idle, as soon as whoever asked for it is gone: another run may take the store."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._seen = 0.0
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(1)
 
-    def __call__(self, done: float) -> None:
-        self._progress.advance(done - self._seen)
-        self._seen = done
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _take_gpu(board: str, gpus: int) -> None:
+    """Make one of the GPUs this process's own; processes take them in turn."""
+    import torch
+
+    torch.cuda.set_device(_turn(board) % gpus)
+
+
+@cache
+def _turn(board: str) -> int:
+    """How many processes asked before this one; asked again it is the same."""
+    with Path(f"{board}.turns").open("a+b") as turns:
+        fcntl.flock(turns, fcntl.LOCK_EX)
+        turns.write(b"+")
+        turns.flush()
+        return turns.tell() - 1
 
 
 class _Board:
@@ -107,7 +132,7 @@ class _Board:
 @contextmanager
 def _watch(board: _Board, progress: Progress) -> Iterator[None]:
     stopped = threading.Event()
-    meter = _Meter(progress)
+    meter = Meter(progress)
 
     def poll() -> None:
         while not stopped.wait(POLL_SECONDS):

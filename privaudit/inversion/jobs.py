@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from privaudit import files
-from privaudit.engines.local import Report
+from privaudit.engines.base import Report
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
 from privaudit.inversion.calibration import Calibration
 from privaudit.inversion.engines import make_engine

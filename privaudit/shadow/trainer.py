@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from privaudit import files
-from privaudit.engines.local import Report, run_jobs
+from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network
 from privaudit.progress import progress, talk
@@ -158,6 +158,11 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
 def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     """Ask a finished model again, with other queries: its weights stay, its signals are replaced, its record last."""
     specification, store = job.specification, job.store
+    if not store.record(job.key).exists():
+        # A worker was lost here before, between two of the lines below: what is unfinished is made anew, to the bit.
+        train_job(job, arrays, lambda _: None)
+        report(1.0)
+        return
     notes = read_record(store, job.key)
     # From here until the record is sealed again the model counts as unfinished.
     files.remove(store.record(job.key))
@@ -202,19 +207,19 @@ def find_asked_otherwise(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
     return [job for job in jobs if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries]
 
 
-def query_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> None:
+def query_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, engine: Engine) -> None:
     """Ask every job's model again."""
     if jobs:
         with progress(f"querying {len(jobs)} models", len(jobs)) as bar:
-            run_jobs(query_job, jobs, arrays, workers, bar)
+            run_jobs(query_job, jobs, arrays, engine, bar)
 
 
-def train_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, workers: int) -> None:
+def train_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, engine: Engine) -> None:
     """Train every job's model."""
     if jobs:
         work = sum(len(job.members) * job.specification.recipe.epochs for job in jobs)
         with progress(f"training {len(jobs)} models", work) as bar:
-            run_jobs(train_job, jobs, arrays, workers, bar)
+            run_jobs(train_job, jobs, arrays, engine, bar)
 
 
 def signals_on(

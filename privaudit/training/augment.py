@@ -39,8 +39,9 @@ def augment_batch(images: torch.Tensor, kind: Augmentation, generator: torch.Gen
     if kind in ("flip", "crop-flip"):
         mirrored = torch.rand((batch, 1), generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
-    # One gather of whole pixels does both: no per-sample work.
+    # One gather of whole pixels does both: no per-sample work. What travels to the device is small.
     padded_width = images.shape[2]
-    pixels = (rows[:, :, None] * padded_width + columns[:, None, :]).reshape(batch, -1).to(device)
+    rows, columns = rows.to(device), columns.to(device)
+    pixels = (rows[:, :, None] * padded_width + columns[:, None, :]).reshape(batch, -1)
     flat = images.reshape(batch, -1, channels)
     return flat.gather(1, pixels[..., None].expand(-1, -1, channels)).reshape(batch, height, width, channels)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit import files
-from privaudit.engines.local import run_jobs
+from privaudit.engines.base import run_jobs
 from privaudit.inversion.calibration import Calibration
 from privaudit.inversion.jobs import InversionJob, InversionSetting, Tier, invert_job, read_result
 from privaudit.inversion.proxies import ITERATIONS
@@ -104,12 +104,12 @@ class _Stage:
         iterations: int = ITERATIONS,
     ) -> Results:
         """Results ``[M, R, n, …]`` by name."""
-        setting = self._setting(iterations)
+        setting = setting_of(self.plan, self.inversion, self.calibration, iterations)
         jobs = [job for model in models for job in self._jobs(tier, model, rows, restarts, setting)]
         missing = [job for job in jobs if not self._is_done(job)]
         if missing:
             with progress(title, sum(job.work for job in missing)) as bar:
-                run_jobs(invert_job, missing, setting, self.plan.workers, bar)
+                run_jobs(invert_job, missing, setting, self.plan.engine, bar)
         if not jobs:
             return {}
         found = [read_result(job.path) for job in jobs]
@@ -118,25 +118,6 @@ class _Stage:
             name: (joined := np.concatenate([one[name] for one in found])).reshape(*shape, *joined.shape[1:])
             for name in found[0]
         }
-
-    def _setting(self, iterations: int) -> InversionSetting:
-        plan, inversion, settings = self.plan, self.inversion, self.plan.settings
-        return InversionSetting(
-            inputs=plan.data.x_train,
-            labels=plan.data.y_train,
-            sample_ids=plan.data.sample_ids,
-            reference=inversion.reference,
-            store=plan.store,
-            specification=plan.specification,
-            at=settings.invert_at,
-            attack=inversion.attack,
-            features=inversion.features,
-            pixels=inversion.pixels,
-            clip=settings.gradient_clip,
-            noise=settings.gradient_noise,
-            calibration=self.calibration,
-            iterations=iterations,
-        )
 
     def _jobs(
         self, tier: Tier, model: str, rows: npt.NDArray[np.int64], restarts: int, setting: InversionSetting
@@ -162,6 +143,29 @@ class _Stage:
         if state is files.Seal.DAMAGED:
             talk(f"  damaged: {files.set_aside(job.path)} (its checksum differs); it is made again")
         return state is files.Seal.WHOLE
+
+
+def setting_of(
+    plan: AuditPlan, inversion: InversionPlan, calibration: Calibration, iterations: int
+) -> InversionSetting:
+    """What all jobs of the stage have in common."""
+    settings = plan.settings
+    return InversionSetting(
+        inputs=plan.data.x_train,
+        labels=plan.data.y_train,
+        sample_ids=plan.data.sample_ids,
+        reference=inversion.reference,
+        store=plan.store,
+        specification=plan.specification,
+        at=settings.invert_at,
+        attack=inversion.attack,
+        features=inversion.features,
+        pixels=inversion.pixels,
+        clip=settings.gradient_clip,
+        noise=settings.gradient_noise,
+        calibration=calibration,
+        iterations=iterations,
+    )
 
 
 def _digest(tier: Tier, setting: InversionSetting) -> str:

@@ -106,17 +106,6 @@ class InversionPlan:
         """How many samples go through gradient matching."""
         return 2 * self.group if self.chosen is None else len(self.chosen)
 
-    def seconds(self, calibration: Calibration, workers: int) -> float:
-        """How long it will take at the measured speed."""
-        step = calibration.matching_seconds if self.attack.by_layers else calibration.autograd_seconds
-        runs = self.matched * len(self.matching_models) * self.attack.restarts * self.attack.steps
-        feature_steps = 1 if self.structure.first is not None else self.features.steps
-        read = len(self.pool) * len(self.feature_models) if self.has_features else 0
-        proxies = len(self.curved) * CURVATURE_STEPS + 0.5 * len(self.normed)
-        work = step * runs + calibration.autograd_seconds * (proxies + read)
-        work += calibration.feature_seconds * read * feature_steps
-        return work / workers
-
 
 def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
     """Resolve what ``--invert`` and its companions ask for; None where nothing is to be inverted."""

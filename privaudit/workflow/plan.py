@@ -17,8 +17,9 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from privaudit import files
-from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, available_cores, defaults_for
+from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
+from privaudit.engines.base import Engine, choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
 from privaudit.registry import absolute_reference, without_folder
@@ -125,6 +126,11 @@ class AuditPlan:
     def coins(self) -> npt.NDArray[np.bool_]:
         """An independent fair coin for each canary: whether the coin model sees it."""
         return generator(self.settings.seed, "coins").random(len(self.canaries)) < 0.5
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs its jobs."""
+        return engine_of(self.settings, self.specification.hardware.device)
 
     def design(self, models: int) -> npt.NDArray[np.bool_]:
         """Who sees what, for this many shadow models."""
@@ -245,7 +251,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     recipe = resolve_recipe(settings.recipe, changes)
     if recipe.augment != "none" and not data.is_image:
         raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")
-    workers = settings.workers or (1 if hardware.device == "cuda" else available_cores())
+    workers = engine_of(settings, hardware.device).width
     specification = ModelSpecification(
         network=absolute_reference(settings.network or defaults.network),
         input_shape=data.input_shape,
@@ -283,6 +289,20 @@ def _check_no_recipe(settings: AuditSettings) -> None:
             f"--{senseless[0].replace('_', '-')} means nothing with --training: the function says how to train",
             hint="Put it into the function.",
         )
+
+
+def engine_of(settings: AuditSettings, device: str) -> Engine:
+    """The engine that was asked for."""
+    if settings.engine == "local" and settings.address is not None:
+        raise UsageError(f"--address {settings.address} is that of a cluster", hint="Add --engine ray.")
+    return choose_engine(
+        settings.engine,
+        device=device,
+        workers=settings.workers,
+        address=settings.address,
+        gpu_share=settings.gpu_share,
+        folders=(settings.store, settings.out),
+    )
 
 
 def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:

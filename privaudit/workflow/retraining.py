@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit import files
-from privaudit.engines.local import Report, run_jobs
+from privaudit.engines.base import Report, run_jobs
 from privaudit.progress import progress, readable_time, talk
 from privaudit.shadow.store import TARGET, shadow_key
 from privaudit.shadow.trainer import (
@@ -116,7 +116,7 @@ def train_missing(jobs: list[RetrainJob], plan: AuditPlan) -> None:
     if missing:
         work = sum(len(job.members) * job.specification.recipe.epochs for job in missing)
         with progress(f"retraining without the forgotten ({len(missing)})", work) as bar:
-            run_jobs(retrain_job, missing, plan.arrays, plan.workers, bar)
+            run_jobs(retrain_job, missing, plan.arrays, plan.engine, bar)
 
 
 def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from privaudit import files
-from privaudit.engines.local import Report, run_jobs
+from privaudit.engines.base import Report, run_jobs
 from privaudit.evaluation.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.progress import progress
 from privaudit.shadow.store import TARGET
@@ -53,7 +53,7 @@ def run_trials(scenes: list[Scene], plan: AuditPlan) -> None:
     if waiting:
         trials = sum(len(scene.missing()) for scene in waiting)
         with progress(f"unlearning, {trials} trials", float(trials)) as bar:
-            run_jobs(run_scene, waiting, plan.arrays, plan.workers, bar)
+            run_jobs(run_scene, waiting, plan.arrays, plan.engine, bar)
 
 
 def run_scene(scene: Scene, arrays: AuditArrays, report: Report) -> None:

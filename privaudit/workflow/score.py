@@ -12,7 +12,7 @@ import numpy.typing as npt
 from privaudit import controls, files
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
-from privaudit.progress import readable_time, talk
+from privaudit.progress import talk
 from privaudit.registry import without_folder
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
@@ -27,7 +27,7 @@ from privaudit.statistics.performance import Performance
 from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.inversion import run_inversion, without_inversion
-from privaudit.workflow.inversion_plan import InversionPlan, measured, plan_inversion
+from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
@@ -65,18 +65,14 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
     plan = plan_audit(settings)
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
-    cost = estimate(plan, missing)
     inversion = plan_inversion(plan)
-    inverting = _announce(plan, cost, inversion, keep=False)
+    cost = estimate(plan, missing, inversion, keep=False)
+    _announce(plan, cost, inversion)
     return {
         "audit": plan.name,
         "samples": len(plan.data),
         "shadows": plan.shadows,
-        "to_train": cost.models,
-        "seconds": round(cost.seconds + inverting, 1),
-        "inversion_seconds": round(inverting, 1),
-        "disk_bytes": cost.disk_bytes,
-        "smallest_fpr": cost.smallest_fpr,
+        **cost.to_json(),
     }
 
 
@@ -94,7 +90,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         store.write_description(plan.describe())
         absent = find_missing(jobs)
         missing = [job for job in absent if not plan.is_given(job.key)]
-        _announce(plan, estimate(plan, missing), inversion, keep=True)
+        _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
         trained_with = store.read_description()["versions"]["torch"]
         if missing and trained_with != library_versions()["torch"]:
             talk(
@@ -105,8 +101,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
             if plan.given is not None and plan.is_given(job.key):
                 # First of all: a target that can't be asked is told before anything is trained.
                 take_in(job, plan.given, plan.arrays)
-        train_all(missing, plan.arrays, plan.workers)
-        query_all(find_asked_otherwise(jobs), plan.arrays, plan.workers)
+        train_all(missing, plan.arrays, plan.engine)
+        query_all(find_asked_otherwise(jobs), plan.arrays, plan.engine)
         store.mark_latest()
         results = score_stored(plan, folder, trained=len(missing), csv=csv, inversion=inversion)
         if settings.show_samples:
@@ -251,8 +247,8 @@ def _warnings(lira: Performance, *negatives: controls.NegativeControl) -> list[s
     return warnings
 
 
-def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None, *, keep: bool) -> float:
-    """Say what will be done and how long it will take; return the seconds of the inversions."""
+def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) -> None:
+    """Say what will be done and what it will cost."""
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
     training = plan.specification.training
     how = f"recipe '{recipe.name}' ({recipe.epochs} epochs)" if training is None else f"by {without_folder(training)}"
@@ -273,15 +269,16 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None, 
         )
     for note in plan.notes:
         talk(f"  {note}")
-    talk(f"  {cost.sentence()}" if cost.models else "  every model is there already: nothing to train")
+    if not cost.models:
+        talk("  every model is there already: nothing to train")
+    for sentence in cost.sentences():
+        talk(f"  {sentence}")
     if inversion is None:
-        return 0.0
-    seconds = inversion.seconds(measured(plan, inversion, keep=keep), plan.workers)
+        return
     talk(
-        f"  then inversions: {len(inversion.pool):,} samples by features, {inversion.matched:,} by gradient matching "
+        f"  inversions: {len(inversion.pool):,} samples by features, {inversion.matched:,} by gradient matching "
         f"({inversion.attack.restarts} starts × {len(inversion.matching_models)} models, at most "
-        f"{inversion.attack.steps:,} steps), about {readable_time(seconds)}; --invert 0 leaves them out"
+        f"{inversion.attack.steps:,} steps); --invert 0 leaves them out"
     )
     for note in inversion.notes:
         talk(f"  {note}")
-    return seconds

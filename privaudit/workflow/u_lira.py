@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from privaudit import files
 from privaudit.attacks import lira
-from privaudit.engines.local import Report, run_jobs
+from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import UsageError
 from privaudit.progress import progress, talk
 from privaudit.shadow.store import shadow_key
@@ -66,7 +66,7 @@ def u_lira(
     models: list[int],
     scattered: bool,
     arrays: AuditArrays,
-    workers: int,
+    engine: Engine,
     folder: Path,
 ) -> dict[str, Any]:
     """Run the unlearner on shadow models, and attack with what they became.
@@ -83,8 +83,10 @@ def u_lira(
         Indices of the shadow models, in whole pairs.
     scattered
         As in `privaudit.unlearning.forget_set.ForgetSet`.
-    arrays, workers
+    arrays
         For the workers.
+    engine
+        Runs them.
     folder
         Of the run: finished shadow models are found there again after an interruption.
 
@@ -102,7 +104,7 @@ def u_lira(
     missing = [job for job in jobs if not files.is_whole(job.path)]
     if missing:
         with progress(f"U-LiRA: unlearning from {len(missing)} shadow models", len(missing)) as bar:
-            run_jobs(_unlearn_job, missing, (arrays, forget), workers, bar)
+            run_jobs(_unlearn_job, missing, (arrays, forget), engine, bar)
     statistic = np.stack([signal(files.read_array(job.path)[:, 0], "margin") for job in jobs])
     seen = keep[:, forget]
     ratio = lira.online(statistic, seen)

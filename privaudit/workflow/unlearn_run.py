@@ -186,9 +186,7 @@ def make_run(
     attacked = None
     if u_lira_models is not None and request is not None:
         chosen = choose_models(judging, u_lira_models)
-        attacked = u_lira(
-            bench, request, forget.rows, main, chosen, forget.scattered, plan.arrays, plan.workers, folder
-        )
+        attacked = u_lira(bench, request, forget.rows, main, chosen, forget.scattered, plan.arrays, plan.engine, folder)
     results = {
         **facts,
         "audit": plan.name,

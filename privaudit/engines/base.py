@@ -1,0 +1,89 @@
+"""What every engine promises, and how one is chosen by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from privaudit.progress import Progress
+
+POLL_SECONDS = 1.0
+
+#: Tells how many units of its work a job has done so far.
+Report = Callable[[float], None]
+
+#: A module-level function of a job, of what all jobs share, and of where to report progress. It may be called again
+#: for a job that was cut short at any point, and must then come to the same files.
+JobFunction = Callable[[Any, Any, Report], Any]
+
+
+class Engine(Protocol):
+    """Runs jobs. Results go through files: a job that returned has put its work in the store."""
+
+    @property
+    def width(self) -> int:
+        """How many jobs it runs at a time."""
+
+    def run(self, function: JobFunction, jobs: Sequence[Any], shared: Any, progress: Progress) -> None:
+        """Call ``function(job, shared, report)`` for every job, some of them at a time.
+
+        Parameters
+        ----------
+        function
+            A module-level function.
+        jobs
+            Independent of each other, in the order in which they should start.
+        shared
+            Sent to every machine once; large arrays in it are shared by its processes, read-only, not copied.
+        progress
+            Advanced by what jobs report, in their own units.
+        """
+
+
+def run_jobs(function: JobFunction, jobs: Sequence[Any], shared: Any, engine: Engine, progress: Progress) -> None:
+    """Run jobs on an engine; see `Engine.run`."""
+    if jobs:
+        engine.run(function, jobs, shared, progress)
+
+
+def choose_engine(
+    name: str, *, device: str, workers: int | None, address: str | None, gpu_share: float, folders: Sequence[Path]
+) -> Engine:
+    """The engine of this name.
+
+    Parameters
+    ----------
+    name
+        ``local`` or ``ray``.
+    device
+        ``cpu`` or ``cuda``: what a job computes on.
+    workers
+        The most jobs at a time; None for what suits the machine or the cluster.
+    address
+        Of a Ray cluster.
+    gpu_share
+        The part of a GPU that a job takes on a Ray cluster, in (0, 1].
+    folders
+        What jobs read and write: a cluster's nodes must share them.
+    """
+    if name == "ray":
+        from privaudit.engines.ray import RayEngine
+
+        return RayEngine(address, workers, gpu_share if device == "cuda" else 0.0, tuple(folders))
+    from privaudit.engines.local import LocalEngine
+
+    return LocalEngine.of(device, workers)
+
+
+class Meter:
+    """Turns a job's own count into steps of the common progress; a job that starts again does not turn it back."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._seen = 0.0
+
+    def __call__(self, done: float) -> None:
+        if done > self._seen:
+            self._progress.advance(done - self._seen)
+            self._seen = done

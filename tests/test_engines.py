@@ -1,0 +1,213 @@
+"""Engines: the same weights wherever they are trained, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from privaudit import files
+from privaudit.config import read_settings
+from privaudit.engines import local
+from privaudit.engines.base import Engine, Report, choose_engine, run_jobs
+from privaudit.engines.ray import RayEngine, _Common, _tokens, connect
+from privaudit.errors import PrivauditError, UsageError
+from privaudit.progress import Progress
+from privaudit.shadow.store import AuditStore
+from privaudit.shadow.trainer import query_job
+from privaudit.workflow.plan import plan_audit
+from tests.conftest import ROOT, SMALL, Run
+from tests.ray_cluster import Cluster, cluster
+from tests.test_store import audit_folder, weights
+
+
+def write_square(job: int, folder: Path, report: Report) -> None:
+    (folder / str(job)).write_text(str(job * job))
+    report(1.0)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_local_runs_every_job_and_counts_them(tmp_path: Path, workers: int) -> None:
+    bar = Progress("squares", 5)
+    run_jobs(write_square, range(5), tmp_path, local.LocalEngine(workers), bar)
+    assert sorted(int(path.read_text()) for path in tmp_path.iterdir()) == [0, 1, 4, 9, 16]
+    assert bar.done == 5
+
+
+def choose(name: str = "local", device: str = "cpu", workers: int | None = None, share: float = 1.0) -> Engine:
+    return choose_engine(name, device=device, workers=workers, address="a:1", gpu_share=share, folders=[Path("s")])
+
+
+def test_engines_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert choose(workers=3) == local.LocalEngine(3, 0)
+    assert choose(device="cuda") == local.LocalEngine(4, 4)
+    assert choose(device="cuda", workers=8) == local.LocalEngine(8, 4)  # two models at a time on each GPU
+    assert choose("ray", share=0.25) == RayEngine("a:1", None, 0.0, (Path("s"),))
+    assert choose("ray", "cuda", share=0.25) == RayEngine("a:1", None, 0.25, (Path("s"),))
+
+
+def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken: list[int] = []
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    for _ in range(4):
+        local._turn.cache_clear()  # another process
+        local._take_gpu(str(tmp_path / "board"), 3)
+        local._take_gpu(str(tmp_path / "board"), 3)  # its next job stays where it is
+    assert taken == [0, 0, 1, 1, 2, 2, 0, 0]
+
+
+def test_ray_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'privaudit\[ray\]'"):
+        connect(None, None)
+
+
+def test_mistakes_with_a_cluster_are_told(privaudit: Run) -> None:
+    done = privaudit("score", "--engine", "ray", "--address", "ray://localhost:10001", "--dry-run")
+    assert done.returncode == 2
+    assert "Ray Client is not supported" in done.stderr
+    done = privaudit("score", "--engine", "ray", "--address", "127.0.0.1:1", "--dry-run")
+    assert done.returncode == 1
+    assert "nobody listens at --address 127.0.0.1:1" in done.stderr
+    done = privaudit("score", "--address", "localhost:6379", "--dry-run")
+    assert done.returncode == 2
+    assert "Add --engine ray" in done.stderr
+
+
+def test_a_node_that_lacks_the_store_or_the_versions_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with _tokens([Path("store"), tmp_path / "out"]) as tokens:
+        common = _Common(write_square, None, tokens).of_this_process()
+        monkeypatch.chdir("/")
+        common.check()
+        assert Path.cwd() == tmp_path
+        tokens[0].unlink()
+        with pytest.raises(PrivauditError, match=f"does not see {tmp_path / 'store'}"):
+            common.check()
+        other = _Common(write_square, None, (), common.folder, ("0", *common.versions[1:]))
+        with pytest.raises(PrivauditError, match=r"has privaudit .*, where this process has 0"):
+            other.check()
+    assert not [*(tmp_path / "store").iterdir(), *(tmp_path / "out").iterdir()]
+
+
+def test_a_query_that_was_cut_short_is_made_anew(small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """Asking a model again first takes its record away: whoever retries finds a model without one."""
+    shutil.copytree(small_audit["root"] / "store", tmp_path / "store")
+    flags = {"dataset": str(small_audit["npz"]), "shadows": 8, "epochs": 30, "seed": 3, "store": tmp_path / "store"}
+    plan = plan_audit(read_settings(flags, None))
+    assert plan.name == small_audit["results"]["audit"]
+    job = plan.jobs(plan.design(8))[3]
+    files.remove(plan.store.record(job.key))
+    plan.store.signals(job.key).write_bytes(b"half")
+    query_job(job, plan.arrays, lambda _: None)
+    assert plan.store.is_finished(job.key)
+    assert weights(plan.store.folder) == weights(audit_folder(small_audit))
+
+
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[Cluster]:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'privaudit[ray]'")
+    with cluster() as started:
+        yield started
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from privaudit.config import read_settings
+from privaudit.engines.base import run_jobs
+from privaudit.progress import progress
+from privaudit.workflow.plan import plan_audit
+from tests.ray_cluster import train_unless_victim
+
+dataset, address, store = sys.argv[1:]
+settings = {"dataset": dataset, "shadows": 8, "epochs": 30, "seed": 3, "engine": "ray", "address": address}
+plan = plan_audit(read_settings(settings | {"store": Path(store), "out": Path(store) / "out"}, None))
+jobs = plan.jobs(plan.design(plan.shadows))
+with progress("training", 9.0) as bar:
+    run_jobs(train_unless_victim, jobs, plan.arrays, plan.engine, bar)
+"""
+
+
+def test_a_node_is_killed_and_the_weights_are_the_same(
+    ray_cluster: Cluster, small_audit: dict[str, Any], tmp_path: Path
+) -> None:
+    """The second node is killed while it is in the middle of a model: that one is trained elsewhere, to the bit."""
+    victim = ray_cluster.add_victim()
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, small_audit["npz"], ray_cluster.address, tmp_path],
+        env=os.environ | ray_cluster.environment,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while not ray_cluster.marker.exists() or not ray_cluster.marker.read_text():
+        assert driver.poll() is None, driver.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    stuck = ray_cluster.marker.read_text()
+    victim.kill()
+    _, said = driver.communicate(timeout=240)
+    assert driver.returncode == 0, said
+    assert "1 started again elsewhere" in said
+    name = small_audit["results"]["audit"]
+    assert AuditStore(tmp_path, name).is_finished(stuck)
+    trained, expected = weights(tmp_path / name), weights(audit_folder(small_audit))
+    assert trained == {path: bits for path, bits in expected.items() if path != "design.npy"}
+
+
+def on_cluster(ray_cluster: Cluster, *arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "privaudit", *map(str, arguments), "--engine", "ray"]
+    return subprocess.Popen(
+        [*command, "--address", ray_cluster.address],
+        env=os.environ | ray_cluster.environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopping_leaves_no_job_behind_and_the_rest_is_the_same(
+    ray_cluster: Cluster, small_audit: dict[str, Any], tmp_path: Path, number: signal.Signals
+) -> None:
+    """Interrupt a run on the cluster, see its workers go, and let the same command end it."""
+    command = ["score", "--dataset", small_audit["npz"], *SMALL, "--store", tmp_path / "s", "--out", tmp_path / "o"]
+    process = on_cluster(ray_cluster, *command)
+    deadline = time.monotonic() + 240
+    while not ray_cluster.jobs_at_work():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "the same command carries on" in said
+    deadline = time.monotonic() + 60
+    while ray_cluster.jobs_at_work():
+        assert time.monotonic() < deadline, "jobs outlive who asked for them"
+        time.sleep(0.1)
+    if number is signal.SIGTERM:
+        return
+    again = on_cluster(ray_cluster, *command, "--json")
+    out, said = again.communicate(timeout=240)
+    assert again.returncode == 0, said
+    results = json.loads(out)
+    assert results["attacks"] == small_audit["results"]["attacks"]
+    assert weights(tmp_path / "s" / results["audit"]) == weights(audit_folder(small_audit))
+    assert not [path.name for path in (tmp_path / "s").iterdir() if path.name.startswith(".privaudit")]
