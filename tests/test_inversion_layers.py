@@ -179,14 +179,14 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 def test_the_fastest_engine_is_taken(stopwatch: dict[str, float]) -> None:
     found = calibrate(CNN, PixelScale(0.0, 1.0, 1.0), batch=8)
-    assert (found.engine, found.matching_seconds, found.autograd_seconds) == ("layerwise", 0.25, 0.5)
+    assert (found.engine, found.matching_seconds) == ("layerwise", 0.25)
     assert found.reason is None
     stopwatch["layerwise"] = 3.9
     found = calibrate(CNN, PixelScale(0.0, 1.0, 1.0), batch=8)
-    assert (found.engine, found.matching_seconds, found.autograd_seconds) == ("vmapped", 0.5, 0.5)
+    assert (found.engine, found.matching_seconds) == ("vmapped", 0.5)
     stopwatch["vmapped"] = 8.0
     found = calibrate(CNN, PixelScale(0.0, 1.0, 1.0), batch=8)
-    assert (found.engine, found.matching_seconds, found.autograd_seconds) == ("looped", 1.0, 1.0)
+    assert (found.engine, found.matching_seconds) == ("looped", 1.0)
 
 
 def test_an_engine_whose_slopes_are_wrong_is_not_taken(

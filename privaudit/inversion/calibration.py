@@ -10,14 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from privaudit.inversion.analytic import FeatureReader, match_features
 from privaudit.inversion.engines import Kind, make_engine
 from privaudit.inversion.gradients import Gradients
 from privaudit.inversion.layers import NoRule
 from privaudit.inversion.matching import Canvas, Objective, match_gradients
-from privaudit.inversion.presets import Attack, FeatureAttack
+from privaudit.inversion.presets import Attack
 from privaudit.inversion.scale import PixelScale
-from privaudit.inversion.structure import find_structure
 from privaudit.shadow.trainer import ModelSpecification
 
 #: Memory that one batch of searches may take: on a CPU fixed, so that its size does not depend on the machine.
@@ -42,7 +40,7 @@ AGREEMENT = 1e-3
 
 @dataclass(frozen=True)
 class Calibration:
-    """How searches run on a network and device, and what they cost.
+    """How searches run on a network and device.
 
     Parameters
     ----------
@@ -50,10 +48,8 @@ class Calibration:
         The faster one.
     batch
         Searches in one batch.
-    matching_seconds, feature_seconds
-        Of one step of one search (T2 and T1); the latter 0 where features can't be read off the gradient.
-    autograd_seconds
-        Of one step of what is not matched by layers: proxies, and costs other than the cosine.
+    matching_seconds
+        Of one step of one search of gradient matching (T2).
     reason
         Why not another engine, where that was not merely slower.
     """
@@ -61,8 +57,6 @@ class Calibration:
     engine: Kind
     batch: int
     matching_seconds: float
-    feature_seconds: float
-    autograd_seconds: float
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -71,8 +65,6 @@ class Calibration:
             "engine": self.engine,
             "batch": self.batch,
             "matching_seconds": self.matching_seconds,
-            "feature_seconds": self.feature_seconds,
-            "autograd_seconds": self.autograd_seconds,
             "reason": self.reason,
         }
 
@@ -121,8 +113,7 @@ def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int 
     images = torch.rand(size, channels, height, width, generator=generator).to(device)
     labels = nn.functional.one_hot(torch.arange(size) % specification.classes, specification.classes)
     labels = labels.float().to(device)
-    seconds = autograd = _seconds_of_step("looped", model, images[:1], labels[:1], pixels)
-    features = _seconds_of_features(model, images, pixels)
+    seconds = _seconds_of_step("looped", model, images[:1], labels[:1], pixels)
     kind: Kind = "looped"
     reason = None
     some = labels[: len(few)] if size > 1 else labels.expand(len(few), -1)
@@ -139,12 +130,11 @@ def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int 
             taken = _seconds_of_step(step, model, images, labels, pixels) / size
             if taken < CLEARLY * seconds:
                 kind, seconds = step, taken
-                autograd = autograd if kind == "layerwise" else taken
     except NoRule:
         pass
     except (RuntimeError, ValueError, NotImplementedError) as error:
         reason = f"torch.func can't vectorise this network: {str(error).splitlines()[0][:200]}"
-    return Calibration(kind, size, seconds, features, autograd, reason)
+    return Calibration(kind, size, seconds, reason)
 
 
 def _gradients_and_slopes(
@@ -180,19 +170,6 @@ def _seconds_of_step(
     seen = tuple(torch.randn_like(part) for part in engine(pixels.to_input(images), labels))
     attack = Attack(name="calibration", steps=1, restarts=1, total_variation=1e-2)
     return _best_of_two(lambda: match_gradients(engine, seen, labels, images, attack, canvas), images.device)
-
-
-def _seconds_of_features(model: nn.Module, images: torch.Tensor, pixels: PixelScale) -> float:
-    """Seconds of one step of feature matching, for one search."""
-    structure = find_structure(model, pixels.to_input(images[:2]))
-    if structure.last is None or not structure.has_features(model):
-        return 0.0
-    reader, canvas = FeatureReader(model, structure.last), Canvas.of(model, pixels, standardised=False)
-    with torch.no_grad():
-        features = reader(pixels.to_input(images)).detach()
-    attack = FeatureAttack(steps=1, total_variation=1e-2)
-    seconds = _best_of_two(lambda: match_features(reader, features, images, attack, canvas), images.device)
-    return seconds / len(images)
 
 
 def _best_of_two(work: Callable[[], object], device: torch.device) -> float:

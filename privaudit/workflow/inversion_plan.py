@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -270,8 +270,9 @@ def measured(plan: AuditPlan, inversion: InversionPlan, *, keep: bool) -> Calibr
     stored = dict(files.read_json(path)) if files.is_whole(path) else None
     batch = _asked_batch(plan)
     if stored is not None and (batch is None or stored["batch"] == batch):
-        # Before there were layers, all was autograd.
-        return Calibration(**{"autograd_seconds": stored["matching_seconds"]} | stored)
+        # An older one holds more than is asked for now.
+        known: dict[str, Any] = {field.name: stored.get(field.name) for field in fields(Calibration)}
+        return Calibration(**known)
     with one_thread(specification.hardware):
         found = calibrate(specification, inversion.pixels, batch)
     if keep and batch is None:
