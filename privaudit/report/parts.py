@@ -11,7 +11,7 @@ from typing import Any
 
 from privaudit.report.words import inert
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Explorer:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that both renderings show."""
+    """Everything that both renderings show; ``glance`` is a table on page 1."""
 
     title: str
     subtitle: str
@@ -108,6 +108,7 @@ class Report:
     sections: list[Section]
     limits: str = ""
     notices: list[str] = field(default_factory=list)
+    glance: Table | None = None
     overview: list[Answer] = field(default_factory=list)
     glossary: list[Term] = field(default_factory=list)
     references: list[str] = field(default_factory=list)

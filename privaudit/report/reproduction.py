@@ -9,20 +9,18 @@ from privaudit.report import privacy, reproduction_methods, words
 from privaudit.report import reproduction_tables as tables
 from privaudit.report.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
-from privaudit.report.parts import Answer, Fact, Figure, Report, Section, Table
+from privaudit.report.parts import Fact, Figure, Report, Section, Table
 from privaudit.report.reproduction_figures import figures_of
 from privaudit.report.unlearning_words import signed
 
 #: The study's name, its experiments' results, its verdicts.
 Study = tuple[str, list[dict[str, Any]], dict[str, Any]]
 
-PROTOCOLS = {"as_in_paper": "as in the paper", "controlled": "controlled"}
-
 #: In the order of the paper; what is not of the paper comes last.
-ORDER = (
-    "figure1", "table1", "table2", "figure2", "table3", "figure3", "figure4", "figure5", "table5", "table6", "figure7",
-    "methods",
-)  # fmt: skip
+ORDER = (*tables.CLAIMS, "methods")
+
+#: Verdicts, as they are counted.
+WORDS = ("supported", "not supported", "inconclusive", "descriptive")
 
 TITLE, TITLE_OF_METHODS = "Does privacy risk order unlearning? A reproduction", "Unlearning, held against retraining"
 
@@ -55,10 +53,8 @@ def build_reproduction(studies: list[Study], pictures: dict[str, list[Figure]] |
             for word in ("supported", "not supported")
             if counted["controlled"]
         ],
-        overview=[
-            *(_verdicts(name, studies) for name in names if name != "methods"),
-            *(reproduction_methods.answers(described) if (described := _described(studies)) else []),
-        ],
+        glance=tables.verdicts([(title_of(_about(study)), *study[1:]) for study in studies]),
+        overview=reproduction_methods.answers(described) if (described := _described(studies)) else [],
         sections=with_tables(
             [_what_was_run(studies), *(_section(name, studies, (pictures or {})) for name in names), _deviations()]
         ),
@@ -94,10 +90,10 @@ def title_of(about: dict[str, Any]) -> str:
 
 def _count(studies: list[Study]) -> dict[str, dict[str, int]]:
     """How many verdicts of each kind, by protocol, over all studies."""
-    counted: dict[str, dict[str, int]] = {protocol: {} for protocol in PROTOCOLS}
+    counted: dict[str, dict[str, int]] = {protocol: {} for protocol in tables.PROTOCOLS}
     for _, _, verdicts in studies:
         for found in verdicts.values():
-            for protocol in PROTOCOLS:
+            for protocol in tables.PROTOCOLS:
                 word = found[protocol]["verdict"]
                 counted[protocol][word] = counted[protocol].get(word, 0) + 1
     return counted
@@ -125,7 +121,7 @@ def _finding(studies: list[Study], counted: dict[str, dict[str, int]]) -> list[s
         ]
         if answers:
             said.append(f"{question}: {'; '.join(answers)}.")
-    every = ", ".join(f"{count} {word}" for word, count in sorted(counted["controlled"].items()))
+    every = ", ".join(f"{counted['controlled'][word]} {word}" for word in WORDS if word in counted["controlled"])
     if every:
         return [f"Under the controlled protocol: {every}.", *said]
     return reproduction_methods.finding(_described(studies), _about(studies[0])["seeds"])
@@ -139,24 +135,6 @@ def _described(studies: list[Study]) -> list[tuple[str, list[dict[str, Any]]]]:
         for answer in answers
         if answer["name"] == "methods"
     ]
-
-
-def _verdicts(name: str, studies: list[Study]) -> Answer:
-    """A claim and its verdicts, for page 1."""
-    title = ""
-    lines: list[str] = []
-    for study in studies:
-        for answer in study[1]:
-            if answer["name"] == name:
-                title, claim = answer["title"], answer["claim"]
-                found = study[2][name]
-                if not lines:
-                    lines.append(claim)
-                lines.append(
-                    f"{title_of(answer['about'])}: as in the paper {found['as_in_paper']['verdict']}, controlled "
-                    f"{found['controlled']['verdict']}."
-                )
-    return Answer(title, lines, name)
 
 
 def _what_was_run(studies: list[Study]) -> Section:
@@ -245,7 +223,7 @@ def _contrasts(answers: list[tuple[Study, dict[str, Any]]]) -> list[Table]:
     """The primary contrasts of every study, and the secondary ones."""
     primary, secondary = [], []
     for study, answer in answers:
-        for protocol, title in PROTOCOLS.items():
+        for protocol, title in tables.PROTOCOLS.items():
             contrast = answer["contrasts"].get(protocol)
             if contrast is not None:
                 decided = study[2][answer["name"]][protocol]

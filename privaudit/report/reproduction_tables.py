@@ -6,6 +6,24 @@ from typing import Any
 
 from privaudit.report import words
 from privaudit.report.parts import Table
+from privaudit.report.unlearning_words import signed
+
+PROTOCOLS = {"as_in_paper": "as in the paper", "controlled": "controlled"}
+
+#: What each of the paper's tables and figures says, in its order, as short as page 1 wants it.
+CLAIMS = {
+    "figure1": "some samples are inverted, others not",
+    "table1": "invertible samples are forgotten more readily",
+    "table2": "samples of high ASR are forgotten more readily",
+    "figure2": "invertible samples have a higher ASR",
+    "table3": "invertible samples lie in the tail of confidence",
+    "figure3": "invertible samples take longer to relearn",
+    "figure4": "samples of high ASR take longer to relearn",
+    "figure5": "loss can stand in for risk",
+    "table5": "RSU's order raises ToW, whole classes",
+    "table6": "RSU's order raises ToW, a random tenth",
+    "figure7": "RSU's order is best for gradient ascent on classes",
+}
 
 METHOD = {
     "": "–",
@@ -39,6 +57,40 @@ def tables_of(answer: dict[str, Any]) -> list[Table]:
     if name == "methods":
         return [*_methods(answer), _parameters(answer)]
     return []
+
+
+def verdicts(studies: list[tuple[str, list[dict[str, Any]], dict[str, Any]]]) -> Table | None:
+    """Every claim beside its verdict and effect on every data set, for page 1; None where nothing is claimed.
+
+    Parameters
+    ----------
+    studies
+        Title, experiments' results and verdicts of each.
+    """
+    asked = [study for study in studies if study[2]]
+    rows = []
+    for name, claim in CLAIMS.items():
+        answers = [next((answer for answer in found if answer["name"] == name), None) for _, found, _ in asked]
+        title = next((answer["title"] for answer in answers if answer is not None), None)
+        if title is not None:
+            cells = [
+                "not run" if answer is None else _decided(answer["contrasts"][protocol], decided[name][protocol])
+                for answer, (_, _, decided) in zip(answers, asked, strict=True)
+                for protocol in PROTOCOLS
+            ]
+            rows.append([f"{title}: {claim}", *cells])
+    if not rows:
+        return None
+    columns = [f"{title}, {protocol}" for title, _, _ in asked for protocol in PROTOCOLS.values()]
+    return Table(
+        "Verdicts, each with its primary contrast and 95% interval (in the units that its section names)",
+        ["Claim", *columns],
+        rows,
+    )
+
+
+def _decided(contrast: dict[str, Any], decided: dict[str, Any]) -> str:
+    return f"{decided['verdict']}: {contrast['mean']:+.3f} ({signed(contrast['ci'])})"
 
 
 def shown(row: dict[str, Any], measure: str, say: Any = words.percent) -> str:
