@@ -203,8 +203,13 @@ def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
 
 
 def find_asked_otherwise(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
-    """The jobs whose finished models were asked other queries than are wanted now."""
-    return [job for job in jobs if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries]
+    """The jobs whose finished models were asked other queries, or for fewer signals, than are wanted now."""
+    return [
+        job
+        for job in jobs
+        if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries
+        or not job.store.holds_every_signal(job.key)
+    ]
 
 
 def query_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, engine: Engine) -> None:
@@ -244,6 +249,7 @@ def save_model(model: nn.Module, path: Path) -> None:
 
 def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
     """Load weights into a fresh network on the device, in eval mode."""
+    files.demand_whole(path, "Run the command that made it again.")
     model = specification.build("load")
     try:
         model.load_state_dict(safetensors.torch.load(path.read_bytes()))
