@@ -1,4 +1,4 @@
-"""A disk of a few kilobytes, of this test alone: a tmpfs in a mount namespace, which goes with the process that holds it.
+"""A disk of a few kilobytes for one test: a tmpfs in a mount namespace, which goes with the process that holds it.
 
 Nothing of it is seen outside, so nothing is left mounted, however a test ends. As another user than root it needs user
 namespaces that anybody may make, which some systems forbid.

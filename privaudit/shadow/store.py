@@ -276,12 +276,17 @@ def audits_in(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/audit.json")) if root.is_dir() else []
 
 
+def latest_audit(root: Path) -> str | None:
+    """What is on record as the store's latest audit; whether it is there is another question."""
+    pointer = root / LATEST
+    return pointer.read_text("utf-8", errors="replace").strip() if pointer.is_file() else None
+
+
 def open_audit(root: Path, audit: str | None) -> AuditStore:
     """The named audit of a store, or its latest; `UsageError` says which there are."""
     known = audits_in(root)
     if audit is None:
-        latest = root / LATEST
-        audit = latest.read_text("utf-8").strip() if latest.is_file() else None
+        audit = latest_audit(root)
         if audit is None or audit not in known:
             if len(known) != 1:
                 raise UsageError(

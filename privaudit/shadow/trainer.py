@@ -21,7 +21,7 @@ from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network
 from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
-from privaudit.shadow.store import COIN, TARGET, AuditStore
+from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
@@ -158,7 +158,7 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
 def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     """Ask a finished model again, with other queries: its weights stay, its signals are replaced, its record last."""
     specification, store = job.specification, job.store
-    if not store.record(job.key).exists():
+    if not files.is_whole(store.record(job.key)):
         # A worker was lost here before, between two of the lines below: what is unfinished is made anew, to the bit.
         train_job(job, arrays, lambda _: None)
         report(1.0)
@@ -276,5 +276,6 @@ def one_thread(hardware: Hardware) -> Iterator[None]:
 
 def read_record(store: AuditStore, key: str) -> dict[str, Any]:
     """How a model was trained."""
+    files.demand_whole(store.record(key), REMEDY)
     record: dict[str, Any] = files.read_json(store.record(key))
     return record

@@ -21,9 +21,7 @@ from privaudit.shadow.store import REMEDY
 from privaudit.statistics.differences import Difference, Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
 from privaudit.workflow.render import write_report
-from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
-
-COMPARISONS = "comparisons"
+from privaudit.workflow.tables import COMPARISONS, RESULTS, SCORES, read_table, write_table
 
 #: False alarm rates at which the two are compared.
 RATES = ("0.01", "0.001")

@@ -24,11 +24,10 @@ from privaudit.errors import UsageError
 from privaudit.report.samples import THUMBNAILS
 from privaudit.shadow.store import COIN, TARGET, AuditStore, open_audit, shadow_key
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
-from privaudit.workflow.compare import COMPARISONS
 from privaudit.workflow.inversion_images import PICTURES as INVERSION_PICTURES
 from privaudit.workflow.inversion_images import RECONSTRUCTIONS
 from privaudit.workflow.render import render_report
-from privaudit.workflow.tables import RESULTS, SCORES, read_table, table_bytes, write_table
+from privaudit.workflow.tables import COMPARISONS, RESULTS, SCORES, read_table, table_bytes, write_table
 
 Rows = npt.NDArray[np.int64]
 
