@@ -140,7 +140,7 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
 
 
 class StoredObject(dict[str, Any]):
-    """An object of a JSON file; asked for what it lacks it raises `StoreError`: another version of privaudit wrote it."""
+    """An object of a JSON file; asked for what it lacks it raises `StoreError`: another version wrote it."""
 
     def __init__(self, content: dict[str, Any], path: Path | None = None) -> None:
         super().__init__(content)

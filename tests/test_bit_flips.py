@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from privaudit import api, files
@@ -276,3 +277,53 @@ def test_a_flipped_bit_in_the_pointer_to_the_latest_audit(
     shutil.copytree(tmp_path / "store" / audit, tmp_path / "store" / "another")
     with pytest.raises(PrivauditError, match="no latest audit"):
         api.verify(store=tmp_path / "store", out=tmp_path / "out")
+
+
+def test_purge_does_not_seal_what_is_damaged(small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """It rewrites signals: a flipped bit in them is told before anything is removed."""
+    for name in ("store", "out"):
+        shutil.copytree(small_audit["root"] / name, tmp_path / name)
+    store = AuditStore(tmp_path / "store", small_audit["results"]["audit"])
+    flip(store.signals("0005"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StoreError, match=r"0005\.npy is damaged: nothing was purged"):
+        api.purge(forget="random:5", yes=True, store=tmp_path / "store", out=tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_purge_that_was_cut_short_is_finished_and_not_mistaken(
+    small_audit: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped between the design and its seal: another purge is refused, the same one goes on and removes no more."""
+    for name in ("calm", "cut"):
+        for part in ("store", "out"):
+            shutil.copytree(small_audit["root"] / part, tmp_path / name / part)
+    store = AuditStore(tmp_path / "cut" / "store", small_audit["results"]["audit"])
+    # The last sample: once its column is gone, an index of before would lead beyond the end.
+    row = 299
+    request = tmp_path / "requests.csv"
+    request.write_text(f"sample_id\n{row}\n")
+
+    def places(name: str) -> dict[str, Any]:
+        return {"store": tmp_path / name / "store", "out": tmp_path / name / "out"}
+
+    seal = files.seal
+
+    def stop_at_the_design(path: Path) -> None:
+        if path == store.design:
+            raise KeyboardInterrupt
+        seal(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "seal", stop_at_the_design)
+        with pytest.raises(KeyboardInterrupt):
+            api.purge(forget=f"ids:{request}", yes=True, **places("cut"))
+    assert np.load(store.design).shape == (8, 299)
+    assert files.inspect_seal(store.design) is files.Seal.UNFINISHED
+    with pytest.raises(StoreError, match=r"the purge of 1 samples .* was cut short"):
+        api.purge(forget="random:5", yes=True, **places("cut"))
+    for name in ("cut", "calm"):
+        api.purge(forget=f"ids:{request}", yes=True, **places(name))
+        assert api.verify(**places(name))["missing"] == []
+    assert len(list((store.folder / "models").glob("*.safetensors"))) == 4
+    assert results(tmp_path / "cut") == results(tmp_path / "calm")
