@@ -20,11 +20,13 @@ import numpy as np
 import pytest
 
 from privaudit import api, files
+from privaudit.config import AuditSettings
 from privaudit.errors import PrivauditError, StoreError
 from privaudit.inversion.jobs import read_result
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import read_record
+from privaudit.shadow.trainer import load_model, read_record
 from privaudit.workflow.render import render_report
+from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.tables import read_table
 from tests.conftest import ROOT, Run
 from tests.test_kills import results
@@ -204,7 +206,13 @@ def test_what_reads_a_flipped_bit_refuses_it(whole: tuple[Path, str], tmp_path: 
     shutil.copytree(root, tmp_path / "copy")
     by_kind = files_by_kind(tmp_path / "copy", audit)
     store, out = AuditStore(tmp_path / "copy" / "store", audit), tmp_path / "copy" / "out" / audit
-    loaders: dict[str, Callable[[], Any]] = {
+    specification = reopen_plan(store, AuditSettings(store=store.root)).specification
+
+    def load_weights(kind: str) -> Callable[[], Any]:
+        return lambda: load_model(specification, by_kind[kind])
+
+    weights = [kind for kind in KINDS if kind.startswith("store") and kind.endswith(".safetensors")]
+    loaders: dict[str, Callable[[], Any]] = {kind: load_weights(kind) for kind in weights} | {
         "store/AUDIT/audit.json": store.read_description,
         "store/AUDIT/design.npy": store.read_design,
         "store/AUDIT/KEY.json": lambda: read_record(store, "target"),
