@@ -143,7 +143,7 @@ def whole(privaudit: Run, small_npz: Path, tmp_path_factory: pytest.TempPathFact
         done = privaudit(*arguments)
         assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (root / "store").iterdir() if path.is_dir())
-    done = privaudit("compare", *names, *places(root))
+    done = privaudit("compare", *names, "--out", root / "out")
     assert done.returncode == 0, done.stderr
     staged = [*commands(small_npz, root)["unlearn"], "--seed", "1", "--passes", "60", "--groups", "20"]
     interrupt(staged, lambda: list(root.glob("out/*/unlearn/*/stages/*.json.sha256")))
@@ -153,13 +153,15 @@ def whole(privaudit: Run, small_npz: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def files_by_kind(root: Path, audit: str) -> dict[str, Path]:
-    """One file of each kind of this audit, without seals; the last by name."""
-    found = {}
+    """One file of each kind of this audit, without seals: the last by name, of those that are sealed if any is."""
+    found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
         of_audit = audit in str(relative) or len(relative.parts) < 3
         if path.is_file() and path.suffix not in (files.SEAL_SUFFIX, ".part") and of_audit:
-            found[kind_of(relative)] = path
+            kind = kind_of(relative)
+            if kind not in found or files.seal_of(path).exists():
+                found[kind] = path
     return found
 
 
@@ -252,7 +254,7 @@ def test_what_was_damaged_is_made_anew(
         done = privaudit(*commands(small_npz, copy)[name])
         assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (copy / "store").iterdir() if path.is_dir())
-    assert privaudit("compare", *names, *places(copy)).returncode == 0
+    assert privaudit("compare", *names, "--out", copy / "out").returncode == 0
     for more in (
         ["--seed", "1", "--passes", "60", "--groups", "20"],
         ["--seed", "2", "--u-lira", "8", "--passes", "20"],

@@ -392,7 +392,7 @@ def test_too_little_memory(small_audit: dict[str, Any], tmp_path: Path) -> None:
     """From far too little to enough, in steps: each time told in words, and what is finished stays finished."""
     command = score_of_small(small_audit, tmp_path / "store", tmp_path / "out")
     refused = 0
-    for megabytes in range(1_000, 20_000, 300):
+    for megabytes in range(1_000, 20_000, 600):
         done = with_memory(megabytes, command)
         if done.returncode == 0:
             break
