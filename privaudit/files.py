@@ -6,12 +6,14 @@ A file is written to a temporary name, flushed to disk, then renamed. Where it i
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +24,9 @@ import numpy.typing as npt
 from privaudit.errors import StoreError
 
 SEAL_SUFFIX = ".sha256"
+
+#: What an operating system says where a disk, or a user's share of it, is full.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Seal(Enum):
@@ -41,10 +46,33 @@ def make_private_folder(folder: Path) -> Path:
             if not level.is_dir():
                 level.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"cannot create the folder {folder}: {error.strerror}", hint="Choose another with --store or --out."
-        ) from error
+        raise StoreError(f"cannot create the folder {folder}: {error.strerror}", hint=_way_out(error)) from error
     return folder
+
+
+def demand_writable(folder: Path) -> None:
+    """Make ``folder`` and raise `StoreError` where nothing can be written to it: better now than after hours.
+
+    What killed writers left there goes.
+    """
+    make_private_folder(folder)
+    remove_unfinished_writes(folder)
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".probe.", suffix=".part", dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint=_way_out(error)) from error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def _way_out(error: OSError) -> str:
+    if is_full(error):
+        return "Make room there, then run the same command again: what was finished is kept."
+    return "Make it writable, or choose another folder with --store or --out; what was finished is kept."
 
 
 @contextmanager
@@ -53,8 +81,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     make_private_folder(path.parent)
     temporary: str | None = None
     try:
-        # mkstemp creates the file with mode 0600: owner only, from the first byte.
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        descriptor, temporary = _make_unfinished(path)
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
@@ -64,19 +91,30 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         Path(temporary).replace(path)
         temporary = None
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror}",
-            hint="Free some space or choose another folder with --store or --out; what was finished is kept.",
-        ) from error
+        raise StoreError(f"cannot write {path}: {error.strerror}", hint=_way_out(error)) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
 
 
-def remove_unfinished_writes(folder: Path) -> None:
-    """Delete what killed writers left behind. Call it only while no other writer can be at work."""
-    for leftover in folder.rglob(".*.part"):
-        leftover.unlink(missing_ok=True)
+def _make_unfinished(path: Path) -> tuple[int, str]:
+    """A new file beside ``path``, locked for as long as it is open: who finds it knows that it is being written."""
+    while True:
+        # mkstemp creates the file with mode 0600: owner only, from the first byte.
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        with suppress(OSError):  # A file system without locks.
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, temporary
+        os.close(descriptor)  # Taken for a leftover before it was locked.
+
+
+def remove_unfinished_writes(folder: Path, *, deep: bool = True) -> None:
+    """Delete what killed writers left in ``folder`` and, unless told otherwise, below it; not what is being written."""
+    for leftover in folder.rglob(".*.part") if deep else folder.glob(".*.part"):
+        with suppress(OSError), leftover.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -101,10 +139,24 @@ def write_array(path: Path, array: npt.NDArray[Any]) -> None:
         np.save(stream, array, allow_pickle=False)
 
 
+class StoredObject(dict[str, Any]):
+    """An object of a JSON file; asked for what it lacks it raises `StoreError`: another version wrote it."""
+
+    def __init__(self, content: dict[str, Any], path: Path | None = None) -> None:
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise StoreError(
+            f"{self.path} lacks '{key}': it was written by another version of privaudit",
+            hint="Move it out of the way and run the command that made it again: what else is there is not made twice.",
+        )
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file; `StoreError` names it where it can't be read."""
+    """Read a JSON file, its objects as `StoredObject`; `StoreError` names it where it can't be read."""
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8"), object_hook=lambda content: StoredObject(content, path))
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {path}: {error}", hint="Run the command that made it again.") from error
 

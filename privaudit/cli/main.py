@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -16,6 +18,7 @@ import click
 
 from privaudit import __version__
 from privaudit.errors import PrivauditError
+from privaudit.files import is_full
 
 #: name -> one line of help. The command ``x`` lives in ``privaudit.cli.x:command``.
 COMMANDS = {
@@ -34,6 +37,15 @@ INTERRUPTED = 130
 
 #: Set to anything, an unforeseen error shows its traceback.
 DEBUG_VARIABLE = "PRIVAUDIT_DEBUG"
+
+#: How torch, CUDA, the dynamic loader and the threads' library say it.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "failed to map segment",
+    "can't start new thread",
+)
 
 
 class LazyGroup(click.Group):
@@ -99,11 +111,6 @@ def main() -> NoReturn:
     except PrivauditError as error:
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
-    except MemoryError:
-        click.echo(
-            "error: this machine has too little memory for it\n  Fewer --samples or --workers need less.", err=True
-        )
-        code = 1
     except BrokenPipeError:
         # The reader of our output went away (head, say): nothing to complain about.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,16 +118,36 @@ def main() -> NoReturn:
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        click.echo(
-            f"error: {type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})\n"
-            f"  This is a fault of privaudit. {DEBUG_VARIABLE}=1 shows where it happened, for a report of it.",
-            err=True,
-        )
+        click.echo(f"error: {_shortage(error) or _fault(error)}", err=True)
         code = 1
     if code == INTERRUPTED:
         _leave_interrupted()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _shortage(error: Exception) -> str | None:
+    """What the machine has too little of, where that is what an unforeseen error comes to."""
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY):
+        return (
+            "this machine has too little memory for it\n"
+            "  Run it again with fewer --workers or --samples, which need less: what was finished is kept."
+        )
+    if is_full(error):
+        # Not the store or the output, which say so themselves: a folder for temporary files.
+        where = getattr(error, "filename", None) or tempfile.gettempdir()
+        return (
+            f"cannot write {where}: {os.strerror(errno.ENOSPC)}\n"
+            "  Make room there, or set TMPDIR to another folder, then run the same command again."
+        )
+    return None
+
+
+def _fault(error: Exception) -> str:
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})\n"
+        f"  This is a fault of privaudit. {DEBUG_VARIABLE}=1 shows where it happened, for a report of it."
+    )
 
 
 def _leave_interrupted() -> NoReturn:

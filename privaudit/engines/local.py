@@ -126,7 +126,9 @@ class _Board:
 
     def __init__(self, folder: str, jobs: int) -> None:
         self.path = str(Path(folder) / "progress")
-        self.done = np.memmap(self.path, np.float64, "w+", shape=(jobs,))
+        # Written, not only mapped: on a full disk that is an error, and a hole in the file a bus error later.
+        Path(self.path).write_bytes(np.zeros(jobs).tobytes())
+        self.done = np.memmap(self.path, np.float64, "r+")
 
 
 @contextmanager

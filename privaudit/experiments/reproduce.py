@@ -250,7 +250,12 @@ def _summary(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 def write_verdicts(folder: Path) -> dict[str, Any]:
     """Judge every experiment that has been run in this study, one protocol at a time, and write it down."""
-    answers = {path.parent.name: files.read_json(path) for path in sorted(folder.glob("*/results.json"))}
+    answers = {}
+    for path in sorted(folder.glob("*/results.json")):
+        if files.is_whole(path):
+            answers[path.parent.name] = files.read_json(path)
+        else:
+            talk(f"  left out of the verdicts: {path.parent} (unfinished or damaged; run it again)")
     verdicts: dict[str, Any] = {name: {} for name, answer in answers.items() if answer["claim"]}
     for protocol in ("as_in_paper", "controlled"):
         over_seeds = {

@@ -29,6 +29,7 @@ from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.parts import Report
 from privaudit.report.privacy import Privacy
 from privaudit.report.samples import sample_pictures
+from privaudit.scoring.table import demand_columns
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
 MADE_BY = f"privaudit {__version__}"
@@ -59,7 +60,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     for name in ("score.json", "scores.parquet"):
         files.demand_whole(folder / name, REMEDY)
     results = files.read_json(folder / "score.json")
-    table = pd.read_parquet(folder / "scores.parquet")
+    table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = table[~table["canary"]].reset_index(drop=True)
     runs = _read_runs(folder)
     pictures = sample_pictures(folder, table, results) if shown.show_samples else []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit.errors import StoreError
 from privaudit.scoring.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
 from privaudit.signals import signal
 from privaudit.statistics.intervals import FloatArray, wilson
@@ -20,6 +22,13 @@ TAIL_SHARE = 0.2
 FEWEST_FOR_INTERVAL = 6
 
 _FROM_TARGET = ("margin", "loss", "entropy", "confidence", "scaled-logit")
+
+
+#: Columns that every score table has.
+COLUMNS = (
+    *("sample_id", "label", "class_name", "risk", "risk_low", "risk_high", "asr", "lira", "rmia", "margin"),
+    *("loss", "entropy", "confidence", "tail", "rank", "separation", "d_prime", "memorisation", "shift", "canary"),
+)
 
 
 @dataclass(frozen=True)
@@ -108,6 +117,16 @@ def score_table(
     table["canary"] = facts.canary
     if facts.paths is not None:
         table["path"] = facts.paths
+    return table
+
+
+def demand_columns(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table; `StoreError` where it lacks a column of `COLUMNS`."""
+    if lacking := [name for name in COLUMNS if name not in table]:
+        raise StoreError(
+            f"{path} lacks {', '.join(lacking)}: it was written by another version of privaudit",
+            hint="Run the same privaudit score again: it trains only what is missing.",
+        )
     return table
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from privaudit import files
 from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
+from privaudit.signals import SIGNALS
 
 LATEST = "latest"
 FORMAT = 1
@@ -156,10 +158,13 @@ class AuditStore:
         """``audit.json``, checked against its seal."""
         files.demand_whole(self.description, REMEDY)
         description: dict[str, Any] = files.read_json(self.description)
-        if description.get("format") != FORMAT:
+        found = description.get("format")
+        if found != FORMAT:
+            newer = isinstance(found, int) and found > FORMAT
             raise StoreError(
-                f"{self.folder} has format {description.get('format')}, this version reads {FORMAT}",
-                hint="Audit again into another folder: --store DIR.",
+                f"{self.folder} has format {found}, this version of privaudit reads {FORMAT}: a "
+                f"{'newer' if newer else 'different'} one wrote it",
+                hint=("Update privaudit, or audit" if newer else "Audit") + " again into another folder: --store DIR.",
             )
         return description
 
@@ -177,18 +182,34 @@ class AuditStore:
         return self._read_arrays([self.control(kind, key) for key in keys])
 
     def _read_arrays(self, paths: list[Path]) -> npt.NDArray[np.float32]:
+        arrays = []
         for path in paths:
             files.demand_whole(path, REMEDY)
-        return np.stack([files.read_array(path) for path in paths])
+            arrays.append(files.read_array(path))
+            if arrays[-1].shape[-1] != len(SIGNALS):
+                raise StoreError(
+                    f"{path} holds {arrays[-1].shape[-1]} signals, this version of privaudit knows {len(SIGNALS)}",
+                    hint="Run the same privaudit score again: it asks the models anew and trains nothing.",
+                )
+        return np.stack(arrays)
+
+    def holds_every_signal(self, key: str) -> bool:
+        """Whether a finished model was asked for all the signals that this version knows."""
+        return bool(files.read_array(self.signals(key)).shape[-1] == len(SIGNALS))
 
     # What is written.
 
     def write_description(self, description: dict[str, Any]) -> None:
-        """Write ``audit.json``; of a whole one, only where data and code lie now and the queries are renewed."""
+        """Write ``audit.json``; of a whole one, only where data and code lie now and the queries are renewed.
+
+        What an earlier version did not write yet is added, and what a later one wrote besides is kept.
+        """
         state = files.inspect_seal(self.description)
         if state is files.Seal.WHOLE:
             known = self.read_description()
-            renewed = known | {name: description[name] for name in ("data", "queries", "code") if name in description}
+            # The audit is named by its identity: what is asked for now is what it was, in full.
+            anew = ("identity", "signals", "data", "queries", "code")
+            renewed = description | known | {name: description[name] for name in anew if name in description}
             if known == renewed:
                 return
             description = renewed
@@ -228,12 +249,17 @@ class AuditStore:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
             os.close(handle)
             raise StoreError(
-                f"another privaudit is at work on {self.audit}",
+                f"another privaudit is at work on {self.audit}" + (f": {holder}" if holder else ""),
                 hint="Wait for it to end, then run this again: what it finished is not made twice.",
             ) from error
         try:
+            # For whoever comes second. That the disk is full will be told by what matters more.
+            with suppress(OSError):
+                os.truncate(handle, 0)
+                os.pwrite(handle, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
             files.remove_unfinished_writes(self.folder)
             yield
         finally:
@@ -241,6 +267,7 @@ class AuditStore:
 
     def mark_latest(self) -> None:
         """Make this the audit that commands take when none is named."""
+        files.remove_unfinished_writes(self.root, deep=False)
         files.write_text(self.root / LATEST, self.audit + "\n")
 
 
@@ -249,12 +276,17 @@ def audits_in(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("*/audit.json")) if root.is_dir() else []
 
 
+def latest_audit(root: Path) -> str | None:
+    """What is on record as the store's latest audit; whether it is there is another question."""
+    pointer = root / LATEST
+    return pointer.read_text("utf-8", errors="replace").strip() if pointer.is_file() else None
+
+
 def open_audit(root: Path, audit: str | None) -> AuditStore:
     """The named audit of a store, or its latest; `UsageError` says which there are."""
     known = audits_in(root)
     if audit is None:
-        latest = root / LATEST
-        audit = latest.read_text("utf-8").strip() if latest.is_file() else None
+        audit = latest_audit(root)
         if audit is None or audit not in known:
             if len(known) != 1:
                 raise UsageError(

@@ -21,7 +21,7 @@ from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network
 from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
-from privaudit.shadow.store import COIN, TARGET, AuditStore
+from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
@@ -158,7 +158,7 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
 def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     """Ask a finished model again, with other queries: its weights stay, its signals are replaced, its record last."""
     specification, store = job.specification, job.store
-    if not store.record(job.key).exists():
+    if not files.is_whole(store.record(job.key)):
         # A worker was lost here before, between two of the lines below: what is unfinished is made anew, to the bit.
         train_job(job, arrays, lambda _: None)
         report(1.0)
@@ -203,8 +203,13 @@ def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
 
 
 def find_asked_otherwise(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
-    """The jobs whose finished models were asked other queries than are wanted now."""
-    return [job for job in jobs if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries]
+    """The jobs whose finished models were asked other queries, or for fewer signals, than are wanted now."""
+    return [
+        job
+        for job in jobs
+        if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries
+        or not job.store.holds_every_signal(job.key)
+    ]
 
 
 def query_all(jobs: Sequence[TrainingJob], arrays: AuditArrays, engine: Engine) -> None:
@@ -244,6 +249,7 @@ def save_model(model: nn.Module, path: Path) -> None:
 
 def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
     """Load weights into a fresh network on the device, in eval mode."""
+    files.demand_whole(path, "Run the command that made it again.")
     model = specification.build("load")
     try:
         model.load_state_dict(safetensors.torch.load(path.read_bytes()))
@@ -270,5 +276,6 @@ def one_thread(hardware: Hardware) -> Iterator[None]:
 
 def read_record(store: AuditStore, key: str) -> dict[str, Any]:
     """How a model was trained."""
+    files.demand_whole(store.record(key), REMEDY)
     record: dict[str, Any] = files.read_json(store.record(key))
     return record

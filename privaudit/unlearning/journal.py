@@ -68,7 +68,7 @@ class StageJournal:
                 continue
             try:
                 _restore(unlearner, tensors, content["values"])
-            except (KeyError, RuntimeError) as error:
+            except (KeyError, RuntimeError, StoreError) as error:
                 raise NotKept(f"what does not fit any more: {error}") from error
             self._trajectory.restore(tensors["trajectory/steps"].numpy(), tensors["trajectory/margins"].numpy())
             entries = [StageEntry(**entry) for entry in content["entries"]]

@@ -16,13 +16,12 @@ from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.report import privacy
 from privaudit.report.comparison import build_comparison
 from privaudit.report.privacy import privacy_of
+from privaudit.scoring.table import demand_columns
 from privaudit.shadow.store import REMEDY
 from privaudit.statistics.differences import Difference, Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
 from privaudit.workflow.render import write_report
-from privaudit.workflow.tables import RESULTS, SCORES, read_table, write_table
-
-COMPARISONS = "comparisons"
+from privaudit.workflow.tables import COMPARISONS, RESULTS, SCORES, read_table, write_table
 
 #: False alarm rates at which the two are compared.
 RATES = ("0.01", "0.001")
@@ -99,7 +98,7 @@ def read_scored(out: Path, audit: str) -> Scored:
             f"{folder / RESULTS} was written by an earlier version, which kept no results by pair of models",
             hint="Run the same privaudit score again: it trains nothing.",
         )
-    table = read_table(folder / SCORES)
+    table = demand_columns(read_table(folder / SCORES), folder / SCORES)
     return Scored(folder, results, table[~table["canary"]].sort_values("sample_id").reset_index(drop=True))
 
 

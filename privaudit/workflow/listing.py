@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from privaudit.errors import StoreError
-from privaudit.shadow.store import LATEST, AuditStore, audits_in
+from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 
 
 def list_audits(root: Path) -> list[dict[str, Any]]:
     """What each audit of a store is, by name; one that is damaged is there with an error."""
-    pointer = root / LATEST
-    latest = pointer.read_text("utf-8").strip() if pointer.is_file() else None
+    latest = latest_audit(root)
     return [{"audit": name, "latest": name == latest} | _described(AuditStore(root, name)) for name in audits_in(root)]
 
 

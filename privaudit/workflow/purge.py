@@ -20,15 +20,14 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.config import AuditSettings
-from privaudit.errors import UsageError
+from privaudit.errors import StoreError, UsageError
 from privaudit.report.samples import THUMBNAILS
-from privaudit.shadow.store import COIN, TARGET, AuditStore, open_audit, shadow_key
+from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore, open_audit, shadow_key
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
-from privaudit.workflow.compare import COMPARISONS
 from privaudit.workflow.inversion_images import PICTURES as INVERSION_PICTURES
 from privaudit.workflow.inversion_images import RECONSTRUCTIONS
 from privaudit.workflow.render import render_report
-from privaudit.workflow.tables import RESULTS, SCORES, read_table, table_bytes, write_table
+from privaudit.workflow.tables import COMPARISONS, RESULTS, SCORES, read_table, table_bytes, write_table
 
 Rows = npt.NDArray[np.int64]
 
@@ -95,8 +94,9 @@ def plan_purge(settings: AuditSettings, audit: str | None, forget: str, seed: in
     real = table[~table["canary"]].reset_index(drop=True)
     chosen = choose_forget_set(forget, real, tuple(description["data"]["classes"]), seed)
     plan = PurgePlan(store.audit, len(chosen.rows))
-    _plan_store(plan, store, chosen.rows)
-    _plan_results(plan, out, set(real["sample_id"].to_numpy()[chosen.rows].tolist()))
+    ids = set(real["sample_id"].to_numpy()[chosen.rows].tolist())
+    _plan_store(plan, store, chosen.rows, _who_saw(store, chosen.rows, len(table), _digest(ids)))
+    _plan_results(plan, out, ids)
     plan.notes += [
         "Left in place: the data itself, which is not the audit's; figures over all samples, which were computed with "
         "them; records of removal, which say what was removed at whose request; copies elsewhere, which are beyond "
@@ -115,13 +115,20 @@ def run_purge(settings: AuditSettings, audit: str | None, forget: str, seed: int
         out = settings.out / store.audit
         scores = _scores(out)
         ids = set(scores.loc[chosen.rows, "sample_id"].tolist())
+        digest = _digest(ids)
+        begun = [one for one in store.read_purges() if one["digest"] == digest]
         entry = {
-            "digest": hashlib.sha256(np.array(sorted(ids), np.int64).tobytes()).hexdigest()[:16],
+            "digest": digest,
             "date": datetime.now(UTC).date().isoformat(),
             "samples": plan.samples,
-            "models": plan.models_removed(),
+            # One that goes on where it was cut short finds fewer than it began with.
+            "models": max([plan.models_removed(), *(one["models"] for one in begun)]),
             "requests": len(chosen.requests),
         }
+        for path, _ in plan.cut:
+            if files.inspect_seal(path) is files.Seal.DAMAGED:
+                # To cut it and seal what is left would pass the damage off as whole.
+                raise StoreError(f"{path} is damaged: nothing was purged", hint=REMEDY)
         # First of all it is put on record that files are missing on purpose: a purge that is cut short is not damage,
         # and the same command finishes it.
         store.record_purge(entry, [path for path in plan.remove if path.is_relative_to(store.folder)])
@@ -151,10 +158,28 @@ def _scores(out: Path) -> pd.DataFrame:
     return read_table(out / SCORES)
 
 
-def _plan_store(plan: PurgePlan, store: AuditStore, rows: Rows) -> None:
+def _digest(ids: set[int]) -> str:
+    return hashlib.sha256(np.array(sorted(ids), np.int64).tobytes()).hexdigest()[:16]
+
+
+def _who_saw(store: AuditStore, rows: Rows, samples: int, digest: str) -> dict[str, bool]:
+    """Which shadow models saw one of the samples."""
+    unsealed = files.inspect_seal(store.design) is files.Seal.UNFINISHED
+    keep = files.read_array(store.design) if unsealed else store.read_design()
+    if keep.shape[1] == samples:
+        return {shadow_key(index): bool(row[rows].any()) for index, row in enumerate(keep)}
+    # A purge that was cut short has cut the design: who saw these samples was gone by then.
+    begun = store.read_purges()[-1]
+    if begun["digest"] != digest:
+        raise StoreError(
+            f"the purge of {begun['samples']:,} samples on {begun['date']} was cut short",
+            hint="Run that privaudit purge again first: it goes on where it stopped.",
+        )
+    return {shadow_key(index): not store.model(shadow_key(index)).exists() for index in range(len(keep))}
+
+
+def _plan_store(plan: PurgePlan, store: AuditStore, rows: Rows, saw: dict[str, bool]) -> None:
     """Models that saw one of the samples go; of every signal the samples' rows go."""
-    keep = store.read_design()
-    saw = {shadow_key(index): bool(row[rows].any()) for index, row in enumerate(keep)}
     keys = [TARGET, COIN, *saw]
     for key in keys:
         path = store.model(key)
@@ -222,6 +247,7 @@ def _cut_array(path: Path, rows: Rows, axis: int, samples: int) -> None:
     array = files.read_array(path)
     if array.shape[axis] == samples:
         files.write_array(path, np.delete(array, rows, axis=axis))
+    if not files.is_whole(path):
         files.seal(path)
 
 

@@ -32,6 +32,7 @@ def render_report(folder: Path, shown: Privacy | None = None) -> dict[str, str |
 
 def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = None) -> dict[str, str | None]:
     """Write a report's content and its two renderings into ``folder``."""
+    files.demand_writable(folder)
     content = report.to_json()
     figures = [[drawings(figure) for figure in section.figures] for section in report.sections]
     files.write_json(folder / "report.json", content)

@@ -32,6 +32,7 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
             hint="Restore the data, or audit the new data: privaudit score …",
         )
     _check_code(description["identity"], plan)
+    _check_version(store, description["identity"], plan)
     if plan.name != store.audit:
         raise StoreError(
             f"{store.folder} can't be opened as what it says it is (that would be {plan.name})",
@@ -40,10 +41,26 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     return plan
 
 
+def _check_version(store: AuditStore, identity: dict[str, Any], plan: AuditPlan) -> None:
+    """Raise `StoreError` where another version of privaudit trained its models in another way, or named them so."""
+    if identity["training"] != plan.identity["training"]:
+        raise StoreError(
+            f"the models of {store.audit} were trained by another version of privaudit (training {identity['training']}"
+            f", this version's is {plan.identity['training']}): what is trained now would not be comparable",
+            hint="Use that version, or audit with this one: privaudit score … makes a new audit beside it.",
+        )
+    if strange := sorted(identity.keys() ^ plan.identity.keys()):
+        raise StoreError(
+            f"{store.description} was written by another version of privaudit: its identity differs in "
+            f"{', '.join(strange)}",
+            hint="Use that version, or audit with this one: privaudit score … makes a new audit beside it.",
+        )
+
+
 def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
     """Raise `UsageError` where the file of a user's function is not what it was: other code makes other weights."""
     functions = {
-        "network": (identity["network_source"], plan.identity["network_source"], plan.network_name),
+        "network": (identity.get("network_source"), plan.identity["network_source"], plan.network_name),
         "training function": (
             (identity.get("training_function") or {}).get("source"),
             (plan.identity.get("training_function") or {}).get("source"),

@@ -83,6 +83,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     store, folder = plan.store, settings.out / plan.name
     if settings.show_samples:
         check_images(plan)
+    files.demand_writable(folder)
     with store.locked():
         store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]

@@ -15,6 +15,9 @@ from privaudit.shadow.store import REMEDY
 SCORES = "scores.parquet"
 RESULTS = "score.json"
 
+#: Beside the audits' own folders, where comparisons of two of them go.
+COMPARISONS = "comparisons"
+
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
     """Write ``table`` to ``path`` (parquet), and beside it as ``.csv`` where asked."""
@@ -22,6 +25,7 @@ def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
     files.seal(path)
     if csv:
         files.write_text(path.with_suffix(".csv"), table.to_csv(index=False))
+        files.seal(path.with_suffix(".csv"))
 
 
 def table_bytes(table: pd.DataFrame) -> bytes:

@@ -20,6 +20,7 @@ from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
 from privaudit.report.privacy import privacy_of
+from privaudit.scoring.table import demand_columns
 from privaudit.shadow.store import TARGET, AuditStore, open_audit
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
@@ -98,6 +99,7 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     folder = settings.base.out / store.audit
     if settings.base.show_samples:
         check_images(plan)
+    files.demand_writable(folder)
     with store.locked():
         demand_target(store)
         plan, table = scored(plan, folder)
@@ -191,7 +193,7 @@ def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
         score_stored(replace(plan, shadows=shadows), folder)
     results = files.read_json(folder / RESULTS)
     settings = replace_settings(plan.settings, statistic=results["statistic"], queries=",".join(results["queries"]))
-    table = read_table(folder / SCORES)
+    table = demand_columns(read_table(folder / SCORES), folder / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
         raise StoreError(
             f"{folder / SCORES} does not belong to audit {plan.name}", hint="Run the same privaudit score again."

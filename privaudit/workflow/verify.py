@@ -8,6 +8,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
 from privaudit.files import SEAL_SUFFIX, Seal, inspect_seal
 from privaudit.shadow.store import open_audit
+from privaudit.workflow.tables import COMPARISONS
 
 #: How many files a message names.
 NAMED = 10
@@ -28,7 +29,8 @@ def run_verify(settings: AuditSettings, audit: str | None) -> dict[str, Any]:
     """
     opened = open_audit(settings.store, audit)
     expected = set(opened.expected_files())
-    for folder in (opened.folder, settings.out / opened.audit):
+    comparisons = (settings.out / COMPARISONS).glob(f"*{opened.audit}*")
+    for folder in (opened.folder, settings.out / opened.audit, *comparisons):
         expected |= {path.with_name(path.name.removesuffix(SEAL_SUFFIX)) for path in folder.rglob(f"*{SEAL_SUFFIX}")}
     states = {path: inspect_seal(path) for path in sorted(expected)}
     missing = [str(path) for path, state in states.items() if state in (Seal.ABSENT, Seal.UNFINISHED)]
