@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -32,8 +33,11 @@ FENCED = re.compile(r"^(`{3,})[^\n]*\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 #: `privaudit …` between single backticks, over a line's end too.
 INLINE = re.compile(r"(?<!`)`(privaudit\s[^`]+)`(?!`)")
 
-#: What may stand before a command on its line: a prompt, an entry of a pipeline, variables.
-BEFORE = re.compile(r"^\s*(?:\$ |- (?:run: )?|[A-Z_]+=\S+ |\S*bin/)*(?=privaudit\s+[a-z])")
+#: What may stand before a command on its line: a prompt, an entry of a pipeline, variables, Slurm's launcher.
+BEFORE = re.compile(r"^\s*(?:\$ |- (?:run: )?|[A-Z_]+=\S+ |srun (?:--?\S+ )+|\S*bin/)*(?=privaudit\s+[a-z])")
+
+#: Where a command ends and the shell goes on.
+SHELL = {"|", "||", "&&", ">", ";"}
 
 #: A word that the reader is to replace, or that leads on.
 ELLIPSIS = "…"
@@ -66,7 +70,9 @@ def commands_of(page: Path) -> list[Command]:
     else:
         for start, block in _blocks(text):
             found += [(start, line) for line in _lines(block)]
-        found += [(match.start(), " ".join(match[1].split())) for match in INLINE.finditer(_without_fences(text))]
+        inline = [(match.start(), match[1].split()) for match in INLINE.finditer(_without_fences(text))]
+        # Two words alone are the command's name, not a command.
+        found += [(start, " ".join(words)) for start, words in inline if len(words) > 2]
     return list(_parsed(str(page.relative_to(ROOT)), [line for _, line in sorted(found, key=lambda pair: pair[0])]))
 
 
@@ -109,7 +115,7 @@ def _lines(block: str) -> list[str]:
 
 def _parsed(page: str, lines: list[str]) -> Iterator[Command]:
     for line in lines:
-        words = shlex.split(line, comments=True)[1:]
+        words = list(takewhile(lambda word: word not in SHELL, shlex.split(line, comments=True)))[1:]
         if words and words[0] in COMMANDS:
             yield Command(page, tuple(words))
 
