@@ -269,7 +269,8 @@ def test_every_command_runs(source: str, place: Place) -> None:
                 continue
             ASKED.add(tuple(words))
         ran = place.run(words)
-        told = f"{command.text}\nrun as: privaudit {' '.join(words)}\n{ran.stdout}\n{ran.stderr}"
+        print(f"{command.text}\n  run as: privaudit {' '.join(words)}: {ran.code}")
+        told = f"{ran.stdout}\n{ran.stderr}"
         assert ran.code in ANSWERS.get(command.name, {0}), told
         assert "Traceback" not in ran.stderr, told
         if "--json" in words:
