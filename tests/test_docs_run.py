@@ -48,6 +48,7 @@ STEPS = 10
 #: Sizes that a page gives, and what the generated data and a test can afford.
 SMALLER = {
     ("score", "--samples"): {"10000": "120", "50000": "120"},
+    ("score", "--epochs"): {"30": "2"},
     ("score", "--invert"): {"50": "2"},
     ("reproduce", "--samples"): {"3000": "120"},
     ("reproduce", "--shadows"): {"32": "8"},
