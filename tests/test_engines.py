@@ -48,6 +48,19 @@ def choose(name: str = "local", device: str = "cpu", workers: int | None = None,
     return choose_engine(name, device=device, workers=workers, address="a:1", gpu_share=share, folders=[Path("s")])
 
 
+def leave_a_note(job: int, shared: None, report: Report) -> None:
+    Path(f"note-{job}").touch()
+
+
+def test_jobs_go_where_whoever_asks_has_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are kept from call to call; a relative path means the same to them all the same."""
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        run_jobs(leave_a_note, [0, 1, 2], None, local.LocalEngine(2), Progress("jobs", 3))
+        assert sorted(path.name for path in folder.iterdir()) == ["note-0", "note-1", "note-2"]
+
+
 def test_engines_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     assert choose(workers=3) == local.LocalEngine(3, 0)

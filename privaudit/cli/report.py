@@ -15,8 +15,8 @@ EPILOG = """\b
 Examples:
   privaudit report
   privaudit report mnist-cnn-1a2b3c4d --out results
-  privaudit report --redact ids          to show to others
-  privaudit report --reveal 3f9c0a71d2e4 whose is that redacted id?
+  privaudit report --redact ids            to show to others
+  privaudit report --reveal 3f9c0a71d2e4   whose is that redacted id?
 
 \b
 --redact ids stays in force until --redact none. --show-samples needs images

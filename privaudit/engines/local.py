@@ -61,7 +61,7 @@ class LocalEngine:
             pool = Parallel(n_jobs=min(self.width, len(jobs)), return_as="generator_unordered", batch_size=1)
             try:
                 with _watch(board, progress):
-                    arguments = (shared, board.path, os.getpid(), self.gpus)
+                    arguments = (shared, board.path, os.getpid(), self.gpus, _here())
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -78,7 +78,20 @@ def dismiss() -> None:
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _run(function: JobFunction, job: Any, slot: int, shared: Any, board: str, parent: int, gpus: int) -> None:
+def _here() -> str | None:
+    """The folder that relative paths start from; None where it was deleted under us."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None
+
+
+def _run(
+    function: JobFunction, job: Any, slot: int, shared: Any, board: str, parent: int, gpus: int, here: str | None
+) -> None:
+    # Processes wait for more jobs where they were started; whoever asks may have gone elsewhere since.
+    if here is not None:
+        os.chdir(here)
     done = np.memmap(board, np.float64, "r+")
     if gpus:
         _take_gpu(board, gpus)
