@@ -133,6 +133,14 @@ def test_commands_are_found_wherever_they_stand(tmp_path: Path, monkeypatch: pyt
     ]
 
 
+def test_there_is_something_to_check() -> None:
+    """A reader of pages that overlooks blocks would let anything pass."""
+    for page in MARKDOWN:
+        typed = re.findall(r"^(?: {4}|\$ )?privaudit [a-z]+", page.read_text("utf-8"), re.MULTILINE)
+        assert len(commands_of(page)) >= len(typed), page
+    assert sum(len(commands_of(page)) for page in PAGES) > 80
+
+
 @pytest.mark.parametrize("page", MARKDOWN, ids=[name for name in NAMES if name.endswith(".md")])
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in links_of(page):

@@ -131,8 +131,9 @@ class Place:
             filled = self._filled(word, flag, named)
             words.append(SMALLER.get((name, flag or ""), {}).get(filled, filled))
         pages_own = command.page in WITH_INVERSION
-        quiet = {"--signals"} & set(words) or (name == "reproduce" and "--list" in words)
-        for flag, value in {} if quiet else CUTS.get(name, {}).items():
+        # These train nothing.
+        small = {"--signals", "--dry-run", "--list"} & set(words)
+        for flag, value in {} if small else CUTS.get(name, {}).items():
             if flag in words or (flag == "--invert" and pages_own) or self._is_set_elsewhere(flag, words):
                 continue
             words += [flag, value]
@@ -195,7 +196,9 @@ class Place:
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
             )
             return Ran(done.returncode, done.stdout, done.stderr)
-        return run_here(words, self.folder, answer=self.latest())
+        # Whoever is asked for the audit's name says it.
+        answer = words[words.index("--audit") + 1] if "--audit" in words else self.latest()
+        return run_here(words, self.folder, answer)
 
 
 def run_here(words: list[str], folder: Path, answer: str = "") -> Ran:
