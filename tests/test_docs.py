@@ -27,9 +27,6 @@ MARKDOWN = [page for page in PAGES if page.suffix == ".md"]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 DOCS = ROOT / "docs"
 
-#: A page that another branch of the work brings.
-PROMISED = {"docs/reliability.md"}
-
 #: Folders of one machine; `/tmp/ray` is Ray's own, on every machine.
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:tmp(?!/ray\b)|home|root|work|Users|mnt|var|opt|scratch)(?:/|\b)")
 
@@ -146,8 +143,6 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     for link in links_of(page):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
-        if not target.exists() and target.is_relative_to(ROOT) and str(target.relative_to(ROOT)) in PROMISED:
-            continue
         assert target.exists(), f"{page.name}: {link} leads nowhere"
         assert target.is_relative_to(ROOT), f"{page.name}: {link} leads out of the repository"
         if anchor:

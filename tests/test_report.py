@@ -137,7 +137,14 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
     assert "lower than before beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
     assert "can't tell" in asked["And the retained?"]
     assert asked["Did the order of unlearning matter?"] == "Order by risk: not supported."
-    assert "forgettability +0.40" in asked["Are samples at high risk harder to unlearn?"]
+    harder = "Are samples at high risk harder to unlearn?"
+    assert "forgettability +0.40" in asked[harder]
+    run |= {
+        "forget": 3,
+        "risk_vs_difficulty": {key: {"spearman": 1.0, "ci": None, "n": 3} for key in words.DIFFICULTIES},
+    }
+    asked = {answer.question: " ".join(answer.answer) for answer in overview.answers(results, table, [run], orders)}
+    assert "3 forgotten samples are too few to tell" in asked[harder]
 
 
 def test_the_pdf_is_tagged_and_archival(folder: Path) -> None:

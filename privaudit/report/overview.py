@@ -211,6 +211,9 @@ def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Ans
     question = "Are samples at high risk harder to unlearn?"
     told = []
     for run in runs[-1:]:
+        if all(run["risk_vs_difficulty"][name]["ci"] is None for name in words.DIFFICULTIES):
+            told.append(f"{_capital(method(run))}: {run['forget']:,} forgotten samples are too few to tell.")
+            continue
         senses = [
             f"{words.DIFFICULTIES[name][0].lower()} {words.spearman(run['risk_vs_difficulty'][name])}"
             for name in words.DIFFICULTIES

@@ -147,7 +147,8 @@ def spearman(found: dict[str, Any]) -> str:
     if found["spearman"] is None:
         return "not applicable"
     bounds = found["ci"]
-    return f"{found['spearman']:+.2f}" + ("" if bounds is None else f" ({bounds[0]:+.2f} to {bounds[1]:+.2f})")
+    span = "too few samples for an interval" if bounds is None else f"{bounds[0]:+.2f} to {bounds[1]:+.2f}"
+    return f"{found['spearman']:+.2f} ({span})"
 
 
 def correlation(found: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[np.int64]) -> dict[str, np
     Raises
     ------
     DataError
-        Where the file can't be read, has no ``sample_id``, or names an unknown or a repeated sample.
+        Where the file can't be read, has no ``sample_id``, names a sample twice, or knows none of these samples.
     """
     try:
         given = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
