@@ -1,6 +1,7 @@
-"""Print the tables of docs/unlearning-results.md from the results that they are taken from.
+"""Print the tables of docs/unlearning-results.md and docs/findings.md from the results that they are taken from.
 
 python docs/tables.py reports/gallery/reproduction/*/methods/results.json
+python docs/tables.py reports/gallery/reproduction/*-small
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from privaudit.report.reproduction_tables import verdicts
 
 Row = dict[str, Any]
 
@@ -32,6 +35,20 @@ def tables(results: dict[str, Any]) -> list[str]:
         if forget.startswith("random"):
             found.append(_table([row for row in rows if row["method"]], DIFFICULTIES))
     return found
+
+
+def verdict_table(study: Path) -> str:
+    """Every claim that a study answered, its verdicts and what they rest on."""
+    answers = [json.loads(path.read_text("utf-8")) for path in sorted(study.glob("*/results.json"))]
+    found = verdicts([("", answers, json.loads((study / "verdicts.json").read_text("utf-8")))])
+    if found is None:
+        return ""
+    seeds = {f"{answer['title']}:": answer["about"]["seeds"] for answer in answers}
+    lines = ["| claim | seeds | as in the paper | controlled |", "|---|---|---|---|"]
+    for claim, *cells in found.rows:
+        asked = "–" if claim.startswith("Figure 1:") else seeds[claim.split(" ")[0] + " " + claim.split(" ")[1]]
+        lines.append(f"| {claim} | {asked} | {' | '.join(cell.replace('-', '−') for cell in cells)} |")
+    return "\n".join(lines)
 
 
 def _table(rows: list[Row], measures: tuple[tuple[str, str, int], ...]) -> str:
@@ -68,6 +85,9 @@ def _number(value: float, decimals: int) -> str:
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
+        if Path(name).is_dir():
+            print(f"## {Path(name).name}\n\n{verdict_table(Path(name))}\n")  # noqa: T201
+            continue
         read = json.loads(Path(name).read_text("utf-8"))
         print(f"## {read['about']['dataset']}\n")  # noqa: T201
         print("\n\n".join(tables(read)), end="\n\n")  # noqa: T201
