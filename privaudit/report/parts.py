@@ -11,7 +11,7 @@ from typing import Any
 
 from privaudit.report.words import inert
 
-FORMAT = 3
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Explorer:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that both renderings show; ``glance`` is a table on page 1."""
+    """Everything that both renderings show; ``glance`` is a table on page 1, where there is one."""
 
     title: str
     subtitle: str
@@ -119,4 +119,6 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``report.json``: no sign that hides or reorders others is left in any text."""
         content: dict[str, Any] = inert(asdict(self))
+        if self.glance is None:
+            del content["glance"]
         return content
