@@ -360,13 +360,29 @@ def test_list_and_mistakes(privaudit: Run, tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_the_page_of_results_says_what_was_measured() -> None:
-    """Every table of docs/unlearning-results.md, line by line, from the committed results."""
+def page_tables() -> Any:
+    """The module that prints the pages' tables."""
     specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_findings_has_every_verdict() -> None:
+    """Every table of docs/findings.md, line by line, from the committed results."""
+    page = (ROOT / "docs" / "findings.md").read_text("utf-8")
+    studies = sorted((ROOT / "reports" / "gallery" / "reproduction").glob("*/verdicts.json"))
+    assert len(studies) == 3
+    for path in studies:
+        assert page_tables().verdict_table(path.parent) in page, path
+    assert page.count("\n| claim | seeds |") == 3
+
+
+def test_the_page_of_results_says_what_was_measured() -> None:
+    """Every table of docs/unlearning-results.md, line by line, from the committed results."""
+    module = page_tables()
     page = (ROOT / "docs" / "unlearning-results.md").read_text("utf-8")
     results = sorted((ROOT / "reports" / "gallery" / "reproduction").glob("*/methods/results.json"))
     assert len(results) == 3

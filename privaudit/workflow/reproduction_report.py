@@ -29,7 +29,12 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str
         answers = [found for path in paths if (found := _readable(path)) is not None]
         if not files.is_whole(verdicts) or not answers:
             continue
-        studies.append((verdicts.parent.name, answers, files.read_json(verdicts)))
+        judged = files.read_json(verdicts)
+        # A run that was stopped between an experiment and its verdict is told when it goes on.
+        told = [answer for answer in answers if not answer["claim"] or answer["name"] in judged]
+        if not told:
+            continue
+        studies.append((verdicts.parent.name, told, judged))
         images = folder.parent / answers[0]["about"]["audit"] / PICTURES
         if show_samples and images.is_file():
             pictures[verdicts.parent.name] = [pictures_in(images)]
