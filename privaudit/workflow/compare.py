@@ -167,6 +167,11 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
 
 
 def _of_lira(attacks: dict[str, Any]) -> tuple[float, float, Any]:
+    if "lira" not in attacks:
+        raise StoreError(
+            "one of the two has no results of the attack 'lira': it was written by another version of privaudit",
+            hint="Run the same privaudit score again: it trains nothing.",
+        )
     found = attacks["lira"]["auc"]
     return found["a"], found["b"], None if found["ci"] is None else tuple(found["ci"])
 
