@@ -73,6 +73,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         pictures = [found.with_names(names) for found in pictures]
         notices.append(privacy.REDACTED)
     metrics = [run for run, _ in runs]
+    compared = _comparisons_of_orders(folder)
     about = results["about"]
     sections = [
         findings.what_was_audited(results),
@@ -85,7 +86,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
             unlearning.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
         ),
-        *(orders.section_of_comparison(found, index) for index, found in enumerate(_comparisons(folder), start=1)),
+        *(orders.section_of_comparison(found, index) for index, found in enumerate(compared, start=1)),
         *orders.sections_on_purging(results),
         evidence.controls(results),
         *evidence.epsilon(results),
@@ -101,7 +102,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         sections=with_tables(sections if shown.show_samples else without_samples(sections)),
         limits=words.IN_BRIEF,
         notices=notices,
-        overview=overview.answers(results, table, metrics, _comparisons_of_orders(folder)),
+        overview=overview.answers(results, table, metrics, compared),
         glossary=GLOSSARY,
         references=REFERENCES,
         explorer=explorer,
@@ -127,12 +128,6 @@ def _hashes(folder: Path) -> list[list[str]]:
     """Name and SHA-256 of every file that the report was made from."""
     used = [folder / "score.json", folder / "scores.parquet", *sorted(folder.glob("unlearn/*/metrics.json"))]
     return [[str(path.relative_to(folder)), files.sha256_of(path)] for path in used]
-
-
-def _comparisons(folder: Path) -> list[dict[str, Any]]:
-    """Every whole comparison of orders, by name."""
-    found = sorted(folder.glob("compare-orders/*/results.json"))
-    return [files.read_json(path) for path in found if files.is_whole(path)]
 
 
 def _read_runs(folder: Path) -> list[Run]:

@@ -83,7 +83,10 @@ def verdicts(studies: list[tuple[str, list[dict[str, Any]], dict[str, Any]]]) ->
         return None
     columns = [f"{title}, {protocol}" for title, _, _ in asked for protocol in PROTOCOLS.values()]
     return Table(
-        "Verdicts, each with its primary contrast and 95% interval (in the units that its section names)",
+        "Verdicts, each with the difference that decides it and its 95% interval, positive where it has the claim's "
+        "sign. ASR: how often an attack tells rightly whether a sample was trained on. RSU: the paper's unlearning in "
+        "stages, safest samples first. ToW: closeness to a model retrained without the forgotten, 1 is best. "
+        "Controlled: other explanations are taken away.",
         ["Claim", *columns],
         rows,
     )
