@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from privaudit.config import read_settings
+from privaudit.inversion.proxies import ITERATIONS
 from privaudit.shadow.trainer import one_thread
 from privaudit.training.loop import Samples, train
-from privaudit.workflow.estimate import Estimate, estimate, makespan, searches_of
-from privaudit.workflow.inversion_plan import plan_inversion
+from privaudit.workflow.estimate import Estimate, estimate, makespan, unfinished
+from privaudit.workflow.inversion_plan import measured, plan_inversion
+from privaudit.workflow.inversion_stage import InversionStage
 from privaudit.workflow.plan import AuditPlan, plan_audit
 from privaudit.workflow.stopwatch import Cost, Measured, measure
 from tests.conftest import Run
@@ -54,12 +56,17 @@ def test_what_is_asked_for_is_what_is_counted(small_npz: Path, tmp_path: Path) -
     plan = plan_of(small_npz, tmp_path / "s", invert=12)
     inversion = plan_inversion(plan)
     assert inversion is not None
-    counts = searches_of(inversion)
-    assert counts["matching"] == (12 * 2 * inversion.attack.restarts, inversion.attack.steps)
-    assert counts["features"] == (24, inversion.features.steps)
+    pending = unfinished(InversionStage(plan, inversion, measured(plan, inversion, keep=False)))
+    counts = {(one.tier, one.steps): one.count for one in pending}
+    assert counts == {
+        ("proxies", ITERATIONS + 1): 12,
+        ("proxies", 1): 288,
+        ("features", inversion.features.steps): 24,
+        ("matching", inversion.attack.steps): 12 * 2 * inversion.attack.restarts,
+    }
     jobs = plan.jobs(plan.design(8))
     cost = estimate(plan, jobs, inversion, keep=False)
-    assert cost.models == 9
+    assert (cost.models, cost.searches) == (9, sum(counts.values()))
     assert cost.inverting.processor > 0
     assert cost.total.wall == pytest.approx(cost.training.wall + cost.inverting.wall + cost.scoring.wall)
     weights = sum(4 * part.numel() for part in plan.specification.build("x").parameters())
@@ -76,10 +83,45 @@ def test_nothing_is_measured_where_nothing_is_to_be_done(
     assert (cost.models, cost.training, cost.inverting) == (0, Cost(0.0, 0.0), Cost(0.0, 0.0))
 
 
+def test_what_is_finished_is_not_foreseen_again(small_npz: Path, tmp_path: Path) -> None:
+    """Searches of the groups too, whom the results of earlier searches name."""
+    plan = plan_of(small_npz, tmp_path, invert_at="init")
+    inversion = plan_inversion(plan)
+    assert inversion is not None
+    quick = replace(
+        inversion,
+        attack=inversion.attack.model_copy(update={"steps": 2, "restarts": 1}),
+        features=inversion.features.model_copy(update={"steps": 2}),
+    )
+    stage = InversionStage(plan, quick, measured(plan, quick, keep=True))
+    features = stage.features()
+    assert features is not None
+    curved, read = stage.run(stage.curvature()), stage.run(features)
+    stage.run(stage.norms())
+    (left,) = unfinished(stage)
+    assert (left.tier, left.count, left.steps) == ("matching", 2 * 2 * inversion.group, 2)
+    rows = np.sort(np.concatenate(stage.pick_groups(read, curved)))
+    stage.run(stage.matching(rows))
+    assert unfinished(stage) == []
+    lost = stage.jobs(stage.matching(rows))[0]
+    lost.path.unlink()
+    assert [one.jobs for one in unfinished(stage)] == [(len(lost.rows),)]
+
+
+def test_what_is_finished_is_announced_as_such(privaudit: Run, small_npz: Path, tmp_path: Path) -> None:
+    command = ["score", "--dataset", small_npz, "--shadows", "4", "--epochs", "2", "--out", tmp_path / "o"]
+    command += ["--store", tmp_path / "s", "--invert", "1"]
+    assert privaudit(*command).returncode == 0
+    done = privaudit(*command, "--dry-run", "--json")
+    again = json.loads(done.stdout)
+    assert {again[name] for name in ("to_train", "to_invert", "training_seconds", "inversion_seconds")} == {0}
+    assert "every one is finished already" in done.stderr
+
+
 def test_a_busy_machine_is_said() -> None:
     step = Cost(1e-3, 4e-3)
     assert Measured(step, step, {}, 1, 0).busy() == pytest.approx(0.25)
-    idle = Estimate(9, Cost(60.0, 60.0), Cost(30.0, 30.0), Cost(5.0, 5.0), 1.0, 10**9, 0, 10**6, 0.01)
+    idle = Estimate(9, 100, Cost(60.0, 60.0), Cost(30.0, 30.0), Cost(5.0, 5.0), 1.0, 10**9, 0, 10**6, 0.01)
     assert not any("busy" in sentence for sentence in idle.sentences())
     busy = replace(idle, training=Cost(60.0, 240.0), inverting=Cost(30.0, 120.0), scoring=Cost(5.0, 20.0), busy=0.25)
     said = " ".join(busy.sentences())

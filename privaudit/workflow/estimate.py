@@ -7,15 +7,16 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from privaudit.inversion.jobs import Tier
-from privaudit.inversion.proxies import ITERATIONS
 from privaudit.progress import readable_time
 from privaudit.shadow.trainer import TrainingJob
 from privaudit.signals import SIGNALS
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES
 from privaudit.training.views import QUERIES
-from privaudit.workflow.inversion import FEATURE_BATCH, PROXY_BATCH, setting_of
 from privaudit.workflow.inversion_plan import InversionPlan, measured
+from privaudit.workflow.inversion_stage import InversionStage
 from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.stopwatch import Cost, Measured, measure, peak_memory
 
@@ -36,8 +37,8 @@ class Estimate:
 
     Parameters
     ----------
-    models
-        To train.
+    models, searches
+        To train, and to invert samples by: what the store has not finished yet.
     training, inverting, scoring
         Seconds of the processor and of the clock from the first job to the last; the clock's are as long as the
         machine stays as busy as it was.
@@ -52,6 +53,7 @@ class Estimate:
     """
 
     models: int
+    searches: int
     training: Cost
     inverting: Cost
     scoring: Cost
@@ -70,10 +72,14 @@ class Estimate:
         """For people."""
         total = self.total
         gpu = f", {self.gpu_memory_bytes / 1e9:,.1f} GB on each GPU" if self.gpu_memory_bytes else ""
+        parts = [
+            f"{self.models} models to train, about {readable_time(self.training.wall)}" if self.models else "",
+            f"inversions about {readable_time(self.inverting.wall)}" if self.searches else "",
+            f"scores and report about {readable_time(self.scoring.wall)}",
+            f"together about {readable_time(total.wall)}" if self.models or self.searches else "",
+        ]
         said = [
-            f"{self.models} models to train, about {readable_time(self.training.wall)}; inversions about "
-            f"{readable_time(self.inverting.wall)}; scores and report about {readable_time(self.scoring.wall)}; "
-            f"together about {readable_time(total.wall)}",
+            "; ".join(part for part in parts if part),
             f"{self.memory_bytes / 1e9:,.1f} GB of memory{gpu}, {self.disk_bytes / 1e6:,.0f} MB of disk; the smallest "
             f"false positive rate that this size resolves is {self.smallest_fpr:.2g}",
         ]
@@ -89,6 +95,7 @@ class Estimate:
         """As ``--dry-run --json`` prints it."""
         return {
             "to_train": self.models,
+            "to_invert": self.searches,
             "seconds": round(self.total.wall, 1),
             "seconds_on_an_idle_machine": round(min(self.total.processor, self.total.wall), 1),
             "training_seconds": round(self.training.wall, 1),
@@ -114,49 +121,76 @@ def estimate(plan: AuditPlan, missing: list[TrainingJob], inversion: InversionPl
     keep
         Whether the calibration of the inversions may be kept in the store.
     """
-    tiers = {} if inversion is None else searches_of(inversion)
+    pending: list[Searches] = []
     setting = None
-    if inversion is not None and tiers:
-        setting = setting_of(plan, inversion, measured(plan, inversion, keep=keep), ITERATIONS)
+    if inversion is not None:
+        stage = InversionStage(plan, inversion, measured(plan, inversion, keep=keep))
+        pending, setting = unfinished(stage), stage.setting()
+    tiers = tuple(dict.fromkeys(one.tier for one in pending))
     nothing = Cost(0.0, 0.0)
     found = Measured(nothing, nothing, {}, peak_memory(), 0)
     if missing or tiers:
-        found = measure(plan, setting, tuple(tiers), plan.workers)
-    batch = 1 if setting is None else setting.calibration.batch
-    sizes: dict[Tier, int] = {"proxies": PROXY_BATCH, "features": FEATURE_BATCH, "matching": batch}
+        found = measure(plan, setting if tiers else None, tiers, plan.workers)
     inverting = nothing
-    for tier, (count, steps) in tiers.items():
-        start, step = found.searches[tier]
-        jobs = [min(sizes[tier], count - first) for first in range(0, count, sizes[tier])]
-        inverting += makespan([(start + step * steps) * size for size in jobs], plan.workers)
+    for one in pending:
+        start, step = found.searches[one.tier]
+        inverting += makespan([(start + step * one.steps) * size for size in one.jobs], plan.workers)
     cells = plan.shadows * len(plan.arrays.pool_labels)
     scoring = SCORING_SECONDS + SCORING_SECONDS_PER_CELL * cells
     busy = found.busy()
     return Estimate(
         models=len(missing),
+        searches=sum(one.count for one in pending),
         training=makespan(_trainings(plan, missing, found), plan.workers),
         inverting=inverting,
         scoring=Cost(scoring, scoring / busy),
         busy=busy,
         memory_bytes=_memory(plan, found),
         gpu_memory_bytes=found.gpu_memory,
-        disk_bytes=_disk(plan, len(missing), inversion),
+        disk_bytes=_disk(plan, len(missing), pending),
         smallest_fpr=min(1.0, FEWEST_FALSE_POSITIVES / (plan.shadows * len(plan.data) / 2)),
     )
 
 
-def searches_of(inversion: InversionPlan) -> dict[Tier, tuple[int, int]]:
-    """By tier: how many searches, and of how many steps each at most."""
-    curved = len(inversion.curved)
-    found: dict[Tier, tuple[int, int]] = {"proxies": (curved, ITERATIONS + 1)}
-    if inversion.has_features:
-        # Where the first layer gives its input away there is nothing to search for.
-        steps = 0 if inversion.structure.first is not None else inversion.features.steps
-        found["features"] = (len(inversion.pool) * len(inversion.feature_models), steps)
+@dataclass(frozen=True)
+class Searches:
+    """Searches of one kind that the store has not finished.
+
+    Parameters
+    ----------
+    jobs
+        How many each job runs.
+    steps
+        That each takes at most.
+    """
+
+    tier: Tier
+    jobs: tuple[int, ...]
+    steps: int
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return sum(self.jobs)
+
+
+def unfinished(stage: InversionStage) -> list[Searches]:
+    """What the stage has yet to search."""
+    inversion, features, curvature = stage.inversion, stage.features(), stage.curvature()
+    rounds = [curvature, stage.norms()] + ([] if features is None else [features])
+    left = {searches.title: stage.unfinished(searches) for searches in rounds}
     if inversion.matched:
-        runs = inversion.matched * len(inversion.matching_models) * inversion.attack.restarts
-        found["matching"] = (runs, inversion.attack.steps)
-    return {tier: (count, steps) for tier, (count, steps) in found.items() if count}
+        rows = inversion.chosen
+        # Whom to match is known once the rounds before are finished; until then any as many cost the same.
+        if rows is None and any(left.values()):
+            rows = inversion.pool[: inversion.matched]
+        elif rows is None:
+            found = None if features is None else stage.read(features)
+            rows = np.sort(np.concatenate(stage.pick_groups(found, stage.read(curvature))))
+        rounds.append(matching := stage.matching(rows))
+        left[matching.title] = stage.unfinished(matching)
+    pending = [Searches(one.tier, tuple(len(job.rows) for job in left[one.title]), one.steps) for one in rounds]
+    return [searches for searches in pending if searches.jobs]
 
 
 def makespan(durations: list[Cost], workers: int) -> Cost:
@@ -188,15 +222,12 @@ def _memory(plan: AuditPlan, found: Measured) -> int:
     return max(peak_memory(), 0 if others else found.memory) + scoring + others * found.memory
 
 
-def _disk(plan: AuditPlan, models: int, inversion: InversionPlan | None) -> int:
+def _disk(plan: AuditPlan, models: int, pending: list[Searches]) -> int:
     """Weights, signals and what inversions find."""
     weights: int = sum(
         tensor.numel() * tensor.element_size() for tensor in plan.specification.build("size").state_dict().values()
     )
     rows = _views(plan) * (len(plan.arrays.pool_labels) + len(plan.arrays.test_labels)) + len(plan.arrays.control_rows)
-    total = models * (weights + SINGLE * len(SIGNALS) * rows)
-    if inversion is not None:
-        # Feature matching keeps what its images are worth, not the images.
-        images, _ = searches_of(inversion).get("matching", (0, 0))
-        total += images * SINGLE * math.prod(plan.data.input_shape)
-    return total
+    # Feature matching keeps what its images are worth, not the images.
+    images = sum(searches.count for searches in pending if searches.tier == "matching")
+    return models * (weights + SINGLE * len(SIGNALS) * rows) + images * SINGLE * math.prod(plan.data.input_shape)

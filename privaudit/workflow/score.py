@@ -279,7 +279,8 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
     talk(
         f"  inversions: {len(inversion.pool):,} samples by features, {inversion.matched:,} by gradient matching "
         f"({inversion.attack.restarts} starts × {len(inversion.matching_models)} models, at most "
-        f"{inversion.attack.steps:,} steps); --invert 0 leaves them out"
+        f"{inversion.attack.steps:,} steps); "
+        + ("--invert 0 leaves them out" if cost.searches else "every one is finished already")
     )
     for note in inversion.notes:
         talk(f"  {note}")
