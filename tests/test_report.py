@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import pytest
 from pypdf import PdfReader
 
 from privaudit.attacks.suite import ATTACKS
+from privaudit.errors import PrivauditError, StoreError
 from privaudit.report import figures, overview, words
 from privaudit.report.figures import draw
 from privaudit.report.model import build_report
 from privaudit.report.parts import Figure, Section
+from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
 from privaudit.workflow.render import render_report
 from tests.conftest import ROOT, Run, save_noisy_images
@@ -69,6 +72,22 @@ def test_rendering_twice_gives_the_same_bytes(folder: Path) -> None:
     first = {name: (folder / name).read_bytes() for name in ("report.json", "report.html", "report.pdf")}
     render_report(folder)
     assert all((folder / name).read_bytes() == content for name, content in first.items())
+
+
+@pytest.mark.parametrize("failure", [TypesettingError("no PDF: typst failed"), StoreError("no space left")])
+def test_no_older_pdf_stays_beside_a_newer_page(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: PrivauditError
+) -> None:
+    copied = shutil.copytree(folder, tmp_path / "audit")
+    assert render_report(copied)["pdf"] is not None
+
+    def fail(*_: object) -> bytes:
+        raise failure
+
+    monkeypatch.setattr("privaudit.workflow.render.render_pdf", fail)
+    with suppress(StoreError):
+        assert render_report(copied)["pdf"] is None
+    assert not list(copied.glob("report.pdf*"))
 
 
 def test_the_file_loads_nothing(folder: Path) -> None:

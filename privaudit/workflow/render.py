@@ -46,6 +46,8 @@ def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = No
         paths["pdf"] = str(folder / "report.pdf")
     except TypesettingError as error:
         talk(f"  {error}")
-        # An older PDF beside the new HTML would be taken for the same report.
-        files.remove(folder / "report.pdf")
+    finally:
+        if paths["pdf"] is None:
+            # An older PDF beside the new HTML would be taken for the same report.
+            files.remove(folder / "report.pdf")
     return paths
