@@ -2,6 +2,7 @@
 
 python docs/tables.py reports/gallery/reproduction/*/methods/results.json
 python docs/tables.py reports/gallery/reproduction/*-small
+python docs/tables.py reports/gallery/reproduction/*/table2/results.json
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from privaudit.report.reproduction_tables import verdicts
+from privaudit.report.reproduction_tables import METHOD, verdicts
 
 Row = dict[str, Any]
 
@@ -51,6 +52,23 @@ def verdict_table(study: Path) -> str:
     return "\n".join(lines)
 
 
+def by_method(answers: list[dict[str, Any]]) -> str:
+    """The controlled contrast of each method alone, a column for each data set; and where nothing is unlearned."""
+    lines = [
+        f"| | {' | '.join(answer['about']['dataset'] for answer in answers)} |",
+        "|---" * (len(answers) + 1) + "|",
+        f"| doing nothing | {' | '.join(_contrast(answer['secondary'][-1]) for answer in answers)} |",
+    ]
+    for one in zip(*(answer["by_method"] for answer in answers), strict=True):
+        lines.append(f"| {METHOD[one[0]['methods'][0]]} | {' | '.join(map(_contrast, one))} |")
+    return "\n".join(lines)
+
+
+def _contrast(found: dict[str, Any]) -> str:
+    mean, low, high = (f"{value:+.3f}".replace("-", "−") for value in (found["mean"], *found["ci"]))
+    return f"{mean} ({low} to {high})"
+
+
 def _table(rows: list[Row], measures: tuple[tuple[str, str, int], ...]) -> str:
     lines = [
         "| method | order | " + " | ".join(title for title, _, _ in measures) + " |",
@@ -84,6 +102,9 @@ def _number(value: float, decimals: int) -> str:
 
 
 if __name__ == "__main__":
+    if all(Path(name).parent.name == "table2" for name in sys.argv[1:]):
+        print(by_method([json.loads(Path(name).read_text("utf-8")) for name in sys.argv[1:]]))  # noqa: T201
+        sys.exit()
     for name in sys.argv[1:]:
         if Path(name).is_dir():
             print(f"## {Path(name).name}\n\n{verdict_table(Path(name))}\n")  # noqa: T201

@@ -24,10 +24,10 @@ from privaudit.experiments.entry import (
     Contrast,
     Side,
 )
-from privaudit.experiments.from_scores import intervals_of_loss, inversion_of_audit
+from privaudit.experiments.from_scores import correlation, intervals_of_loss, inversion_of_audit
 from privaudit.experiments.groups import choose_group, choose_set
 from privaudit.experiments.paper import printed
-from privaudit.experiments.reproduce import chosen, list_experiments
+from privaudit.experiments.reproduce import chosen, demand_inversions, list_experiments
 from privaudit.experiments.scale import audit_settings, scale_of
 from privaudit.experiments.verdict import CLAIMS, decide, measure_contrast
 from privaudit.report.reproduction_methods import answers
@@ -158,6 +158,42 @@ def test_correction_is_over_every_claim_of_the_catalogue() -> None:
     assert found["p"] == pytest.approx(smallest)
     assert decide({"x": found}, {"x": 0.01})["x"]["p_holm"] == pytest.approx(CLAIMS * smallest)
     assert sum(experiment.name != "figure1" for experiment in EXPERIMENTS) == CLAIMS
+
+
+def test_an_undefined_correlation_is_no_evidence() -> None:
+    """A seed whose losses are all alike says nothing, and is not counted against the claim."""
+    assert np.isnan(correlation(np.ones(20), np.arange(20.0)))
+    assert correlation(np.arange(20.0), np.arange(20.0)) == 1
+    runs = pd.DataFrame({"seed": [0, 1, 2], "set": "all", "method": "", "arm": ONE_SHOT, "rho": [0.6, np.nan, 0.4]})
+    found = measure_contrast(runs, Contrast("rho", "", Side("all"), None))
+    assert found is not None
+    assert (found["pairs"], found["mean"]) == (2, pytest.approx(0.5))
+
+
+def test_correction_for_attenuation_finds_what_noise_hides() -> None:
+    """Risk of two audits with as much noise as signal: each agrees with the loss less than the truth does."""
+    random = np.random.default_rng(3)
+    truth, noises = random.normal(size=20_000), random.normal(size=(2, 20_000))
+    loss = 0.6 * truth + 0.8 * random.normal(size=20_000)
+    first, second = truth + noises
+    observed, reliability = correlation(loss, first), correlation(first, second)
+    assert observed < 0.45
+    assert observed / reliability**0.5 == pytest.approx(correlation(loss, truth), abs=0.03)
+
+
+def test_what_no_inversion_answers_is_told_before_the_work() -> None:
+    results: dict[str, Any] = {
+        "audit": "a",
+        "inversion": {"features": {"n": 2}, "matching": None, "notes": ["gradient matching (T2) is left out"]},
+    }
+    demand_inversions(BY_NAME["figure2"], results)
+    with pytest.raises(EvidenceError, match="figure1 needs gradient matching") as raised:
+        demand_inversions(BY_NAME["figure1"], results)
+    assert raised.value.hint is not None
+    assert "T2" in raised.value.hint
+    with pytest.raises(EvidenceError, match="needs inversions"):
+        demand_inversions(BY_NAME["figure2"], results | {"inversion": None})
+    demand_inversions(BY_NAME["table6"], results | {"inversion": None})
 
 
 def test_null_data_are_rarely_called_support() -> None:
@@ -320,6 +356,14 @@ def test_its_contrasts_follow_from_its_runs(reproduced: dict[str, Any]) -> None:
     one_shot = runs[(runs["arm"] == ONE_SHOT) & runs["method"].isin(six)]
     wide = one_shot.groupby(["seed", "set"])["forget"].mean().unstack()
     assert answer["contrasts"]["as_in_paper"]["mean"] == pytest.approx((wide[RANDOM] - wide[ATTACKED]).mean())
+    # The controlled one is the mean of its methods, none of which is retraining, its reference.
+    alone = {one["methods"][0]: one["mean"] for one in answer["by_method"]}
+    assert set(alone) == set(six) - {"retrain"}
+    assert answer["contrasts"]["controlled"]["mean"] == pytest.approx(np.mean(list(alone.values())))
+    gap = runs[(runs["method"] == "ga") & (runs["arm"] == ONE_SHOT)].groupby("set")["forget_gap"].mean()
+    assert alone["ga"] == pytest.approx(gap[LEAST_ATTACKED] - gap[ATTACKED])
+    nothing = runs[runs["arm"] == "do-nothing"].groupby("set")["forget_gap"].mean()
+    assert answer["secondary"][-1]["mean"] == pytest.approx(nothing[LEAST_ATTACKED] - nothing[ATTACKED])
 
 
 def test_the_same_again_runs_nothing(reproduced: dict[str, Any], privaudit: Run) -> None:
@@ -378,6 +422,8 @@ def test_the_page_of_findings_has_every_verdict() -> None:
     for path in studies:
         assert page_tables().verdict_table(path.parent) in page, path
     assert page.count("\n| claim | seeds |") == 3
+    answers = [json.loads((path.parent / "table2" / "results.json").read_text("utf-8")) for path in studies]
+    assert page_tables().by_method(answers) in page
 
 
 def test_the_page_of_results_says_what_was_measured() -> None:

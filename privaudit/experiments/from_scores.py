@@ -29,14 +29,24 @@ INTERVALS = 10
 TAIL = 0.2
 
 
-def runs_of_groups(study: Study, *, inversion: bool) -> tuple[pd.DataFrame, dict[str, Any]]:
+def runs_of_groups(study: Study, *, inversion: bool, reliability: float | None) -> tuple[pd.DataFrame, dict[str, Any]]:
     """ASR, entropy and tail of the groups, and how loss goes with ASR, a row for each seed and group.
+
+    Parameters
+    ----------
+    study
+        Whose seeds' models are asked.
+    inversion
+        Whether the audit tells who is easily inverted.
+    reliability
+        How well the audit's ranking by ASR would agree with another of as many shadow models.
 
     Returns
     -------
     tuple
-        The runs (``asr``, ``entropy``, ``tail``, and of all samples ``correlation``, ``excess_correlation``,
-        ``interval_correlation``); and what figures show: by seed the mean ASR and loss of ten intervals, and of seed 0
+        The runs (``asr``, ``entropy``, ``tail``, and of all samples ``correlation``, ``corrected_correlation`` (over
+        the root of the reliability, Spearman 1904), ``excess_correlation``, ``interval_correlation``; NaN where a side
+        is constant); and what figures show: by seed the mean ASR and loss of ten intervals, and of seed 0
         each class's confidences.
     """
     specification, table = study.plan.specification, study.table
@@ -68,13 +78,14 @@ def runs_of_groups(study: Study, *, inversion: bool) -> tuple[pd.DataFrame, dict
             )
         loss = scored["loss"].to_numpy(np.float64)
         by_interval = intervals_of_loss(loss, table["risk"].to_numpy(np.float64))
-        found = spearman(loss, table["risk"]).spearman or 0.0
-        over_intervals = spearman(by_interval["loss"], by_interval["asr"]).spearman or 0.0
+        found = correlation(loss, table["risk"].to_numpy(np.float64))
+        over_intervals = correlation(np.array(by_interval["loss"]), np.array(by_interval["asr"]))
         rows.append(
             {
                 "seed": seed,
                 "set": ALL,
                 "correlation": found,
+                "corrected_correlation": found / reliability**0.5 if reliability else float("nan"),
                 "excess_correlation": found - 0.5,
                 "interval_correlation": over_intervals,
             }
@@ -84,6 +95,12 @@ def runs_of_groups(study: Study, *, inversion: bool) -> tuple[pd.DataFrame, dict
             classes = confidences_by_class(scored, groups, study.plan.data.class_names)
     runs = pd.DataFrame(rows).assign(method="", arm=ONE_SHOT)
     return runs, {"intervals": intervals, "classes": classes}
+
+
+def correlation(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    """Spearman's ρ; NaN where a side is constant, which is no evidence for or against anything."""
+    found = spearman(first, second).spearman
+    return float("nan") if found is None else found
 
 
 def risk_of_other_models(study: Study) -> npt.NDArray[np.float64]:

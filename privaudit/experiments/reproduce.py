@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ MEASURES = (
     "forget", "retain", "test", "retrained_forget", "tow", "mia_efficacy", "mia_gap", "mia_gap_to_original",
     "jensen_shannon", "forget_gap", "called_members", "relearn", "log_relearn", "log_relearn_ratio",
     "risk_and_forgettability", "risk_and_fidelity", "risk_and_shift", "risk_and_loss", "forget_steps_run",
-    "retain_steps_run", "processor_seconds", "asr", "entropy", "tail", "correlation", "excess_correlation",
-    "interval_correlation",
+    "retain_steps_run", "processor_seconds", "asr", "entropy", "tail", "correlation", "corrected_correlation",
+    "excess_correlation", "interval_correlation",
 )  # fmt: skip
 
 
@@ -109,17 +109,15 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
         study = Study(plan, table, out, scale, seeds)
         results = files.read_json(out / RESULTS)
         for experiment in experiments:
-            if experiment.needs_inversion and not _has_features(results):
-                raise EvidenceError(
-                    f"{experiment.name} needs inversions, and audit {plan.name} has none",
-                    hint="Only image networks that end in a fully connected layer can be inverted so; leave it out.",
-                )
+            demand_inversions(experiment, results)
         talk(
             f"reproducing {', '.join(experiment.name for experiment in experiments)} at --scale {scale.name}: {seeds} "
             f"seeds, about {readable_time(expected_seconds(plan, len(table)))} a model on one worker"
         )
         folder = wanted.out / FOLDER / f"{plan.name}-{scale.name}"
         choices = study.run([experiment for experiment in experiments if experiment.methods])
+        # Verdicts on what was found before would stand beside what is found now, were this killed in between.
+        files.remove(folder / VERDICTS)
         about = {
             "audit": plan.name,
             "dataset": plan.data.name,
@@ -136,6 +134,7 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             "hardware": hardware_in_words(plan.specification.hardware, plan.workers),
             "accuracy": results["accuracy"],
             "lira": {"auc": results["attacks"]["lira"]["auc"], "auc_ci": results["attacks"]["lira"]["auc_ci"]},
+            "reliability": results["stability"] and results["stability"]["reliability"],
         }
         found = {
             experiment.name: _answer(experiment, study, choices, results, about, folder) for experiment in experiments
@@ -158,6 +157,22 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
         "report": report,
     }
+
+
+def demand_inversions(experiment: Experiment, results: dict[str, Any]) -> None:
+    """Before hours of work: is there what this experiment chooses its samples, or is answered, by?"""
+    if not experiment.needs_inversion:
+        return
+    if not _has_features(results):
+        raise EvidenceError(
+            f"{experiment.name} needs inversions, and audit {results['audit']} has none",
+            hint="Only image networks that end in a fully connected layer can be inverted so; leave it out.",
+        )
+    if experiment.name == "figure1" and results["inversion"]["matching"] is None:
+        raise EvidenceError(
+            f"figure1 needs gradient matching, and audit {results['audit']} left it out",
+            hint="; ".join(results["inversion"]["notes"]) + ". Leave figure1 out, or take another size or network.",
+        )
 
 
 def _has_features(results: dict[str, Any]) -> bool:
@@ -193,7 +208,7 @@ def _answer(
         if experiment.methods:
             runs = study.runs(experiment, choices)
         else:
-            runs, shown = runs_of_groups(study, inversion=_has_features(results))
+            runs, shown = runs_of_groups(study, inversion=_has_features(results), reliability=about["reliability"])
         contrasts = {
             protocol: measure_contrast(runs, contrast) for protocol, contrast in experiment.contrasts().items()
         }
@@ -217,6 +232,7 @@ def _answer(
         "secondary": [
             found for contrast in experiment.secondary if (found := measure_contrast(runs, contrast)) is not None
         ],
+        "by_method": _by_method(runs, experiment),
         "table": _summary(runs),
         "figures": shown,
         "paper": printed(experiment.name, about["dataset"]),
@@ -227,6 +243,15 @@ def _answer(
     files.write_json(place / "results.json", answer)
     files.seal(place / "results.json")
     return answer
+
+
+def _by_method(runs: pd.DataFrame, experiment: Experiment) -> list[dict[str, Any]]:
+    """The controlled contrast of each method alone: what its mean is made of."""
+    contrast = experiment.controlled
+    if contrast is None or len(contrast.methods) < 2:
+        return []
+    alone = [replace(contrast, methods=(method,)) for method in contrast.methods]
+    return [found for one in alone if (found := measure_contrast(runs, one)) is not None]
 
 
 def _summary(runs: pd.DataFrame) -> list[dict[str, Any]]:

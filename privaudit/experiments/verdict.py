@@ -16,11 +16,10 @@ CLAIMS = 10
 
 RULE = (
     f"Supported: over at least {FEWEST_SEEDS} seeds, p < .05 of exact sign flips after Holm over the ten claims that "
-    "are "
-    "answered over seeds, and the difference has the claim's sign. Not supported: it has the other sign with p < .05, "
-    "or "
-    "its 95% interval lies below the smallest difference worth having. Inconclusive: neither. With fewer seeds nothing "
-    "is decided and the result is descriptive. Rule and primary contrasts were fixed before any of these runs."
+    "are answered over seeds, and the difference has the claim's sign. Not supported: otherwise, where it has the "
+    "other sign with p < .05, or its 95% interval lies below the smallest difference worth having. Inconclusive: "
+    "neither. With fewer seeds nothing is decided and the result is descriptive. Rule and primary contrasts were fixed "
+    "before any of these runs."
 )
 
 

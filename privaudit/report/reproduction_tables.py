@@ -22,7 +22,7 @@ CLAIMS = {
     "figure5": "loss can stand in for risk",
     "table5": "RSU's order raises ToW, whole classes",
     "table6": "RSU's order raises ToW, a random tenth",
-    "figure7": "RSU's order is best for gradient ascent on classes",
+    "figure7": "RSU's order raises ToW, classes, gradient ascent",
 }
 
 METHOD = {
@@ -49,7 +49,7 @@ def tables_of(answer: dict[str, Any]) -> list[Table]:
     if name in ("figure3", "figure4"):
         return [_relearning(answer)]
     if name in ("table5", "table6", "figure7"):
-        return [_sequences(answer)]
+        return [_sequences(answer), _parameters_of_arms(answer)]
     if name == "table3":
         return [_classes(answer)]
     if name == "figure1":
@@ -267,6 +267,15 @@ def _parameters(answer: dict[str, Any]) -> Table:
         f"{_of(answer)}: parameters, tuned on a seed of their own",
         ["Forget set", "Method", "Parameters"],
         [[name, METHOD[method], values] for (name, method), values in shown_once.items()],
+    )
+
+
+def _parameters_of_arms(answer: dict[str, Any]) -> Table:
+    """What each arm was run with: arms differ in this besides their order."""
+    return Table(
+        f"{_of(answer)}: parameters of each arm",
+        ["Method", "Arm", "Parameters"],
+        [[METHOD[cell["method"]], cell["arm"], cell["values"]] for cell in answer["parameters"]],
     )
 
 

@@ -37,6 +37,8 @@ def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = No
     figures = [[drawings(figure) for figure in section.figures] for section in report.sections]
     files.write_json(folder / "report.json", content)
     files.seal(folder / "report.json")
+    # An older PDF beside the new HTML would be taken for the same report.
+    files.remove(folder / "report.pdf")
     files.write_text(folder / "report.html", render_html(content, figures, samples))
     files.seal(folder / "report.html")
     paths: dict[str, str | None] = {"html": str(folder / "report.html"), "pdf": None}
@@ -46,8 +48,4 @@ def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = No
         paths["pdf"] = str(folder / "report.pdf")
     except TypesettingError as error:
         talk(f"  {error}")
-    finally:
-        if paths["pdf"] is None:
-            # An older PDF beside the new HTML would be taken for the same report.
-            files.remove(folder / "report.pdf")
     return paths
