@@ -141,12 +141,7 @@ def group_ends(
     return ends
 
 
-def cumulative_groups(ordered: npt.NDArray[np.int64], groups: int) -> list[npt.NDArray[np.int64]]:
-    """Nested groups D₁ ⊂ … ⊂ D_G = D_u of linearly growing size, as in the paper's SeqUnlearn module."""
-    return [ordered[:end] for end in group_ends(len(ordered), groups, "linear")]
-
-
 def split_groups(ordered: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], kind: str) -> list[npt.NDArray[np.int64]]:
-    """The groups that end there: ``cumulative`` (nested) or ``disjoint``."""
+    """The groups that end there: ``cumulative`` (D₁ ⊂ … ⊂ D_G = D_u, the paper's SeqUnlearn module) or ``disjoint``."""
     starts = np.zeros_like(ends) if kind == "cumulative" else np.concatenate([[0], ends[:-1]])
     return [ordered[start:end] for start, end in zip(starts, ends, strict=True)]

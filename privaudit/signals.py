@@ -15,9 +15,6 @@ from scipy.special import logsumexp
 #: The signals of a sample, in the order in which they are stored.
 SIGNALS = ("margin", "logit-gap", "scaled-logit", "loss", "entropy", "confidence")
 
-#: Signals that LiRA may take as its statistic.
-STATISTICS = ("margin", "logit-gap", "scaled-logit")
-
 
 def signals_of(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """Compute every signal.

@@ -86,3 +86,11 @@ def small_audit(privaudit: Run, small_npz: Path, tmp_path_factory: pytest.TempPa
     )
     assert done.returncode == 0, done.stderr
     return {"results": json.loads(done.stdout), "root": root, "stderr": done.stderr, "npz": small_npz}
+
+
+def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
+    """What ``unlearn --json`` prints for the audit below ``root``."""
+    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *more)
+    assert done.returncode == 0, done.stderr
+    results: dict[str, Any] = json.loads(done.stdout)
+    return results

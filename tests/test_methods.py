@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from dataclasses import dataclass, replace
@@ -41,7 +40,7 @@ from privaudit.unlearning.sequence import plan_stages, run_sequence
 from privaudit.unlearning.shadow_teacher import ShadowTeacher, cycle
 from privaudit.unlearning.teachers import Teachers, average, power_of_one, sharpened, split_pairs
 from privaudit.workflow.tuning import TRIALS, candidates, held_out_set
-from tests.conftest import Run
+from tests.conftest import Run, unlearn
 
 FEATURES, CLASSES = 4, 3
 METHODS = UNLEARNERS.names()
@@ -593,13 +592,6 @@ def test_shadow_teacher_follows_the_teachers_and_keeps_the_rest() -> None:
 
 
 # By the command line.
-
-
-def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
-    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *more)
-    assert done.returncode == 0, done.stderr
-    results: dict[str, Any] = json.loads(done.stdout)
-    return results
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import pytest
 
 from privaudit import files
 from privaudit.errors import StoreError, UsageError
-from privaudit.report.model import build_content, build_report
+from privaudit.report.model import build_content
 from privaudit.report.privacy import SALT, Privacy, hashes_of, reveal
 from privaudit.workflow.render import render_report
 from tests.conftest import SMALL, Run, save_noisy_images
@@ -29,7 +29,7 @@ def folder(small_audit: dict[str, Any], tmp_path: Path) -> Path:
 
 
 def exposed_ids(folder: Path, shown: Privacy | None = None) -> list[str]:
-    section = next(part for part in build_report(folder, shown).sections if part.anchor == "exposed")
+    section = next(part for part in build_content(folder, shown).report.sections if part.anchor == "exposed")
     return [row[0] for row in section.tables[0].rows]
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_salt_is_told(folder: Path) -> None:
     exposed_ids(folder, REDACTED)
     (folder / SALT).write_text("00")
     with pytest.raises(StoreError, match="damaged"):
-        build_report(folder)
+        build_content(folder)
 
 
 def test_hashes_need_the_salt() -> None:
@@ -85,9 +85,9 @@ def test_hashes_need_the_salt() -> None:
 def test_no_image_unless_asked_for(folder: Path) -> None:
     render_report(folder)
     assert "data:image/png" not in (folder / "report.html").read_text()
-    assert "samples" not in {section.anchor for section in build_report(folder).sections}
+    assert "samples" not in {section.anchor for section in build_content(folder).report.sections}
     with pytest.raises(UsageError, match="--show-samples"):
-        build_report(folder, Privacy(show_samples=True))
+        build_content(folder, Privacy(show_samples=True))
 
 
 def test_images_are_shown_where_they_are_asked_for(privaudit: Run, small_audit: dict[str, Any]) -> None:

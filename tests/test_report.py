@@ -23,7 +23,7 @@ from privaudit.attacks.suite import ATTACKS
 from privaudit.errors import PrivauditError, StoreError
 from privaudit.report import figures, overview, words
 from privaudit.report.figures import draw
-from privaudit.report.model import build_report
+from privaudit.report.model import build_content
 from privaudit.report.parts import Figure, Section
 from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
@@ -59,7 +59,7 @@ def test_both_renderings_hold_the_same_facts(folder: Path) -> None:
 
 def test_numbers_are_those_of_the_results(folder: Path) -> None:
     results = json.loads((folder / "score.json").read_text())
-    report = build_report(folder)
+    report = build_content(folder).report
     values = [fact.value for fact in report.facts]
     assert f"{results['attacks']['lira']['auc']:.3f}" in values
     table = next(section for section in report.sections if section.anchor == "attacks").tables[0]
@@ -108,7 +108,7 @@ def test_the_file_loads_nothing(folder: Path) -> None:
 
 
 def test_every_figure_has_a_table(folder: Path) -> None:
-    figures = [figure for section in build_report(folder).sections for figure in section.figures]
+    figures = [figure for section in build_content(folder).report.sections for figure in section.figures]
     assert len(figures) >= 4
     for figure in figures:
         assert figure.table is not None
@@ -129,7 +129,7 @@ def test_the_published_schema_holds(folder: Path) -> None:
 
 
 def test_page_one_answers_or_says_not_measured(folder: Path) -> None:
-    asked = {answer.question: " ".join(answer.answer) for answer in build_report(folder).overview}
+    asked = {answer.question: " ".join(answer.answer) for answer in build_content(folder).report.overview}
     assert "Not measured" in asked["Can inputs be rebuilt from gradients?"]
     assert "No:" in asked["Was anything unlearned?"]
     assert "2 of 2" in asked["Do the controls hold?"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
@@ -20,7 +21,7 @@ from privaudit.errors import UsageError
 from privaudit.evaluation.difficulty import per_sample_difficulty, relate_to_risk
 from privaudit.evaluation.utility import accuracy, tug_of_war
 from privaudit.networks import build_network
-from privaudit.ranking import cumulative_groups, order_rows
+from privaudit.ranking import group_ends, order_rows, split_groups
 from privaudit.scoring.risk import attack_success
 from privaudit.seeds import derive_seed
 from privaudit.shadow.design import paired_design
@@ -37,7 +38,7 @@ from privaudit.unlearning.sequence import run_sequence
 from privaudit.unlearning.stages import plan_stages
 from privaudit.workflow.judging import choose_reference
 from privaudit.workflow.score import StoredSignals
-from tests.conftest import SMALL, Run
+from tests.conftest import SMALL, Run, unlearn
 
 CPU = Hardware("cpu", "fp32")
 CLASSES = 3
@@ -64,6 +65,11 @@ def state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def inputs(work: Context, rows: torch.Tensor) -> torch.Tensor:
     return work.samples.inputs[rows].permute(0, 3, 1, 2).float() / 255
+
+
+def nested(ordered: npt.NDArray[np.int64], groups: int) -> list[npt.NDArray[np.int64]]:
+    """The paper's groups: D₁ ⊂ … ⊂ D_G, growing linearly."""
+    return split_groups(ordered, group_ends(len(ordered), groups, "linear"), "cumulative")
 
 
 def test_ascent_is_one_step_up_the_loss() -> None:
@@ -118,7 +124,7 @@ def test_ascent_counts_the_climb_and_not_the_height() -> None:
         ordered = np.concatenate([hard, easy] if hard_first else [easy, hard])
         method = GradientAscent(work, Parameters(1, 1e-4, 4))
         ceilings.append(method.guard.ceiling)
-        ledgers.append(run_sequence(method, plan_stages(cumulative_groups(ordered, 21), 1), lambda _: None))
+        ledgers.append(run_sequence(method, plan_stages(nested(ordered, 21), 1), lambda _: None))
     assert ceilings[0] == ceilings[1] == 0.9
     assert all(ledger.stopped is None for ledger in ledgers)
 
@@ -182,19 +188,19 @@ def test_budgets_are_equal_and_counted() -> None:
     ordered = np.arange(103)
     for passes in (1, 2.5, 5):
         for groups in (1, 3, 5, 103):
-            stages = plan_stages(cumulative_groups(ordered, groups), passes)
+            stages = plan_stages(nested(ordered, groups), passes)
             assert sum(stage.budget for stage in stages) == round(passes * 103)
             assert len(stages[-1].rows) == 103
 
 
 def test_groups_are_nested_and_linear() -> None:
-    groups = cumulative_groups(np.arange(10)[::-1].copy(), 5)
+    groups = nested(np.arange(10)[::-1].copy(), 5)
     assert [len(group) for group in groups] == [2, 4, 6, 8, 10]
     assert groups[0].tolist() == [9, 8]
     for smaller, larger in pairwise(groups):
         assert np.array_equal(larger[: len(smaller)], smaller)
     with pytest.raises(UsageError, match="11 groups of 10"):
-        cumulative_groups(np.arange(10), 11)
+        nested(np.arange(10), 11)
 
 
 class Recorder(Unlearner):
@@ -223,7 +229,7 @@ def test_a_pass_shows_every_sample_once() -> None:
 def test_early_groups_come_first() -> None:
     work = context()
     recorder = Recorder(work, Recorder.defaults)
-    groups = cumulative_groups(work.forget[::-1].copy(), 3)
+    groups = nested(work.forget[::-1].copy(), 3)
     run_sequence(recorder, plan_stages(groups, 2), lambda _: None)
     assert set(recorder.handed[:4]) == {8, 9, 10, 11}
     assert len(recorder.handed) == 24
@@ -333,13 +339,6 @@ def test_difficulty_and_its_relation_to_risk() -> None:
     risk = np.arange(50.0)
     relation = relate_to_risk(risk, risk, per_sample_difficulty(risk, np.zeros(50), -risk))
     assert relation["forgettability"].spearman == pytest.approx(1)
-
-
-def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
-    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *more)
-    assert done.returncode == 0, done.stderr
-    results: dict[str, Any] = json.loads(done.stdout)
-    return results
 
 
 @pytest.fixture(scope="module")

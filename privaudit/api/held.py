@@ -25,7 +25,29 @@ def write_report(
     store: Place = None,
     out: Place = None,
 ) -> ReportPaths:
-    """Write the report of an audit [the latest] anew from its stored results: ``privaudit report``."""
+    """Write the report of an audit [the latest] anew from its stored results: ``privaudit report``.
+
+    Parameters
+    ----------
+    audit
+        Its name.
+    redact
+        ``"ids"`` hashes sample ids, ``"none"`` shows them; None leaves it as it was.
+    show_samples
+        Whether the audit's own images may be shown.
+    store, out
+        Where models are kept and results go.
+
+    Returns
+    -------
+    ReportPaths
+        The HTML, and the PDF or None where none can be made.
+
+    Raises
+    ------
+    UsageError
+        Where there are no results of that audit.
+    """
     settings = _settings(store=store, out=out, redact=redact, show_samples=show_samples)
     from privaudit.report.privacy import privacy_of
     from privaudit.workflow.render import render_report, results_folder
@@ -34,7 +56,27 @@ def write_report(
 
 
 def compare(a: str | Path, b: str | Path, *, redact: str | None = None, out: Place = None) -> dict[str, Any]:
-    """Say what changed from audit ``a`` to audit ``b`` of the same samples: ``privaudit compare``."""
+    """Say what changed from audit ``a`` to audit ``b`` of the same samples: ``privaudit compare``.
+
+    Parameters
+    ----------
+    a, b
+        Names of audits, or their folders of results.
+    redact
+        As in `write_report`.
+    out
+        Where results are.
+
+    Returns
+    -------
+    dict
+        What ``--json`` prints: what changed, with intervals, the report's paths and the folder.
+
+    Raises
+    ------
+    UsageError
+        Where either is not there, or they have no sample in common.
+    """
     settings = _settings(out=out, redact=redact)
     from privaudit.workflow.compare import run_compare
 
@@ -43,6 +85,18 @@ def compare(a: str | Path, b: str | Path, *, redact: str | None = None, out: Pla
 
 def verify(audit: str | None = None, *, store: Place = None, out: Place = None) -> VerifyResults:
     """Hold every file of an audit [the latest] against its checksum: ``privaudit verify``.
+
+    Parameters
+    ----------
+    audit
+        Its name.
+    store, out
+        Where models are kept and results go.
+
+    Returns
+    -------
+    VerifyResults
+        How many files are whole.
 
     Raises
     ------
@@ -86,6 +140,11 @@ def gate(
     store, out
         Where models are kept and results go.
 
+    Returns
+    -------
+    GateResults
+        Every limit, what the audit says of it, and why.
+
     Raises
     ------
     GateBreached
@@ -118,6 +177,29 @@ def purge(
     """Remove what an audit itself still holds of forgotten samples: ``privaudit purge``.
 
     Nobody is asked: say ``dry_run=True`` to see what would go, ``yes=True`` to let it go.
+
+    Parameters
+    ----------
+    forget
+        Whose traces go, as ``--forget`` takes it: ``ids:FILE``, ``class:3``, ``random:1%``, …
+    audit
+        Its name [the latest].
+    seed
+        Of a random forget set.
+    dry_run, yes
+        See above; one of them is needed.
+    store, out
+        Where models are kept and results go.
+
+    Returns
+    -------
+    PurgeResults
+        What goes, or went.
+
+    Raises
+    ------
+    UsageError
+        Where nothing was agreed to, or the forget set is not understood.
     """
     settings = _settings(store=store, out=out)
     from privaudit.workflow.purge import plan_purge, run_purge
@@ -130,7 +212,18 @@ def purge(
 
 
 def audits(*, store: Place = None) -> list[AuditEntry]:
-    """The audits of a store: ``privaudit list``."""
+    """The audits of a store: ``privaudit list``.
+
+    Parameters
+    ----------
+    store
+        The folder that holds them.
+
+    Returns
+    -------
+    list of AuditEntry
+        One for each, with what it has done so far.
+    """
     from privaudit.workflow.listing import list_audits
 
     return cast(list[AuditEntry], list_audits(_settings(store=store).store))

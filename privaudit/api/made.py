@@ -60,6 +60,11 @@ def score(
         `ScoreFlags`: ``dataset``, ``network``, ``shadows``, ``target``, …; None leaves one at its default. A dataset, a
         network and a training may be functions, if they live in a file of their own.
 
+    Returns
+    -------
+    ScoreResults or DryRunResults
+        What ``--json`` prints: attacks, controls and risk, and the paths of the score table and the report.
+
     Raises
     ------
     PrivauditError
@@ -120,6 +125,12 @@ def unlearn(
     **flags
         `UnlearnFlags`: ``method``, ``order``, ``forget``, …; None leaves one at its default. ``parameter`` may be a
         mapping of names to values.
+
+    Returns
+    -------
+    UnlearnResults or dict
+        What ``--json`` prints: accuracies, tug of war, how risk goes with difficulty, and the report's paths; with
+        ``compare_orders`` the arms and their paired differences.
 
     Raises
     ------

@@ -69,6 +69,7 @@ class DryRunResults(TypedDict):
     samples: int
     shadows: int
     to_train: int
+    to_invert: int
     seconds: float
     seconds_on_an_idle_machine: float
     training_seconds: float

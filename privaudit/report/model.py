@@ -45,11 +45,6 @@ class Content:
     samples: pd.DataFrame
 
 
-def build_report(folder: Path, shown: Privacy | None = None) -> Report:
-    """Read an audit's results below ``<out>/<audit>/`` and say what they mean."""
-    return build_content(folder, shown).report
-
-
 def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     """The report, and beside it the samples of the explorer, ids redacted where that is asked for."""
     shown = shown or Privacy()
