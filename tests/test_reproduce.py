@@ -24,7 +24,7 @@ from privaudit.experiments.entry import (
     Contrast,
     Side,
 )
-from privaudit.experiments.from_scores import correlation, intervals_of_loss, inversion_of_audit
+from privaudit.experiments.from_scores import corrected, correlation, intervals_of_loss, inversion_of_audit
 from privaudit.experiments.groups import choose_group, choose_set
 from privaudit.experiments.paper import printed
 from privaudit.experiments.reproduce import chosen, demand_inversions, list_experiments
@@ -178,7 +178,8 @@ def test_correction_for_attenuation_finds_what_noise_hides() -> None:
     first, second = truth + noises
     observed, reliability = correlation(loss, first), correlation(first, second)
     assert observed < 0.45
-    assert observed / reliability**0.5 == pytest.approx(correlation(loss, truth), abs=0.03)
+    assert corrected(observed, reliability) == pytest.approx(correlation(loss, truth), abs=0.03)
+    assert np.isnan([corrected(0.5, nothing) for nothing in (None, 0.0, -0.2)]).all()
 
 
 def test_what_no_inversion_answers_is_told_before_the_work() -> None:

@@ -85,7 +85,7 @@ def runs_of_groups(study: Study, *, inversion: bool, reliability: float | None) 
                 "seed": seed,
                 "set": ALL,
                 "correlation": found,
-                "corrected_correlation": found / reliability**0.5 if reliability else float("nan"),
+                "corrected_correlation": corrected(found, reliability),
                 "excess_correlation": found - 0.5,
                 "interval_correlation": over_intervals,
             }
@@ -95,6 +95,11 @@ def runs_of_groups(study: Study, *, inversion: bool, reliability: float | None) 
             classes = confidences_by_class(scored, groups, study.plan.data.class_names)
     runs = pd.DataFrame(rows).assign(method="", arm=ONE_SHOT)
     return runs, {"intervals": intervals, "classes": classes}
+
+
+def corrected(observed: float, reliability: float | None) -> float:
+    """What a correlation would be without the noise of one of its sides; NaN where that side is nothing else."""
+    return observed / reliability**0.5 if reliability is not None and reliability > 0 else float("nan")
 
 
 def correlation(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
