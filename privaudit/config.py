@@ -114,7 +114,10 @@ def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
     values = {key.replace("-", "_"): value for key, value in values.items()}
     values |= {key: value for key, value in flags.items() if value is not None}
     try:
-        return AuditSettings.model_validate(values)
+        settings = AuditSettings.model_validate(values)
+        if file is not None:
+            _demand_kinds(settings, values, file)
+        return settings
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"]))
@@ -122,6 +125,18 @@ def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
             f"{name} = {problem.get('input')!r}: {problem['msg']}",
             hint=f"Settings: {', '.join(sorted(AuditSettings.model_fields))}.",
         ) from error
+
+
+def _demand_kinds(settings: AuditSettings, values: dict[str, Any], file: Path) -> None:
+    """A number in quotes, or a truth value for a number, is a slip that should not pass: TOML has kinds."""
+    for name, given in values.items():
+        taken = getattr(settings, name)
+        in_quotes = isinstance(given, str) and isinstance(taken, int | float)
+        if in_quotes or isinstance(given, bool) != isinstance(taken, bool):
+            raise UsageError(
+                f"{file}: {name} = {given!r} is a {type(given).__name__}, not a {type(taken).__name__}",
+                hint=f"Write {name} = {str(taken).lower()}.",
+            )
 
 
 def available_cores() -> int:

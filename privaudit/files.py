@@ -216,6 +216,12 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def set_aside_in_words(path: Path) -> str:
+    """Move a damaged file out of the way, or find it gone, and say so."""
+    aside = set_aside(path)
+    return f"lost: {path}" if aside is None else f"damaged: {aside} (its checksum differs)"
+
+
 def set_aside(path: Path) -> Path | None:
     """Move a damaged file out of the way, keeping it; return where it went, or None where it was gone."""
     seal_of(path).unlink(missing_ok=True)

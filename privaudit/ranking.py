@@ -86,8 +86,8 @@ def score_of(table: pd.DataFrame, order: str, unit: str = "sample") -> npt.NDArr
     column = KEYS[order][0]
     if column not in table or table[column].isna().all():
         raise UsageError(
-            f"--order {order}: the audit's table holds no {column}",
-            hint="Measure it first: privaudit score --invert N …"
+            f"--order {order}: of no sample here does the audit's table know {column}",
+            hint="Measure it first: privaudit score --invert all …, or --invert ids:FILE"
             if order == "inversion"
             else f"Choose another order: {', '.join(ORDERS)}.",
         )

@@ -45,13 +45,15 @@ def import_reference(reference: str, what: str) -> Any:
     try:
         with aside():
             module = _module_of_file(Path(module_name)) if is_file else _module_named(module_name)
-        found = getattr(module, attribute)
-    except (ImportError, AttributeError) as error:
+    except ImportError as error:
         raise UsageError(f"cannot find {what} '{reference}': {error}", hint=HOW) from error
     except PrivauditError:
         raise
     except Exception as error:
         raise UsageError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise UsageError(f"cannot find {what} '{reference}': {module_name} has no '{attribute}'", hint=HOW)
     if not callable(found):
         raise UsageError(f"{reference} is a {type(found).__name__}: it must be a function")
     return found

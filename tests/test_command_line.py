@@ -111,6 +111,11 @@ def test_config_file_and_flags(privaudit: Run, small_npz: Path, tmp_path: Path) 
     done = privaudit("score", "--config", config)
     assert done.returncode == 2
     assert "shadow" in done.stderr
+    for line in ('shadows = "8"', "epochs = true", "show_samples = 1"):
+        config.write_text(f'dataset = "{small_npz}"\n{line}\n')
+        done = privaudit("score", "--config", config, "--dry-run")
+        assert done.returncode == 2, line
+        assert line.split()[0] in done.stderr
     config.write_text("shadows = [")
     assert privaudit("score", "--config", config).returncode == 2
 

@@ -39,6 +39,24 @@ def test_what_is_not_resolved_is_not_told(folder: Path) -> None:
     assert "resolves" in check.reason
 
 
+def test_too_few_models_for_the_interval_of_risk_are_told(folder: Path) -> None:
+    results = files.read_json(folder / "score.json")
+    results["most_exposed"] = {"count": 3, "by_pickers": 0.9, "by_others": 0.8, "ci": None}
+    files.write_json(folder / "score.json", results)
+    files.seal(folder / "score.json")
+    (check,) = check_audit(folder, [Limit("asr", 0.9)], "lira")
+    assert check.verdict == "too little evidence"
+    assert "--shadows 16" in check.reason
+
+
+def test_damaged_results_are_no_mistake_of_the_user(privaudit: Run, folder: Path) -> None:
+    (folder / "score.json").write_text("{}")
+    done = privaudit("gate", folder.name, "--out", folder.parent, "--max-auc", "0.9")
+    assert done.returncode == 1
+    assert "score.json is damaged" in done.stderr
+    assert "Run the same privaudit score again" in done.stderr
+
+
 def test_a_failed_control_settles_it(folder: Path) -> None:
     results = files.read_json(folder / "score.json")
     results["controls"]["negative"]["holds"] = False

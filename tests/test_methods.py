@@ -670,6 +670,9 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
         (["--parameter", "alpha=1"], "no parameter 'alpha'"),
         (["--method", "ssd", "--learning-rate", "0.1"], "no parameter 'learning_rate'"),
         (["--method", "retrain", "--tune"], "retrain has no parameters"),
+        (["--method", "retrain", "--learning-rate", "0.1"], "retrain has no parameters"),
+        (["--u-lira", "998"], "--shadows 998 keeps"),
+        (["--learning-rate", "inf"], "0 or a positive finite number"),
         (["--method", "scrub", "--parameter", "epochs=0"], "at least 1"),
     ],
 )
@@ -678,6 +681,16 @@ def test_mistaken_parameters_are_told(privaudit: Run, own_audit: Path, arguments
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_destroyed_model_is_told(privaudit: Run, own_audit: Path) -> None:
+    """Weights beyond all numbers can't be judged."""
+    arguments = ["--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
+    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
+    assert done.returncode == 1
+    assert "unlearning destroyed the model" in done.stderr
+    assert "Lower --learning-rate" in done.stderr
+    assert "fault of privaudit" not in done.stderr
 
 
 def test_held_out_sets_are_of_the_same_kind_and_disjoint() -> None:

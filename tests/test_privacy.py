@@ -63,6 +63,9 @@ def test_redaction_stays_until_it_is_undone(folder: Path) -> None:
     assert exposed_ids(folder) == first  # whoever renews it, and with the same salt
     assert exposed_ids(folder, Privacy(redact_ids=False)) != first
     assert not (folder / SALT).exists()
+    with pytest.raises(UsageError, match="are not redacted") as gone:
+        reveal(folder, first[0])
+    assert "--redact none removed the salt" in str(gone.value.hint)
     assert exposed_ids(folder)[0].isdigit()
     assert exposed_ids(folder, REDACTED) != first  # another salt
 

@@ -165,9 +165,11 @@ def test_bad_files_are_told(tmp_path: Path, changes: dict[str, Any], message: st
 
 def test_no_file_no_content_and_senseless_flags(privaudit: Run, tmp_path: Path) -> None:
     (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "text.npz").write_text("hello")
     for arguments, code, message in (
         (["--signals", "absent.npz"], 1, "there is no file"),
         (["--signals", "empty.npz"], 1, "not a readable .npz"),
+        (["--signals", "text.npz"], 1, "not a readable .npz"),
         (["--signals", "empty.npz", "--epochs", "3"], 2, "--epochs means nothing with --signals"),
         (["--signals", "empty.npz", "--dry-run"], 2, "--dry-run means nothing with --signals"),
     ):

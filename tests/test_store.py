@@ -148,6 +148,20 @@ def test_damage_is_named_set_aside_and_mended(
     assert privaudit("verify", "--store", tmp_path / "store").returncode == 0
 
 
+def test_a_lost_design_hides_no_other_damage(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
+    """It says which files there should be: without it the others are looked at all the same."""
+    folder = copy_of(small_audit, tmp_path)
+    (folder / "design.npy").unlink()
+    (folder / "signals" / "0003.npy").write_bytes(b"")
+    found = privaudit("verify", "--store", tmp_path / "store", "--json")
+    assert found.returncode == 1
+    report = json.loads(found.stdout)
+    assert {Path(path).name for path in report["damaged"]} == {"0003.npy", "design.npy"}
+    again = score_again(privaudit, small_audit, tmp_path)
+    assert f"lost: {folder / 'design.npy'}; it is written anew" in again["stderr"]
+    assert again["attacks"] == small_audit["results"]["attacks"]
+
+
 def test_killed_runs_resume_to_the_same_bits(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
     """SIGKILL to the whole process group at five random moments of the training, then once in peace."""
     moments = np.random.default_rng(0)

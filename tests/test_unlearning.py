@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -107,6 +108,8 @@ def test_ascent_that_runs_away_stops_and_says_so() -> None:
     )
     assert ledger.stopped is not None
     assert "would destroy the model" in ledger.stopped
+    reached, enough = map(float, re.findall(r"to about ([\d.]+), where ([\d.]+) is enough", ledger.stopped)[0])
+    assert reached > enough
     assert 0 < ledger.forget_steps_run < ledger.forget_steps == 6000
     assert all(bool(torch.isfinite(tensor).all()) for tensor in work.model.state_dict().values())
 

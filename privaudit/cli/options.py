@@ -35,7 +35,8 @@ def json_option(function: Command) -> Command:
 def redact_option(function: Command) -> Command:
     """``--redact ids``."""
     return click.option(
-        "--redact", help="ids: show salted hashes in place of sample ids, now and later; none undoes it [as it was]."
+        "--redact",
+        help="ids: show salted hashes in place of sample ids, now and later; none undoes it, salt and all [as it was].",
     )(function)
 
 

@@ -155,7 +155,8 @@ def _print_inversion(found: dict[str, Any]) -> None:
             for name, one in relations.items()
             if one["spearman"] is not None
         ]
-        click.echo(f"      Spearman of its PSNR with {'; '.join(known)}")
+        if known:
+            click.echo(f"      Spearman of its PSNR with {'; '.join(known)}")
     for name, rates in found["null"].items():
         click.echo(
             f"      guess: {name.replace('_', ' ')}: recovered {_share(rates['recovered'])}, identified "

@@ -27,6 +27,8 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Read every array of an ``.npz`` file without unpickling anything."""
     if not path.is_file():
         raise DataError(f"there is no file {path}")
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is not a readable .npz file", hint="Save one with numpy.savez(path, x_train=…, …).")
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}

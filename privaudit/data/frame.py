@@ -85,6 +85,11 @@ def _ids(table: pd.DataFrame, column: Any, source: str) -> npt.NDArray[Any]:
         return np.arange(len(table))
     if column not in table:
         raise DataError(f"{source}: there is no id column '{column}'")
+    if not pd.api.types.is_integer_dtype(table[column]):
+        raise DataError(
+            f"{source}: the id column '{column}' holds {table[column].dtype}, and ids must be integers",
+            hint="Number the rows, and keep the table of your own ids to yourself.",
+        )
     return np.asarray(table[column])
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
+from privaudit.progress import talk
 
 #: Kept beside the results by their owner: whoever holds it can tell which hash is whose.
 SALT = "redaction.salt"
@@ -60,6 +61,8 @@ def salt_of(folder: Path, privacy: Privacy) -> bytes | None:
     """
     path = folder / SALT
     if privacy.redact_ids is False:
+        if path.exists():
+            talk(f"  {SALT} is gone: ids in reports that were redacted with it can't be revealed any more")
         files.remove(path)
         return None
     if not path.exists():
@@ -94,7 +97,10 @@ def reveal(folder: Path, redacted: str) -> int:
     """Which sample a redacted id stands for."""
     path = folder / SALT
     if not path.exists():
-        raise UsageError(f"{folder} holds no {SALT}: its ids were never redacted")
+        raise UsageError(
+            f"{folder} holds no {SALT}: its ids are not redacted",
+            hint="If they once were, --redact none removed the salt, and what it hid can't be revealed any more.",
+        )
     salt = salt_of(folder, Privacy(redact_ids=True)) or b""
     ids = pd.read_parquet(folder / "scores.parquet", columns=["sample_id"])["sample_id"].to_numpy(np.int64)
     wanted = redacted.strip().lower()

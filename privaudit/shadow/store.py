@@ -214,7 +214,7 @@ class AuditStore:
                 return
             description = renewed
         if state is files.Seal.DAMAGED:
-            talk(f"  damaged: {files.set_aside(self.description)} (its checksum differs); it is written anew")
+            talk(f"  {files.set_aside_in_words(self.description)}; it is written anew")
         files.write_json(self.description, {"format": FORMAT, **description})
         files.seal(self.description)
 
@@ -222,7 +222,7 @@ class AuditStore:
         """Write the design, or extend the one on disk; return the longer of the two."""
         state = files.inspect_seal(self.design)
         if state is files.Seal.DAMAGED:
-            talk(f"  damaged: {files.set_aside(self.design)} (its checksum differs); it is written anew")
+            talk(f"  {files.set_aside_in_words(self.design)}; it is written anew")
         if state is files.Seal.WHOLE:
             known = files.read_array(self.design)
             shared = min(len(known), len(keep))
@@ -291,7 +291,7 @@ def open_audit(root: Path, audit: str | None) -> AuditStore:
             if len(known) != 1:
                 raise UsageError(
                     f"there is no latest audit in {root.absolute()}",
-                    hint=f"Name one with --audit: {', '.join(known)}."
+                    hint=f"Name the audit, one of: {', '.join(known)}."
                     if known
                     else "Make one: privaudit score --dataset digits",
                 )

@@ -35,7 +35,7 @@ class AscentGuard:
         # At a sample's row of the pool; 0 where nothing is asked.
         self._before = torch.zeros(len(labels), device=labels.device)
         self._before[rows] = before
-        mean = float(before.mean())
+        self._mean = mean = float(before.mean())
         self._unseen_loss = context.unseen_loss()
         ceiling = min(math.log(context.classes), self._unseen_loss)
         self.ceiling = ceiling if mean < ceiling else 2 * mean
@@ -49,7 +49,8 @@ class AscentGuard:
         self._climb = MEMORY * self._climb + (1 - MEMORY) * (loss - float(self._before[batch].mean()))
         if self._climb >= self._allowed:
             raise StopUnlearning(
-                f"the loss of the forgotten rose by {self._climb:.3g}, to about {self.ceiling:.3g}; samples that were "
-                f"never seen cost the original model {self._unseen_loss:.3g}, guessing "
-                f"{math.log(self._context.classes):.3g}: going on would destroy the model rather than make it forget"
+                f"the loss of the forgotten rose by {self._climb:.3g}, to about {self._mean + self._climb:.3g}, where "
+                f"{self.ceiling:.3g} is enough: samples that were never seen cost the original model "
+                f"{self._unseen_loss:.3g}, guessing {math.log(self._context.classes):.3g}; going on would destroy the "
+                "model rather than make it forget"
             )

@@ -92,7 +92,7 @@ def rows_of_requests(
         shown = ", ".join(map(str, unknown[:5])) + ("…" if len(unknown) > 5 else "")
         raise UsageError(
             f"{path}: {len(unknown)} of {len(ids)} ids are not in the training set: {shown}",
-            hint="Nothing was unlearned. The sample_id column of scores.parquet has the known ones.",
+            hint="Nothing was done. The sample_id column of scores.parquet has the known ones.",
         )
     unique = list(dict.fromkeys(ids))
     notes = [f"{len(ids) - len(unique)} ids were given more than once"] if len(unique) < len(ids) else []

@@ -17,7 +17,7 @@ from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageE
 from privaudit.statistics.intervals import Interval
 from privaudit.workflow.render import results_folder
 from privaudit.workflow.score import are_scored
-from privaudit.workflow.tables import RESULTS
+from privaudit.workflow.tables import RESULTS, SCORES
 
 Verdict = Literal["holds", "breached", "too little evidence"]
 
@@ -105,6 +105,9 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
     if not limits:
         raise UsageError("there is no limit to hold the audit against", hint="For example: --max-tpr 0.01@0.001")
     if not are_scored(folder):
+        for name in (RESULTS, SCORES):
+            if (folder / name).exists():
+                files.demand_whole(folder / name, "Run the same privaudit score again: it makes it anew.")
         raise UsageError(
             f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
         )
@@ -187,8 +190,8 @@ def _measured(
     if limit.quantity == "asr":
         picked = results["most_exposed"]
         if picked is None or of_target:
-            return None, None, "risk is known of shadow models alone, and needs at least 8 of them"
-        return picked["by_others"], _pair(picked["ci"]), ""
+            return None, None, "risk is known of shadow models alone, and needs at least 16 of them"
+        return picked["by_others"], _pair(picked["ci"]), "" if picked["ci"] else "its interval needs --shadows 16"
     rate = f"{limit.rate:g}"
     if rate not in found["tpr_at_fpr"]:
         raise UsageError(f"no TPR is stored at a rate of {rate}", hint=f"Rates: {', '.join(found['tpr_at_fpr'])}.")

@@ -161,7 +161,7 @@ class InversionStage:
 def _is_done(job: InversionJob) -> bool:
     state = files.inspect_seal(job.path)
     if state is files.Seal.DAMAGED:
-        talk(f"  damaged: {files.set_aside(job.path)} (its checksum differs); it is made again")
+        talk(f"  {files.set_aside_in_words(job.path)}; it is made again")
     return state is files.Seal.WHOLE
 
 

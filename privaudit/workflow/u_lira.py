@@ -53,7 +53,8 @@ def choose_models(judging: npt.NDArray[np.bool_], wanted: int) -> list[int]:
         raise UsageError(
             f"--u-lira {wanted}: between {lira.FEWEST_MODELS} and {len(allowed)} shadow models can be unlearned from "
             "and attacked",
-            hint="Audit with more of them: privaudit score … --shadows 32 keeps those that are there.",
+            hint="Ask for fewer, or audit with more: privaudit score … --shadows "
+            f"{max(wanted, lira.FEWEST_MODELS) * len(judging) // max(1, len(allowed))} keeps those that are there.",
         )
     return allowed[:wanted]
 

@@ -147,10 +147,11 @@ def request_of(settings: UnlearnSettings) -> Request | None:
         value = getattr(settings, name)
         zero_is_fine = value == 0 and name == "learning_rate"
         if value is not None and not (0 < value < math.inf or zero_is_fine):
-            raise UsageError(f"--{name.replace('_', '-')} {value}: it must be a positive number")
+            least = "0 or a positive" if name == "learning_rate" else "a positive"
+            raise UsageError(f"--{name.replace('_', '-')} {value}: it must be {least} finite number")
     sequencing, changes = settings.sequencing(), _given(settings)
     if settings.method == RETRAIN:
-        if settings.tune or settings.parameter:
+        if settings.tune or changes:
             raise UsageError("retrain has no parameters: it follows the recipe of the target")
         if settings.u_lira is not None:
             raise UsageError(

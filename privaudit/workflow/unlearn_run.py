@@ -12,13 +12,14 @@ import pandas as pd
 from torch import nn
 
 from privaudit import files
+from privaudit.errors import TrainingDiverged
 from privaudit.evaluation.difficulty import forgotten_at, relate_to_risk
 from privaudit.progress import progress, talk
 from privaudit.scoring.target import split_test
 from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model
 from privaudit.statistics.intervals import spearman
-from privaudit.training.loop import Samples
+from privaudit.training.loop import Samples, logits_of
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.sequence import Ledger
@@ -136,6 +137,7 @@ def make_run(
                     report=lambda done, total: bar.advance(done / max(total, 1) - bar.done),
                 )
             seconds = run.seconds
+            _demand_numbers(models["unlearned"], pool, forget.rows, run.ledger)
         for name, path in zip(("retrained", "second_retrained"), paths, strict=False):
             models[name] = load_model(specification, path)
         judged = {
@@ -173,11 +175,12 @@ def make_run(
     if (
         request is not None
         and request.sequencing.order == "loss"
-        and (proxy.interval is None or proxy.interval[0] < 0.5)
+        and proxy.interval is not None
+        and proxy.interval[0] < 0.5
     ):
         talk(
             "  warning: the order goes by loss, which is a poor stand-in for risk in this forget set (Spearman "
-            f"{'unknown' if proxy.spearman is None else f'{proxy.spearman:+.2f}'}); --order risk ranks by risk itself"
+            f"{proxy.spearman:+.2f}); --order risk ranks by risk itself"
         )
     tugs = measuring.tugs(accuracies)
     if request is None and "retrained" in judged:
@@ -259,6 +262,16 @@ def _forgotten_at(run: ForgetRun | None, stored: Any, forget: ForgetSet, count: 
     if run is None or not len(run.trajectory.steps):
         return np.full(count, np.nan)
     return forgotten_at(run.trajectory.steps, verdicts_over_time(run.trajectory.margins, stored, forget))
+
+
+def _demand_numbers(model: nn.Module, pool: Samples, rows: npt.NDArray[np.int64], ledger: Ledger) -> None:
+    """Raise `TrainingDiverged` where nothing can be measured of what is left of the model."""
+    if not np.isfinite(logits_of(model, pool, rows)).all():
+        raise TrainingDiverged(
+            "unlearning destroyed the model: what it answers are no numbers any more"
+            + (f" ({ledger.stopped})" if ledger.stopped else ""),
+            hint="Lower --learning-rate.",
+        )
 
 
 def _when(difficulty: pd.DataFrame, forget: ForgetSet) -> dict[str, Any]:
