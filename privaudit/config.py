@@ -105,19 +105,16 @@ def defaults_for(dataset: str, device: str, is_image: bool) -> Defaults:
 
 def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
     """Merge the flags that were given (not None) over a TOML file; `UsageError` names a wrong entry."""
-    values: dict[str, Any] = {}
+    written: dict[str, Any] = {}
     if file is not None:
         try:
-            values = tomllib.loads(file.read_text("utf-8"))
+            written = tomllib.loads(file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"cannot read --config {file}: {error}") from error
-    values = {key.replace("-", "_"): value for key, value in values.items()}
-    values |= {key: value for key, value in flags.items() if value is not None}
+    given = {key: value for key, value in flags.items() if value is not None}
+    written = {key.replace("-", "_"): value for key, value in written.items()}
     try:
-        settings = AuditSettings.model_validate(values)
-        if file is not None:
-            _demand_kinds(settings, values, file)
-        return settings
+        settings = AuditSettings.model_validate(written | given)
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"]))
@@ -125,16 +122,18 @@ def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
             f"{name} = {problem.get('input')!r}: {problem['msg']}",
             hint=f"Settings: {', '.join(sorted(AuditSettings.model_fields))}.",
         ) from error
+    _demand_kinds(settings, {name: value for name, value in written.items() if name not in given}, file)
+    return settings
 
 
-def _demand_kinds(settings: AuditSettings, values: dict[str, Any], file: Path) -> None:
+def _demand_kinds(settings: AuditSettings, written: dict[str, Any], file: Path | None) -> None:
     """A number in quotes, or a truth value for a number, is a slip that should not pass: TOML has kinds."""
-    for name, given in values.items():
+    for name, value in written.items():
         taken = getattr(settings, name)
-        in_quotes = isinstance(given, str) and isinstance(taken, int | float)
-        if in_quotes or isinstance(given, bool) != isinstance(taken, bool):
+        in_quotes = isinstance(value, str) and isinstance(taken, int | float)
+        if in_quotes or isinstance(value, bool) != isinstance(taken, bool):
             raise UsageError(
-                f"{file}: {name} = {given!r} is a {type(given).__name__}, not a {type(taken).__name__}",
+                f"--config {file}: {name} = {value!r} is a {type(value).__name__}, not a {type(taken).__name__}",
                 hint=f"Write {name} = {str(taken).lower()}.",
             )
 
