@@ -86,7 +86,7 @@ def score_of(table: pd.DataFrame, order: str, unit: str = "sample") -> npt.NDArr
     column = KEYS[order][0]
     if column not in table or table[column].isna().all():
         raise UsageError(
-            f"--order {order}: of no sample here does the audit's table know {column}",
+            f"--order {order}: the audit's table holds no {column} of these samples",
             hint="Measure it first: privaudit score --invert all …, or --invert ids:FILE"
             if order == "inversion"
             else f"Choose another order: {', '.join(ORDERS)}.",

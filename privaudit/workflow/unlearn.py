@@ -151,13 +151,13 @@ def request_of(settings: UnlearnSettings) -> Request | None:
             raise UsageError(f"--{name.replace('_', '-')} {value}: it must be {least} finite number")
     sequencing, changes = settings.sequencing(), _given(settings)
     if settings.method == RETRAIN:
-        if settings.tune or changes:
-            raise UsageError("retrain has no parameters: it follows the recipe of the target")
         if settings.u_lira is not None:
             raise UsageError(
                 "--u-lira with --method retrain: retraining never sees a forgotten sample, so there is nothing to tell",
                 hint="Use it with an approximate method.",
             )
+        if settings.tune or changes:
+            raise UsageError("retrain has no parameters: it follows the recipe of the target")
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     return Request(settings.method, with_changes(method.defaults, changes), sequencing, settings.seed)

@@ -6,7 +6,7 @@ from typing import Any
 
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
-from privaudit.files import SEAL_SUFFIX, Seal, inspect_seal
+from privaudit.files import SEAL_SUFFIX, Seal, inspect_seal, is_whole
 from privaudit.shadow.store import open_audit
 from privaudit.workflow.tables import COMPARISONS
 
@@ -28,11 +28,10 @@ def run_verify(settings: AuditSettings, audit: str | None) -> dict[str, Any]:
         Where a file is damaged, missing or unfinished; its ``results`` are the same.
     """
     opened = open_audit(settings.store, audit)
-    try:
-        expected = set(opened.expected_files())
-    except StoreError:
-        # What says which files there should be is itself damaged: the others are looked at all the same.
-        expected = {opened.description, opened.design}
+    # These say which files there should be. Where one is damaged itself, the others are looked at all the same.
+    expected = {opened.description, opened.design}
+    if all(map(is_whole, expected)):
+        expected |= set(opened.expected_files())
     comparisons = (settings.out / COMPARISONS).glob(f"*{opened.audit}*")
     for folder in (opened.folder, settings.out / opened.audit, *comparisons):
         expected |= {path.with_name(path.name.removesuffix(SEAL_SUFFIX)) for path in folder.rglob(f"*{SEAL_SUFFIX}")}
