@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import json_option, out_option, redact_option
 
 EPILOG = """\b
@@ -32,19 +32,19 @@ def command(a: str, b: str, redact: str | None, out: Path | None, as_json: bool)
     """Say what changed from audit A to audit B of the same samples, with intervals, and report it."""
     results = api.compare(a, b, redact=redact, out=out)
     if as_json:
-        print_results(results)
+        answer_json(results)
         return
-    click.echo(f"{'':<26}{'A':>9}{'B':>9}  B − A (95%)")
+    answer(f"{'':<26}{'A':>9}{'B':>9}  B − A (95%)")
     lira = results["attacks"]["lira"]
     rows = {"LiRA AUC": lira["auc"], "mean risk": results["mean_risk"]}
     rows |= {f"TPR at {100 * float(rate):g}% FPR": found for rate, found in lira["tpr_at_fpr"].items()}
     for name, found in rows.items():
         if found is None:
-            click.echo(f"{name:<26}  too little evidence")
+            answer(f"{name:<26}  too little evidence")
             continue
         bounds = "no interval" if found["ci"] is None else f"{found['ci'][0]:+.4f} to {found['ci'][1]:+.4f}"
-        click.echo(f"{name:<26}{found['a']:>9.4f}{found['b']:>9.4f}  {found['difference']:+.4f} ({bounds})")
-    click.echo(f"verdict: {results['verdict']}")
+        answer(f"{name:<26}{found['a']:>9.4f}{found['b']:>9.4f}  {found['difference']:+.4f} ({bounds})")
+    answer(f"verdict: {results['verdict']}")
     for path in results["report"].values():
         if path is not None:
-            click.echo(f"report: {path}")
+            answer(f"report: {path}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import json_option, out_option, store_option
 from privaudit.errors import PrivauditError
 
@@ -69,7 +69,7 @@ def command(
 
 def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_results(results)
+        answer_json(results)
         return
     for check in results["checks"]:
-        click.echo(check["sentence"])
+        answer(check["sentence"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import json_option, store_option
 from privaudit.config import DEFAULT_STORE
 
@@ -19,7 +19,7 @@ def command(store: Path | None, as_json: bool) -> None:
     """List the audits of a store; the latest is marked."""
     rows = api.audits(store=store)
     if as_json:
-        print_results({"audits": rows})
+        answer_json({"audits": rows})
         return
     if not rows:
         click.echo(f"no audits in {store or DEFAULT_STORE}; make one: privaudit score --dataset digits", err=True)
@@ -27,4 +27,4 @@ def command(store: Path | None, as_json: bool) -> None:
         what = row["error"] or (
             f"{row['network']} on {row['dataset']}, {row['samples']:,} samples, {row['shadows']} shadow models"
         )
-        click.echo(f"{'*' if row['latest'] else ' '} {row['audit']}  {what}")
+        answer(f"{'*' if row['latest'] else ' '} {row['audit']}  {what}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ import tempfile
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -90,17 +89,14 @@ def cli() -> None:
     """Audit which training samples a classifier leaks, unlearn them in order of risk, audit again, and report it."""
 
 
-def print_results(results: dict[str, Any]) -> None:
-    """One JSON object on stdout."""
-    click.echo(json.dumps(results, indent=2, allow_nan=False))
-
-
 def main() -> NoReturn:
     """Run the command; a user's mistake never shows a traceback."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()
+        # All is answered; a library's thread may still have something to say.
+        sys.stdout = sys.stderr
     except click.exceptions.Abort:
         code = _stopped()
     except KeyboardInterrupt:

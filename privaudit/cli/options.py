@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from privaudit.cli.answer import alone_on_stdout
 from privaudit.config import DEFAULT_OUT, DEFAULT_STORE
 
 Command = Callable[..., Any]
@@ -28,8 +29,9 @@ def out_option(function: Command) -> Command:
 
 
 def json_option(function: Command) -> Command:
-    """``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")(function)
+    """``--json``; with or without it stdout holds the command's answer and nothing else."""
+    option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+    return option(alone_on_stdout(function))
 
 
 def redact_option(function: Command) -> Command:

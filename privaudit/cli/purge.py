@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import json_option, out_option, store_option
 from privaudit.config import read_settings
 from privaudit.errors import UsageError
@@ -55,18 +55,18 @@ def command(
         _tell(planned)
     if dry_run:
         if as_json:
-            print_results(planned)
+            answer_json(planned)
         return
     if not yes:
         _ask(planned)
     results = run_purge(settings, audit, forget, seed)
     if as_json:
-        print_results(results)
+        answer_json(results)
         return
-    click.echo(f"purged {results['samples']:,} samples of {results['audit']}")
+    answer(f"purged {results['samples']:,} samples of {results['audit']}")
     for path in results["report"].values():
         if path is not None:
-            click.echo(f"report: {path}")
+            answer(f"report: {path}")
 
 
 def _tell(planned: dict[str, Any]) -> None:

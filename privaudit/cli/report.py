@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import json_option, out_option, redact_option, show_samples_option, store_option
 from privaudit.config import read_settings
 
@@ -52,14 +52,14 @@ def command(
 
         sample = privacy.reveal(folder, reveal)
         if as_json:
-            print_results({"audit": folder.name, "redacted": reveal, "sample_id": sample})
+            answer_json({"audit": folder.name, "redacted": reveal, "sample_id": sample})
         else:
-            click.echo(sample)
+            answer(sample)
         return
     paths = api.write_report(folder.name, redact=redact, show_samples=show_samples, store=store, out=out)
     if as_json:
-        print_results({"audit": folder.name, "report": paths})
+        answer_json({"audit": folder.name, "report": paths})
         return
     for path in (paths["html"], paths["pdf"]):
         if path is not None:
-            click.echo(path)
+            answer(path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import engine_options, json_option, out_option, show_samples_option, store_option
 from privaudit.config import read_settings
 
@@ -61,26 +61,26 @@ def command(
     if as_list:
         experiments = list_experiments()
         if as_json:
-            print_results({"experiments": experiments})
+            answer_json({"experiments": experiments})
             return
         for one in experiments:
-            click.echo(f"{one['name']}: {one['claim'] or one['as_in_paper']}")
+            answer(f"{one['name']}: {one['claim'] or one['as_in_paper']}")
             if one["claim"]:
-                click.echo(f"  as in the paper: {one['as_in_paper']}")
-                click.echo(f"  controlled: {one['controlled']}")
+                answer(f"  as in the paper: {one['as_in_paper']}")
+                answer(f"  controlled: {one['controlled']}")
                 for protocol, contrast in one["contrasts"].items():
-                    click.echo(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
+                    answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
         return
     settings = ReproduceSettings(names, scale or "small", seeds, read_settings(flags, None))
     results = run_reproduce(settings)
     if as_json:
-        print_results(results)
+        answer_json(results)
         return
     for name, one in results["experiments"].items():
         if one["verdicts"] is not None:
             as_in_paper, controlled = (one["verdicts"][key]["verdict"] for key in ("as_in_paper", "controlled"))
-            click.echo(f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14} {one['claim']}")
-        click.echo(f"{'':<9}{one['results']}")
+            answer(f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14} {one['claim']}")
+        answer(f"{'':<9}{one['results']}")
     for path in results["report"].values():
         if path is not None:
-            click.echo(f"report: {path}")
+            answer(f"report: {path}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import (
     engine_options,
     json_option,
@@ -93,9 +93,9 @@ def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool,
     if dry_run:
         planned = api.score(dry_run=True, **given)
         if as_json:
-            print_results(dict(planned))
+            answer_json(dict(planned))
         else:
-            click.echo(
+            answer(
                 f"{planned['to_train']} models to train, about {readable_time(planned['seconds'])}, "
                 f"{planned['memory_bytes'] / 1e9:,.1f} GB of memory, {planned['disk_bytes'] / 1e6:,.0f} MB of disk, "
                 f"smallest FPR {planned['smallest_fpr']:.2g}"
@@ -106,27 +106,27 @@ def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool,
 
 def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_results(results)
+        answer_json(results)
         return
     lira = results["attacks"]["lira"]
     interval = "" if lira["auc_ci"] is None else f" (95% {lira['auc_ci'][0]:.3f}–{lira['auc_ci'][1]:.3f})"
-    click.echo(f"LiRA  AUC {lira['auc']:.3f}{interval}")
+    answer(f"LiRA  AUC {lira['auc']:.3f}{interval}")
     for rate, tpr in lira["tpr_at_fpr"].items():
         text = "too little evidence" if tpr is None else f"{100 * tpr:.2f}%"
-        click.echo(f"      TPR at {100 * float(rate):g}% FPR: {text}")
-    click.echo(f"      mean attack success rate {results['mean_risk']:.3f}")
+        answer(f"      TPR at {100 * float(rate):g}% FPR: {text}")
+    answer(f"      mean attack success rate {results['mean_risk']:.3f}")
     negative = results["controls"]["negative"]
     positive = results["controls"]["positive"]
     if positive is not None:
-        click.echo(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
+        answer(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
     if negative is not None:
-        click.echo(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
+        answer(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
     if results["inversion"] is not None:
         _print_inversion(results["inversion"])
-    click.echo(f"scores: {results['scores']}")
+    answer(f"scores: {results['scores']}")
     for path in results["report"].values():
         if path is not None:
-            click.echo(f"report: {path}")
+            answer(f"report: {path}")
 
 
 def _verdict(holds: bool) -> str:
@@ -140,7 +140,7 @@ def _print_inversion(found: dict[str, Any]) -> None:
         if tier is None:
             continue
         outcomes = tier["outcomes"]
-        click.echo(
+        answer(
             f"inversion ({name}, {tier.get('random', tier['samples']):,} random samples): recovered "
             f"{_share(outcomes['recovered'])}, identified among {found['reference']:,} {_share(outcomes['identified'])}"
         )
@@ -156,14 +156,14 @@ def _print_inversion(found: dict[str, Any]) -> None:
             if one["spearman"] is not None
         ]
         if known:
-            click.echo(f"      Spearman of its PSNR with {'; '.join(known)}")
+            answer(f"      Spearman of its PSNR with {'; '.join(known)}")
     for name, rates in found["null"].items():
-        click.echo(
+        answer(
             f"      guess: {name.replace('_', ' ')}: recovered {_share(rates['recovered'])}, identified "
             f"{_share(rates['identified'])}, PSNR ≥ 20 dB {_share(rates['psnr_above_20'])}"
         )
     for warning in found["warnings"]:
-        click.echo(f"      warning: {warning}")
+        answer(f"      warning: {warning}")
 
 
 def _share(found: dict[str, Any]) -> str:

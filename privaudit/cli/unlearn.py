@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import (
     engine_options,
     json_option,
@@ -76,47 +76,47 @@ def command(as_json: bool, compare_orders: bool, seeds: int | None, **flags: Any
     if compare_orders:
         compared = api.unlearn(compare_orders=True, seeds=seeds, **flags)
         if as_json:
-            print_results(compared)
+            answer_json(compared)
         else:
             _print_comparison(compared)
         return
     results: Any = api.unlearn(seeds=seeds, **flags)
     if as_json:
-        print_results(results)
+        answer_json(results)
     else:
         _print(results)
 
 
 def _print(results: dict[str, Any]) -> None:
-    click.echo(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
+    answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
     for name, parts in results["accuracy"].items():
         if parts is not None:
-            click.echo(f"{name:<14}" + "".join(f"{100 * parts[part]:>9.1f}%" for part in ("forget", "retain", "test")))
+            answer(f"{name:<14}" + "".join(f"{100 * parts[part]:>9.1f}%" for part in ("forget", "retain", "test")))
     if results["tow"] is not None:
         floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
-        click.echo(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
+        answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
     if (attacked := results["u_lira"]) is not None:
         auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"
-        click.echo(f"U-LiRA AUC {auc:.3f}{interval} over {attacked['models']} shadow models; ½ is nothing left")
+        answer(f"U-LiRA AUC {auc:.3f}{interval} over {attacked['models']} shadow models; ½ is nothing left")
     if results["stopped"]:
-        click.echo(f"stopped early: {results['stopped']}")
-    click.echo(f"model: {results['folder']}/model.safetensors")
-    click.echo(f"record: {results['folder']}/record.json")
+        answer(f"stopped early: {results['stopped']}")
+    answer(f"model: {results['folder']}/model.safetensors")
+    answer(f"record: {results['folder']}/record.json")
     _print_reports(results)
 
 
 def _print_comparison(results: dict[str, Any]) -> None:
-    click.echo(f"{'arm':<16}{'ToW':>8}{'forgotten':>11}{'retained':>10}{'test':>8}")
+    answer(f"{'arm':<16}{'ToW':>8}{'forgotten':>11}{'retained':>10}{'test':>8}")
     for name, arm in results["arms"].items():
         means = (arm["tow"], arm["forget"], arm["retain"], arm["test"])
-        click.echo(f"{name:<16}{means[0]:>8.3f}{100 * means[1]:>10.1f}%{100 * means[2]:>9.1f}%{100 * means[3]:>7.1f}%")
-    click.echo(results["verdict"]["sentence"])
-    click.echo(f"results: {results['folder']}/results.json")
+        answer(f"{name:<16}{means[0]:>8.3f}{100 * means[1]:>10.1f}%{100 * means[2]:>9.1f}%{100 * means[3]:>7.1f}%")
+    answer(results["verdict"]["sentence"])
+    answer(f"results: {results['folder']}/results.json")
     _print_reports(results)
 
 
 def _print_reports(results: dict[str, Any]) -> None:
     for path in results["report"].values():
         if path is not None:
-            click.echo(f"report: {path}")
+            answer(f"report: {path}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from privaudit import api
-from privaudit.cli.main import print_results
+from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import json_option, out_option, store_option
 from privaudit.errors import StoreError
 
@@ -37,7 +37,7 @@ def command(audit: str | None, store: Path | None, out: Path | None, as_json: bo
 
 def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        print_results(results)
+        answer_json(results)
         return
     whole = results["files"] - len(results["missing"]) - len(results["damaged"])
-    click.echo(f"{results['audit']}: {whole} of {results['files']} files are whole")
+    answer(f"{results['audit']}: {whole} of {results['files']} files are whole")
