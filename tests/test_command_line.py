@@ -41,6 +41,40 @@ def test_score_json_is_the_contract(small_audit: dict[str, Any]) -> None:
     assert "training 9 models" in small_audit["stderr"]
 
 
+def test_stdout_holds_the_answer_alone(tmp_path: Path, small_audit: dict[str, Any]) -> None:
+    """A library prints from a thread, while the command runs and after it: none of it is among the JSON."""
+    (tmp_path / "chatty.py").write_text(
+        "import sys, threading, time\n"
+        "from privaudit import api\n"
+        "from privaudit.cli.main import main\n"
+        "def chat(stop):\n"
+        "    while not stop.is_set():\n"
+        "        print('a node died')\n"
+        "        time.sleep(0.001)\n"
+        "stop, audits = threading.Event(), api.audits\n"
+        "chatting = threading.Thread(target=chat, args=(stop,))\n"
+        "def slowly(*arguments, **options):\n"
+        "    chatting.start()\n"
+        "    time.sleep(0.1)\n"
+        "    return audits(*arguments, **options)\n"
+        "api.audits = slowly\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    time.sleep(0.1)\n"
+        "    stop.set()\n"
+        "    chatting.join()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, tmp_path / "chatty.py", "list", "--store", small_audit["root"] / "store", "--json"],
+        capture_output=True, text=True, cwd=ROOT, check=False, timeout=120,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["audits"]
+    assert done.stderr.count("a node died") > 20
+
+
 def test_the_score_table(small_audit: dict[str, Any]) -> None:
     table = pd.read_parquet(small_audit["results"]["scores"])
     assert list(table.columns[: len(COLUMNS)]) == COLUMNS

@@ -15,11 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from privaudit import files
 from privaudit.shadow.store import AuditStore
 from tests.conftest import ROOT, SMALL, Run, save_noisy_images
+from tests.memory_group import memory_group
 from tests.small_disk import SmallDisk, small_disk
 from tests.test_fuzz import ends_well
 from tests.test_kills import results
@@ -379,6 +381,48 @@ def test_a_worker_killed_for_want_of_memory(privaudit: Run, small_npz: Path, tmp
     assert {name: after[name] for name in kept} == kept
     assert results(tmp_path / "killed") == results(tmp_path / "calm")
     check_nothing_half_done(tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_the_kernel_chooses_what_to_kill(privaudit: Run, tmp_path: Path) -> None:
+    """Real want of memory, in a control group that grows: parents die, then a worker, and then fewer workers do."""
+    images = np.random.default_rng(0).integers(0, 256, (460, 32, 32, 3), np.uint8)
+    labels = np.arange(460) % 3
+    save_noisy_images(
+        tmp_path / "d.npz", x_train=images[:400], y_train=labels[:400], x_test=images[400:], y_test=labels[400:]
+    )
+
+    def command(root: str, workers: str) -> list[str]:
+        size = ["--network", "resnet18", "--shadows", "4", "--epochs", "1", "--invert", "0", "--workers", workers]
+        places = ["--store", str(tmp_path / root / "store"), "--out", str(tmp_path / root / "out")]
+        return ["score", "--dataset", str(tmp_path / "d.npz"), *size, *places]
+
+    def limited(megabytes: int, workers: str) -> tuple[Done, int]:
+        with memory_group(megabytes) as group:
+            done = subprocess.run(
+                [sys.executable, "-m", "privaudit", *command("limited", workers)],
+                capture_output=True, text=True, cwd=ROOT, check=False, timeout=600, preexec_fn=group.join,
+            )  # fmt: skip
+            return done, group.kills()
+
+    dead_parents = 0
+    for megabytes in range(800, 4_000, 400):
+        done, kills = limited(megabytes, "2")
+        assert kills, f"{megabytes} MB were enough, or {done.stderr}"
+        if done.returncode != -signal.SIGKILL:
+            break
+        dead_parents += 1
+    check_told(done, "a worker process was killed", "Run the same command again", "Fewer --workers")
+    kept = sealed_or_not(tmp_path / "limited")
+    done, kills = limited(megabytes, "1")
+    assert done.returncode == 0, done.stderr
+    print(f"\n{dead_parents} parents killed, then a worker with {megabytes} MB, enough for one")
+    assert not kills
+    after = sealed_or_not(tmp_path / "limited")
+    assert {name: after[name] for name in kept} == kept
+    check_nothing_half_done(tmp_path / "limited")
+    assert privaudit(*command("calm", "1")).returncode == 0
+    assert results(tmp_path / "limited") == results(tmp_path / "calm")
 
 
 def with_memory(megabytes: int, arguments: list[str | Path]) -> Done:

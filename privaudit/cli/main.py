@@ -18,6 +18,7 @@ import click
 from privaudit import __version__
 from privaudit.errors import PrivauditError
 from privaudit.files import is_full
+from privaudit.scratch import remove_own
 
 #: name -> one line of help. The command ``x`` lives in ``privaudit.cli.x:command``.
 COMMANDS = {
@@ -153,6 +154,7 @@ def _leave_interrupted() -> NoReturn:
     although it was handled, and ends by killing itself with the signal. Nor is there anything to wait for: files are
     whole or absent, workers leave once whoever asked for them is gone, and their shared memory is cleaned up after.
     """
+    remove_own()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(INTERRUPTED)

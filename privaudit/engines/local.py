@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
 from privaudit.progress import Progress
+from privaudit.scratch import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,14 @@ class LocalEngine:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-        with tempfile.TemporaryDirectory(prefix="privaudit-") as folder:
+        with tempfile.TemporaryDirectory(dir=_shared_folder()) as folder:
             board = _Board(folder, len(jobs))
-            pool = Parallel(n_jobs=min(self.width, len(jobs)), return_as="generator_unordered", batch_size=1)
+            pool = Parallel(
+                n_jobs=min(self.width, len(jobs)),
+                return_as="generator_unordered",
+                batch_size=1,
+                temp_folder=str(_shared_folder()),
+            )
             try:
                 with _watch(board, progress):
                     arguments = (shared, board.path, os.getpid(), self.gpus, _here())
@@ -76,6 +83,14 @@ def dismiss() -> None:
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+@cache
+def _shared_folder() -> Path:
+    """Where processes share the data: one for all runs, for those that wait for more jobs keep what they were told."""
+    while_we_live = ExitStack()
+    atexit.register(while_we_live.close)
+    return while_we_live.enter_context(scratch_folder(in_memory=True))
 
 
 def _here() -> str | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from importlib.resources import files as resources
-from pathlib import Path
 from typing import Any, Literal
 
 from privaudit.errors import PrivauditError
 from privaudit.report.fonts import font_folder, legible
+from privaudit.scratch import scratch_folder
 
 #: Archival, and tagged for assistive technology.
 STANDARDS: list[Literal["a-2a", "ua-1"]] = ["a-2a", "ua-1"]
@@ -53,8 +52,7 @@ def render_pdf(report: dict[str, Any], figures: list[list[list[str]]]) -> bytes:
         import typst
     except ImportError as error:
         raise TypesettingError(f"no PDF: typst can't be loaded ({error})", hint="pip install typst") from error
-    with tempfile.TemporaryDirectory(prefix="privaudit-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         main = folder / "report.typ"
         main.write_bytes(resources("privaudit.report").joinpath("templates/report.typ").read_bytes())
         (folder / "report.json").write_text(json.dumps(legible(without_drawn_data(report))), "utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +23,7 @@ from privaudit.engines.local import LocalEngine, dismiss
 from privaudit.errors import PrivauditError, TrainingDiverged
 from privaudit.inversion.jobs import InversionJob, InversionSetting, Tier, invert_job
 from privaudit.progress import Progress, talk
+from privaudit.scratch import scratch_folder
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, one_thread
 from privaudit.training.loop import Samples, logits_of, train
 from privaudit.training.own import TrainingFunction, load_training, train_by_function
@@ -107,8 +107,8 @@ def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier
     most = processes if hardware.device == "cuda" else min(processes, available_cores())
     engine = LocalEngine.of(hardware.device, most)
     talk("  measuring a few steps")
-    with tempfile.TemporaryDirectory(prefix="privaudit-") as folder:
-        task = _Task(plan.specification, plan.arrays, setting, tiers, Path(folder), engine.width)
+    with scratch_folder() as folder:
+        task = _Task(plan.specification, plan.arrays, setting, tiers, folder, engine.width)
         run_jobs(_measure_job, range(engine.width), task, engine, Progress("measuring", engine.width))
         if engine.width > 1 and plan.engine != engine:
             dismiss()

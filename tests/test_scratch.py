@@ -1,0 +1,106 @@
+"""What is needed only while a command runs: gone afterwards, however the command ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from privaudit import scratch
+from privaudit.scratch import PREFIX, remove_abandoned, scratch_folder
+from tests.conftest import ROOT, save_noisy_images
+from tests.test_store import members_of
+
+
+@pytest.fixture(autouse=True)
+def no_other_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Folders in these tests are in ``temporary`` or in ``memory``."""
+    for name in ("temporary", "memory"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(scratch, "SHARED_MEMORY", tmp_path / "memory")
+    yield
+    assert not list(tmp_path.glob(f"*/{PREFIX}*"))
+
+
+def test_a_folder_is_private_and_gone_afterwards() -> None:
+    with scratch_folder() as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "data").write_bytes(b"personal")
+        remove_abandoned()
+        assert (folder / "data").exists(), "it is held"
+    assert not folder.exists()
+
+
+def test_one_that_nobody_holds_is_removed(tmp_path: Path) -> None:
+    for root in ("temporary", "memory"):
+        (tmp_path / root / f"{PREFIX}abandoned" / "deep").mkdir(parents=True)
+    others = tmp_path / "temporary" / "privaudit-of-a-user"
+    others.mkdir()
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    link = tmp_path / "temporary" / f"{PREFIX}link"
+    link.symlink_to(outside)
+    with scratch_folder() as folder:
+        assert list(tmp_path.glob(f"*/{PREFIX}*")) == sorted([folder, link])
+    link.unlink()
+    assert others.is_dir()
+    assert outside.is_dir()
+
+
+def test_memory_is_preferred_unless_a_folder_is_named_or_room_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(scratch, "ROOM", 1)
+    with scratch_folder(in_memory=True) as folder:
+        assert folder.parent.name == "memory"
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    with scratch_folder(in_memory=True) as folder:
+        assert folder.parent.name == "temporary"
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr(scratch, "ROOM", 1 << 80)
+    with scratch_folder(in_memory=True) as folder:
+        assert folder.parent.name == "temporary"
+    monkeypatch.setattr(scratch, "SHARED_MEMORY", tmp_path / "absent")
+    with scratch_folder(in_memory=True) as folder:
+        assert folder.parent.name == "temporary"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_training_data_does_not_outlive_a_stopped_run(tmp_path: Path, sent: signal.Signals) -> None:
+    """Workers share the data in files; one signal ends all processes at once, and nothing is left for long."""
+    images = np.random.default_rng(0).integers(0, 256, (1200, 32, 32, 3), np.uint8)
+    labels = np.arange(1200) % 3
+    save_noisy_images(
+        tmp_path / "d.npz", x_train=images[:1100], y_train=labels[:1100], x_test=images[1100:], y_test=labels[1100:]
+    )
+    places = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    size = ["--shadows", "16", "--epochs", "500", "--workers", "2", "--invert", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "privaudit", "score", "--dataset", str(tmp_path / "d.npz"), *size, *places],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path / "temporary")}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (shared := [path for path in tmp_path.glob("temporary/**/*.pkl") if path.stat().st_size > 1 << 20]):
+        assert process.poll() is None
+        assert time.monotonic() < deadline, "workers share no data in files any more"
+        time.sleep(0.05)
+    os.killpg(process.pid, sent)
+    process.wait(60)
+    while members_of(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if sent == signal.SIGKILL:
+        assert shared[0].exists()
+        remove_abandoned()
+    assert not list(tmp_path.glob("temporary/**/*.pkl"))
