@@ -7,14 +7,17 @@ its process lives: whoever makes the next one removes those that nobody holds.
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-PREFIX = ".privaudit-scratch-"
+#: With the machine's name: another one that shares the disk may not see our locks.
+PREFIX = f".privaudit-scratch-{platform.node()}-"
 
 #: Linux's disk in memory, and the bytes that must be free there before it is preferred.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made by mkdtemp
@@ -31,7 +34,7 @@ def scratch_folder(*, in_memory: bool = False) -> Iterator[Path]:
     Parameters
     ----------
     in_memory
-        On the disk in memory where there is one with room, unless the user names a folder for temporary files (TMPDIR).
+        On the disk in memory where there is one with room, unless the user names a folder for such files (TMPDIR).
     """
     remove_abandoned()
     folder, lock = _make(_in_memory() if in_memory else Path(tempfile.gettempdir()))
@@ -46,14 +49,14 @@ def scratch_folder(*, in_memory: bool = False) -> Iterator[Path]:
 
 def remove_own() -> None:
     """Remove this process's folders at once: for those who leave it without unwinding."""
-    for folder in _held:
+    for folder in list(_held):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_abandoned() -> None:
     """Remove the user's folders whose process is gone."""
     for root in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
-        for folder in root.glob(f"{PREFIX}*"):
+        for folder in root.glob(f"{glob.escape(PREFIX)}*"):
             with suppress(OSError):
                 _remove_if_abandoned(folder)
 
@@ -71,7 +74,7 @@ def _remove_if_abandoned(folder: Path) -> None:
 def _in_memory() -> Path:
     with suppress(OSError):
         disk = os.statvfs(SHARED_MEMORY)
-        if "TMPDIR" not in os.environ and disk.f_bavail * disk.f_frsize >= ROOM and os.access(SHARED_MEMORY, os.W_OK):
+        if not os.environ.get("TMPDIR") and disk.f_bavail * disk.f_frsize >= ROOM and os.access(SHARED_MEMORY, os.W_OK):
             return SHARED_MEMORY
     return Path(tempfile.gettempdir())
 
@@ -82,7 +85,7 @@ def _make(root: Path) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            with suppress(OSError):  # A file system without locks: nobody else can take one either.
+            with suppress(OSError):  # A file system without locks: nobody else on this machine can take one either.
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if folder.exists():
                 return folder, lock

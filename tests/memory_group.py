@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-#: Where Linux's memory controller is, by version of control groups: its folder, its file of the limit, its file and
-#: word of the kills.
+#: Where Linux's memory controller is, by version of control groups: its folder, its files of the limit, of the limit
+#: with swap (the first version's) or of swap alone (the second's), and of the kills.
 CONTROLLERS = (
-    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.oom_control"),
-    ("/sys/fs/cgroup", "memory.max", "memory.events"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.oom_control"),
+    ("/sys/fs/cgroup", "memory.max", "memory.swap.max", "memory.events"),
 )
 
 
@@ -51,7 +51,7 @@ class MemoryGroup:
 @contextmanager
 def memory_group(megabytes: int) -> Iterator[MemoryGroup]:
     """A group with that limit; the test is skipped where this machine lets us make none."""
-    for root, limit, kills in CONTROLLERS:
+    for root, limit, swap, kills in CONTROLLERS:
         folder = Path(root) / f"privaudit-test-{os.getpid()}"
         try:
             folder.mkdir()
@@ -60,6 +60,8 @@ def memory_group(megabytes: int) -> Iterator[MemoryGroup]:
         try:
             if (folder / limit).exists():
                 (folder / limit).write_text(str(megabytes << 20))
+                if (folder / swap).exists():
+                    (folder / swap).write_text("0" if swap == "memory.swap.max" else str(megabytes << 20))
                 yield MemoryGroup(folder, kills)
                 return
         finally:

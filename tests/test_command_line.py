@@ -41,8 +41,14 @@ def test_score_json_is_the_contract(small_audit: dict[str, Any]) -> None:
     assert "training 9 models" in small_audit["stderr"]
 
 
-def test_stdout_holds_the_answer_alone(tmp_path: Path, small_audit: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_stdout_holds_the_answer_alone(tmp_path: Path, small_audit: dict[str, Any], fails: bool) -> None:
     """A library prints from a thread, while the command runs and after it: none of it is among the JSON."""
+    root = small_audit["root"]
+    if fails:
+        arguments = ["gate", "--out", root / "out", "--max-auc", "0.5", "--store", root / "store", "--json"]
+    else:
+        arguments = ["list", "--store", root / "store", "--json"]
     (tmp_path / "chatty.py").write_text(
         "import sys, threading, time\n"
         "from privaudit import api\n"
@@ -51,13 +57,15 @@ def test_stdout_holds_the_answer_alone(tmp_path: Path, small_audit: dict[str, An
         "    while not stop.is_set():\n"
         "        print('a node died')\n"
         "        time.sleep(0.001)\n"
-        "stop, audits = threading.Event(), api.audits\n"
+        "stop = threading.Event()\n"
         "chatting = threading.Thread(target=chat, args=(stop,))\n"
-        "def slowly(*arguments, **options):\n"
-        "    chatting.start()\n"
-        "    time.sleep(0.1)\n"
-        "    return audits(*arguments, **options)\n"
-        "api.audits = slowly\n"
+        "def slowly(function):\n"
+        "    def call(*arguments, **options):\n"
+        "        chatting.start()\n"
+        "        time.sleep(0.1)\n"
+        "        return function(*arguments, **options)\n"
+        "    return call\n"
+        "api.audits, api.gate = slowly(api.audits), slowly(api.gate)\n"
         "try:\n"
         "    main()\n"
         "finally:\n"
@@ -66,13 +74,21 @@ def test_stdout_holds_the_answer_alone(tmp_path: Path, small_audit: dict[str, An
         "    chatting.join()\n"
     )
     done = subprocess.run(
-        [sys.executable, tmp_path / "chatty.py", "list", "--store", small_audit["root"] / "store", "--json"],
+        [sys.executable, tmp_path / "chatty.py", *arguments],
         capture_output=True, text=True, cwd=ROOT, check=False, timeout=120,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["audits"]
+    assert done.returncode == (3 if fails else 0), done.stderr
+    assert isinstance(json.loads(done.stdout), dict)
     assert done.stderr.count("a node died") > 20
+
+
+def test_an_older_terminal_loses_no_answer(privaudit: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its locale says ASCII: what it can't show is written as an escape."""
+    told = privaudit("reproduce", "--list").stdout
+    assert not told.isascii()
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert privaudit("reproduce", "--list").stdout == told.encode("ascii", "backslashreplace").decode()
 
 
 def test_the_score_table(small_audit: dict[str, Any]) -> None:

@@ -184,7 +184,7 @@ def test_exit_codes_are_told() -> None:
 
 def test_environment_variables_are_told() -> None:
     common = section(DOCS / "commands.md", "Common to all")
-    for name in (DATA_VARIABLE, DEBUG_VARIABLE, ADDRESS_VARIABLE):
+    for name in (DATA_VARIABLE, DEBUG_VARIABLE, ADDRESS_VARIABLE, "TMPDIR"):
         assert f"`{name}`" in common
     # No other is read: whoever reads one more has to tell it.
     readers = {
@@ -195,6 +195,7 @@ def test_environment_variables_are_told() -> None:
         "privaudit/cli/main.py",
         "privaudit/data/locate.py",
         "privaudit/engines/ray.py",
+        "privaudit/scratch.py",
     }
 
 

@@ -75,8 +75,8 @@ def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("torch.cuda.set_device", taken.append)
     for _ in range(4):
         local._turn.cache_clear()  # another process
-        local._take_gpu(str(tmp_path / "board"), 3)
-        local._take_gpu(str(tmp_path / "board"), 3)  # its next job stays where it is
+        local._take_gpu(str(tmp_path), 3)
+        local._take_gpu(str(tmp_path), 3)  # its next job stays where it is
     assert taken == [0, 0, 1, 1, 2, 2, 0, 0]
 
 

@@ -35,11 +35,12 @@ def alone_on_stdout(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(*arguments: Any, **options: Any) -> Any:
         global _stream
-        _stream = sys.stdout
+        outer = _stream
+        _stream = outer or sys.stdout
         try:
             with redirect_stdout(sys.stderr):
                 return function(*arguments, **options)
         finally:
-            _stream = None
+            _stream = outer
 
     return command

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
@@ -93,11 +94,29 @@ def cli() -> None:
 def main() -> NoReturn:
     """Run the command; a user's mistake never shows a traceback."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # A terminal that was closed; nohup's run goes on.
+        signal.signal(signal.SIGHUP, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # A minus sign is no reason to lose an answer to an older terminal.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    # Said by joblib's process for cleaning up, when it cleans up after a run that was stopped: nothing to worry about.
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output went away (head, say): nothing to complain about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # All is answered; a library's thread may still have something to say.
+    sys.stdout = sys.stderr
+    if code == INTERRUPTED:
+        _leave_interrupted()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command; its exit code."""
     try:
         code = cli.main(standalone_mode=False)
-        sys.stdout.flush()
-        # All is answered; a library's thread may still have something to say.
-        sys.stdout = sys.stderr
     except click.exceptions.Abort:
         code = _stopped()
     except KeyboardInterrupt:
@@ -109,17 +128,13 @@ def main() -> NoReturn:
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
     except BrokenPipeError:
-        # The reader of our output went away (head, say): nothing to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
         click.echo(f"error: {_shortage(error) or _fault(error)}", err=True)
         code = 1
-    if code == INTERRUPTED:
-        _leave_interrupted()
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _shortage(error: Exception) -> str | None:
@@ -154,6 +169,8 @@ def _leave_interrupted() -> NoReturn:
     although it was handled, and ends by killing itself with the signal. Nor is there anything to wait for: files are
     whole or absent, workers leave once whoever asked for them is gone, and their shared memory is cleaned up after.
     """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     remove_own()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

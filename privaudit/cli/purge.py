@@ -85,8 +85,8 @@ def _tell(planned: dict[str, Any]) -> None:
 def _ask(planned: dict[str, Any]) -> None:
     """Ask for the audit's name: what goes can't be brought back."""
     try:
-        answer = click.prompt("This can't be undone. Type the audit's name to go on", err=True)
+        typed = click.prompt("This can't be undone. Type the audit's name to go on", err=True)
     except click.exceptions.Abort:
         raise UsageError("nothing was purged: nobody confirmed it", hint="--yes goes on without asking.") from None
-    if answer.strip() != planned["audit"]:
-        raise UsageError(f"nothing was purged: '{answer}' is not {planned['audit']}")
+    if typed.strip() != planned["audit"]:
+        raise UsageError(f"nothing was purged: '{typed}' is not {planned['audit']}")

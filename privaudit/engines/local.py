@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import os
-import tempfile
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,9 @@ from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
 from privaudit.progress import Progress
 from privaudit.scratch import scratch_folder
+
+#: The file of what all jobs need.
+SHARED = "shared"
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,18 @@ class LocalEngine:
         from joblib import Parallel, delayed
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-        with tempfile.TemporaryDirectory(dir=_shared_folder()) as folder:
-            board = _Board(folder, len(jobs))
+        with scratch_folder(in_memory=True) as folder:
+            board = _share(folder, shared, len(jobs))
             pool = Parallel(
                 n_jobs=min(self.width, len(jobs)),
                 return_as="generator_unordered",
                 batch_size=1,
-                temp_folder=str(_shared_folder()),
+                max_nbytes=None,
+                temp_folder=str(folder),
             )
             try:
                 with _watch(board, progress):
-                    arguments = (shared, board.path, os.getpid(), self.gpus, _here())
+                    arguments = (str(folder), os.getpid(), self.gpus, _here())
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -85,12 +88,16 @@ def dismiss() -> None:
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-@cache
-def _shared_folder() -> Path:
-    """Where processes share the data: one for all runs, for those that wait for more jobs keep what they were told."""
-    while_we_live = ExitStack()
-    atexit.register(while_we_live.close)
-    return while_we_live.enter_context(scratch_folder(in_memory=True))
+def _share(folder: Path, shared: Any, jobs: int) -> _Board:
+    """Write what all jobs need, once; workers map it. joblib would too, but where no killed run's could be found."""
+    from joblib import dump
+
+    try:
+        dump(shared, folder / SHARED)
+        return _Board(folder, jobs)
+    except OSError as error:
+        error.filename = error.filename or str(folder)  # A full disk names no file.
+        raise
 
 
 def _here() -> str | None:
@@ -101,15 +108,15 @@ def _here() -> str | None:
         return None
 
 
-def _run(
-    function: JobFunction, job: Any, slot: int, shared: Any, board: str, parent: int, gpus: int, here: str | None
-) -> None:
+def _run(function: JobFunction, job: Any, slot: int, folder: str, parent: int, gpus: int, here: str | None) -> None:
+    from joblib import load
+
     # Processes wait for more jobs where they were started; whoever asks may have gone elsewhere since.
     if here is not None:
         os.chdir(here)
-    done = np.memmap(board, np.float64, "r+")
+    done = np.memmap(_board(folder), np.float64, "r+")
     if gpus:
-        _take_gpu(board, gpus)
+        _take_gpu(folder, gpus)
 
     _leave_with(parent)
 
@@ -117,7 +124,9 @@ def _run(
         done[slot] = amount
 
     report(0.0)
-    function(job, shared, report)
+    # What a library prints here is no part of the command's answer.
+    with redirect_stdout(sys.stderr):
+        function(job, load(Path(folder) / SHARED, mmap_mode="r"), report)
 
 
 @cache
@@ -132,31 +141,34 @@ def _leave_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _take_gpu(board: str, gpus: int) -> None:
+def _take_gpu(folder: str, gpus: int) -> None:
     """Make one of the GPUs this process's own; processes take them in turn."""
     import torch
 
-    torch.cuda.set_device(_turn(board) % gpus)
+    torch.cuda.set_device(_turn(folder) % gpus)
 
 
 @cache
-def _turn(board: str) -> int:
+def _turn(folder: str) -> int:
     """How many processes asked before this one; asked again it is the same."""
-    with Path(f"{board}.turns").open("a+b") as turns:
+    with (Path(folder) / "turns").open("a+b") as turns:
         fcntl.flock(turns, fcntl.LOCK_EX)
         turns.write(b"+")
         turns.flush()
         return turns.tell() - 1
 
 
+def _board(folder: str | Path) -> Path:
+    return Path(folder) / "progress"
+
+
 class _Board:
     """A few numbers in a memory-mapped file, one a job, which workers write and the parent reads."""
 
-    def __init__(self, folder: str, jobs: int) -> None:
-        self.path = str(Path(folder) / "progress")
+    def __init__(self, folder: Path, jobs: int) -> None:
         # Written, not only mapped: on a full disk that is an error, and a hole in the file a bus error later.
-        Path(self.path).write_bytes(np.zeros(jobs).tobytes())
-        self.done = np.memmap(self.path, np.float64, "r+")
+        _board(folder).write_bytes(np.zeros(jobs).tobytes())
+        self.done = np.memmap(_board(folder), np.float64, "r+")
 
 
 @contextmanager
