@@ -90,6 +90,8 @@ def test_training_data_does_not_outlive_a_stopped_run(tmp_path: Path, sent: sign
         [sys.executable, "-m", "privaudit", "score", "--dataset", str(tmp_path / "d.npz"), *size, *places],
         cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path / "temporary")}, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        # A test run that nohup began hands down that the signal is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("store/*/models/*.sha256")):
