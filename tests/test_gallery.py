@@ -43,6 +43,7 @@ def number(value: str) -> float:
     return float(value.rstrip("%").replace(",", ""))
 
 
+@pytest.mark.slow
 def test_digits_come_out_again(tmp_path: Path) -> None:
     """The one command that made the gallery's report makes it again, with the same facts."""
     build = (GALLERY / "build.py").read_text()
