@@ -91,6 +91,20 @@ def test_an_older_terminal_loses_no_answer(privaudit: Run, monkeypatch: pytest.M
     assert privaudit("reproduce", "--list").stdout == told.encode("ascii", "backslashreplace").decode()
 
 
+def test_a_full_stdout_is_named() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here (it takes Linux)")
+    with full.open("w") as stdout:
+        done = subprocess.run(
+            [sys.executable, "-m", "privaudit", "reproduce", "--list"],
+            stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write the answer to stdout: No space left on device\n"), done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
 def test_the_score_table(small_audit: dict[str, Any]) -> None:
     table = pd.read_parquet(small_audit["results"]["scores"])
     assert list(table.columns[: len(COLUMNS)]) == COLUMNS
@@ -232,6 +246,8 @@ def test_stopping_is_clean(small_npz: Path, tmp_path: Path, number: signal.Signa
     os.kill(process.pid, number)
     _, said = process.communicate(timeout=240)
     assert process.returncode == 130, said
+    # The last word: helpers that clean up behind it say nothing.
+    assert said.splitlines()[-1].startswith("stopped;"), said
     assert "the same command carries on" in said
     assert "Traceback" not in said
 

@@ -9,19 +9,31 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import click
 
+from privaudit.errors import PrivauditError
+
 #: Where answers go while a command runs.
 _stream: TextIO | None = None
+
+_for_good = False
 
 
 def answer(text: object) -> None:
     """One line on stdout."""
-    click.echo(text, file=_stream)
+    try:
+        click.echo(text, file=_stream)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise PrivauditError(
+            f"cannot write the answer to stdout: {error.strerror}",
+            hint="Run the same command again with its output elsewhere: what was finished is kept.",
+        ) from error
 
 
 def answer_json(results: dict[str, Any]) -> None:
@@ -35,12 +47,24 @@ def alone_on_stdout(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(*arguments: Any, **options: Any) -> Any:
         global _stream
-        outer = _stream
-        _stream = outer or sys.stdout
+        outer, printed = _stream, sys.stdout
+        _stream, sys.stdout = outer or printed, sys.stderr
         try:
-            with redirect_stdout(sys.stderr):
-                return function(*arguments, **options)
+            return function(*arguments, **options)
         finally:
             _stream = outer
+            if not _for_good:
+                sys.stdout = printed
 
     return command
+
+
+@contextmanager
+def for_good() -> Iterator[None]:
+    """Within it, stdout is not given back after a command: the process is about to end, and threads may still print."""
+    global _for_good
+    _for_good = True
+    try:
+        yield
+    finally:
+        _for_good = False

@@ -17,6 +17,7 @@ from typing import NoReturn
 import click
 
 from privaudit import __version__
+from privaudit.cli.answer import for_good
 from privaudit.errors import PrivauditError
 from privaudit.files import is_full
 from privaudit.scratch import remove_own
@@ -96,18 +97,18 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # A terminal that was closed; nohup's run goes on.
         signal.signal(signal.SIGHUP, _terminate)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # A minus sign is no reason to lose an answer to an older terminal.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    stdout = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):  # A minus sign is no reason to lose an answer to an older terminal.
+        stdout.reconfigure(errors="backslashreplace")
     # Said by joblib's process for cleaning up, when it cleans up after a run that was stopped: nothing to worry about.
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
-    code = _run()
+    with for_good():
+        code = _run()
     try:
-        sys.stdout.flush()
+        stdout.flush()
     except BrokenPipeError:
         # The reader of our output went away (head, say): nothing to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    # All is answered; a library's thread may still have something to say.
-    sys.stdout = sys.stderr
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
     if code == INTERRUPTED:
         _leave_interrupted()
     sys.exit(code)
