@@ -107,7 +107,8 @@ def connect(address: str | None, workers: int | None) -> Any:
         # Ray takes a loopback address for "find one that others can reach", and listens on every address then; this
         # switch of its, named after the systems where it is off, makes it keep to the loopback.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    # Ray makes its folder writable for everyone: it lies within one of ours. Made before Ray is imported, it goes after it.
+    # Ray makes its folder writable for everyone: it lies within one of ours. Made before Ray is imported, that goes
+    # after Ray has ended.
     folder = _own_folder() if address is None else Path()
     try:
         import ray

@@ -7,8 +7,6 @@ an earlier version, whose seals know no place.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,13 +126,8 @@ def _was_purged(opened: AuditStore) -> bool:
 def _of_others(opened: AuditStore, out: Path) -> Iterator[Path]:
     """Whole files that say themselves that they are of another audit, table, run or model."""
     name = opened.audit
-    if is_whole(opened.description):
-        description = files.read_json(opened.description)
-        identity = json.dumps(description.get("identity"), sort_keys=True)
-        known = re.fullmatch(r".*-([0-9a-f]{8})", name)
-        digits = hashlib.sha256(identity.encode()).hexdigest()[:8]
-        if description.get("audit", name) != name or (known and known[1] != digits):
-            yield opened.description
+    if is_whole(opened.description) and files.read_json(opened.description).get("audit", name) != name:
+        yield opened.description
     if is_whole(out / RESULTS):
         results = files.read_json(out / RESULTS)
         if results.get("audit", name) != name:
