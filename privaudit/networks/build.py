@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.registry import Registry, aside, import_reference, source_digest
+from privaudit.foreign import user_code
+from privaudit.registry import Registry, import_reference, source_digest
 
 NETWORKS = Registry(
     "network",
@@ -111,7 +112,7 @@ def assemble(
 
 def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     try:
-        with aside():
+        with user_code():
             network = factory(input_shape, classes)
     except PrivauditError:
         raise
@@ -126,8 +127,11 @@ def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -
 
 
 def network_source(name: str) -> str | None:
-    """SHA-256 of the file that defines a ``module:factory`` network: other code, other weights. None for names."""
-    return source_digest(import_reference(name, "network")) if ":" in name else None
+    """SHA-256 of the code of a network that is not ours: other code, other weights.
+
+    Of the file that defines a ``module:factory``, of the package that brings a registered name; None for our own.
+    """
+    return source_digest(import_reference(name, "network")) if ":" in name else NETWORKS.source(name)
 
 
 def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int, batch_size: int) -> None:

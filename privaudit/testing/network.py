@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional
 
 from privaudit.errors import PrivauditError
+from privaudit.foreign import user_code
 from privaudit.networks.build import assemble, load_factory
-from privaudit.registry import aside
 from privaudit.testing.contract import demand_none, name_of
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import make_optimizer, seeded_layers
@@ -84,7 +84,7 @@ def _problems(
     inputs = torch.from_numpy(values)
     labels = torch.arange(BATCH) % classes
     try:
-        with aside(), seeded_layers(0, torch.device("cpu")):
+        with user_code(), seeded_layers(0, torch.device("cpu")):
             problems += _when_asked(model, inputs, classes)
     except Exception as error:
         return [*problems, f"it can't be asked: {_said(error, factory)}"]
@@ -93,7 +93,7 @@ def _problems(
     if any("logits" in problem for problem in problems):
         return problems
     try:
-        with aside(), seeded_layers(0, torch.device("cpu")):
+        with user_code(), seeded_layers(0, torch.device("cpu")):
             problems += _when_trained(model, inputs, labels, hardware)
     except Exception as error:
         fp32 = "" if hardware.precision == "fp32" else f" (in {hardware.precision}; --precision fp32 may do)"
@@ -198,9 +198,9 @@ def _when_saved(model: nn.Module, twin: nn.Module, inputs: torch.Tensor) -> list
         return [f"its weights can't be saved: {why}" + (": give each a memory of its own" if shared else "")]
     try:
         twin.load_state_dict(safetensors.torch.load(saved))
-        with aside(), torch.no_grad(), seeded_layers(0, torch.device("cpu")):
+        with user_code(), torch.no_grad(), seeded_layers(0, torch.device("cpu")):
             expected = model.eval()(inputs.clone())
-        with aside(), torch.no_grad(), seeded_layers(0, torch.device("cpu")):
+        with user_code(), torch.no_grad(), seeded_layers(0, torch.device("cpu")):
             found = twin.eval()(inputs.clone())
     except RuntimeError as error:
         return [f"its weights can't be loaded again: {str(error).splitlines()[0][:200]}"]
