@@ -52,7 +52,7 @@ def user_code() -> Iterator[None]:
 
 @contextmanager
 def kept_alive() -> Iterator[None]:
-    """Run our code that calls a user's in many places (a network's layers): where that ends the program, `ProgramEnded`."""
+    """Run our code that calls a user's in many places (a network's layers); raise `ProgramEnded` where it would end."""
     try:
         yield
     except (Exception, KeyboardInterrupt):

@@ -191,6 +191,10 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self._targets
 
+    def is_ours(self, name: str) -> bool:
+        """Whether ``name`` is one of our own entries."""
+        return name in self._builtin
+
     def check(self, name: str, besides: tuple[str, ...] = ()) -> None:
         """Raise `UsageError` unless ``name`` is known (or one of ``besides``), saying what was meant."""
         known = sorted({*self.names(), *besides})
@@ -202,7 +206,7 @@ class Registry:
             )
 
     def load(self, name: str) -> Any:
-        """Import and return what ``name`` stands for; `UsageError` if it is unknown, or its package can't be imported."""
+        """Import and return what ``name`` stands for; `UsageError` if it is unknown, or can't be imported."""
         self.check(name)
         module, _, attribute = self._targets[name].partition(":")
         if name in self._builtin:
