@@ -34,6 +34,7 @@ FLOORS = [
     ["training"],
     ["networks", "data"],
     ["progress", "config", "registry", "files", "scratch", "seeds"],
+    ["foreign"],
     ["errors"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -17,7 +17,8 @@ from privaudit.data.frame import arrays_of_table, is_table
 from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
 from privaudit.data.torch_dataset import arrays_of_datasets, is_pair_of_datasets
 from privaudit.errors import DataError, PrivauditError
-from privaudit.registry import aside, import_reference
+from privaudit.foreign import user_code
+from privaudit.registry import import_reference
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names", "sample_ids")
@@ -53,11 +54,11 @@ def call_registered(factory: Any, name: str) -> Mapping[str, Any]:
     return mapping_of(factory, name)
 
 
+@user_code()
 def mapping_of(factory: Any, reference: str) -> Mapping[str, Any]:
     """Call a factory, and turn what it returned (arrays, tables, torch Datasets) into a mapping of arrays."""
     try:
-        with aside():
-            arrays = factory()
+        arrays = factory()
     except PrivauditError:
         raise
     except Exception as error:

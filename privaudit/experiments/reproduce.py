@@ -29,7 +29,7 @@ from privaudit.workflow.plan import plan_audit, replace_settings
 from privaudit.workflow.reproduction_report import render_reproduction
 from privaudit.workflow.retraining import expected_seconds
 from privaudit.workflow.score import run_score
-from privaudit.workflow.tables import RESULTS
+from privaudit.workflow.tables import RESULTS, spreadsheet_text
 from privaudit.workflow.unlearn import scored
 
 FOLDER = "reproduction"
@@ -238,7 +238,7 @@ def _answer(
         "paper": printed(experiment.name, about["dataset"]),
     }
     place = folder / experiment.name
-    files.write_text(place / "results.csv", runs.to_csv(index=False))
+    files.write_text(place / "results.csv", spreadsheet_text(runs))
     files.seal(place / "results.csv")
     files.write_json(place / "results.json", answer)
     files.seal(place / "results.json")

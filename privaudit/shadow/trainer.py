@@ -18,7 +18,7 @@ from torch import nn
 from privaudit import files
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
-from privaudit.networks import build_network
+from privaudit.networks import build_network, untied
 from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
@@ -241,9 +241,9 @@ def signals_on(
 
 
 def save_model(model: nn.Module, path: Path) -> None:
-    """Save and seal a model's weights and buffers as safetensors."""
+    """Save and seal a model's weights and buffers as safetensors; tied ones are written under each of their names."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    files.write_bytes(path, safetensors.torch.save(tensors))
+    files.write_bytes(path, safetensors.torch.save(untied(tensors)))
     files.seal(path)
 
 

@@ -34,6 +34,7 @@ from privaudit.workflow.render import render_report
 from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.retraining import LONGEST_RETRAINING, RetrainJob, expected_seconds, train_missing
 from privaudit.workflow.scenes import prepare_scene, run_trials
+from privaudit.workflow.tables import spreadsheet_text
 from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trials import FOLDER as TRIALS
 from privaudit.workflow.trials import Scene, Treatment
@@ -186,7 +187,7 @@ def _results(
         "same_budget": same_budget(runs),
         **compare(runs, arm_name(request.sequencing)),
     }
-    files.write_text(folder / "runs.csv", runs.to_csv(index=False))
+    files.write_text(folder / "runs.csv", spreadsheet_text(runs))
     files.seal(folder / "runs.csv")
     files.write_json(folder / RESULTS, results)
     files.seal(folder / RESULTS)

@@ -26,6 +26,7 @@ from privaudit.signals import signal
 from privaudit.statistics.performance import Performance
 from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
+from privaudit.workflow.examination import examine_code, examine_training_code
 from privaudit.workflow.inversion import run_inversion, without_inversion
 from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
 from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
@@ -62,9 +63,11 @@ def read_stored_signals(store: AuditStore, shadows: int, queries: tuple[str, ...
 
 def dry_run(settings: AuditSettings) -> dict[str, Any]:
     """What `run_score` would do and cost."""
-    plan = plan_audit(settings)
+    plan = examine_code(plan_audit(settings))
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
+    if missing:
+        plan = examine_training_code(plan)
     inversion = plan_inversion(plan)
     cost = estimate(plan, missing, inversion, keep=False)
     _announce(plan, cost, inversion)
@@ -78,7 +81,7 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
 
 def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     """Run a whole audit; return what ``score --json`` prints."""
-    plan = plan_audit(settings)
+    plan = examine_code(plan_audit(settings))
     inversion = plan_inversion(plan)
     store, folder = plan.store, settings.out / plan.name
     if settings.show_samples:
@@ -91,6 +94,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         store.write_description(plan.describe())
         absent = find_missing(jobs)
         missing = [job for job in absent if not plan.is_given(job.key)]
+        if missing:
+            plan = examine_training_code(plan)
         _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
         trained_with = store.read_description()["versions"]["torch"]
         if missing and trained_with != library_versions()["torch"]:

@@ -225,6 +225,9 @@ def _run_name(
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
     if request is not None and sequenced:
         what |= {"sequencing": asdict(request.sequencing)}
+    # A method that another package brings may be edited under the same name.
+    if (source := UNLEARNERS.source(settings.method)) is not None:
+        what |= {"source": source}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
     order = settings.order + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
