@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 from privaudit import files
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
+from privaudit.data.locate import absolute_name
 from privaudit.engines.base import Engine, choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
@@ -173,9 +173,7 @@ class AuditPlan:
             "signals": list(SIGNALS),
             "queries": list(self.stored_queries),
             "data": {
-                "dataset": str(Path(settings.dataset).absolute())
-                if settings.dataset.endswith(".npz")
-                else absolute_reference(settings.dataset),
+                "dataset": absolute_name(settings.dataset),
                 "data_dir": str((settings.data_dir or default_folder()).absolute()),
                 "samples": len(data),
                 "available": data.available,
@@ -229,6 +227,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise DataError(
             f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
+    notes += data.notes
     defaults = of_images if data.is_image else of_features
     if settings.samples is None and len(data) < data.available:
         notes.append(
