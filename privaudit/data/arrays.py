@@ -77,8 +77,9 @@ def _demand_sound(found: Examined, source: str) -> None:
         return
     if len(problems) == 1:
         raise DataError(f"{source}: {problems[0][0]}", hint=problems[0][1])
-    said = "".join(f"\n  - {problem}{'' if hint is None else f'. {hint}'}" for problem, hint in problems)
-    raise DataError(f"{source}: {len(problems)} things are wrong{said}")
+    found.problems = problems
+    said = "\n  - ".join(found.sentences())
+    raise DataError(f"{source}: {len(problems)} things are wrong\n  - {said}")
 
 
 def describe_arrays(name: str) -> tuple[str, str]:

@@ -140,7 +140,7 @@ def _doubts_of_numbers(column: pd.Series[Any], floats: Floats) -> list[str]:
     if distinct == 1:
         return [f"{name} holds one number in every row: it says nothing"]
     doubts = []
-    if types.is_integer_dtype(column.dtype) and distinct == len(column) > FEW_ROWS:
+    if distinct == len(column) > FEW_ROWS and _are_whole(column):
         doubts.append(f"{name} holds another whole number in each row: is it an id? name it as id, or leave it out")
     elif _is_time(column):
         doubts.append(f"{name} looks like dates written as numbers: is it meant to be learnt from?")
@@ -150,6 +150,13 @@ def _doubts_of_numbers(column: pd.Series[Any], floats: Floats) -> list[str]:
             "smallest value first"
         )
     return doubts
+
+
+def _are_whole(column: pd.Series[Any]) -> bool:
+    if types.is_integer_dtype(column.dtype):
+        return True
+    values = column.to_numpy(np.float64)
+    return bool(np.isfinite(values).all() and (values == np.floor(values)).all())
 
 
 def _is_time(column: pd.Series[Any]) -> bool:

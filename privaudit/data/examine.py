@@ -78,6 +78,10 @@ class Examined:
             self.problems.append((error.message.removeprefix(f"{source}: "), error.hint))
             return None
 
+    def sentences(self) -> list[str]:
+        """Return every problem with its cure."""
+        return [problem if cure is None else f"{problem.rstrip('.')}. {cure}" for problem, cure in self.problems]
+
     def add(self, problems: list[str]) -> None:
         """Keep problems that carry their cure in themselves."""
         self.problems += [(problem, None) for problem in problems]
@@ -132,14 +136,16 @@ def _lengths_agree(found: Examined, outlines: dict[str, Any]) -> bool:
 
 def _read(found: Examined, arrays: Mapping[str, Any], layouts: Mapping[str, Layout], source: str) -> None:
     """Read what can be read, and look at what it says."""
+    notes: dict[str, list[str]] = {}
     for part in ("train", "test"):
         if (key := f"y_{part}") in arrays:
             labels = found.attempt(source, checked_labels, arrays[key], key, source)
             if labels is not None:
                 found.labels[part] = labels
         if (key := f"x_{part}") in layouts:
-            found.inputs[part], notes = read_inputs(arrays[key], layouts[key], key)
-            found.notes += notes
+            found.inputs[part], notes[part] = read_inputs(arrays[key], layouts[key], key)
+    # What was done to the training inputs was, as a rule, done to the others too: once is enough.
+    found.notes += notes.get("train") or notes.get("test", [])
     if "class_names" in arrays:
         found.class_names = class_names_of(arrays)
     if "sample_ids" in arrays:

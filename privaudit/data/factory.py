@@ -92,7 +92,7 @@ def _is_array(value: Any) -> bool:
     if isinstance(value, np.ndarray | pd.DataFrame | pd.Series) or (
         hasattr(value, "detach") and hasattr(value, "ndim")
     ):
-        return value.ndim >= 1
+        return bool(value.ndim >= 1)
     return isinstance(value, list) and len(value) > 0 and _is_nested_numbers(value[0])
 
 
@@ -107,13 +107,16 @@ def _is_pair_of_arrays(value: Any) -> bool:
 
     A torch Dataset's ``(input, label)`` is none: its label has no length.
     """
-    return isinstance(value, tuple | list) and len(value) == 2 and all(map(_is_array, value)) and _ndim(value[0]) >= 2
+    if not (isinstance(value, tuple | list) and len(value) == 2 and _is_array(value[1])):
+        return False
+    stacked = isinstance(value[0], list) and len(value[0]) > 0 and getattr(value[0][0], "ndim", 0) >= 1
+    return stacked or (_is_array(value[0]) and _ndim(value[0]) >= 2)
 
 
 def _ndim(value: Any) -> int:
     if isinstance(value, list):
-        return 1 + (_ndim(value[0]) if value and isinstance(value[0], list) else 0)
-    return int(value.ndim)
+        return 1 + (_ndim(value[0]) if value else 0)
+    return int(getattr(value, "ndim", 0))
 
 
 def _given_by_arrays(parts: tuple[Any, ...], reference: str) -> Given:

@@ -144,7 +144,7 @@ def _demand_values(tables: Mapping[str, pd.DataFrame | None], columns: list[Any]
                 )
     if found:
         raise DataError(
-            f"{source}: " + ("\n  - " if len(found) > 1 else "") + "\n  - ".join(found),
+            _listed(source, found),
             hint="Remove those rows, or fill them: table.dropna(), table.fillna(…).",
         )
 
@@ -155,17 +155,21 @@ def _demand_finite(tables: Mapping[str, tuple[pd.DataFrame, list[EncodedColumn]]
     for part, (table, columns) in tables.items():
         for column in columns:
             values = column.train if part == "train" else column.test
-            infinite = ~np.isfinite(values).all(axis=1)
-            if infinite.any():
+            infinite = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if len(infinite):
                 found.append(
                     f"column '{column.name}' of the {part} table holds infinite numbers, or such that are too large "
-                    f"for float32, in {where(table, infinite)}"
+                    f"for float32, in {where(table, np.isin(np.arange(len(table)), infinite))}"
                 )
     if found:
         raise DataError(
-            f"{source}: " + ("\n  - " if len(found) > 1 else "") + "\n  - ".join(found),
+            _listed(source, found),
             hint="Remove those rows, replace the numbers, or take their logarithm.",
         )
+
+
+def _listed(source: str, found: list[str]) -> str:
+    return f"{source}: {found[0]}" if len(found) == 1 else "\n  - ".join([f"{source}:", *found])
 
 
 def _demand_room(columns: list[EncodedColumn], source: str) -> None:
@@ -195,7 +199,7 @@ def _ids(table: pd.DataFrame, column: Any, source: str) -> npt.NDArray[Any]:
             f"{where(table, twice)}",
             hint="Give every row an id of its own, or name no id column.",
         )
-    return table[column].to_numpy()
+    return np.asarray(table[column])
 
 
 def _split(target: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -110,7 +110,7 @@ def _has_channels_first(shape: tuple[int, ...], what: str) -> bool:
     if first in CHANNELS and second == last and last not in CHANNELS:
         return True
     raise DataError(
-        f"{what}: {first}×{second} pixels with {last} channels, or {first} channels of {second}×{last} pixels?",
+        f"{what}: {first}×{second} pixels with {last} channels, or {first} channels of {second}×{last} pixels: which is meant can't be told",
         hint="Images are [N, H, W, C]. Where the channels come first: x.transpose(0, 2, 3, 1). Where they come last: "
         "x.transpose(0, 2, 1, 3) says so, with height and width exchanged.",
     )
@@ -153,7 +153,7 @@ def _features(array: npt.NDArray[Any], key: str) -> tuple[npt.NDArray[np.float32
         notes.append(
             f"{key} is {array.dtype} {list(array.shape)}: flattened to {int(np.prod(array.shape[1:])):,} features{cure}"
         )
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), int(np.prod(array.shape[1:])))
     numbers = as_floats(flat)
     if array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
         large = np.flatnonzero((flat.max(axis=0) > EXACT) | (flat.min(axis=0) < -EXACT))

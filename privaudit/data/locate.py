@@ -83,7 +83,7 @@ def load_dataset(
     if is_folder(name):
         # The same audit as that of ``image-folder`` with this folder: what tells audits apart is their content.
         name, data_dir = IMAGE_FOLDER, Path(name)
-    elif arrays.is_npz(name) or ":" in name or (name in DATASETS and name not in PUBLISHED):
+    elif arrays.is_npz(name) or is_function(name):
         title, source = arrays.describe_arrays(name)
         return _noted(arrays.from_arrays(title, given_by(name), source, samples, seed, limits))
     _check_name(name)
@@ -113,6 +113,15 @@ def is_folder(name: str) -> bool:
         return name not in DATASETS and Path(name).is_dir()
     except (OSError, ValueError):  # A null byte, say.
         return False
+
+
+def is_function(name: str) -> bool:
+    """Whether a dataset comes from a function that somebody else wrote."""
+    return (
+        not is_folder(name)
+        and not arrays.is_npz(name)
+        and (":" in name or (name in DATASETS and name not in PUBLISHED))
+    )
 
 
 def absolute_name(name: str) -> str:

@@ -170,12 +170,12 @@ def _header_of(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with warnings.catch_warnings():
         # Headers that Python 2 wrote are read all the same.
         warnings.simplefilter("ignore", UserWarning)
-        version = np.lib.format.read_magic(stream)  # type: ignore[no-untyped-call]
+        version = np.lib.format.read_magic(stream)
         if version == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)  # type: ignore[no-untyped-call]
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         else:
             # Versions 2 and 3 differ in the encoding of field names alone.
-            shape, _, dtype = np.lib.format.read_array_header_2_0(stream)  # type: ignore[no-untyped-call]
+            shape, _, dtype = np.lib.format.read_array_header_2_0(stream)
     return shape, dtype
 
 

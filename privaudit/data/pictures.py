@@ -48,7 +48,7 @@ def upright(image: Image.Image, mode: str) -> tuple[Image.Image, list[str]]:
         found.append("converted")
     if image.has_transparency_data:
         layered = image.convert("RGBA")
-        if layered.getextrema()[3][0] < 255:  # type: ignore[index]
+        if layered.getchannel("A").getextrema() != (255, 255):
             found.append("transparent")
             ground = Image.new("RGBA", layered.size, WHITE)
             return Image.alpha_composite(ground, layered).convert(mode), found

@@ -58,7 +58,7 @@ def _problems(factory: Callable[[], Any] | str | Path, name: str, overlap: float
         found = examine(arrays, name)
     except PrivauditError as error:
         return [_without(str(error).replace("\n  ", " "), name)]
-    problems = [f"{problem}{'' if hint is None else f'. {hint}'}" for problem, hint in found.problems]
+    problems = found.sentences()
     problems += [
         f"'{key}' means nothing: the names are {', '.join((*REQUIRED, *OPTIONAL))}"
         + ("" if meant is None else f"; is it {meant}?")

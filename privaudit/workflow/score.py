@@ -28,7 +28,7 @@ from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.inversion import run_inversion, without_inversion
 from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
-from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
+from privaudit.workflow.plan import AuditPlan, demand_same_again, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
@@ -89,7 +89,9 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())
-        absent = find_missing(jobs)
+        if (absent := find_missing(jobs)) == jobs:
+            # Nothing was made of it yet: whoever reads the data again must find the same.
+            demand_same_again(plan)
         missing = [job for job in absent if not plan.is_given(job.key)]
         _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
         trained_with = store.read_description()["versions"]["torch"]
