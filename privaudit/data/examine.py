@@ -113,7 +113,7 @@ def examine(given: Given, source: str) -> Examined:
     if not isinstance(arrays, NpzFile):
         _read(found, outlines, layouts, source)
     elif agree and len(layouts) == 2:
-        arrays.demand_room(here)
+        arrays.demand_room(here, copies=2)  # as they lie in the file, and as networks take them
         _read(found, arrays, layouts, source)
     return found
 

@@ -55,6 +55,8 @@ def as_array(value: Any, key: str, source: str) -> npt.NDArray[Any]:
         if hasattr(value, "detach"):
             value = value.detach().cpu()
             value = (value.float() if "bfloat16" in str(value.dtype) else value).numpy()
+        if hasattr(value, "toarray"):
+            raise ValueError("it is a sparse matrix; give its .toarray()")
         if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
             raise ValueError("some of it is masked; fill or leave out what is masked")
         return np.asarray(value)
@@ -110,7 +112,8 @@ def _has_channels_first(shape: tuple[int, ...], what: str) -> bool:
     if first in CHANNELS and second == last and last not in CHANNELS:
         return True
     raise DataError(
-        f"{what}: {first}×{second} pixels with {last} channels, or {first} channels of {second}×{last} pixels: which is meant can't be told",
+        f"{what}: {first}×{second} pixels with {last} channels, or {first} channels of {second}×{last} pixels: which "
+        "can't be told",
         hint="Images are [N, H, W, C]. Where the channels come first: x.transpose(0, 2, 3, 1). Where they come last: "
         "x.transpose(0, 2, 1, 3) says so, with height and width exchanged.",
     )

@@ -124,9 +124,11 @@ def is_function(name: str) -> bool:
     )
 
 
-def absolute_name(name: str) -> str:
-    """Return the name that leads to the same dataset from whatever folder it is read."""
-    return str(Path(name).absolute()) if arrays.is_npz(name) or is_folder(name) else absolute_reference(name)
+def lasting_name(name: str, data_dir: Path | None) -> tuple[str, Path | None]:
+    """Return the name and the ``data_dir`` that lead to the same dataset from whatever folder they are read."""
+    if is_folder(name):
+        return IMAGE_FOLDER, Path(name).absolute()
+    return (str(Path(name).absolute()) if arrays.is_npz(name) else absolute_reference(name)), data_dir
 
 
 def given_by(name: str) -> Given:

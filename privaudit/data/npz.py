@@ -129,17 +129,17 @@ class NpzFile(Mapping[str, npt.NDArray[Any]]):
             )
         return ArrayHeader(dtype, shape, nbytes, member.compress_size)
 
-    def demand_room(self, names: Collection[str]) -> None:
-        """Raise `DataError` where these arrays, unpacked, are larger than the memory that is left."""
+    def demand_room(self, names: Collection[str], copies: int = 1) -> None:
+        """Raise `DataError` where these arrays, unpacked ``copies`` times, are larger than the memory that is left."""
         headers = {name: self.header(name) for name in names if name in self and name not in self._read}
         total, left = sum(header.nbytes for header in headers.values()), available_memory()
-        if left is None or total <= left:
+        if left is None or copies * total <= left:
             return
         name = max(headers, key=lambda name: headers[name].nbytes)
         largest = headers[name]
         raise DataError(
-            f"{self.path} unpacks to {total / 1e9:,.1f} GB, and {left / 1e9:,.1f} GB of memory are left: {name} is "
-            f"{largest.dtype} {list(largest.shape)} ({largest.packed:,} bytes packed)",
+            f"{self.path} unpacks to {total / 1e9:,.1f} GB{' twice' if copies == 2 else ''}, and {left / 1e9:,.1f} "
+            f"GB of memory are left: {name} is {largest.dtype} {list(largest.shape)} ({largest.packed:,} bytes packed)",
             hint="Save fewer samples, or smaller numbers (uint8 for images, float32), or take a machine with more "
             "memory.",
         )

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from privaudit import files
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
-from privaudit.data.locate import absolute_name, is_function
+from privaudit.data.locate import is_function, lasting_name
 from privaudit.engines.base import Engine, choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
@@ -167,14 +167,15 @@ class AuditPlan:
     def describe(self) -> dict[str, Any]:
         """``audit.json``: identity, how to load the data again, versions."""
         data, settings = self.data, self.settings
+        dataset, data_dir = lasting_name(settings.dataset, settings.data_dir)
         return {
             "audit": self.name,
             "identity": self.identity,
             "signals": list(SIGNALS),
             "queries": list(self.stored_queries),
             "data": {
-                "dataset": absolute_name(settings.dataset),
-                "data_dir": str((settings.data_dir or default_folder()).absolute()),
+                "dataset": dataset,
+                "data_dir": str((data_dir or default_folder()).absolute()),
                 "samples": len(data),
                 "available": data.available,
                 "image_size": settings.image_size,

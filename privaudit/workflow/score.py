@@ -84,14 +84,14 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     if settings.show_samples:
         check_images(plan)
     files.demand_writable(folder)
+    if not files.is_whole(store.description):
+        demand_same_again(plan)
     with store.locked():
         store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())
-        if (absent := find_missing(jobs)) == jobs:
-            # Nothing was made of it yet: whoever reads the data again must find the same.
-            demand_same_again(plan)
+        absent = find_missing(jobs)
         missing = [job for job in absent if not plan.is_given(job.key)]
         _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
         trained_with = store.read_description()["versions"]["torch"]
