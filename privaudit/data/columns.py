@@ -140,10 +140,10 @@ def _doubts_of_numbers(column: pd.Series[Any], floats: Floats) -> list[str]:
     if distinct == 1:
         return [f"{name} holds one number in every row: it says nothing"]
     doubts = []
-    if distinct == len(column) > FEW_ROWS and _are_whole(column):
-        doubts.append(f"{name} holds another whole number in each row: is it an id? name it as id, or leave it out")
-    elif _is_time(column):
+    if _is_time(column):
         doubts.append(f"{name} looks like dates written as numbers: is it meant to be learnt from?")
+    elif distinct == len(column) > FEW_ROWS and _are_whole(column):
+        doubts.append(f"{name} holds another whole number in each row: is it an id? name it as id, or leave it out")
     if len(np.unique(floats)) < distinct / 2:
         doubts.append(
             f"{name}: float32 holds {len(np.unique(floats)):,} of its {distinct:,} different values: subtract its "
