@@ -35,7 +35,8 @@ Examples:
 
 
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
-image-folder (--data-dir holds train/<class>/* and test/<class>/*),
+a FOLDER, or image-folder with --data-dir FOLDER: train/<class>/* with
+test/<class>/* (or val, valid, validation), or without: some are held out,
 FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
 
 Networks: cnn, mlp, resnet18, resnet50, resnext50, module:factory.

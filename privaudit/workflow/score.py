@@ -29,7 +29,7 @@ from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.examination import examine_code, examine_training_code
 from privaudit.workflow.inversion import run_inversion, without_inversion
 from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
-from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
+from privaudit.workflow.plan import AuditPlan, demand_same_again, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
@@ -87,6 +87,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     if settings.show_samples:
         check_images(plan)
     files.demand_writable(folder)
+    if not files.is_whole(store.description):
+        demand_same_again(plan)
     with store.locked():
         store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
