@@ -33,7 +33,7 @@ FLOORS = [
     ["engines"],
     ["training"],
     ["networks", "data"],
-    ["progress", "config", "registry", "files", "scratch", "seeds"],
+    ["progress", "config", "registry", "files", "links", "seals", "scratch", "seeds"],
     ["foreign"],
     ["errors"],
 ]

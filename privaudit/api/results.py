@@ -137,6 +137,8 @@ class VerifyResults(TypedDict):
     files: int
     damaged: list[str]
     missing: list[str]
+    misplaced: list[str]
+    unbound: int
 
 
 class PurgeResults(TypedDict, total=False):

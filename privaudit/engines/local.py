@@ -69,10 +69,14 @@ class LocalEngine:
                 batch_size=1,
                 max_nbytes=None,
                 temp_folder=str(folder),
+                backend="loky",
+                # In each process before its first job: until then nothing else would tell it that this one is gone.
+                initializer=_leave_with,
+                initargs=(os.getpid(),),
             )
             try:
                 with _watch(board, progress):
-                    arguments = (str(folder), os.getpid(), self.gpus, _here())
+                    arguments = (str(folder), self.gpus, _here())
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -109,7 +113,7 @@ def _here() -> str | None:
         return None
 
 
-def _run(function: JobFunction, job: Any, slot: int, folder: str, parent: int, gpus: int, here: str | None) -> None:
+def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: int, here: str | None) -> None:
     from joblib import load
 
     # Processes wait for more jobs where they were started; whoever asks may have gone elsewhere since.
@@ -118,8 +122,6 @@ def _run(function: JobFunction, job: Any, slot: int, folder: str, parent: int, g
     done = np.memmap(_board(folder), np.float64, "r+")
     if gpus:
         _take_gpu(folder, gpus)
-
-    _leave_with(parent)
 
     def report(amount: float) -> None:
         done[slot] = amount
@@ -130,9 +132,8 @@ def _run(function: JobFunction, job: Any, slot: int, folder: str, parent: int, g
         function(job, load(Path(folder) / SHARED, mmap_mode="r"), report)
 
 
-@cache
 def _leave_with(parent: int) -> None:
-    """End this process, at work or idle, as soon as whoever asked for it is gone: another run may take the store."""
+    """End this process, at work or idle, as soon as whoever started it is gone: another run may take the store."""
 
     def watch() -> None:
         while os.getppid() == parent:

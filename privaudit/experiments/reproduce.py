@@ -29,10 +29,9 @@ from privaudit.workflow.plan import plan_audit, replace_settings
 from privaudit.workflow.reproduction_report import render_reproduction
 from privaudit.workflow.retraining import expected_seconds
 from privaudit.workflow.score import run_score
-from privaudit.workflow.tables import RESULTS, spreadsheet_text
+from privaudit.workflow.tables import REPRODUCTION, RESULTS, spreadsheet_text
 from privaudit.workflow.unlearn import scored
 
-FOLDER = "reproduction"
 VERDICTS = "verdicts.json"
 
 #: Besides the mean, the spread over seeds is shown of these.
@@ -114,7 +113,8 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             f"reproducing {', '.join(experiment.name for experiment in experiments)} at --scale {scale.name}: {seeds} "
             f"seeds, about {readable_time(expected_seconds(plan, len(table)))} a model on one worker"
         )
-        folder = wanted.out / FOLDER / f"{plan.name}-{scale.name}"
+        folder = wanted.out / REPRODUCTION / f"{plan.name}-{scale.name}"
+        files.claim(folder.parent)
         choices = study.run([experiment for experiment in experiments if experiment.methods])
         # Verdicts on what was found before would stand beside what is found now, were this killed in between.
         files.remove(folder / VERDICTS)
@@ -140,7 +140,7 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             experiment.name: _answer(experiment, study, choices, results, about, folder) for experiment in experiments
         }
         verdicts = write_verdicts(folder)
-    report = render_reproduction(wanted.out / FOLDER, show_samples=wanted.show_samples)
+    report = render_reproduction(wanted.out / REPRODUCTION, show_samples=wanted.show_samples)
     return {
         "audit": plan.name,
         "scale": scale.name,

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit import __version__
-from privaudit.report import words
+from privaudit.report import lines, words
 from privaudit.report.figures import with_tables
 from privaudit.report.findings import title_of
 from privaudit.report.glossary import GLOSSARY, REFERENCES
@@ -245,8 +245,8 @@ def _samples(results: dict[str, Any], samples: pd.DataFrame) -> Section:
         [
             Figure(
                 "scatter",
-                "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. On the dashed line nothing "
-                "changed; below it risk fell.",
+                "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. "
+                f"{lines.at('scatter', 'no change')[:-1]}; below it risk fell.",
                 f"Scatter of every sample's risk in B against its risk in A; Spearman {relation}.",
                 {"panels": [panel]},
             )

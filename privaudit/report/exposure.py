@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import interval, percent
 
@@ -54,7 +54,7 @@ def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         [
             Figure(
                 "histogram",
-                "How many samples have which risk. The dashed line is guessing.",
+                f"How many samples have which risk. {lines.at('histogram')}",
                 f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
                 {"values": [float(value) for value in counts.index], "counts": [int(value) for value in counts]},
             ),
@@ -76,11 +76,12 @@ def _group_figure(name: str, found: dict[str, Any], results: dict[str, Any]) -> 
     """Mean risk of the most exposed groups of one property."""
     shown = found["groups"][:MOST_GROUPS]
     what = words.clip(name)
+    spread = ", with 95% intervals over pairs of models" if any(group["ci"] is not None for group in shown) else ""
     return Figure(
         "bars",
-        f"Mean risk by {what}, with 95% intervals over pairs of models"
+        f"Mean risk by {what}{spread}"
         + (f" ({len(shown)} most exposed of {len(found['groups'])})" if len(shown) < len(found["groups"]) else "")
-        + ". The dashed line is guessing.",
+        + f". {lines.at('bars')}",
         f"Mean risk by {what}: "
         + "; ".join(f"{words.clip(group['name'], 30)} {percent(group['mean'])}" for group in shown[:5])
         + f"; overall {percent(results['mean_risk'])}.",

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS
-from privaudit.report import words
+from privaudit.report import lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
 
@@ -137,7 +137,7 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
         [
             Figure(
                 "roc",
-                "Share of members found against share of false alarms, both logarithmic. Guessing is the dashed line.",
+                f"Share of members found against share of false alarms, both logarithmic. {lines.at('roc')}",
                 f"ROC curves, with AUC: {'; '.join(areas)}.",
                 {"curves": curves},
             )
@@ -159,7 +159,7 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
     figures = [
         Figure(
             "scatter",
-            "Risk against intrinsic shift, a dot a sample (at most 3,000 drawn).",
+            f"Risk against intrinsic shift, a dot a sample (at most 3,000 drawn). {lines.at('scatter')}",
             f"Scatter of risk against intrinsic shift. {said}",
             {
                 "panels": [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.unlearning_words import order, summary
 from privaudit.report.words import number, percent
@@ -169,7 +169,7 @@ def _difficulties(run: dict[str, Any], forgetting: pd.DataFrame) -> list[Figure]
     ]
     figure = Figure(
         "scatter",
-        "Risk of each forgotten sample against each difficulty (margins, in logits).",
+        f"Risk of each forgotten sample against each difficulty (margins, in logits). {lines.at('scatter')}",
         "; ".join(
             f"{words.DIFFICULTIES[name][0]}: {words.spearman(run['risk_vs_difficulty'][name])}"
             for name in words.DIFFICULTIES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit import files, links
 from privaudit.errors import StoreError
 from privaudit.scoring.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
 from privaudit.signals import signal
@@ -29,6 +31,35 @@ COLUMNS = (
     *("sample_id", "label", "class_name", "risk", "risk_low", "risk_high", "asr", "lira", "rmia", "margin"),
     *("loss", "entropy", "confidence", "tail", "rank", "separation", "d_prime", "memorisation", "shift", "canary"),
 )
+
+
+def whose_results(folder: Path, results: Mapping[str, Any]) -> str | None:
+    """Return why ``score.json`` can't be taken for this audit's: another's name, or another table; None where it can.
+
+    Parameters
+    ----------
+    folder
+        ``<out>/<audit>``; its name, with links followed or not, is the audit's.
+    results
+        What its ``score.json`` holds.
+    """
+    names = (links.absolute(folder).name, folder.resolve().name)
+    if (audit := results.get("audit", names[0])) not in names:
+        return f"{folder} holds the results of audit {audit}"
+    table = folder / "scores.parquet"
+    if results.get("table_sha256") not in (None, files.sha256_of(table)):
+        return f"{table} is not the table that {folder / 'score.json'} was written with"
+    return None
+
+
+def demand_own(folder: Path, results: Mapping[str, Any]) -> None:
+    """Raise `StoreError` where the results in a folder are not those of the audit that it is named after."""
+    if (why := whose_results(folder, results)) is not None:
+        raise StoreError(
+            why,
+            hint="Was the folder renamed? Give it its old name back, in another folder if need be (--out OTHER). Were "
+            "files put there from elsewhere? Run the same privaudit score again: it trains nothing.",
+        )
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,7 @@ def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
     for job in jobs:
         finished, aside = job.store.mend(job.key)
         for path in aside:
-            talk(f"  damaged: {path} (its checksum differs); model {job.key} is made again")
+            talk(f"  damaged: {path} (not what was sealed there); model {job.key} is made again")
         if not finished:
             missing.append(job)
     return missing

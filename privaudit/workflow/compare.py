@@ -16,7 +16,7 @@ from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.report import privacy
 from privaudit.report.comparison import build_comparison
 from privaudit.report.privacy import privacy_of
-from privaudit.scoring.table import demand_columns
+from privaudit.scoring.table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
 from privaudit.statistics.differences import Difference, Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
@@ -73,6 +73,7 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> dict[str, A
         ids = list(samples["sample_id"])
         samples = privacy.redact_ids(samples, dict(zip(map(int, ids), privacy.hashes_of(ids, salt), strict=True)))
     folder = settings.out / COMPARISONS / f"{a.name}--{b.name}"
+    files.claim(folder.parent)
     write_table(samples, folder / "samples.parquet")
     files.write_json(folder / "comparison.json", results)
     files.seal(folder / "comparison.json")
@@ -92,7 +93,9 @@ def read_scored(out: Path, audit: str) -> Scored:
             hint=f"There are: {', '.join(known) or 'none'}. privaudit score makes them.",
         )
     files.demand_whole(folder / RESULTS, REMEDY)
+    files.demand_whole(folder / SCORES, REMEDY)
     results = files.read_json(folder / RESULTS)
+    demand_own(folder, results)
     if "clusters" not in results:
         raise StoreError(
             f"{folder / RESULTS} was written by an earlier version, which kept no results by pair of models",

@@ -56,6 +56,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     out = settings.base.out / store.audit
+    files.claim(out)
     files.demand_writable(out)
     with store.locked():
         demand_target(store)

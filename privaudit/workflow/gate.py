@@ -14,6 +14,7 @@ from typing import Any, Literal
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.scoring.table import demand_own
 from privaudit.statistics.intervals import Interval
 from privaudit.workflow.render import results_folder
 from privaudit.workflow.score import are_scored
@@ -108,6 +109,8 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
         for name in (RESULTS, SCORES):
             if (folder / name).exists():
                 files.demand_whole(folder / name, "Run the same privaudit score again: it makes it anew.")
+        if (folder / RESULTS).exists() and (folder / SCORES).exists():
+            demand_own(folder, files.read_json(folder / RESULTS))
         raise UsageError(
             f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
         )

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit import files
+from privaudit import files, links
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.report.samples import THUMBNAILS
@@ -113,6 +113,7 @@ def run_purge(settings: AuditSettings, audit: str | None, forget: str, seed: int
     with store.locked():
         plan, chosen = plan_purge(settings, audit, forget, seed)
         out = settings.out / store.audit
+        files.claim(out)
         scores = _scores(out)
         ids = set(scores.loc[chosen.rows, "sample_id"].tolist())
         digest = _digest(ids)
@@ -125,8 +126,11 @@ def run_purge(settings: AuditSettings, audit: str | None, forget: str, seed: int
             "models": max([plan.models_removed(), *(one["models"] for one in begun)]),
             "requests": len(chosen.requests),
         }
+        for path in plan.remove:
+            # Before anything goes: nothing is to be deleted through a link.
+            links.demand_no_link(path.parent)
         for path, _ in plan.cut:
-            if files.inspect_seal(path) is files.Seal.DAMAGED:
+            if files.inspect_seal(path).is_wrong:
                 # To cut it and seal what is left would pass the damage off as whole.
                 raise StoreError(f"{path} is damaged: nothing was purged", hint=REMEDY)
         # First of all it is put on record that files are missing on purpose: a purge that is cut short is not damage,

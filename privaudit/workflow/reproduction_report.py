@@ -38,6 +38,7 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str
         images = folder.parent / answers[0]["about"]["audit"] / PICTURES
         if show_samples and images.is_file():
             pictures[verdicts.parent.name] = [pictures_in(images)]
+    files.claim(folder)
     return write_report(build_reproduction(studies, pictures), folder)
 
 
@@ -45,7 +46,7 @@ def _readable(path: Path) -> dict[str, Any] | None:
     """An experiment's results; None, and a word of it, where they are damaged or of an earlier version."""
     if files.is_whole(path):
         found: dict[str, Any] = files.read_json(path)
-        if "not_applicable" in found:
+        if "not_applicable" in found and path.parent.parent.name.startswith(f"{found['about']['audit']}-"):
             return found
-    talk(f"  left out of the report: {path.parent} (damaged, or made by an earlier version; run it again)")
+    talk(f"  left out of the report: {path.parent} (damaged, of another audit or an earlier version; run it again)")
     return None

@@ -109,7 +109,7 @@ def train_missing(jobs: list[RetrainJob], plan: AuditPlan) -> None:
     missing = []
     for job in jobs:
         for path in (job.path, job.path.with_suffix(".json")):
-            if files.inspect_seal(path) is files.Seal.DAMAGED:
+            if files.inspect_seal(path).is_wrong:
                 talk(f"  {files.set_aside_in_words(path)}; it is made again")
         if not (files.is_whole(job.path) and files.is_whole(job.path.with_suffix(".json"))):
             missing.append(job)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit import controls, files
+from privaudit import controls, files, links
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
@@ -18,6 +18,7 @@ from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.given import doubts_about
 from privaudit.scoring.score import Scores, score
+from privaudit.scoring.table import whose_results
 from privaudit.scoring.target import audit_target, split_test
 from privaudit.shadow.given import take_in
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_keys
@@ -86,6 +87,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     store, folder = plan.store, settings.out / plan.name
     if settings.show_samples:
         check_images(plan)
+    files.claim(folder)
     files.demand_writable(folder)
     if not files.is_whole(store.description):
         demand_same_again(plan)
@@ -112,6 +114,9 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         train_all(missing, plan.arrays, plan.engine)
         query_all(find_asked_otherwise(jobs), plan.arrays, plan.engine)
         store.mark_latest()
+        # What an earlier version sealed is bound to its place from now on.
+        for path in links.list_files(store.folder):
+            files.bind(path)
         results = score_stored(plan, folder, trained=len(missing), csv=csv, inversion=inversion)
         if settings.show_samples:
             write_thumbnails(plan, folder)
@@ -140,7 +145,8 @@ def are_scored(folder: Path) -> bool:
     table, results = folder / SCORES, folder / RESULTS
     if not (files.is_whole(table) and files.is_whole(results)):
         return False
-    return bool(files.read_json(results)["table_sha256"] == files.sha256_of(table))
+    found = files.read_json(results)
+    return found["table_sha256"] is not None and whose_results(folder, found) is None
 
 
 def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:

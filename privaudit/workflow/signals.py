@@ -41,6 +41,7 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     )
     scores = score(given.evidence, given.facts, None, settings.statistic, settings.seed)
     folder = settings.out / name
+    files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
     files.write_json(folder / RESULTS, results)

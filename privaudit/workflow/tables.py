@@ -20,6 +20,9 @@ RESULTS = "score.json"
 #: Beside the audits' own folders, where comparisons of two of them go.
 COMPARISONS = "comparisons"
 
+#: And where experiments on them go.
+REPRODUCTION = "reproduction"
+
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:
     """Write ``table`` to ``path`` (parquet), and beside it as ``.csv`` where asked."""

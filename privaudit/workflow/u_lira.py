@@ -124,10 +124,7 @@ def u_lira(
 
 def remove_working_files(folder: Path) -> None:
     """Delete what a finished run needs no more."""
-    for path in (folder / "u-lira").glob("*"):
-        path.unlink(missing_ok=True)
-    if (folder / "u-lira").is_dir():
-        (folder / "u-lira").rmdir()
+    files.remove_folder(folder / "u-lira")
 
 
 def _path(folder: Path, index: int) -> Path:

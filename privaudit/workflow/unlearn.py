@@ -99,6 +99,7 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     folder = settings.base.out / store.audit
     if settings.base.show_samples:
         check_images(plan)
+    files.claim(folder)
     files.demand_writable(folder)
     with store.locked():
         demand_target(store)
