@@ -171,6 +171,8 @@ def command(run: dict[str, Any]) -> str:
         else:
             more += ["--parameter", f"{name}={value:g}"]
     flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
+    if run.get("skipped"):
+        more.append("--skip-unknown")
     if run.get("u_lira") is not None:
         flags["u-lira"] = run["u_lira"]["models"]
     return shlex.join(["privaudit", "unlearn", *flags_of(flags), *more])
