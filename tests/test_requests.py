@@ -208,7 +208,7 @@ def test_every_unknown_id_is_told_and_may_be_skipped(tmp_path: Path) -> None:
     assert [(one.sample_id, one.request_id) for one in found.skipped] == [(n, f"R-{n}") for n in (9001, 9002, 9003)]
     with pytest.raises(UsageError, match="2 of 2 ids"):
         read(tmp_path, "9001\n9002\n", skip_unknown=True)
-    with pytest.raises(UsageError, match="30 of 31 ids .* and 10 more"):
+    with pytest.raises(UsageError, match=r"30 of 31 ids .* and 10 more"):
         read(tmp_path, "\n".join(["1", *map(str, range(9000, 9030))]))
 
 

@@ -133,6 +133,14 @@ def _finding(run: dict[str, Any]) -> str:
     )
 
 
+def shown_name(run: dict[str, Any]) -> str:
+    """A run's name; an earlier version put the name of a list of requests, and its folder, into it."""
+    name, digest = str(run["run"]), str(run["run"]).rsplit("-", 1)[-1]
+    if run["forget_specification"] != "ids:FILE" or name.endswith(f"-ids-{digest}"):
+        return name
+    return f"{run['method']}-…-{digest}"
+
+
 def order(run: dict[str, Any]) -> str:
     """An order in words."""
     if run["order"] == "none":

@@ -46,7 +46,7 @@ def write_record(
         That the unlearning took.
     """
     evidence = ("accuracy", "tow", "tow_do_nothing", "noise_floor", "mia", "relearn", "jensen_shannon", "reaudit")
-    asked, skipped = _by_sample(forget.requests), _by_sample(forget.skipped)
+    asked, skipped = by_sample(forget.requests), by_sample(forget.skipped)
     rows = table.iloc[forget.rows]
     content = {
         "format": FORMAT,
@@ -76,7 +76,7 @@ def write_record(
     files.seal(folder / RECORD)
 
 
-def _by_sample(requests: tuple[RemovalRequest, ...]) -> dict[SampleIdentifier, list[dict[str, Any]]]:
+def by_sample(requests: tuple[RemovalRequest, ...]) -> dict[SampleIdentifier, list[dict[str, Any]]]:
     """Numbers and dates of the requests by the sample that they name."""
     found: dict[SampleIdentifier, list[dict[str, Any]]] = {}
     for request in requests:
