@@ -205,7 +205,8 @@ def purge(
         Where nothing was agreed to, or the forget set is not understood.
     """
     settings = _settings(store=store, out=out)
-    from privaudit.workflow.purge import plan_purge, run_purge
+    from privaudit.workflow.purge import run_purge
+    from privaudit.workflow.purge_plan import plan_purge
 
     if dry_run:
         return cast(PurgeResults, plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)[0].to_json())

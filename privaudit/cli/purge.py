@@ -50,7 +50,8 @@ def command(
 ) -> None:
     """Remove what an audit itself still holds of forgotten samples."""
     settings = read_settings({"store": store, "out": out}, None)
-    from privaudit.workflow.purge import plan_purge, run_purge
+    from privaudit.workflow.purge import run_purge
+    from privaudit.workflow.purge_plan import plan_purge
 
     plan, chosen = plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
     planned = plan.to_json()

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -155,7 +155,7 @@ class Naming:
         elif dataclasses.is_dataclass(content) and not isinstance(content, type):
             changed = {one.name: self.resolve(getattr(content, one.name)) for one in dataclasses.fields(content)}
             resolved = dataclasses.replace(content, **changed)
-        return resolved
+        return cast(Content, resolved)
 
     def _name_of(self, found: re.Match[str]) -> str:
         # What looks like a placeholder and is none stands in a name of the user's.
