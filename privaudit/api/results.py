@@ -150,7 +150,14 @@ class PurgeResults(TypedDict, total=False):
     files_removed: int
     arrays_cut: int
     tables_cut: int
+    removed: dict[str, list[str]]
+    cut: list[str]
+    made_anew: list[str]
     models_kept: list[dict[str, str]]
+    results_kept: list[dict[str, str]]
+    unknown: list[dict[str, str]]
+    other_audits: list[dict[str, Any]]
+    skipped: list[int | str]
     notes: list[str]
     report: ReportPaths
 

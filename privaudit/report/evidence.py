@@ -114,8 +114,8 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes
     if (given := words.given_target(results)) is not None:
         rows.append([f"SHA-256 of {words.clip(given['file'])}", given["sha256"]])
     said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
-    if any(run["forget_specification"] == "ids:FILE" for run in runs):
-        said.append("FILE is the list of requests that was given; the report does not repeat who asked.")
+    if any("ids:FILE" in row[1] for row in rows if row[0] == "Command"):
+        said.append("FILE is the list that was given; the report repeats neither its name nor whom it names.")
     return Section(
         "reproduce", "How to reproduce this", said, [Table("Reproduction", ["What", "Which"], rows), made_from]
     )

@@ -133,6 +133,14 @@ def _finding(run: dict[str, Any]) -> str:
     )
 
 
+def shown_name(run: dict[str, Any]) -> str:
+    """A run's name; an earlier version put the name of a list of requests, and its folder, into it."""
+    name, digest = str(run["run"]), str(run["run"]).rsplit("-", 1)[-1]
+    if run["forget_specification"] != "ids:FILE" or name.endswith(f"-ids-{digest}"):
+        return name
+    return f"{run['method']}-…-{digest}"
+
+
 def order(run: dict[str, Any]) -> str:
     """An order in words."""
     if run["order"] == "none":
@@ -171,6 +179,8 @@ def command(run: dict[str, Any]) -> str:
         else:
             more += ["--parameter", f"{name}={value:g}"]
     flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
+    if run.get("skipped"):
+        more.append("--skip-unknown")
     if run.get("u_lira") is not None:
         flags["u-lira"] = run["u_lira"]["models"]
     return shlex.join(["privaudit", "unlearn", *flags_of(flags), *more])

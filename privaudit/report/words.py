@@ -279,7 +279,8 @@ def _inversion_flags(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
         return {"invert": 0}
     return {
-        "invert": found["asked"],
+        # Where a list of ids lies, and what it is called, is its owner's business.
+        "invert": "ids:FILE" if str(found["asked"]).startswith("ids:") else found["asked"],
         "invert-at": found["at"] if found["at"] != "trained" else None,
         "invert-preset": found["preset"] if found["preset"] != "default" else None,
         "gradient-noise": found["gradient_noise"] or None,

@@ -15,6 +15,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.report import privacy
 from privaudit.report.comparison import build_comparison
+from privaudit.report.naming import Naming
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
@@ -69,18 +70,18 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> dict[str, A
     demand_same_samples(a, b)
     results, samples = compare(a, b)
     salt = privacy.salt_of(a.folder, privacy_of(settings)) or privacy.salt_of(b.folder, privacy.Privacy())
-    if salt is not None:
-        ids = list(samples["sample_id"])
-        samples = privacy.redact_ids(samples, dict(zip(map(int, ids), privacy.hashes_of(ids, salt), strict=True)))
+    naming = Naming(samples["sample_id"], salt)
+    entered = naming.enter_table(samples)
+    samples = entered.assign(sample_id=naming.column(entered["sample_id"]))
     folder = settings.out / COMPARISONS / f"{a.name}--{b.name}"
     files.claim(folder.parent)
     write_table(samples, folder / "samples.parquet")
     files.write_json(folder / "comparison.json", results)
     files.seal(folder / "comparison.json")
     report = build_comparison(
-        results, samples, files.sha256_of(folder / "samples.parquet"), [] if salt is None else [privacy.REDACTED]
+        results, entered, files.sha256_of(folder / "samples.parquet"), [] if salt is None else [privacy.REDACTED]
     )
-    return results | {"report": write_report(report, folder, samples), "folder": str(folder)}
+    return results | {"report": write_report(naming.resolve(report), folder, samples), "folder": str(folder)}
 
 
 def read_scored(out: Path, audit: str) -> Scored:
@@ -109,7 +110,7 @@ def demand_same_samples(a: Scored, b: Scored) -> None:
     """Raise `DataError`, saying how they differ, unless both audits are of the same samples."""
     if a.name == b.name and a.folder.resolve() == b.folder.resolve():
         raise UsageError(f"{a.name} is compared with itself", hint="Name two audits: privaudit list.")
-    ids = [side.table["sample_id"].to_numpy(np.int64) for side in (a, b)]
+    ids = [side.table["sample_id"].to_numpy() for side in (a, b)]
     both = np.intersect1d(ids[0], ids[1])
     differences = []
     for own, other, name in ((ids[0], both, "first"), (ids[1], both, "second")):
