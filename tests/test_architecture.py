@@ -33,7 +33,7 @@ FLOORS = [
     ["engines"],
     ["training"],
     ["networks", "data"],
-    ["progress", "config", "registry", "files", "scratch", "seeds"],
+    ["progress", "config", "registry", "files", "scratch", "seeds", "torch_globals"],
     ["errors"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -14,6 +14,7 @@ from torch import nn
 
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.registry import Registry, aside, import_reference, source_digest
+from privaudit.torch_globals import full_fp32, seeded_globals
 
 NETWORKS = Registry(
     "network",
@@ -83,7 +84,9 @@ def load_factory(name: str, input_shape: tuple[int, ...]) -> Any:
 
     `UsageError` where there is none, or where it is one of ours that takes images and an input is none.
     """
-    factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
+    # Training scripts often lower torch's precision where they are imported: that must not reach what runs after it.
+    with full_fp32():
+        factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
     if len(input_shape) != 3 and name != "mlp" and name in NETWORKS:
         raise UsageError(
             f"network '{name}' takes images, but an input has shape {list(input_shape)}",
@@ -101,9 +104,8 @@ def assemble(
     seed: int,
 ) -> nn.Sequential:
     """The same with the factory at hand; ``name`` is what messages call it."""
-    # The global generator is what torch's initialisers read: fork it, so that nobody else's draws are disturbed.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    # Torch's initialisers draw from the global generators. What a user's code sets for all of torch stays its own.
+    with full_fp32(), seeded_globals(seed):
         network = _call(factory, name, input_shape, classes)
     model = nn.Sequential(OrderedDict(standardise=Standardise(*statistics, len(input_shape)), network=network))
     return model.to(memory_format=torch.channels_last) if len(input_shape) == 3 else model
