@@ -85,7 +85,14 @@ def verdict(contrasts: list[dict[str, Any]], seeds: int, arms: dict[str, Any]) -
         "not supported": "That this order beats random groups is not supported.",
         "inconclusive": "Whether this order beats random groups stays open.",
     }
-    return said | {"sentence": f"{gains} {forgotten} {conclusions[said['claim']]}"}
+    nothing, floor = arms[DO_NOTHING]["tow"], arms[RETRAIN]["tow"]
+    untold = (
+        f" Doing nothing (ToW {nothing:.3f}) is as close to a retrained model as two of them are to each other "
+        f"({floor:.3f}): there is nothing here for an order to show in."
+        if nothing >= floor
+        else ""
+    )
+    return said | {"sentence": f"{gains} {forgotten} {conclusions[said['claim']]}{untold}"}
 
 
 def judge(contrast: dict[str, Any], p_value: float, seeds: int, worth_having: float = WORTH_HAVING) -> str:
