@@ -17,6 +17,7 @@ from privaudit.cli.options import (
     show_samples_option,
     store_option,
 )
+from privaudit.report.unlearning_words import finding
 
 EPILOG = """\b
 Examples:
@@ -96,6 +97,7 @@ def _print(results: dict[str, Any]) -> None:
     if results["tow"] is not None:
         floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
         answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
+    answer(finding(results))
     if (attacked := results["u_lira"]) is not None:
         auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"

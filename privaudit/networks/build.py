@@ -16,6 +16,7 @@ from privaudit.errors import PrivauditError, UsageError
 from privaudit.foreign import user_code
 from privaudit.networks.outputs import Classifier
 from privaudit.registry import Registry, import_reference, source_digest
+from privaudit.torch_globals import full_fp32, seeded_globals
 
 NETWORKS = Registry(
     "network",
@@ -85,7 +86,9 @@ def load_factory(name: str, input_shape: tuple[int, ...]) -> Any:
 
     `UsageError` where there is none, or where it is one of ours that takes images and an input is none.
     """
-    factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
+    # Training scripts often lower torch's precision where they are imported: that must not reach what runs after it.
+    with full_fp32():
+        factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
     if len(input_shape) != 3 and name != "mlp" and name in NETWORKS:
         raise UsageError(
             f"network '{name}' takes images, but an input has shape {list(input_shape)}",
@@ -103,9 +106,8 @@ def assemble(
     seed: int,
 ) -> Classifier:
     """The same with the factory at hand; ``name`` is what messages call it."""
-    # The global generator is what torch's initialisers read: fork it, so that nobody else's draws are disturbed.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    # Torch's initialisers draw from the global generators. What a user's code sets for all of torch stays its own.
+    with full_fp32(), seeded_globals(seed):
         network = _call(factory, name, input_shape, classes)
         _materialise(network, name, input_shape)
     if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):

@@ -9,6 +9,7 @@ import pandas as pd
 from privaudit.report import words
 from privaudit.report.methods import method
 from privaudit.report.parts import Answer, Fact
+from privaudit.report.unlearning_words import is_exact
 from privaudit.report.words import interval, number, percent, rate
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.
@@ -142,8 +143,9 @@ def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
     forgotten, retained = [], []
     for run in runs[-TOLD_RUNS:]:
         what = f"{_capital(method(run))}, {run['forget']:,} samples"
-        forgotten.append(_change(what, run["reaudit"], "forget"))
-        retained.append(_change(what, run["reaudit"], "retain"))
+        exact = is_exact(run)
+        forgotten.append(_change(what, run["reaudit"], "forget", exact=exact))
+        retained.append(_change(what, run["reaudit"], "retain", exact=exact))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
     last = f"unlearning-{len(runs)}"
     return [
@@ -163,13 +165,24 @@ def _capital(said: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _change(what: str, again: dict[str, Any], part: str) -> str:
-    """The AUC of the re-audit on the same samples, under the model before, after, and without them."""
+def _change(what: str, again: dict[str, Any], part: str, *, exact: bool) -> str:
+    """The AUC of the re-audit on the same samples, under the model before, after, and without them.
+
+    Of an exact method (retraining) nothing has to be shown: whatever is read of the forgotten afterwards is the
+    attack's error, as with the other retrained model.
+    """
+    if exact and part == "forget":
+        what += ": exact by construction, since the new model never saw them"
     before, after = (again.get(name, {}).get(part) for name in ("original", "unlearned"))
     if before is None or after is None:
-        return f"{what}: the shadow models can't tell, since they saw half of every class."
+        untold = "the shadow models can't tell, since they saw half of every class."
+        return f"{what}; {untold}" if exact and part == "forget" else f"{what}: {untold}"
     retrained = again.get("retrained", {}).get(part)
-    reference = "" if retrained is None else f"; retrained without them {number(retrained['auc'])}"
+    reference = ""
+    if retrained is not None:
+        reference = f"; {'retrained once more' if exact else 'retrained without them'} {number(retrained['auc'])}"
+    if exact and part == "forget":
+        return f"{what}. LiRA AUC {words.area(before)} before, {words.area(after)} after{reference}."
     verdict = ""
     if before["auc_ci"] is not None and after["auc_ci"] is not None:
         apart = before["auc_ci"][0] > after["auc_ci"][1] or before["auc_ci"][1] < after["auc_ci"][0]

@@ -23,6 +23,7 @@ from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
+from privaudit.torch_globals import full_fp32
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
 from privaudit.training.own import load_training, train_by_function
@@ -263,13 +264,14 @@ def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
 
 @contextmanager
 def one_thread(hardware: Hardware) -> Iterator[None]:
-    """Compute with one thread on a CPU: the order of additions, and so the bits, then never vary."""
+    """Compute with one thread on a CPU, and fp32 in full: the order of additions, and so the bits, then never vary."""
     before = torch.get_num_threads()
     if hardware.device == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()
     try:
-        yield
+        with full_fp32():
+            yield
     finally:
         torch.set_num_threads(before)
 

@@ -30,7 +30,7 @@ from privaudit.shadow.given import GivenTarget, read_given_target
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
 from privaudit.signals import SIGNALS
-from privaudit.training.hardware import resolve_hardware
+from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
 from privaudit.training.recipe import resolve_recipe
@@ -71,6 +71,8 @@ class AuditPlan:
             "canaries": len(self.canaries),
             "device": specification.hardware.device,
             "precision": specification.hardware.precision,
+            # Until fp32 was pinned, cuDNN's convolutions in it were TF32: other weights.
+            **({"fp32": "ieee"} if specification.hardware == Hardware("cuda", "fp32") else {}),
             # Nothing but the target changes with it: shadow models come out the same whichever target is given.
             **({} if self.given is None else {"target": self.given.sha256}),
         }

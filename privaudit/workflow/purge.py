@@ -30,7 +30,7 @@ from privaudit.workflow.purge_plan import PurgePlan, ids_of, plan_purge, read_sc
 from privaudit.workflow.removal_record import by_sample
 from privaudit.workflow.render import render_report
 from privaudit.workflow.reproduction_report import render_reproduction
-from privaudit.workflow.tables import RESULTS, SCORES, read_table, table_bytes, write_table
+from privaudit.workflow.tables import REPRODUCTION, RESULTS, SCORES, read_table, table_bytes, write_table
 
 Rows = npt.NDArray[np.int64]
 
@@ -72,8 +72,8 @@ def run_purge(
             write_table(left, path)
         # Without it nobody can tell from the digest who was purged.
         files.remove(salt_path(store))
-        if any(path.parent == out.parent / "reproduction" for path in plan.files.anew):
-            render_reproduction(out.parent / "reproduction")
+        if any(path.parent == out.parent / REPRODUCTION for path in plan.files.anew):
+            render_reproduction(out.parent / REPRODUCTION)
         return plan.to_json() | {"report": render_report(out)}
 
 

@@ -18,7 +18,7 @@ from privaudit.shadow.store import COIN, PURGES, TARGET, AuditStore
 from privaudit.workflow.inversion_images import PICTURES, RECONSTRUCTIONS
 from privaudit.workflow.purge_digest import SALT
 from privaudit.workflow.removal_record import RECORD
-from privaudit.workflow.tables import COMPARISONS, RESULTS, SCORES
+from privaudit.workflow.tables import COMPARISONS, REPRODUCTION, RESULTS, SCORES
 from privaudit.workflow.trials import FOLDER as TRIALS
 from privaudit.workflow.unlearn_run import EXPOSURE, FORGETTING, METRICS
 
@@ -193,7 +193,7 @@ def sort_comparisons(found: Inventory, out: Path) -> None:
             else:
                 _is_unknown(found, path)
         found.unknown += [(path, "a link or a special file: not followed") for path in others]
-    studies = out.parent / "reproduction"
+    studies = out.parent / REPRODUCTION
     if any(studies.glob(f"{out.name}-*/*")) and not studies.is_symlink():
         # Its first figure may show pictures of this audit.
         found.anew += [studies / name for name in REPORTS if (studies / name).is_file()]
