@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from privaudit.errors import UsageError
 
@@ -63,9 +63,14 @@ class AuditSettings(BaseModel):
 
     @field_validator("*")
     @classmethod
-    def _without_nul(cls, value: Any) -> Any:
+    def _readable(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str | Path) and "\0" in str(value):
             raise ValueError("it holds the character NUL, which no name of a file has")
+        if isinstance(value, Path) and info.field_name in ("store", "out"):
+            try:
+                str(value).encode("utf-8")
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8, which the tables' library wants of paths") from None
         return value
 
     def recipe_changes(self) -> dict[str, object]:

@@ -271,6 +271,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         ids = np.concatenate([data.sample_ids, np.full(len(canaries), NO_SAMPLE)])
         properties = read_metadata(settings.metadata, ids)
     given = None if settings.target is None else read_given_target(settings.target, specification)
+    notes += [] if given is None else given.notes
     return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
 
 
