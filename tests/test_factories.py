@@ -125,7 +125,8 @@ def test_streams_are_refused_and_their_lists_taken() -> None:
     [
         (lambda row: open("/nowhere/cat.png") if row == 5 else (X[0], row % 2),  # noqa: SIM115, PTH123
          r"sample 5 of the train dataset can't be read: FileNotFoundError.*/nowhere/cat.png.*test_factories\.py, line"),
-        (lambda row: {}["lost"], r"sample 0 .* can't be read: KeyError: 'lost' \(test_factories\.py, line \d+\)"),
+        (lambda row: {"a": row}["lost"],
+         r"sample 0 .* can't be read: KeyError: 'lost' \(test_factories\.py, line \d+\)"),
         (lambda row: {"image": 1, "label": 2}, r"a dict of 'image', 'label'\n.*item\['image'\]"),
         (lambda row: (1, 2, 3), r"no \(input, label\)"),
         (lambda row: None, r"no \(input, label\)"),
