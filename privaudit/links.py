@@ -22,6 +22,8 @@ MARK = ".privaudit"
 #: The most folders between a file and the marked one: ``unlearn/RUN/stages``, and one to spare.
 _DEEPEST = 5
 
+FOLDER = "a folder"
+
 _MOVE_IT = "Move it away, then run the same command again."
 
 
@@ -34,15 +36,19 @@ def kind_of(path: Path) -> str | None:
     if stat.S_ISREG(mode):
         return None
     if stat.S_ISDIR(mode):
-        return "a folder"
+        return FOLDER
     if stat.S_ISFIFO(mode):
         return "a pipe (FIFO)"
     return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def demand_file(path: Path) -> None:
-    """Raise `StoreError` where something else than a file, a link or nothing lies at ``path``."""
-    if not path.is_symlink() and (kind := kind_of(path)) is not None:
+    """Raise `StoreError` where something else than a file, a link to a file or a folder, or nothing lies at ``path``.
+
+    A link to a pipe or a device (``/dev/stdout``) is what somebody needs, and no place for a file.
+    """
+    kind = kind_of(path)
+    if kind is not None and not (kind == FOLDER and path.is_symlink()):
         raise StoreError(f"{path} is {kind}, where a file belongs: it is left as it is", hint=_MOVE_IT)
 
 

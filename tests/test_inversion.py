@@ -248,6 +248,21 @@ def test_what_is_returned_has_the_objective_that_is_told() -> None:
         assert torch.allclose(found.objective, cost + 0.01 * (steps_up + steps_across), rtol=1e-3)
 
 
+def test_the_best_image_of_a_search_by_features_is_returned() -> None:
+    """Its objective, computed anew, is the one that is told, and with steps too long it is not that of the last."""
+    model, (images, _) = convolutional(nn.Tanh), samples(4)
+    reader, canvas = FeatureReader(model, "network.6"), Canvas.of(model, PIXELS, standardised=False)
+    with torch.no_grad():
+        features = reader(images).detach().clone()
+    starts = (0.05 + 0.9 * images).contiguous()
+    attack = FeatureAttack(steps=6, rate=0.9, total_variation=0.0)
+    found = match_features(reader, features, starts, attack, canvas)
+    with torch.no_grad():
+        apart = (reader(found.images) - features).square().sum(1) / features.square().sum(1)
+    assert torch.allclose(found.objective, apart, rtol=1e-4)
+    assert torch.allclose(found.images, starts, atol=1e-6), "the first was the best"
+
+
 def test_total_variation_counts_both_directions() -> None:
     """Stripes of 0 and 1: neighbours differ by 1 across them and by 0 along them; a checkerboard differs both ways."""
     rows = torch.zeros(1, 1, 4, 6)

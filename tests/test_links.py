@@ -142,6 +142,15 @@ def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(folder: Path
     assert is_untouched(mine)
 
 
+def test_a_link_to_what_somebody_needs_is_left(folder: Path) -> None:
+    """As ``/dev/stdout`` is: a file in its place would be in everybody's way."""
+    os.mkfifo(folder / "pipe")
+    (folder / "g.xml").symlink_to(folder / "pipe")
+    with pytest.raises(StoreError, match="it is left as it is"):
+        files.write_text(folder / "g.xml", "<x/>")
+    assert (folder / "g.xml").is_symlink()
+
+
 @pytest.mark.parametrize("place", ["unlearn", "unlearn/run", "unlearn/run/stages"])
 def test_a_linked_folder_is_neither_filled_nor_emptied(folder: Path, mine: Path, place: str) -> None:
     link = folder / place

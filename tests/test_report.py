@@ -34,8 +34,8 @@ from tests.conftest import ROOT, Run, save_noisy_images
 @pytest.fixture(scope="module")
 def folder(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of an audit alone: no store beside them."""
-    target = tmp_path_factory.mktemp("report") / "audit"
-    shutil.copytree(small_audit["root"] / "out" / small_audit["results"]["audit"], target)
+    target = tmp_path_factory.mktemp("report") / str(small_audit["results"]["audit"])
+    shutil.copytree(small_audit["root"] / "out" / target.name, target)
     return target
 
 
@@ -78,7 +78,7 @@ def test_rendering_twice_gives_the_same_bytes(folder: Path) -> None:
 def test_no_older_pdf_stays_beside_a_newer_page(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: PrivauditError
 ) -> None:
-    copied = shutil.copytree(folder, tmp_path / "audit")
+    copied = shutil.copytree(folder, tmp_path / folder.name)
     assert render_report(copied)["pdf"] is not None
 
     def fail(*_: object) -> bytes:

@@ -115,7 +115,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         query_all(find_asked_otherwise(jobs), plan.arrays, plan.engine)
         store.mark_latest()
         # What an earlier version sealed is bound to its place from now on.
-        for path in links.list_files(store.folder):
+        for path in (*links.list_files(store.folder), *links.list_files(folder)):
             files.bind(path)
         results = score_stored(plan, folder, trained=len(missing), csv=csv, inversion=inversion)
         if settings.show_samples:
