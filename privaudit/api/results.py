@@ -44,6 +44,7 @@ class ScoreResults(TypedDict):
     scores: str
     report: ReportPaths
     statistic: str
+    rmia_gamma: float | None
     mean_risk: float
     attacks: dict[str, Attack]
     target: Attack | None

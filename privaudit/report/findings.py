@@ -12,9 +12,10 @@ from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
 
 
-def title_of(attack: str) -> str:
-    """An attack's name for people."""
-    return ATTACKS[attack].title if attack in ATTACKS else attack
+def title_of(attack: str, results: dict[str, Any] | None = None) -> str:
+    """An attack's name for people, of RMIA with γ where its results are given."""
+    title = ATTACKS[attack].title if attack in ATTACKS else attack
+    return title if attack != "rmia" or results is None else f"{title} (γ = {words.gamma_of(results):g})"
 
 
 def what_was_audited(results: dict[str, Any]) -> Section:
@@ -105,7 +106,9 @@ def _what_was_given(results: dict[str, Any]) -> Section:
 def how_well_attacked(results: dict[str, Any]) -> Section:
     """Every attack with its intervals, and the ROC."""
     rows = []
-    attacks = {title_of(name): (attack, results["agreement"].get(name)) for name, attack in results["attacks"].items()}
+    attacks = {
+        title_of(name, results): (attack, results["agreement"].get(name)) for name, attack in results["attacks"].items()
+    }
     if results["target"] is not None:
         attacks[words.TARGET] = (results["target"], None)
     for title, (attack, agreement) in attacks.items():
@@ -113,8 +116,8 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
         agrees = "–" if agreement is None or agreement["spearman"] is None else f"{agreement['spearman']:+.2f}"
         rows.append([title, words.area(attack), *tpr, words.share(attack["balanced_accuracy"]), agrees])
     drawn = [name for name in ("lira", "rmia", "lira-logit-gap", "loss") if name in results["attacks"]]
-    curves = {title_of(name): results["attacks"][name]["curve"] for name in drawn}
-    areas = [f"{title_of(name)} {number(results['attacks'][name]['auc'])}" for name in drawn]
+    curves = {title_of(name, results): results["attacks"][name]["curve"] for name in drawn}
+    areas = [f"{title_of(name, results)} {number(results['attacks'][name]['auc'])}" for name in drawn]
     return Section(
         "attacks",
         "How well membership can be told",

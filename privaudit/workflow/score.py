@@ -143,7 +143,12 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     real = ~plan.facts.canary
     seed = plan.settings.seed
     validation, reported = split_test(stored.shadow_test.shape[1], seed)
-    evidence = Evidence(stored.shadow, stored.keep, population=stored.shadow_test[:, validation])
+    evidence = Evidence(
+        stored.shadow,
+        stored.keep,
+        population=stored.shadow_test[:, validation],
+        rmia_gamma=plan.settings.rmia_gamma,
+    )
     scores = score(evidence, plan.facts, stored.target, plan.settings.statistic, seed)
     target = audit_target(
         stored.shadow[:, real],
@@ -161,6 +166,7 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "samples": len(plan.data),
         "shadows": plan.shadows,
         "statistic": plan.settings.statistic,
+        "rmia_gamma": plan.settings.rmia_gamma,
         "queries": list(plan.queries),
         **scores.to_json(),
         "target": target.to_json(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
         + ("complementary pairs of models" if given.paired else "no complementary pairs: a random model of the other ")
         + ("" if given.paired else "side is dropped with each target")
     )
-    scores = score(given.evidence, given.facts, None, settings.statistic, settings.seed)
+    evidence = replace(given.evidence, rmia_gamma=settings.rmia_gamma)
+    scores = score(evidence, given.facts, None, settings.statistic, settings.seed)
     folder = settings.out / name
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
@@ -59,6 +61,7 @@ def _results(
         "shadows": len(keep),
         "trained": 0,
         "statistic": settings.statistic if given.classes is not None else "the file's own",
+        "rmia_gamma": settings.rmia_gamma if "rmia" in scores.attacks else None,
         **scores.to_json(),
         "target": None,
         "epsilon": None,
