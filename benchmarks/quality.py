@@ -21,8 +21,8 @@ from privaudit.attacks import lira
 from privaudit.attacks.hierarchical import hierarchical
 from privaudit.attacks.rmia import rmia
 from privaudit.config import AuditSettings
-from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.scoring.target import split_test
+from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.signals import signal
 from privaudit.statistics.roc import auc, roc
 from privaudit.workflow.score import run_score
@@ -43,7 +43,7 @@ NAMES = (*ESTIMATORS, "rmia")
 def measure(
     signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_], population: npt.NDArray[Any]
 ) -> dict[str, tuple[float, float]]:
-    """AUC and TPR at 1% FPR of every estimator, from signals ``[S, N, K]`` and those of the population ``[S, Z, K]``."""
+    """AUC and TPR at 1% FPR of every estimator, from signals ``[S, N, K]`` and the population's ``[S, Z, K]``."""
     margins = signal(signals, "margin")
     scores = {name: estimator(margins, keep) for name, estimator in ESTIMATORS.items()}
     scores["rmia"] = rmia(signal(signals, "loss"), keep, signal(population, "loss"))

@@ -25,7 +25,8 @@ from privaudit.signals import signals_of
 from privaudit.statistics.gaussian import Variance, means_of_others
 from privaudit.statistics.roc import auc
 from privaudit.statistics.separation import bayes_accuracy, d_prime
-from privaudit.workflow.signals_file import balanced_cells, random_partners, signals_of_models
+from privaudit.workflow.signals_design import balanced_cells, random_partners
+from privaudit.workflow.signals_file import signals_of_models
 
 Array = npt.NDArray[np.float64]
 

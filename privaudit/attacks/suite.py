@@ -33,6 +33,8 @@ class Evidence:
         ``[S]`` or ``[S, N]``: the model that is dropped with each target; None for complementary pairs.
     used
         bool ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do.
+    clusters
+        ``[S]``: which models depend on each other, where ``partners`` are given; None where each stands for itself.
     population
         ``[S, Z, Q, K]`` of samples that no model saw, apart from those that are reported on; None where there are none.
     rmia_gamma
@@ -45,6 +47,7 @@ class Evidence:
     used: npt.NDArray[np.bool_] | None = None
     population: npt.NDArray[Any] | None = None
     rmia_gamma: float = GAMMA
+    clusters: npt.NDArray[np.int64] | None = None
 
     @property
     def cells(self) -> npt.NDArray[np.bool_]:

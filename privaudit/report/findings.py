@@ -76,16 +76,21 @@ def _whence(results: dict[str, Any]) -> str:
 
 def _what_was_given(results: dict[str, Any]) -> Section:
     given, accuracy = results["about"]["given"], results["accuracy"]
+    design = given.get("design")
+    found = ("complementary pairs; " if given["paired"] else "") if design is None else f"{design['sentence']}; "
     rows = [
         ["File", f"{given['file']}: what {results['shadows']} models say of {results['samples']:,} samples"],
         ["SHA-256", given["sha256"]],
         ["Queries", f"{given['queries']} a sample and model"],
         [
             "Design",
-            "complementary pairs: each sample was seen by half of the models"
-            if given["paired"]
-            else f"no complementary pairs; every sample was seen by at least {given['fewest_in']} models. With each "
-            "target a random model of the other side is left out",
+            found
+            + (
+                "each sample was seen by half of the models"
+                if given["paired"]
+                else f"every sample was seen by at least {given['fewest_in']} models. With each target its complement "
+                "is left out or, where it has none, a random model of the other side"
+            ),
         ],
     ]
     if accuracy is not None:

@@ -35,11 +35,10 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     digest = files.sha256_of(path)
     name = f"{re.sub(r'[^a-z0-9]+', '-', path.stem.lower()).strip('-')[:40]}-signals-{_short(digest, settings)}"
     talk(f"audit {name}")
-    talk(
-        f"  {path.name}: {models} models and {samples:,} samples, {given.queries} queries each, "
-        + ("complementary pairs of models" if given.paired else "no complementary pairs: a random model of the other ")
-        + ("" if given.paired else "side is dropped with each target")
-    )
+    talk(f"  {path.name}: {samples:,} samples, {given.queries} queries each, {models} models that take part")
+    talk(f"  {given.design.sentence()}")
+    if not given.design.is_paired:
+        talk("  with each target its complement is dropped or, where it has none, a random model of the other side")
     evidence = replace(given.evidence, rmia_gamma=settings.rmia_gamma)
     scores = score(evidence, given.facts, None, settings.statistic, settings.seed)
     folder = settings.out / name
@@ -79,7 +78,8 @@ def _results(
                 "sha256": digest,
                 "queries": given.queries,
                 "classes": given.classes,
-                "paired": given.paired,
+                "paired": given.design.is_paired,
+                "design": given.design.to_json(),
                 "population": 0 if given.evidence.population is None else given.evidence.population.shape[1],
                 "seed": settings.seed,
                 "attack": OF_STATISTIC[settings.statistic],

@@ -14,9 +14,9 @@ from privaudit.attacks.suite import Evidence
 from privaudit.data.arrays import read_npz
 from privaudit.errors import DataError, EvidenceError
 from privaudit.scoring.table import SampleFacts
-from privaudit.seeds import generator
 from privaudit.signals import SIGNALS, signals_of
 from privaudit.workflow.metadata import read_metadata
+from privaudit.workflow.signals_design import Design, find_design, rotation_of
 
 #: Fewest models on either side of a sample: one is dropped from each, and one must be left.
 FEWEST_A_SIDE = 2
@@ -35,7 +35,7 @@ class SignalsFile:
     facts: SampleFacts
     queries: int
     classes: int | None
-    paired: bool
+    design: Design
 
 
 def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> SignalsFile:
@@ -46,7 +46,7 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
     path
         The file; see `LAYOUT`.
     seed
-        Chooses, where ``keep`` holds no complementary pairs, which model of the other side is dropped with each target.
+        Chooses which model of the other side is dropped with a target that has no complement.
     metadata
         A CSV of properties of the samples, if any.
 
@@ -80,19 +80,40 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
         signals[..., SIGNALS.index("margin")] = statistic[:, :, np.newaxis]
         if labels.min() < 0:
             raise DataError(f"{source}: label {labels.min()} is negative")
-    paired = len(keep) % 2 == 0 and bool(np.array_equal(keep[0::2], ~keep[1::2]))
-    used = None if paired else balanced_cells(keep, seed)
-    evidence = Evidence(
-        signals=signals,
-        keep=keep,
-        partners=None if used is None else random_partners(keep, used, seed),
-        used=used,
-        population=_population(arrays, len(keep), classes, source),
-    )
+    population = _population(arrays, len(keep), classes, source)
+    evidence, design = evidence_of(signals, keep, population, seed, source)
     facts = _facts(arrays, labels, classes, source)
     if metadata is not None:
         facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
-    return SignalsFile(evidence, facts, signals.shape[2], classes, paired)
+    return SignalsFile(evidence, facts, signals.shape[2], classes, design)
+
+
+def evidence_of(
+    signals: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    population: npt.NDArray[Any] | None,
+    seed: int,
+    source: str,
+) -> tuple[Evidence, Design]:
+    """Evidence of the models that take part, complements next to each other, and how they stand to each other.
+
+    Raises
+    ------
+    EvidenceError
+        Where too few models were trained on different samples.
+    """
+    design = find_design(keep)
+    order = design.order
+    if len(order) < FEWEST_MODELS:
+        raise EvidenceError(
+            f"{source}: {design.sentence()}; {len(order)} models are too few: LiRA needs at least {FEWEST_MODELS}"
+        )
+    keep = _membership(keep[order], f"{source} ({design.sentence()})" if design.left_out else source)
+    evidence = Evidence(signals[order], keep, population=None if population is None else population[order])
+    if not design.is_paired:
+        rotation = rotation_of(design, keep, seed)
+        evidence = replace(evidence, partners=rotation.partners, used=rotation.used, clusters=rotation.clusters)
+    return evidence, design
 
 
 def signals_of_models(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -103,35 +124,6 @@ def signals_of_models(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -
         for query in range(queries):
             signals[model, :, query] = signals_of(logits[model, :, query], labels)
     return signals
-
-
-def balanced_cells(keep: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.bool_]:
-    """Equally many IN and OUT models for every sample, drawn at random where there are more of one, ``[S, N]``."""
-    random = generator(seed, "balanced")
-    inside = keep.sum(axis=0)
-    fewest = np.minimum(inside, len(keep) - inside)
-    used = np.zeros(keep.shape, np.bool_)
-    for side in (keep, ~keep):
-        # The models of this side come first, in random order; each one's place says whether it is among the chosen.
-        place = np.argsort(np.argsort(random.random(keep.shape) + ~side, axis=0), axis=0)
-        used |= side & (place < fewest)
-    return used
-
-
-def random_partners(keep: npt.NDArray[np.bool_], used: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.int64]:
-    """For every model and sample, a random model of the other side that takes part, ``[S, N]``.
-
-    It is dropped together with the target, so that how many are left tells nothing of the target's membership.
-    """
-    random = generator(seed, "partners")
-    sides = []
-    for side in (~keep, keep):
-        chosen = side & used
-        first = np.argsort(~chosen, axis=0, kind="stable")
-        draw = (random.random(keep.shape) * chosen.sum(axis=0)).astype(np.int64)
-        sides.append(np.take_along_axis(first, draw, axis=0))
-    partners: npt.NDArray[np.int64] = np.where(keep, sides[0], sides[1]).astype(np.int64)
-    return partners
 
 
 def _membership(value: npt.NDArray[Any], source: str) -> npt.NDArray[np.bool_]:
