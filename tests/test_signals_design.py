@@ -81,6 +81,8 @@ def test_pairs_among_single_models_repeats_and_rivals() -> None:
     assert repeated.pairs == ((0, 1), (2, 3), (5, 6))
     assert repeated.repeats == (4, 7, 8)
     assert "models 4, 7, 8 were trained on the same samples as others and are left out" in repeated.sentence()
+    whole = find_design(np.concatenate([keep, [[True] * 500] * 2, [[False] * 500] * 2]))
+    assert (len(whole.pairs), whole.single, whole.repeats) == (6, (12, 13, 14, 15), ())
     twice = np.repeat(halves(5, 500, 3), 2, axis=0)
     assert find_design(twice).single == (0, 2, 4, 6, 8)
     assert find_design(twice).repeats == (1, 3, 5, 7, 9)

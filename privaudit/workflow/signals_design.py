@@ -117,10 +117,14 @@ def find_design(keep: Mask) -> Design:
         bool ``[S, N]``: whether model s was trained on sample i.
     """
     families: dict[bytes, tuple[list[int], list[int]]] = {}
+    pairs, single, repeats = [], [], []
     for model, row in enumerate(keep):
+        if row.all() or not row.any():
+            # Trained on everything, or on none of these: that splits nothing.
+            single.append(model)
+            continue
         code, opposite = np.packbits(row).tobytes(), np.packbits(~row).tobytes()
         families.setdefault(min(code, opposite), ([], []))[code > opposite].append(model)
-    pairs, single, repeats = [], [], []
     for one, other in families.values():
         if one and other:
             neighbours = [model for model in one if model ^ 1 in other]
