@@ -59,6 +59,8 @@ class ScoreResults(TypedDict):
     epsilon: dict[str, Any] | None
     inversion: dict[str, Any] | None
     training: dict[str, Any] | None
+    outliers: dict[str, Any]
+    warnings: list[str]
     about: dict[str, Any]
     table_sha256: str
 

@@ -10,6 +10,7 @@ from privaudit.attacks.suite import ATTACKS
 from privaudit.report import words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
+from privaudit.scoring.outliers import LISTED
 
 
 def title_of(attack: str, results: dict[str, Any] | None = None) -> str:
@@ -18,10 +19,10 @@ def title_of(attack: str, results: dict[str, Any] | None = None) -> str:
     return title if attack != "rmia" or results is None else f"{title} (γ = {words.gamma_of(results):g})"
 
 
-def what_was_audited(results: dict[str, Any]) -> Section:
-    """Data, network, training, attacker."""
+def what_was_audited(results: dict[str, Any], names: dict[int, str] | None = None) -> Section:
+    """Data, network, training, attacker, and what stands out; ``names`` stand for sample ids that are not shown."""
     if "given" in results["about"]:
-        return _what_was_given(results)
+        return _what_was_given(results, names)
     about, identity, data = results["about"], results["about"]["identity"], results["about"]["data"]
     accuracy = results["accuracy"]
     shape = "×".join(map(str, data["input_shape"]))
@@ -47,9 +48,35 @@ def what_was_audited(results: dict[str, Any]) -> Section:
         ],
     ]
     notes = [f"Note: {note}." for note in about["notes"]]
-    if (given := words.given_target(results)) is not None:
-        notes = [*(f"Warning: {doubt}." for doubt in given["doubts"]), words.LIMITS_OF_GIVEN_TARGET[0], *notes]
-    return Section("audited", "What was audited", notes, [Table("The audited system", ["What", "Which"], rows)])
+    if words.given_target(results) is not None:
+        notes = [words.LIMITS_OF_GIVEN_TARGET[0], *notes]
+    notes = [*words.warnings(results), *notes]
+    tables = [Table("The audited system", ["What", "Which"], rows), *_what_stands_out(results, names)]
+    return Section("audited", "What was audited", notes, tables)
+
+
+def _what_stands_out(results: dict[str, Any], names: dict[int, str] | None) -> list[Table]:
+    """Models, values and samples that are far from all others; the first of each."""
+    found = results.get("outliers")
+    if not found or not (found["models"] or found["values"] or found["samples"]):
+        return []
+
+    def name(one: dict[str, Any]) -> str:
+        return str(one["sample_id"] if names is None else names[int(one["sample_id"])])
+
+    rows = [
+        [f"model {one['model']}", "all", f"{one['times']:,.3g} times as far from the median as its siblings"]
+        for one in found["models"]
+    ]
+    rows += [
+        [f"model {one['model']}", name(one), f"{one['spreads']:,.0f} spreads from the median of all models"]
+        for one in found["values"][:LISTED]
+    ]
+    rows += [
+        ["all", name(one), f"models differ {one['times']:,.0f} times as much as usual"]
+        for one in found["samples"][:LISTED]
+    ]
+    return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 
 
 def _training(identity: dict[str, Any]) -> str:
@@ -74,7 +101,7 @@ def _whence(results: dict[str, Any]) -> str:
     )
 
 
-def _what_was_given(results: dict[str, Any]) -> Section:
+def _what_was_given(results: dict[str, Any], names: dict[int, str] | None) -> Section:
     given, accuracy = results["about"]["given"], results["accuracy"]
     design = given.get("design")
     found = ("complementary pairs; " if given["paired"] else "") if design is None else f"{design['sentence']}; "
@@ -105,7 +132,9 @@ def _what_was_given(results: dict[str, Any]) -> Section:
         "The models were trained elsewhere and only what they say was given. So nothing here vouches for their "
         "training: no negative control could be run, and who saw which sample is taken from the file."
     )
-    return Section("audited", "What was audited", [said], [Table("What was given", ["What", "Which"], rows)])
+    notes = [*words.warnings(results), *(f"Note: {note}." for note in results["about"]["notes"]), said]
+    tables = [Table("What was given", ["What", "Which"], rows), *_what_stands_out(results, names)]
+    return Section("audited", "What was audited", notes, tables)
 
 
 def how_well_attacked(results: dict[str, Any]) -> Section:

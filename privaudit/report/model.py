@@ -61,6 +61,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     pictures = sample_pictures(folder, table, results) if shown.show_samples else []
     notices = [privacy.SHOWN] if shown.show_samples else []
     salt = privacy.salt_of(folder, shown)
+    names: dict[int, str] | None = None
     if salt is not None:
         names = dict(zip(map(int, table["sample_id"]), privacy.hashes_of(list(table["sample_id"]), salt), strict=True))
         table = privacy.redact_ids(table, names)
@@ -71,7 +72,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     compared = _comparisons_of_orders(folder)
     about = results["about"]
     sections = [
-        findings.what_was_audited(results),
+        findings.what_was_audited(results, names),
         findings.how_well_attacked(results),
         exposure.who_is_exposed(table, results),
         *(found.section() for found in pictures),

@@ -233,6 +233,12 @@ def uneven(name: str, found: dict[str, Any]) -> str:
     return f"By {what}, exposure {verdict} (Kruskal and Wallis, p {p_value(found['p'])})."
 
 
+def warnings(results: dict[str, Any]) -> list[str]:
+    """Every warning of the audit as a sentence; earlier results have those of a given target alone."""
+    given = given_target(results)
+    return [f"Warning: {said}." for said in results.get("warnings", [] if given is None else given["doubts"])]
+
+
 def gamma_of(results: dict[str, Any]) -> float:
     """γ of the RMIA that was run; results that do not name it are of a time when it was 2."""
     return float(results.get("rmia_gamma") or 2.0)

@@ -46,6 +46,8 @@ class Design:
     repeats
         Models trained on the same samples as one that is listed above. They take no part: a model that saw just what
         the target saw would tell of the target itself.
+    outliers
+        Models unlike all others, with their complements: they take no part.
     """
 
     models: int
@@ -53,6 +55,7 @@ class Design:
     nearly: Pairs
     single: tuple[int, ...]
     repeats: tuple[int, ...]
+    outliers: tuple[int, ...] = ()
 
     @property
     def is_paired(self) -> bool:
@@ -64,6 +67,14 @@ class Design:
         """The models that take part, ``[S′]``, partners next to each other."""
         paired = [model for pair in (*self.pairs, *self.nearly) for model in pair]
         return np.array(paired if self.is_paired else [*paired, *self.single], np.int64)
+
+    @property
+    def mates(self) -> npt.NDArray[np.int64]:
+        """The complement of each model, itself where it has none, ``[S]``."""
+        mates = np.arange(self.models)
+        for a, b in (*self.pairs, *self.nearly):
+            mates[a], mates[b] = b, a
+        return mates
 
     @property
     def left_out(self) -> tuple[int, ...]:
@@ -87,6 +98,8 @@ class Design:
                 f"; model{'s' if many else ''} {listed} {'were' if many else 'was'} trained on the same samples as "
                 f"{'others' if many else 'another'} and {'are' if many else 'is'} left out"
             )
+        if self.outliers:
+            said += f"; left out because they stand out: {', '.join(map(str, self.outliers))}"
         return said
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +118,7 @@ def _count(number: int, what: str, rest: str = "") -> str:
     return "" if not number else f"{number} {what}{'' if number == 1 else 's'}{rest}"
 
 
-def find_design(keep: Mask) -> Design:
+def find_design(keep: Mask, left: Mask | None = None) -> Design:
     """Tell pairs, single models and repeats apart, whatever the order of the models.
 
     Where several models could be a model's complement, they are repeats of each other: neighbours 2p, 2p + 1 are taken
@@ -115,10 +128,15 @@ def find_design(keep: Mask) -> Design:
     ----------
     keep
         bool ``[S, N]``: whether model s was trained on sample i.
+    left
+        bool ``[S]``: the models that take part; None for all.
     """
+    outliers = () if left is None else tuple(np.flatnonzero(~left).tolist())
     families: dict[bytes, tuple[list[int], list[int]]] = {}
     pairs, single, repeats = [], [], []
     for model, row in enumerate(keep):
+        if model in outliers:
+            continue
         if row.all() or not row.any():
             # Trained on everything, or on none of these: that splits nothing.
             single.append(model)
@@ -140,7 +158,7 @@ def find_design(keep: Mask) -> Design:
         nearly = []
     of_pairs = {model for pair in nearly for model in pair}
     alone = tuple(model for model in sorted(single) if model not in of_pairs)
-    return Design(len(keep), tuple(sorted(pairs)), tuple(sorted(nearly)), alone, tuple(sorted(repeats)))
+    return Design(len(keep), tuple(sorted(pairs)), tuple(sorted(nearly)), alone, tuple(sorted(repeats)), outliers)
 
 
 def _nearly_complements(keep: Mask, models: list[int]) -> list[tuple[int, int]]:

@@ -13,9 +13,11 @@ from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.attacks.suite import Evidence
 from privaudit.data.arrays import read_npz
 from privaudit.errors import DataError, EvidenceError
+from privaudit.scoring.outliers import drawn_in
 from privaudit.scoring.table import SampleFacts
-from privaudit.signals import SIGNALS, signals_of
+from privaudit.signals import SIGNALS, signal, signals_of
 from privaudit.workflow.metadata import read_metadata
+from privaudit.workflow.outlying import Outlying, find_outlying
 from privaudit.workflow.signals_design import Design, find_design, rotation_of
 
 #: Fewest models on either side of a sample: one is dropped from each, and one must be left.
@@ -36,6 +38,7 @@ class SignalsFile:
     queries: int
     classes: int | None
     design: Design
+    outlying: Outlying
 
 
 def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> SignalsFile:
@@ -81,11 +84,14 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
         if labels.min() < 0:
             raise DataError(f"{source}: label {labels.min()} is negative")
     population = _population(arrays, len(keep), classes, source)
-    evidence, design = evidence_of(signals, keep, population, seed, source)
     facts = _facts(arrays, labels, classes, source)
+    outlying = find_outlying(
+        signal(signals, "margin"), facts.sample_ids, find_design(keep).mates, lambda left: _are_enough(keep[left])
+    )
+    evidence, design = evidence_of(signals, keep, population, seed, source, outlying.left)
     if metadata is not None:
         facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
-    return SignalsFile(evidence, facts, signals.shape[2], classes, design)
+    return SignalsFile(evidence, facts, signals.shape[2], classes, design, outlying)
 
 
 def evidence_of(
@@ -94,6 +100,7 @@ def evidence_of(
     population: npt.NDArray[Any] | None,
     seed: int,
     source: str,
+    left: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Evidence, Design]:
     """Evidence of the models that take part, complements next to each other, and how they stand to each other.
 
@@ -102,7 +109,7 @@ def evidence_of(
     EvidenceError
         Where too few models were trained on different samples.
     """
-    design = find_design(keep)
+    design = find_design(keep, left)
     order = design.order
     if len(order) < FEWEST_MODELS:
         raise EvidenceError(
@@ -113,7 +120,7 @@ def evidence_of(
     if not design.is_paired:
         rotation = rotation_of(design, keep, seed)
         evidence = replace(evidence, partners=rotation.partners, used=rotation.used, clusters=rotation.clusters)
-    return evidence, design
+    return replace(evidence, signals=drawn_in(evidence.signals, evidence.used)), design
 
 
 def signals_of_models(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -152,6 +159,11 @@ def _membership(value: npt.NDArray[Any], source: str) -> npt.NDArray[np.bool_]:
                 hint="Leave those samples out, or train more models.",
             )
     return value
+
+
+def _are_enough(keep: npt.NDArray[np.bool_]) -> bool:
+    inside = keep.sum(axis=0)
+    return bool(np.all(np.minimum(inside, len(keep) - inside) >= FEWEST_A_SIDE))
 
 
 def _numbers(
