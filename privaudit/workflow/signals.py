@@ -36,7 +36,8 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     name = f"{re.sub(r'[^a-z0-9]+', '-', path.stem.lower()).strip('-')[:40]}-signals-{_short(digest, settings)}"
     talk(f"audit {name}")
     talk(f"  {path.name}: {samples:,} samples, {given.queries} queries each, {models} models that take part")
-    talk(f"  {given.design.sentence()}")
+    for note in (given.design.sentence(), *given.notes):
+        talk(f"  {note}")
     if not given.design.is_paired:
         talk("  with each target its complement is dropped or, where it has none, a random model of the other side")
     evidence = replace(given.evidence, rmia_gamma=settings.rmia_gamma)
@@ -89,7 +90,7 @@ def _results(
                 "attack": OF_STATISTIC[settings.statistic],
                 "fewest_in": int(np.min(keep.sum(axis=0))),
             },
-            "notes": [],
+            "notes": list(given.notes),
         },
     }
 

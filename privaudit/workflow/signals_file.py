@@ -19,9 +19,12 @@ from privaudit.signals import SIGNALS, signal, signals_of
 from privaudit.workflow.metadata import read_metadata
 from privaudit.workflow.outlying import Outlying, find_outlying
 from privaudit.workflow.signals_design import Design, find_design, rotation_of
+from privaudit.workflow.signals_kinds import CURE, Kind, kind_of
 
 #: Fewest models on either side of a sample: one is dropped from each, and one must be left.
 FEWEST_A_SIDE = 2
+
+LOGITS = Kind("logits")
 
 LAYOUT = (
     "It needs logits [S, N, C] or [S, N, Q, C] (or statistic [S, N]), keep [S, N] bool, labels [N]; optional are "
@@ -39,6 +42,7 @@ class SignalsFile:
     classes: int | None
     design: Design
     outlying: Outlying
+    notes: tuple[str, ...]
 
 
 def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> SignalsFile:
@@ -71,19 +75,22 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
         held = "both logits and statistic" if "logits" in arrays else "neither logits nor statistic"
         raise DataError(f"{source} holds {held}", hint=LAYOUT)
     classes: int | None = None
+    notes: list[str | None] = []
     if "logits" in arrays:
         logits = _numbers(arrays["logits"], "logits", keep.shape, (3, 4), source)
         logits = logits[:, :, np.newaxis] if logits.ndim == 3 else logits
         classes = max(2, logits.shape[-1])
         _check_labels(labels, "labels", classes, source)
-        signals = signals_of_models(logits, labels)
+        kind = kind_of(logits, labels, "logits", source)
+        notes = [kind.note("logits")]
+        signals = signals_of_models(logits, labels, kind)
     else:
         statistic = _numbers(arrays["statistic"], "statistic", keep.shape, (2,), source)
         signals = np.full((*keep.shape, 1, len(SIGNALS)), np.nan, np.float32)
         signals[..., SIGNALS.index("margin")] = statistic[:, :, np.newaxis]
         if labels.min() < 0:
             raise DataError(f"{source}: label {labels.min()} is negative")
-    population = _population(arrays, len(keep), classes, source)
+    population, note = _population(arrays, len(keep), classes, source)
     facts = _facts(arrays, labels, classes, source)
     outlying = find_outlying(
         signal(signals, "margin"), facts.sample_ids, find_design(keep).mates, lambda left: _are_enough(keep[left])
@@ -91,7 +98,9 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
     evidence, design = evidence_of(signals, keep, population, seed, source, outlying.left)
     if metadata is not None:
         facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
-    return SignalsFile(evidence, facts, signals.shape[2], classes, design, outlying)
+    return SignalsFile(
+        evidence, facts, signals.shape[2], classes, design, outlying, tuple(note for note in (*notes, note) if note)
+    )
 
 
 def evidence_of(
@@ -123,13 +132,16 @@ def evidence_of(
     return replace(evidence, signals=drawn_in(evidence.signals, evidence.used)), design
 
 
-def signals_of_models(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Signals ``[S, N, Q, K]`` of logits ``[S, N, Q, C]``, a model at a time."""
+def signals_of_models(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], kind: Kind = LOGITS
+) -> npt.NDArray[np.float32]:
+    """Signals ``[S, N, Q, K]`` of logits ``[S, N, Q, C]``, or of what is taken for them, a model at a time."""
     models, samples, queries = logits.shape[:3]
     signals = np.empty((models, samples, queries, len(SIGNALS)), np.float32)
     for model in range(models):
+        of_model = kind.logits(logits[model])
         for query in range(queries):
-            signals[model, :, query] = signals_of(logits[model, :, query], labels)
+            signals[model, :, query] = signals_of(of_model[:, query], labels)
     return signals
 
 
@@ -176,12 +188,13 @@ def _numbers(
             f"{source}: {name} has shape {list(value.shape)}, keep {list(shape)}: the first two must agree", hint=LAYOUT
         )
     for model, part in enumerate(value):
-        bad = np.argwhere(~np.isfinite(part))
+        # Minus infinity is the logarithm of a probability of 0: whether it is one is asked where the kind is told.
+        bad = np.argwhere(~(np.isfinite(part) | (np.isneginf(part) & (name != "statistic"))))
         if len(bad):
             raise DataError(
                 f"{source}: {name} holds {part[tuple(bad[0])]} for model {model}, sample {bad[0][0]} "
                 f"({len(bad)} such values in that model)",
-                hint="Save the logits themselves, before any softmax or log.",
+                hint=CURE,
             )
     return value
 
@@ -202,9 +215,9 @@ def _check_labels(labels: npt.NDArray[np.int64], name: str, classes: int, source
 
 def _population(
     arrays: dict[str, npt.NDArray[Any]], models: int, classes: int | None, source: str
-) -> npt.NDArray[Any] | None:
+) -> tuple[npt.NDArray[Any] | None, str | None]:
     if "population_logits" not in arrays:
-        return None
+        return None, None
     if classes is None or "population_labels" not in arrays:
         raise DataError(f"{source}: population_logits need logits and population_labels", hint=LAYOUT)
     logits = arrays["population_logits"]
@@ -215,7 +228,8 @@ def _population(
     logits = _numbers(logits, "population_logits", logits.shape[:2], (3,), source)
     labels = _integers(arrays["population_labels"], "population_labels", logits.shape[1], source)
     _check_labels(labels, "population_labels", classes, source)
-    return signals_of_models(logits[:, :, np.newaxis], labels)
+    kind = kind_of(logits[:, :, np.newaxis], labels, "population_logits", source)
+    return signals_of_models(logits[:, :, np.newaxis], labels, kind), kind.note("population_logits")
 
 
 def _facts(
