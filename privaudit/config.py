@@ -50,6 +50,7 @@ class AuditSettings(BaseModel):
     queries: str = "original"
     metadata: Path | None = None
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = "margin"
+    rmia_gamma: float = Field(1.0, gt=0, allow_inf_nan=False)
     invert: int | str | None = None
     invert_at: Literal["trained", "init"] = "trained"
     invert_preset: str = "default"

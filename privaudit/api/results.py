@@ -44,6 +44,7 @@ class ScoreResults(TypedDict):
     scores: str
     report: ReportPaths
     statistic: str
+    rmia_gamma: float | None
     mean_risk: float
     attacks: dict[str, Attack]
     target: Attack | None
@@ -58,6 +59,8 @@ class ScoreResults(TypedDict):
     epsilon: dict[str, Any] | None
     inversion: dict[str, Any] | None
     training: dict[str, Any] | None
+    outliers: dict[str, Any]
+    warnings: list[str]
     about: dict[str, Any]
     table_sha256: str
 

@@ -73,6 +73,7 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 @click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
 @click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
 @click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
+@click.option("--rmia-gamma", type=float, help="By how much RMIA asks a sample to outdo the population [1].")
 @click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
 @click.option("--invert", help="groups, N, all or ids:FILE: whose gradients to invert; 0 for none [groups].")
 @click.option("--invert-at", help="trained (shadow models) or init (fresh networks) [trained].")

@@ -102,12 +102,12 @@ def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[
     left_out.append("poisoning and attacks on the training process")
     said = f"{models}, by {len(results['attacks'])} membership attacks."
     told = [said]
-    if (given := words.given_target(results)) is not None:
+    if words.given_target(results) is not None:
         told.append(
             "The target model was given by the user; shadow models were trained by the recipe here, which may differ "
             "from how the target was trained (see Limits)."
         )
-        told += [f"Warning: {doubt}." for doubt in given["doubts"]]
+    told += words.warnings(results)
     return Answer("What was attacked, and what was not?", [*told, f"Not tried: {', '.join(left_out)}."], "attacks")
 
 

@@ -233,12 +233,24 @@ def uneven(name: str, found: dict[str, Any]) -> str:
     return f"By {what}, exposure {verdict} (Kruskal and Wallis, p {p_value(found['p'])})."
 
 
+def warnings(results: dict[str, Any]) -> list[str]:
+    """Every warning of the audit as a sentence; earlier results have those of a given target alone."""
+    given = given_target(results)
+    return [f"Warning: {said}." for said in results.get("warnings", [] if given is None else given["doubts"])]
+
+
+def gamma_of(results: dict[str, Any]) -> float:
+    """γ of the RMIA that was run; results that do not name it are of a time when it was 2."""
+    return float(results.get("rmia_gamma") or 2.0)
+
+
 def command(results: dict[str, Any]) -> str:
     """The command that repeats the audit: everything that changes a result, whether it was typed or a default."""
     if given := results["about"].get("given"):
         flags = {"signals": given["file"], "seed": given["seed"]}
         if given["classes"] is not None:
             flags["statistic"] = results["statistic"]
+        flags["rmia-gamma"] = None if "rmia" not in results["attacks"] else f"{gamma_of(results):g}"
         return shlex.join(["privaudit", "score", *flags_of(flags)])
     about = results["about"]
     identity, data = about["identity"], about["data"]
@@ -252,6 +264,7 @@ def command(results: dict[str, Any]) -> str:
         **_training_flags(identity),
         "canaries": identity["canaries"] or None,
         "statistic": results["statistic"],
+        "rmia-gamma": None if "rmia" not in results["attacks"] else f"{gamma_of(results):g}",
         **_inversion_flags(results.get("inversion")),
         "queries": ",".join(results["queries"]) if len(results["queries"]) > 1 else None,
         "seed": identity["seed"],

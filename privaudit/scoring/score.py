@@ -175,7 +175,8 @@ def _refits(attack: Attack, evidence: Evidence) -> Refits:
 def clusters_of(evidence: Evidence) -> npt.NDArray[np.int64]:
     """Which cells depend on each other, ``[S, N]``: those of a complementary pair, else those of one model."""
     models = np.arange(len(evidence.keep))
-    cluster = models // 2 if evidence.partners is None else models
+    alone = models if evidence.clusters is None else evidence.clusters
+    cluster = models // 2 if evidence.partners is None else alone
     return np.broadcast_to(cluster[:, np.newaxis], evidence.keep.shape)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.report import privacy
+from privaudit.report import privacy, words
 from privaudit.report.comparison import build_comparison
 from privaudit.report.naming import Naming
 from privaudit.report.privacy import privacy_of
@@ -146,7 +146,9 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
     paired = a.results["clusters"]["design"] == b.results["clusters"]["design"]
     attacks: dict[str, Any] = {}
     for name in a.results["attacks"]:
-        if name in b.results["attacks"]:
+        # RMIA at two γ is two attacks.
+        same = name != "rmia" or words.gamma_of(a.results) == words.gamma_of(b.results)
+        if same and name in b.results["attacks"]:
             of_auc = difference(a.estimate_auc(name), b.estimate_auc(name), paired)
             attacks[name] = {"auc": of_auc.to_json(), "tpr_at_fpr": {}}
             for rate in RATES:

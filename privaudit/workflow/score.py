@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit import controls, files, links
+from privaudit.attacks.lira import complements
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
@@ -17,6 +18,7 @@ from privaudit.registry import without_folder
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.given import doubts_about
+from privaudit.scoring.outliers import drawn_in
 from privaudit.scoring.score import Scores, score
 from privaudit.scoring.table import whose_results
 from privaudit.scoring.target import audit_target, split_test
@@ -30,6 +32,7 @@ from privaudit.workflow.estimate import Estimate, estimate
 from privaudit.workflow.examination import examine_code, examine_training_code
 from privaudit.workflow.inversion import run_inversion, without_inversion
 from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
+from privaudit.workflow.outlying import find_outlying
 from privaudit.workflow.plan import AuditPlan, demand_same_again, library_versions, plan_audit
 from privaudit.workflow.render import render_report
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
@@ -46,6 +49,18 @@ class StoredSignals:
     shadow_test: npt.NDArray[np.float32]
     target_test: npt.NDArray[np.float32]
     untrained: npt.NDArray[np.float32]
+
+    def of_models(self, left: npt.NDArray[np.bool_]) -> StoredSignals:
+        """The same of some shadow models alone."""
+        if left.all():
+            return self
+        return replace(
+            self,
+            keep=self.keep[left],
+            shadow=self.shadow[left],
+            shadow_test=self.shadow_test[left],
+            untrained=self.untrained[left],
+        )
 
 
 def read_stored_signals(store: AuditStore, shadows: int, queries: tuple[str, ...] = ORIGINAL) -> StoredSignals:
@@ -155,8 +170,17 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     stored = read_stored_signals(plan.store, plan.shadows, plan.queries)
     real = ~plan.facts.canary
     seed = plan.settings.seed
+    outlying = find_outlying(
+        signal(stored.shadow[:, real], "margin"), plan.facts.sample_ids[real], complements(plan.shadows)
+    )
+    stored = stored.of_models(outlying.left)
     validation, reported = split_test(stored.shadow_test.shape[1], seed)
-    evidence = Evidence(stored.shadow, stored.keep, population=stored.shadow_test[:, validation])
+    evidence = Evidence(
+        drawn_in(stored.shadow),
+        stored.keep,
+        population=stored.shadow_test[:, validation],
+        rmia_gamma=plan.settings.rmia_gamma,
+    )
     scores = score(evidence, plan.facts, stored.target, plan.settings.statistic, seed)
     target = audit_target(
         stored.shadow[:, real],
@@ -174,6 +198,7 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
         "samples": len(plan.data),
         "shadows": plan.shadows,
         "statistic": plan.settings.statistic,
+        "rmia_gamma": plan.settings.rmia_gamma,
         "queries": list(plan.queries),
         **scores.to_json(),
         "target": target.to_json(),
@@ -191,7 +216,9 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     doubts = _doubts(plan, results["accuracy"], len(reported), target)
     if plan.given is not None:
         results["about"]["target"]["doubts"] = doubts
-    for warning in [*doubts, *_warnings(scores.attacks["lira"], negative, of_untrained)]:
+    results["outliers"] = outlying.found
+    results["warnings"] = [*outlying.warnings, *doubts, *_warnings(scores.attacks["lira"], negative, of_untrained)]
+    for warning in results["warnings"]:
         talk(f"  warning: {warning}")
     return results, scores
 

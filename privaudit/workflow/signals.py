@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,15 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     digest = files.sha256_of(path)
     name = f"{re.sub(r'[^a-z0-9]+', '-', path.stem.lower()).strip('-')[:40]}-signals-{_short(digest, settings)}"
     talk(f"audit {name}")
-    talk(
-        f"  {path.name}: {models} models and {samples:,} samples, {given.queries} queries each, "
-        + ("complementary pairs of models" if given.paired else "no complementary pairs: a random model of the other ")
-        + ("" if given.paired else "side is dropped with each target")
-    )
-    scores = score(given.evidence, given.facts, None, settings.statistic, settings.seed)
+    talk(f"  {path.name}: {samples:,} samples, {given.queries} queries each, {models} models that take part")
+    for note in (given.design.sentence(), *given.notes):
+        talk(f"  {note}")
+    if not given.design.is_paired:
+        talk("  with each target its complement is dropped or, where it has none, a random model of the other side")
+    evidence = replace(given.evidence, rmia_gamma=settings.rmia_gamma)
+    scores = score(evidence, given.facts, None, settings.statistic, settings.seed)
+    for warning in given.outlying.warnings:
+        talk(f"  warning: {warning}")
     folder = settings.out / name
     files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
@@ -60,6 +64,7 @@ def _results(
         "shadows": len(keep),
         "trained": 0,
         "statistic": settings.statistic if given.classes is not None else "the file's own",
+        "rmia_gamma": settings.rmia_gamma if "rmia" in scores.attacks else None,
         **scores.to_json(),
         "target": None,
         "epsilon": None,
@@ -70,6 +75,8 @@ def _results(
         if given.classes is None
         else {"shadow_members": float(right[keep].mean()), "shadow_others": float(right[~keep].mean())},
         "training": None,
+        "outliers": given.outlying.found,
+        "warnings": given.outlying.warnings,
         "about": {
             "audit": name,
             "given": {
@@ -77,13 +84,14 @@ def _results(
                 "sha256": digest,
                 "queries": given.queries,
                 "classes": given.classes,
-                "paired": given.paired,
+                "paired": given.design.is_paired,
+                "design": given.design.to_json(),
                 "population": 0 if given.evidence.population is None else given.evidence.population.shape[1],
                 "seed": settings.seed,
                 "attack": OF_STATISTIC[settings.statistic],
                 "fewest_in": int(np.min(keep.sum(axis=0))),
             },
-            "notes": [],
+            "notes": list(given.notes),
         },
     }
 

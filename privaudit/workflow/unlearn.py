@@ -19,6 +19,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
+from privaudit.report import words
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.table import demand_columns
 from privaudit.shadow.store import TARGET, AuditStore, open_audit
@@ -210,7 +211,12 @@ def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
             )
         score_stored(replace(plan, shadows=shadows), folder)
     results = files.read_json(folder / RESULTS)
-    settings = replace_settings(plan.settings, statistic=results["statistic"], queries=",".join(results["queries"]))
+    settings = replace_settings(
+        plan.settings,
+        statistic=results["statistic"],
+        queries=",".join(results["queries"]),
+        rmia_gamma=words.gamma_of(results),
+    )
     table = demand_columns(read_table(folder / SCORES), folder / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
         raise StoreError(
