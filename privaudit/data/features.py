@@ -150,8 +150,6 @@ def _frequencies(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     blocks = grey[:, : 8 * high, : 8 * wide].reshape(len(grey), high, 8, wide, 8).swapaxes(2, 3)
     size = np.abs(dctn(blocks, axes=(3, 4), norm="ortho"))
     frequency = np.add.outer(np.arange(8), np.arange(8))
-    of_frequency = [
-        np.log1p(255 * size[..., frequency == one].mean(axis=(1, 2, 3))) for one in range(1, 15)
-    ]
+    of_frequency = [np.log1p(255 * size[..., frequency == one].mean(axis=(1, 2, 3))) for one in range(1, 15)]
     nearly_zero = (size[..., frequency >= 4] < 1 / 255).mean(axis=(1, 2, 3))
     return np.stack([*of_frequency, nearly_zero], axis=1)

@@ -24,7 +24,7 @@ MOST_SAMPLES = 4_000
 #: Fewer of a side say nothing.
 FEWEST_SAMPLES = 20
 
-#: It fails where chance alone would read as far above ½ in fewer than this share of audits.
+#: It fails where chance alone would be as far off in fewer than this share of audits.
 LEVEL = 0.025
 
 #: Up to so many classes, trees are told each of them apart.
@@ -37,21 +37,29 @@ class BlindBaseline:
 
     Parameters
     ----------
-    auc, interval, p
-        0 … 1; the 95% interval, and how often chance alone reads as far above ½.
+    auc, interval
+        By inputs within a class, 0 … 1, and the 95% interval.
+    inputs_p, classes_p
+        How often chance alone reads as far above ½, and mixes classes as unevenly.
     training, test
         How many samples of each side were judged.
     """
 
     auc: float
     interval: Interval | None
-    p: float
+    inputs_p: float
+    classes_p: float
     training: int
     test: int
 
     @property
+    def p(self) -> float:
+        """The smaller of both, corrected for there being two."""
+        return min(1.0, 2 * min(self.inputs_p, self.classes_p))
+
+    @property
     def holds(self) -> bool:
-        """Whether the two are not told apart: below ½ nothing is told (a stratified split reads a little below)."""
+        """Whether the two are not told apart; below ½ nothing is told."""
         return self.p >= LEVEL
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +68,8 @@ class BlindBaseline:
             "auc": self.auc,
             "ci": None if self.interval is None else list(self.interval),
             "p": self.p,
+            "inputs_p": self.inputs_p,
+            "classes_p": self.classes_p,
             "holds": self.holds,
             "samples": {"training": self.training, "test": self.test},
         }
@@ -71,6 +81,9 @@ def blind_baseline(
     seed: int,
 ) -> BlindBaseline | None:
     """Tell training from test samples by inputs and labels alone, cross-fitted in two halves.
+
+    Inputs are told apart within classes: a class weighs the same on both sides. Whether classes are mixed alike is a
+    question of its own (χ² over the drawn samples), which a stratified split answers better than chance would.
 
     A logistic regression, boosted trees and the nearest neighbour add up their log odds: on principal components,
     simple statistics of each input (brightness, contrast, gradients, frequencies, or the like for tables), the columns
@@ -107,15 +120,31 @@ def blind_baseline(
         halves = [(half != one, half == one) for one in (0, 1)]
         areas, errors, widths = [], [], []
         for fitted, judged in halves:
-            scores = described.log_odds(is_training, fitted, judged)
+            scores = described.log_odds(is_training, _weights(is_training, labels, fitted), judged)
             side = is_training[judged]
             areas.append(auc(scores, side))
             errors.append(_error(scores, side))
             widths.append(np.sqrt((len(side) + 1) / (12 * side.sum() * (~side).sum())))
     area = float(np.mean(areas))
-    p = float(stats.norm.sf((area - 0.5) / np.mean(widths)))
+    above = float(stats.norm.sf((area - 0.5) / np.mean(widths)))
+    mixed = np.stack([np.bincount(labels[part], minlength=labels.max() + 1) for part in (is_training, ~is_training)])
+    uneven = float(stats.chi2_contingency(mixed[:, mixed.sum(axis=0) > 0], correction=False).pvalue)
     interval = logit_interval(area, float(np.mean(errors)), int(min(map(len, drawn))) - 1)
-    return BlindBaseline(area, interval, p, len(drawn[0]), len(drawn[1]))
+    return BlindBaseline(area, interval, above, uneven, len(drawn[0]), len(drawn[1]))
+
+
+def _weights(
+    is_training: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], fitted: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """Weights of the fitted, 0 for all others: each class weighs the same on both sides, and as much as is there."""
+    cell = 2 * labels + is_training
+    counts = np.bincount(cell[fitted], minlength=2 * int(labels.max()) + 2).reshape(-1, 2).astype(np.float64)
+    shared = counts.min(axis=1) > 0
+    if not shared.any():
+        counts[:] = counts.sum(axis=0)
+        shared[:] = True
+    weight = np.where(shared[:, np.newaxis], counts.sum(axis=1, keepdims=True) / np.maximum(2 * counts, 1), 0.0)
+    return np.where(fitted, weight.ravel()[cell], 0.0)
 
 
 def _error(scores: FloatArray, side: npt.NDArray[np.bool_]) -> float:
@@ -152,14 +181,14 @@ class _Described:
         return cls(np.concatenate([features, indicators], 1), np.concatenate([features, of_trees], 1), found)
 
     def log_odds(
-        self, is_training: npt.NDArray[np.bool_], fitted: npt.NDArray[np.bool_], judged: npt.NDArray[np.bool_]
+        self, is_training: npt.NDArray[np.bool_], weights: FloatArray, judged: npt.NDArray[np.bool_]
     ) -> FloatArray:
-        """Return the log odds of being a training sample for the judged, by what the fitted teach."""
+        """Return the log odds of being a training sample for the judged, by what those with a weight teach."""
         from sklearn.ensemble import HistGradientBoostingClassifier
         from sklearn.linear_model import LogisticRegression
 
-        side = is_training[fitted]
-        weight = np.where(side, 0.5 / side.mean(), 0.5 / (~side).mean())
+        fitted = weights > 0
+        side, weight = is_training[fitted], weights[fitted]
         linear = LogisticRegression(C=0.01, max_iter=1_000).fit(self.linear[fitted], side, sample_weight=weight)
         trees = HistGradientBoostingClassifier(
             max_iter=40, max_leaf_nodes=8, l2_regularization=5, max_bins=63, early_stopping=False, random_state=0
