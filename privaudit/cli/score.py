@@ -138,6 +138,8 @@ def _print_sides(controls: dict[str, Any]) -> None:
     ):
         if (found := controls[name]) is not None:
             bounds = "" if found["ci"] is None else f" (95% {found['ci'][0]:.3f}–{found['ci'][1]:.3f})"
+            if "margin_auc" in found:
+                bounds += f", by the bare margin {found['margin_auc']:.3f}"
             verdict = "holds" if found["holds"] else "FAILED: the target's figure is not of membership alone"
             answer(f"{what}: AUC {found['auc']:.3f}{bounds} ({verdict})")
 

@@ -9,16 +9,16 @@ from privaudit.report.parts import Table
 from privaudit.report.words import interval, number, percent
 
 STANDS = (
-    "figures of the shadow models never hold training against test samples, and stand: they hold a sample in models that "
-    "saw it against the same sample in models that did not"
+    "figures of the shadow models never hold training against test samples, and stand: they hold a sample in models "
+    "that saw it against the same sample in models that did not"
 )
 
 #: What test samples that were trained on do.
 TOO_LOW = ", so the target's figure is too low"
 
 POPULATION = (
-    "RMIA and the population attack take their population from the test set. Where it differs from the training samples "
-    "they still read ½ on models that leak nothing, but may find less than they would with samples like those of training"
+    "RMIA and the population attack take their population from the test set. Where it differs from the training "
+    "samples they still read ½ on models that leak nothing, but may find less than with samples like those of training"
 )
 
 
@@ -37,9 +37,9 @@ def failed(results: dict[str, Any]) -> list[str]:
         found = shift["of_models"]
         outside = "test samples" if results.get("target") is not None else "the population"
         said.append(
-            f"shadow models tell training samples that they never saw from {outside}, which they never saw either (AUC "
-            f"{number(found['lowest'])} to {number(found['highest'])} by model, mean {number(shift['auc'])}; by the bare "
-            f"margin {number(shift['margin_auc'])})"
+            f"shadow models tell training samples that they never saw from {outside}, which they never saw either "
+            f"(AUC {number(found['lowest'])} to {number(found['highest'])} by model, mean {number(shift['auc'])}; by "
+            f"the bare margin {number(shift['margin_auc'])})"
         )
     return said
 
@@ -115,8 +115,8 @@ def control_rows(results: dict[str, Any]) -> list[list[str]]:
                 f"Blind baseline: {count['training']:,} training against {count['test']:,} test samples by inputs and "
                 "labels alone, no model asked",
                 "AUC ½",
-                f"{number(blind['auc'])} ({interval(blind['ci'])}); p {words.p_value(blind['p'])}, that of the classes' mix "
-                f"{words.p_value(blind['classes_p'])}",
+                f"{number(blind['auc'])} ({interval(blind['ci'])}); p {words.p_value(blind['p'])}, of the classes' "
+                f"mix {words.p_value(blind['classes_p'])}",
                 _verdict(blind),
             ]
         )
@@ -162,8 +162,8 @@ def of_unlearning(results: dict[str, Any]) -> list[str]:
         return []
     return [
         "the re-audit and MIA efficacy hold forgotten and retained samples against test samples, and these are "
-        f"not what they must be: {'; '.join(reasons).replace(TOO_LOW, '')}. Compare with the retrained model's figures, "
-        "which are off alike, not with ½"
+        f"not what they must be: {'; '.join(reasons).replace(TOO_LOW, '')}. Compare with the retrained model's "
+        "figures, which are off alike, not with ½"
     ]
 
 
@@ -199,8 +199,8 @@ def said_of_duplicates(results: dict[str, Any]) -> list[str]:
         return []
     if found["ordinary"]:
         return [
-            "Inputs repeat by nature here: they take so few different values that chance makes some equal. No attack can "
-            "tell equal ones apart, so one whose equal was trained on looks trained on."
+            "Inputs repeat by nature here: they take so few different values that chance makes some equal. No attack "
+            "can tell equal ones apart, so one whose equal was trained on looks trained on."
         ]
     said = [f"Warning: {one}." for one in repeated(results)]
     return said or ["No input is there twice, as far as was looked: equal ones everywhere, near ones around a part."]

@@ -66,7 +66,7 @@ def _of_sides(results: dict[str, Any]) -> list[str]:
     warned = [f"Warning: {one}." for one in comparable.unlike(results)]
     meaning = (
         "The last two hold for what compares training with test samples: the target's row, and after unlearning the "
-        "re-audit and MIA efficacy. The other figures are of shadow models, which are attacked on training samples alone."
+        "re-audit and MIA efficacy. The other figures are of shadow models, attacked on training samples alone."
     )
     return [meaning, *warned, *([f"{comparable.POPULATION}."] if warned else [])]
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from privaudit.data.features import MOST_COLUMNS, Components, reduced, statistics_of
 from privaudit.seeds import generator
-from privaudit.statistics.intervals import FloatArray, Interval, logit_interval
+from privaudit.statistics.intervals import FloatArray, Interval, clopper_pearson, logit_interval
 from privaudit.statistics.roc import auc
 
 #: The most samples of a side: half of them to fit on, half to judge by, then the other way round.
@@ -129,7 +129,11 @@ def blind_baseline(
     above = float(stats.norm.sf((area - 0.5) / np.mean(widths)))
     mixed = np.stack([np.bincount(labels[part], minlength=labels.max() + 1) for part in (is_training, ~is_training)])
     uneven = float(stats.chi2_contingency(mixed[:, mixed.sum(axis=0) > 0], correction=False).pvalue)
-    interval = logit_interval(area, float(np.mean(errors)), int(min(map(len, drawn))) - 1)
+    fewest = int(min(map(len, drawn)))
+    interval = logit_interval(area, float(np.mean(errors)), fewest - 1)
+    if interval is None:
+        # All of one side lie above all of the other: as sure as that many heads in a row.
+        interval = (clopper_pearson(fewest, fewest)[0], 1.0) if area > 0.5 else (0.0, clopper_pearson(0, fewest)[1])
     return BlindBaseline(area, interval, above, uneven, len(drawn[0]), len(drawn[1]))
 
 

@@ -69,13 +69,7 @@ def _results(
         "target": None,
         "epsilon": None,
         "inversion": None,
-        "controls": {
-            "negative": None,
-            "untrained": None,
-            "positive": None,
-            "blind": None,
-            "shift": _shift(given, settings),
-        },
+        "controls": dict.fromkeys(("negative", "untrained", "positive", "blind")) | {"shift": _shift(given, settings)},
         "duplicates": None,
         "mean_risk": float(scores.table["risk"].mean()),
         "accuracy": None
