@@ -26,12 +26,23 @@ class Attack(TypedDict):
     negatives: int
 
 
+class TargetAttack(Attack):
+    """How well the target's members are told from test samples, and what is to be said of that figure."""
+
+    warnings: list[str]
+
+
 class Controls(TypedDict):
-    """Audits whose answer is known; None where a control could not be run."""
+    """Audits whose answer is known; None where a control could not be run.
+
+    ``blind`` and ``shift`` are of the data: training against test samples, where no model saw either.
+    """
 
     negative: dict[str, Any] | None
     untrained: dict[str, Any] | None
     positive: dict[str, Any] | None
+    blind: dict[str, Any] | None
+    shift: dict[str, Any] | None
 
 
 class ScoreResults(TypedDict):
@@ -47,8 +58,10 @@ class ScoreResults(TypedDict):
     rmia_gamma: float | None
     mean_risk: float
     attacks: dict[str, Attack]
-    target: Attack | None
+    target: TargetAttack | None
     controls: Controls
+    duplicates: dict[str, Any] | None
+    warnings: list[str]
     accuracy: dict[str, float] | None
     agreement: dict[str, Any]
     groups: dict[str, Any]
@@ -111,6 +124,7 @@ class UnlearnResults(TypedDict):
     tow_do_nothing: float | None
     seconds: dict[str, float | None]
     risk_vs_difficulty: dict[str, Any]
+    warnings: list[str]
 
 
 class GateCheck(TypedDict):

@@ -123,12 +123,27 @@ def _print(results: dict[str, Any], as_json: bool) -> None:
         answer(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
     if negative is not None:
         answer(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
+    _print_sides(results["controls"])
     if results["inversion"] is not None:
         _print_inversion(results["inversion"])
     answer(f"scores: {results['scores']}")
     for path in results["report"].values():
         if path is not None:
             answer(f"report: {path}")
+
+
+def _print_sides(controls: dict[str, Any]) -> None:
+    """Whether training and test samples are alike where no model saw either."""
+    for name, what in (
+        ("blind", "blind baseline, training against test samples without a model"),
+        ("shift", "never-seen training samples against test samples"),
+    ):
+        if (found := controls[name]) is not None:
+            bounds = "" if found["ci"] is None else f" (95% {found['ci'][0]:.3f}–{found['ci'][1]:.3f})"
+            if "margin_auc" in found:
+                bounds += f", by the bare margin {found['margin_auc']:.3f}"
+            verdict = "holds" if found["holds"] else "FAILED: the target's figure is not of membership alone"
+            answer(f"{what}: AUC {found['auc']:.3f}{bounds} ({verdict})")
 
 
 def _verdict(holds: bool) -> str:

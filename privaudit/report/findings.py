@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS
-from privaudit.report import lines, words
+from privaudit.report import comparable, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
 from privaudit.scoring.outliers import LISTED
@@ -141,7 +141,8 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
         title_of(name, results): (attack, results["agreement"].get(name)) for name, attack in results["attacks"].items()
     }
     if results["target"] is not None:
-        attacks[words.TARGET] = (results["target"], None)
+        doubted = comparable.doubts(results)
+        attacks[words.TARGET + (": see the warning" if doubted else "")] = (results["target"], None)
     for title, (attack, agreement) in attacks.items():
         tpr = [words.found_at(attack, fpr) for fpr in ("0.01", "0.001")]
         agrees = "–" if agreement is None or agreement["spearman"] is None else f"{agreement['spearman']:+.2f}"
@@ -160,6 +161,7 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
             f"The first row was chosen beforehand and is the one to quote: of {len(results['attacks'])} attacks the "
             "best looks better than it is. Agreement is Spearman's correlation with it, over samples, of the mean "
             "score where a sample was seen less that where it was not.",
+            *(f"Warning: {one}." for one in comparable.doubts(results)),
         ],
         [
             Table(

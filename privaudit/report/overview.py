@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import comparable, words
 from privaudit.report.methods import method
 from privaudit.report.parts import Answer, Fact
 from privaudit.report.unlearning_words import is_exact
@@ -62,11 +62,12 @@ def answers(
         _what_was_attacked(results, table, runs),
         _what_the_attacker_has(results),
         *_utility(results),
-        *_before_and_after(runs),
+        *_before_and_after(results, runs),
         *_orders(runs, orders),
         _inversion(results, table),
         *_difficulty(results, runs),
         _controls(results),
+        *_warnings(results),
         _check(results),
     ]
 
@@ -137,7 +138,7 @@ def _was(results: dict[str, Any]) -> str:
     return "was" if words.given_target(results) is None else "is taken to have been"
 
 
-def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
+def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
     if not runs:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
@@ -147,6 +148,7 @@ def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
         forgotten.append(_change(what, run["reaudit"], "forget", exact=exact))
         retained.append(_change(what, run["reaudit"], "retain", exact=exact))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
+    more += [f"Warning: {one}." for one in comparable.of_unlearning(results)]
     last = f"unlearning-{len(runs)}"
     return [
         Answer("How exposed are the forgotten, before and after?", forgotten + more, last),
@@ -242,7 +244,8 @@ def _controls(results: dict[str, Any]) -> Answer:
     question = "Do the controls hold?"
     found = words.negative_controls(results)
     if not found:
-        return Answer(question, ["None could be run: the models were trained elsewhere."], "controls")
+        said = ["None could be run: the models were trained elsewhere.", *comparable.on_page_one(results)]
+        return Answer(question, said, "controls")
     held = sum(control["holds"] for control in found)
     said = [
         f"Yes: {held} of {len(found)} experiments in which there is nothing to find found nothing."
@@ -252,7 +255,14 @@ def _controls(results: dict[str, Any]) -> Answer:
     positive = results["controls"]["positive"]
     if positive is not None:
         said.append(f"{positive['count']} mislabelled samples read a risk of {percent(positive['mean_asr'])}.")
+    said += comparable.on_page_one(results)
     return Answer(question, said, "controls")
+
+
+def _warnings(results: dict[str, Any]) -> list[Answer]:
+    """What the command warned of, but for what the answers above say already."""
+    warned = [one for one in results.get("warnings", []) if one not in comparable.unlike(results)]
+    return [Answer("What else was warned of?", [f"Warning: {one}." for one in warned], "controls")] if warned else []
 
 
 def _check(results: dict[str, Any]) -> Answer:

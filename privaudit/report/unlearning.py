@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import lines, words
+from privaudit.report import comparable, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.unlearning_words import is_exact, order, summary
 from privaudit.report.words import number, percent
@@ -24,6 +24,7 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
             f"{run['statistic']}, the audit above with {results['shadows']} and {results['statistic']}: run it again "
             "to compare them.",
         )
+    said[-1:-1] = [f"Warning: {one}." for one in comparable.of_unlearning(results)]
     tables = [
         _accuracy(run),
         *([] if "mia" not in run else [_what_is_left(run)]),

@@ -198,6 +198,8 @@ def finding(results: dict[str, Any], of_unlearning: list[str]) -> list[str]:
     sentences = [said]
     if results["target"] is not None:
         sentences.append(f"The target model itself reads an AUC of {area(results['target'])} under offline LiRA.")
+        if results["target"].get("warnings"):
+            sentences.append("Warning: training and test samples are not what that figure needs: see Controls.")
     return sentences + of_unlearning
 
 

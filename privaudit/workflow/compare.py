@@ -13,7 +13,7 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.report import privacy, words
+from privaudit.report import comparable, privacy, words
 from privaudit.report.comparison import build_comparison
 from privaudit.report.naming import Naming
 from privaudit.report.privacy import privacy_of
@@ -169,6 +169,11 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
         "changed": _changed(samples),
         "groups": _groups(a, b),
         "verdict": verdict(Difference(*_of_lira(attacks), paired)),
+        "warnings": [
+            f"{key.upper()} ({side.name}): {said}"
+            for key, side in (("a", a), ("b", b))
+            for said in _described(side)["warnings"]
+        ],
     }, samples
 
 
@@ -208,6 +213,7 @@ def _described(side: Scored) -> dict[str, Any]:
             if results["controls"][name] is not None
         ),
         "controls_run": results["controls"]["negative"] is not None,
+        "warnings": [*comparable.unlike(results), *comparable.repeated(results)],
         "sha256": {name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
     }
 

@@ -15,6 +15,7 @@ from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
 from privaudit.registry import without_folder
+from privaudit.report import comparable
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
 from privaudit.scoring.given import doubts_about
@@ -35,6 +36,7 @@ from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
 from privaudit.workflow.outlying import find_outlying
 from privaudit.workflow.plan import AuditPlan, demand_same_again, library_versions, plan_audit
 from privaudit.workflow.render import render_report
+from privaudit.workflow.sides import compare_sides
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
 
@@ -193,7 +195,8 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     negative = controls.never_trained(stored.shadow_test, seed)
     of_untrained = controls.untrained(stored.untrained, stored.keep[:, plan.arrays.control_rows])
     positive = controls.positive(scores.table["asr"].to_numpy(), plan.facts.canary)
-    results = {
+    sides = compare_sides(plan.arrays, len(plan.data), stored, seed)
+    results: dict[str, Any] = {
         "audit": plan.name,
         "samples": len(plan.data),
         "shadows": plan.shadows,
@@ -206,7 +209,9 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
             "negative": negative.to_json(),
             "untrained": of_untrained.to_json(),
             "positive": None if positive is None else positive.to_json(),
+            **sides.controls_to_json(),
         },
+        "duplicates": sides.duplicates.to_json(),
         "epsilon": _epsilon(plan, stored),
         "mean_risk": float(scores.table.loc[real, "risk"].mean()),
         "accuracy": _accuracies(plan, stored, reported),
@@ -217,7 +222,15 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     if plan.given is not None:
         results["about"]["target"]["doubts"] = doubts
     results["outliers"] = outlying.found
-    results["warnings"] = [*outlying.warnings, *doubts, *_warnings(scores.attacks["lira"], negative, of_untrained)]
+    # The target's figure carries what is to be said of it wherever it goes.
+    results["target"]["warnings"] = comparable.doubts(results)
+    results["warnings"] = [
+        *outlying.warnings,
+        *doubts,
+        *_warnings(scores.attacks["lira"], negative, of_untrained),
+        *comparable.unlike(results),
+        *comparable.repeated(results),
+    ]
     for warning in results["warnings"]:
         talk(f"  warning: {warning}")
     return results, scores

@@ -19,7 +19,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
-from privaudit.report import words
+from privaudit.report import comparable, words
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.table import demand_columns
 from privaudit.shadow.store import TARGET, AuditStore, open_audit
@@ -139,7 +139,10 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
         if settings.base.show_samples:
             write_thumbnails(plan, folder)
         report = render_report(folder, privacy_of(settings.base))
-        return results | {"report": report, "folder": str(run_folder)}
+        warnings = comparable.of_unlearning(files.read_json(folder / RESULTS))
+        for warning in warnings:
+            talk(f"  warning: {warning}")
+        return results | {"report": report, "folder": str(run_folder), "warnings": warnings}
 
 
 def chosen_samples(
