@@ -228,9 +228,17 @@ def uneven(name: str, found: dict[str, Any]) -> str:
     """Whether groups are equally exposed."""
     what = clip(name)
     if found["p"] is None:
-        return f"By {what}: there are too few samples a group, or risk does not vary, so exposure can't be compared."
+        return (
+            f"By {what}: there are too few samples a group or too few models, or risk does not vary, so exposure can't "
+            "be compared."
+        )
     verdict = "is uneven" if found["p"] < 0.05 else "shows no difference that chance does not explain"
-    return f"By {what}, exposure {verdict} (Kruskal and Wallis, p {p_value(found['p'])})."
+    if "unit" not in found:
+        return (
+            f"By {what}, exposure {verdict} (Kruskal and Wallis over samples, p {p_value(found['p'])}: too small where "
+            "the leak varies between models; scoring again tests over models)."
+        )
+    return f"By {what}, exposure {verdict} (each group against the rest over {found['unit']}, Holm, p {p_value(found['p'])})."
 
 
 def command(results: dict[str, Any]) -> str:
