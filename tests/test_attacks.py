@@ -14,8 +14,7 @@ from privaudit.attacks.loss import label_only
 from privaudit.attacks.population import population_rank
 from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
-from privaudit.scoring.halves import attack_halves
-from privaudit.scoring.picked import Picked, picked_and_judged
+from privaudit.scoring.picked import picked_and_judged
 from privaudit.scoring.risk import memorisation, separation
 from privaudit.scoring.score import OF_STATISTIC, score
 from privaudit.scoring.stability import ranking_stability

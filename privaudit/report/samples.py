@@ -13,7 +13,7 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.errors import UsageError
-from privaudit.report import words
+from privaudit.report import naming, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import percent
 
@@ -23,12 +23,13 @@ THUMBNAILS = "thumbnails.npz"
 
 @dataclass(frozen=True)
 class Pictures:
-    """The riskiest and the safest samples: id, class, risk and image of each."""
+    """The riskiest and the safest samples: id, class, risk and image of each; ``caution`` says why they are none."""
 
     riskiest: pd.DataFrame
     safest: pd.DataFrame
     images: dict[int, npt.NDArray[np.uint8]]
     names: dict[int, str] | None = None
+    caution: str = ""
 
     def with_names(self, names: dict[int, str]) -> Pictures:
         """The same, with ids redacted."""
@@ -58,8 +59,10 @@ class Pictures:
                 ],
             ),
         )
-        said = "These are training samples, shown because --show-samples asked for them."
-        return Section("samples", "The riskiest and the safest samples", [said], [], [figure])
+        said = ["These are training samples, shown because --show-samples asked for them."]
+        if self.caution:
+            said.append(f"Which samples stand where is no finding: {self.caution}.")
+        return Section("samples", "The riskiest and the safest samples", said, [], [figure])
 
     def _name(self, row: dict[Any, Any]) -> str:
         return str(row["sample_id"]) if self.names is None else self.names[int(row["sample_id"])]
@@ -102,5 +105,6 @@ def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) 
             kept.iloc[: len(kept) - half],
             kept.iloc[len(kept) - half :].iloc[::-1],
             {int(one): image for one, image in zip(ids, images, strict=True)},
+            caution=naming.why_nobody(results) or "",
         )
     ]

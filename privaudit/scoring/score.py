@@ -134,9 +134,7 @@ def score(
         ratio[:, facts.canary] = ATTACKS[OF_STATISTIC[statistic]].score(evidence)[:, facts.canary]
     plain = judged.plain(statistic)
     correlation = pair_correlation(plain, judged.keep, judged.partners)
-    table = score_table(
-        ratio, _of_all(gaps.get("rmia"), real), evidence, target_signals, facts, statistic, correlation
-    )
+    table = score_table(ratio, _of_all(gaps.get("rmia"), real), evidence, target_signals, facts, statistic, correlation)
     halves, stability = None, None
     asr = table.loc[real, "asr"].to_numpy(np.float64)
     if evidence.partners is None:

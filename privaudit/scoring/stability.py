@@ -135,9 +135,7 @@ def ranking_stability(
     return Stability(half, spread, bounds, reliability, interval, forecast.models_for(half, WANTED))
 
 
-def _split_halves(
-    statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], seed: int
-) -> tuple[FloatArray, FloatArray]:
+def _split_halves(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], seed: int) -> tuple[FloatArray, FloatArray]:
     """Spearman's ρ of every split, and what each sample contributes to their mean."""
     models, samples = keep.shape
     pairs = models // 2
