@@ -68,6 +68,7 @@ class ScoreResults(TypedDict):
     clusters: Any
     stability: dict[str, Any] | None
     most_exposed: dict[str, Any] | None
+    told_right: dict[str, Any]
     risk_vs_difficulty: dict[str, Any]
     epsilon: dict[str, Any] | None
     inversion: dict[str, Any] | None

@@ -204,8 +204,8 @@ EXPERIMENTS = (
         control="Sample by sample, as RSU uses it: a rank correlation of at least ½.",
         secondary=(
             Contrast("correlation", "Spearman's ρ of loss and ASR over samples", Side(ALL), None),
-            Contrast("corrected_correlation", "the same over the root of ASR's reliability: as with endless shadow "
-                     "models", Side(ALL), None),
+            Contrast("corrected_correlation", "the same over the root of ASR's reliability: without the noise of the "
+                     "shadow models", Side(ALL), None),
         ),
     ),
     _sequence("table5", "Table 5", CLASSES, "whole classes (a tenth of them)"),

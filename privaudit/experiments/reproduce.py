@@ -123,7 +123,7 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             "hardware": hardware_in_words(plan.specification.hardware, plan.workers),
             "accuracy": results["accuracy"],
             "lira": {"auc": results["attacks"]["lira"]["auc"], "auc_ci": results["attacks"]["lira"]["auc_ci"]},
-            "reliability": results["stability"] and results["stability"]["reliability"],
+            **reliability_of(results["stability"]),
         }
         found = {
             experiment.name: _answer(experiment, study, choices, results, about, folder) for experiment in experiments
@@ -146,6 +146,16 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
         "report": report,
     }
+
+
+def reliability_of(stability: dict[str, Any] | None) -> dict[str, Any]:
+    """Return how well the ranking would agree with another audit's, and its interval; None where that is not known.
+
+    What earlier versions wrote has no interval and was too high: it is not taken.
+    """
+    if stability is None or "ci" not in stability:
+        return {"reliability": None, "reliability_ci": None}
+    return {"reliability": stability["reliability"], "reliability_ci": stability["ci"]}
 
 
 def demand_inversions(experiment: Experiment, results: dict[str, Any]) -> None:

@@ -76,17 +76,17 @@ def epsilon(results: dict[str, Any]) -> list[Section]:
     bounds = results["epsilon"]
     if bounds is None:
         return []
-    rows = []
-    if (trials := bounds["trials"]) is not None:
-        rows.append(
-            [
-                "Many trainings, one canary",
-                f"ε ≥ {trials['epsilon']:.2f}",
-                f"{trials['hits']} of {trials['trials']} trainings with it were named, {trials['alarms']} of "
-                f"{trials['trials']} without it",
-            ]
-        )
-    one = bounds["one_run"]
+    trials, one = bounds["trials"], bounds["one_run"]
+    rows = [
+        [
+            "Many trainings, one canary",
+            words.bound_from_trials(bounds),
+            "–"
+            if trials is None
+            else f"{trials['hits']} of {trials['trials']} trainings with it were named, {trials['alarms']} of "
+            f"{trials['trials']} without it",
+        ]
+    ]
     rows.append(
         [
             "One training, many canaries",

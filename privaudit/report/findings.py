@@ -191,23 +191,7 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         else f"Risk, measured on one half of the shadow pairs, and intrinsic shift, measured on the other, "
         f"{words.correlation(found)}."
     )
-    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
-    figures = [
-        Figure(
-            "scatter",
-            f"Risk against intrinsic shift, a dot a sample (at most 3,000 drawn). {lines.at('scatter')}",
-            f"Scatter of risk against intrinsic shift. {said}",
-            {
-                "panels": [
-                    {
-                        "title": "intrinsic shift (logits)",
-                        "x": [round(float(v), 4) for v in sketch["risk"]],
-                        "y": [round(float(v), 4) for v in sketch["shift"]],
-                    }
-                ]
-            },
-        )
-    ]
+    figures = [_scatter(table, said)]
     return Section(
         "intrinsic",
         "Risk and how much a model owes to a sample",
@@ -226,4 +210,30 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         ],
         [],
         figures,
+    )
+
+
+def _scatter(table: pd.DataFrame, said: str) -> Figure:
+    """Risk against shift, each from its own half of the models where the table holds that."""
+    apart = "risk_of_half" in table and bool(table["risk_of_half"].notna().any())
+    across, up = ("risk_of_half", "shift_of_half") if apart else ("risk", "shift")
+    whence = (
+        "risk from one half of the shadow pairs, shift from the other"
+        if apart
+        else "both from the same models, so that part of what they have in common is built in"
+    )
+    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
+    return Figure(
+        "scatter",
+        f"Risk against intrinsic shift, {whence}; a dot a sample (at most 3,000 drawn). {lines.at('scatter')}",
+        f"Scatter of risk against intrinsic shift, {whence}. {said}",
+        {
+            "panels": [
+                {
+                    "title": "intrinsic shift (logits)",
+                    "x": [round(float(v), 4) for v in sketch[across]],
+                    "y": [round(float(v), 4) for v in sketch[up]],
+                }
+            ]
+        },
     )

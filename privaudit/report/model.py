@@ -86,7 +86,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         evidence.limits(results, bool(runs)),
         evidence.how_to_reproduce(results, metrics, _hashes(folder, metrics)),
     ]
-    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"))
+    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
         title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from privaudit.report import comparable, words
+from privaudit.report import comparable, confirmation, words
 from privaudit.report.methods import method
 from privaudit.report.parts import Answer, Fact
 from privaudit.report.unlearning_words import is_exact
 from privaudit.report.words import interval, number, percent, rate
+from privaudit.scoring.confirmation import is_certain
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.
 NAMED = 3
@@ -32,15 +34,33 @@ def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
         value = "too little evidence" if tpr is None else percent(tpr)
         facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
     facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), f"95% interval {interval(lira['auc_ci'])}"))
-    certain = int((table["risk"] >= 0.9).sum())
     facts.append(
         Fact(
             "Samples told right in ≥ 90% of models",
-            f"{certain:,}",
-            f"of {len(table):,}; a typical one is told right in {percent(float(table['risk'].median()))}",
+            f"{int(is_certain(table['risk'].to_numpy(np.float64)).sum()):,}",
+            "; ".join(
+                part
+                for part in (
+                    f"of {len(table):,}",
+                    confirmation.by_chance(results, len(table)),
+                    _by_other_half(results),
+                    f"a typical one is told right in {percent(float(table['risk'].median()))}",
+                )
+                if part
+            ),
         )
     )
     return facts
+
+
+def _by_other_half(results: dict[str, Any]) -> str:
+    found = results.get("told_right")
+    if found is None or found["confirmed"] is None:
+        return ""
+    return (
+        f"of those that one half of the models so tells, the other half confirms {percent(found['confirmed'])} "
+        f"(chance {percent(found['chance_confirmed'])})"
+    )
 
 
 def answers(
@@ -73,12 +93,16 @@ def answers(
 
 
 def _who_is_exposed(results: dict[str, Any], table: pd.DataFrame) -> Answer:
-    worst = table.nsmallest(NAMED, "rank")
-    named = "; ".join(
-        f"{row['sample_id']} (class {words.clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
-        for row in worst.to_dict("records")
-    )
-    said = [f"By risk, samples {named}."]
+    worst = confirmation.leaders(table, results, NAMED)
+    said = [confirmation.nobody(results)]
+    if len(worst):
+        named = "; ".join(
+            f"{row['sample_id']} (class {words.clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
+            for row in worst.to_dict("records")
+        )
+        said = [f"By risk, and confirmed by either half of the shadow models, samples {named}."]
+    if confirmed := confirmation.confirmed(results):
+        said.append(confirmed)
     for name, found in results["groups"].items():
         top = found["groups"][0]
         if found["p"] is not None and found["p"] < 0.05:

@@ -17,7 +17,7 @@ from privaudit.progress import talk
 from privaudit.registry import without_folder
 from privaudit.report import comparable
 from privaudit.report.privacy import privacy_of
-from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
+from privaudit.scoring.epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
 from privaudit.scoring.given import doubts_about
 from privaudit.scoring.outliers import drawn_in
 from privaudit.scoring.score import Scores, score
@@ -246,6 +246,7 @@ def _epsilon(plan: AuditPlan, stored: StoredSignals) -> dict[str, Any] | None:
     trials = bound_from_trials(margin, keep, plan.settings.seed)
     return {
         "trials": None if trials is None else trials.to_json(),
+        "trials_from": FEWEST_MODELS,
         "one_run": bound_of_one_run(of_coin_model, plan.coins, margin, keep).to_json(),
     }
 
