@@ -158,13 +158,18 @@ def _prefix(name: str) -> str:
     return f".{os.fsdecode(os.fsencode(name)[:100])}.privaudit-{os.getpid()}-"
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file of this name is a write of ours that is under way, or was when its process was killed."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
 def remove_unfinished_writes(folder: Path, *, deep: bool = True) -> None:
     """Delete what killed writers left in ``folder`` and, unless told otherwise, below it; not what is being written.
 
     No link is followed, and nothing goes but files that this module named.
     """
     for place, folders, names in os.walk(folder):
-        for name in filter(_UNFINISHED.fullmatch, names):
+        for name in filter(is_unfinished, names):
             with suppress(OSError):
                 _remove_unless_held(Path(place, name))
         if not deep:

@@ -28,6 +28,9 @@ SHORT_PREFIX = f".privaudit-{zlib.crc32(platform.node().encode()) & 0xFFFF:04x}-
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made by mkdtemp
 ROOM = 2 << 30
 
+#: A disk with fewer bytes than this is full: a page.
+LEAST = 4096
+
 #: The folders of this process.
 _held: set[Path] = set()
 
@@ -85,6 +88,14 @@ def _remove_if_abandoned(folder: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def has_no_room(folder: Path) -> bool:
+    """Whether nothing more can be written below a folder, for want of space or of files."""
+    with suppress(OSError):
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize < LEAST or (disk.f_files > 0 and disk.f_favail == 0)
+    return False
 
 
 def _in_memory() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from privaudit.signals import signals_of
 from privaudit.statistics.gaussian import Variance, means_of_others
 from privaudit.statistics.roc import auc
 from privaudit.statistics.separation import bayes_accuracy, d_prime
-from privaudit.workflow.signals_file import balanced_cells, random_partners, signals_of_models
+from privaudit.workflow.signals_design import balanced_cells, random_partners
+from privaudit.workflow.signals_file import signals_of_models
 
 Array = npt.NDArray[np.float64]
 
@@ -84,7 +86,9 @@ def test_offline_is_the_obvious_one(sides: lira.Sides) -> None:
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_rmia_is_the_obvious_one(paired: bool) -> None:
+@pytest.mark.parametrize("gamma", [None, 0.5, 2.0])
+def test_rmia_is_the_obvious_one(paired: bool, gamma: float | None) -> None:
+    """γ is 1, as its authors have it, unless it is set."""
     random = np.random.default_rng(2)
     keep = paired_design(12, 8, 0) if paired else unpaired_design(12, 9, 0)
     used = None if paired else balanced_cells(keep, 0)
@@ -92,7 +96,12 @@ def test_rmia_is_the_obvious_one(paired: bool) -> None:
     models = len(keep)
     # Probabilities over many orders of magnitude: sums by subtraction would lose the small ones.
     loss, others = random.exponential(8, keep.shape), random.exponential(8, (models, 30))
-    found = rmia(loss, keep, others, partners, used=used)
+    found = (
+        rmia(loss, keep, others, partners, used=used)
+        if gamma is None
+        else rmia(loss, keep, others, partners, gamma, used)
+    )
+    at_least = 1.0 if gamma is None else gamma
     p, q = np.exp(-loss), np.exp(-others)
     for model in range(models):
         rest = np.setdiff1d(np.arange(models), [model])
@@ -106,7 +115,7 @@ def test_rmia_is_the_obvious_one(paired: bool) -> None:
                 left = left[used[left, i]]
             inside, outside = p[left, i][keep[left, i]], p[left, i][~keep[left, i]]
             ratio = p[model, i] / ((inside.mean() + outside.mean()) / 2)
-            assert found[model, i] == pytest.approx(np.mean(ratio / ratio_z >= 2), abs=1e-9)
+            assert found[model, i] == pytest.approx(np.mean(ratio / ratio_z >= at_least), abs=1e-9)
 
 
 def test_sums_of_others_lose_nothing() -> None:
@@ -324,3 +333,23 @@ def test_classes_that_a_model_never_saw() -> None:
 
 def test_risk_follows_the_statistic() -> None:
     assert set(OF_STATISTIC.values()) <= set(ATTACKS)
+
+
+def test_rmia_at_one_finds_what_at_two_is_lost() -> None:
+    """Members are better known by less than a factor of two: γ = 2 scores them as low as everybody else."""
+    random = np.random.default_rng(14)
+    keep = paired_design(1500, 16, 0)
+    level = random.normal(-1, 0.5, 1500)
+    loss = np.exp(level + random.normal(scale=0.3, size=keep.shape) - 0.25 * keep)
+    others = np.exp(random.normal(-1, 0.5, 400) + random.normal(scale=0.3, size=(16, 400)))
+    at_one, at_two = (auc(rmia(loss, keep, others, gamma=gamma).ravel(), keep.ravel()) for gamma in (1.0, 2.0))
+    assert at_one > 0.68
+    assert at_two < 0.65
+
+
+def test_gamma_goes_from_the_evidence_to_the_attack_and_to_parts_of_it() -> None:
+    evidence = replace(evidence_of(np.random.default_rng(15), paired_design(60, 8, 0)), rmia_gamma=1.5)
+    expected = rmia(evidence.plain("loss"), evidence.keep, evidence.plain_population("loss"), gamma=1.5)
+    np.testing.assert_array_equal(ATTACKS["rmia"].score(evidence), expected)
+    assert evidence.of_models(np.arange(8) < 6).rmia_gamma == 1.5
+    assert evidence.of_samples(np.arange(60) < 6).rmia_gamma == 1.5

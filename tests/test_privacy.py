@@ -15,7 +15,8 @@ import pytest
 from privaudit import files
 from privaudit.errors import StoreError, UsageError
 from privaudit.report.model import build_content
-from privaudit.report.privacy import SALT, Privacy, hashes_of, reveal
+from privaudit.report.naming import hashes_of
+from privaudit.report.privacy import SALT, Privacy, reveal
 from privaudit.workflow.render import render_report
 from tests.conftest import SMALL, Run, save_noisy_images
 

@@ -50,6 +50,7 @@ class ScoreFlags(PlaceFlags, total=False):
     canaries: int | None
     queries: str | None
     statistic: str | None
+    rmia_gamma: float | None
     metadata: str | Path | None
     invert: int | str | None
     invert_at: str | None
@@ -69,6 +70,7 @@ class UnlearnFlags(PlaceFlags, total=False):
     order: str | None
     descending: bool | None
     forget: str | None
+    skip_unknown: bool | None
     groups: int | None
     rank_by: str | None
     grouping: str | None

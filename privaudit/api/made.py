@@ -11,7 +11,7 @@ from privaudit.config import read_settings
 from privaudit.errors import UsageError
 
 #: Flags that mean something with ``signals``.
-WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
+WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "store", "out")
 
 
 @overload
@@ -89,13 +89,14 @@ def score(
 
 def _check_signals_flags(flags: dict[str, Any], dry_run: bool) -> None:
     """With ``--signals`` nothing is trained: a flag that says how to train is a mistake."""
+    flags_with_signals = ", ".join("--" + name.replace("_", "-") for name in WITH_SIGNALS)
     senseless = [name for name, value in flags.items() if value is not None and name not in WITH_SIGNALS]
     if dry_run:
         senseless.append("dry_run")
     if senseless:
         raise UsageError(
             f"--{senseless[0].replace('_', '-')} means nothing with --signals: those models are trained already",
-            hint=f"With --signals go {', '.join(f'--{name}' for name in WITH_SIGNALS)}, --csv, --json and --config.",
+            hint=f"With --signals go {flags_with_signals}, --csv, --json and --config.",
         )
 
 

@@ -17,6 +17,7 @@ from privaudit.cli.options import (
     show_samples_option,
     store_option,
 )
+from privaudit.report.unlearning_words import finding
 
 EPILOG = """\b
 Examples:
@@ -30,8 +31,8 @@ Examples:
 
 \b
 What to forget: random:10%, random:500, class:3,7, classes:10%, top-risk:100,
-ids:FILE (one sample_id a line, or a CSV with sample_id and, if you like,
-request_id and date).
+ids:FILE (one sample_id a line, or a CSV with sample_id or, of images, path
+and, if you like, request_id and date).
 Orders, lowest first (risk: the paper's hard-to-easy): risk, loss, inversion,
 entropy, tail, memorisation, random, none; --descending turns them round.
 Methods that take forget samples in order: ga (gradient ascent), rl (random
@@ -46,6 +47,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--order", help="What to rank by: risk, loss, …, random or none [risk]; see below.")
 @click.option("--descending", is_flag=True, help="Reverse the order.")
 @click.option("--forget", help="What to forget [random:10%]; see below.")
+@click.option("--skip-unknown", is_flag=True, help="Pass over ids of ids:FILE that the audit lacks.")
 @click.option("--groups", type=click.IntRange(min=1), help="How many groups [5].")
 @click.option("--rank-by", help="Rank by sample, or whole classes: sample or class [sample].")
 @click.option("--grouping", help="cumulative (the paper's nested groups) or disjoint [cumulative].")
@@ -95,6 +97,7 @@ def _print(results: dict[str, Any]) -> None:
     if results["tow"] is not None:
         floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
         answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
+    answer(finding(results))
     if (attacked := results["u_lira"]) is not None:
         auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"

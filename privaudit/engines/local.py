@@ -19,6 +19,7 @@ import numpy as np
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
+from privaudit.foreign import kept_alive
 from privaudit.progress import Progress
 from privaudit.scratch import scratch_folder
 
@@ -127,7 +128,7 @@ def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: int, her
 
     report(0.0)
     # What a library prints here is no part of the command's answer.
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), kept_alive():
         function(job, load(Path(folder) / SHARED, mmap_mode="r"), report)
 
 

@@ -28,6 +28,7 @@ from privaudit import files
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError, UsageError
+from privaudit.foreign import kept_alive
 from privaudit.progress import Progress, talk
 from privaudit.scratch import lasting_folder
 
@@ -308,7 +309,8 @@ def _run(common: _Common, job: Any, slot: int, board: Any) -> tuple[str, Privaud
     try:
         with redirect_stderr(said):
             common.check()
-            common.function(job, common.shared, reporter)
+            with kept_alive():
+                common.function(job, common.shared, reporter)
     except PrivauditError as error:
         return said.getvalue(), error
     reporter.tell()

@@ -12,9 +12,10 @@ import pandas as pd
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.experiments.arms import ARMS, default_parameters, request
-from privaudit.experiments.entry import ONE_SHOT, Experiment
+from privaudit.experiments.entry import CLASSES, ONE_SHOT, TUNING_SEED, Experiment
 from privaudit.experiments.groups import choose_set
 from privaudit.experiments.scale import Scale
+from privaudit.experiments.units import choose_classes, forget_classes
 from privaudit.progress import talk
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.forget_set import ForgetSet
@@ -27,9 +28,6 @@ from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trial_judge import as_row
 from privaudit.workflow.trials import FOLDER, Scene, Treatment
 from privaudit.workflow.tuning import candidates
-
-#: The seed whose models and forget sets arms are tuned on; no other seed comes near it.
-TUNING_SEED = 1_000
 
 #: Set, method and arm.
 Cell = tuple[str, str, str]
@@ -65,7 +63,16 @@ class Study:
 
     def forget_set(self, name: str, seed: int) -> ForgetSet:
         """A set of an experiment, of one seed."""
+        if name == CLASSES:
+            return forget_classes(self.table, self.plan.data.class_names, seed)
         return choose_set(name, self.table, self.plan.data.class_names, seed)
+
+    def unit(self, name: str, seed: int) -> str:
+        """What a set of a seed is an independent draw of: the seed, or its classes (`privaudit.experiments.units`)."""
+        if name != CLASSES:
+            return str(seed)
+        names = self.plan.data.class_names
+        return "+".join(names[label] for label in choose_classes(self.table["label"].to_numpy(), seed))
 
     def cells(self, experiment: Experiment) -> list[Cell]:
         """Set, method and arm of everything that is unlearned; what can't be applied is left out."""
@@ -169,7 +176,8 @@ class Study:
                     ),
                 ]
                 rows += [
-                    {"set": name, "method": method, "arm": arm} | as_row(scene.results(treatment))
+                    {"set": name, "method": method, "arm": arm, "unit": self.unit(name, seed)}
+                    | as_row(scene.results(treatment))
                     for method, arm, treatment in keyed
                 ]
         return pd.DataFrame(rows)

@@ -112,6 +112,8 @@ def _finding(results: dict[str, Any]) -> list[str]:
             f"The target model of A is right on {percent(a['accuracy']['target_test'])} of the test samples, that of B "
             f"on {percent(b['accuracy']['target_test'])}."
         )
+        if results.get("warnings"):
+            said.append("Warning: what compares training with test samples is not to be relied on; see below.")
     return said
 
 
@@ -185,7 +187,10 @@ def _compared(results: dict[str, Any]) -> Section:
         row("Right on", accuracy),
         row("Negative controls", controls),
     ]
-    return Section("compared", "What was compared", [UNIT], [Table("The two audits", ["What", "A", "B"], rows)])
+    warned = [f"Warning: {one}." for one in results.get("warnings", [])]
+    return Section(
+        "compared", "What was compared", [UNIT, *warned], [Table("The two audits", ["What", "A", "B"], rows)]
+    )
 
 
 def _attacks(results: dict[str, Any]) -> Section:

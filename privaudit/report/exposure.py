@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from privaudit.report import lines, words
+from privaudit.report import confirmation, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import interval, percent
+from privaudit.scoring.confirmation import is_certain
 
 #: The most groups of one property in its figure.
 MOST_GROUPS = 20
@@ -16,7 +18,7 @@ MOST_GROUPS = 20
 
 def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
     """The distribution of risk, the most exposed samples and classes."""
-    worst = table.nsmallest(10, "rank")
+    worst = confirmation.leaders(table, results, 10)
     samples = [
         [
             str(row["sample_id"]),
@@ -41,13 +43,24 @@ def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
             "Gaussians fitted to the models that saw the sample and to those that did not; it ranks within equal risk.",
             words.stability(results["stability"], models),
             *words.most_exposed(results["most_exposed"]),
+            *(
+                said
+                for said in (confirmation.confirmed(results), "" if len(worst) else confirmation.nobody(results))
+                if said
+            ),
             *(words.uneven(name, found) for name, found in results["groups"].items()),
         ],
         [
-            Table(
-                "The ten most exposed samples",
-                ["Sample", "Class", "Risk (95%)", "Separation", "Loss", "In its class's tail"],
-                samples,
+            *(
+                [
+                    Table(
+                        "The most exposed samples that either half of the models confirms",
+                        ["Sample", "Class", "Risk (95%)", "Separation", "Loss", "In its class's tail"],
+                        samples,
+                    )
+                ]
+                if samples
+                else []
             ),
             *(_group_table(name, found) for name, found in results["groups"].items()),
         ],
@@ -60,15 +73,17 @@ def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
             ),
             *(_group_figure(name, found, results) for name, found in results["groups"].items()),
         ],
-        lead=_lead(table, models),
+        lead=_lead(table, results),
     )
 
 
-def _lead(table: pd.DataFrame, models: int) -> str:
-    certain = int((table["risk"] >= 0.9).sum())
+def _lead(table: pd.DataFrame, results: dict[str, Any]) -> str:
+    certain = int(is_certain(table["risk"].to_numpy(np.float64)).sum())
+    chance = confirmation.by_chance(results, len(table))
     return (
-        f"{certain:,} of {len(table):,} samples are told right in at least nine of ten models; a typical one in "
-        f"{percent(float(table['risk'].median()))} of the {models}."
+        f"{certain:,} of {len(table):,} samples are told right in at least nine of ten models"
+        + (f" ({chance})" if chance else "")
+        + f"; a typical one in {percent(float(table['risk'].median()))} of the {results['shadows']}."
     )
 
 

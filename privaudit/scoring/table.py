@@ -12,10 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit import files, links
+from privaudit.attacks.suite import Evidence
 from privaudit.errors import StoreError
 from privaudit.scoring.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
+from privaudit.scoring.risk_interval import risk_interval
 from privaudit.signals import signal
-from privaudit.statistics.intervals import FloatArray, wilson
+from privaudit.statistics.intervals import FloatArray
 
 #: The tail of a class: this share of its samples, the least confident ones (Table 3 of the paper).
 TAIL_SHARE = 0.2
@@ -80,12 +82,11 @@ class SampleFacts:
 def score_table(
     ratio: FloatArray,
     rmia: FloatArray | None,
-    models_used: npt.NDArray[np.int64],
-    keep: npt.NDArray[np.bool_],
-    shadow_signals: npt.NDArray[Any],
+    given: Evidence,
     target_signals: npt.NDArray[Any] | None,
     facts: SampleFacts,
     statistic: str,
+    correlation: float,
 ) -> pd.DataFrame:
     """Join what attacks and models say of every sample.
 
@@ -95,29 +96,30 @@ def score_table(
         ``[S, N]``: LiRA's ratio, which risk is taken from.
     rmia
         ``[N]`` in [0, 1]: ½ + ½ (mean score where IN − mean where OUT); None where RMIA did not run.
-    models_used
-        ``[N]``: how many verdicts each sample's risk is the mean of.
-    keep, shadow_signals
-        ``[S, N]`` and ``[S, N, Q, K]``.
+    given
+        Signals and membership of the N rows.
     target_signals
         ``[N, Q, K]``; None where there is no target model: its columns are null then.
     facts
         Ids, labels and flags.
     statistic
         What ``ratio`` was computed from.
+    correlation
+        Of a pair's two models, given their membership.
     """
+    keep = given.keep
     models, samples = keep.shape
     asr = attack_success(ratio, keep)
-    low, high = wilson(asr * models_used, models_used)
-    if models < FEWEST_FOR_INTERVAL:
-        low, high = np.full(samples, np.nan), np.full(samples, np.nan)
-    pointing = evidence(ratio, keep)
     unknown = np.full(samples, np.nan)
+    low, high = unknown, unknown
+    if models >= FEWEST_FOR_INTERVAL:
+        low, high = risk_interval(asr, given.cells.sum(axis=0), correlation)
+    pointing = evidence(ratio, keep)
     of_target = dict.fromkeys(_FROM_TARGET, unknown)
     if target_signals is not None:
         of_target = {name: signal(target_signals[:, 0], name).astype(np.float64) for name in _FROM_TARGET}
-    margin = signal(shadow_signals[:, :, 0], "margin")
-    parted = separation(signal(shadow_signals[:, :, 0], statistic), keep)
+    margin = given.plain("margin")
+    parted = separation(given.plain(statistic), keep)
     table = pd.DataFrame(
         {
             "sample_id": facts.sample_ids,

@@ -135,13 +135,14 @@ class AuditStore:
         purges: list[dict[str, Any]] = files.read_json(path)
         return purges
 
-    def record_purge(self, entry: dict[str, Any], gone: list[Path]) -> None:
-        """Put on record what is about to be purged."""
+    def record_purge(self, entry: dict[str, Any], gone: list[Path], replaced: str = "") -> None:
+        """Put on record what is about to be purged; ``replaced`` is what the same purge was called when it began."""
+        same = (entry["digest"], replaced)
         names = {str(path.relative_to(self.folder)) for path in gone}
         earlier = self.read_purges()
         # The same purge once more finishes one that was cut short.
-        names |= {name for purge in earlier if purge["digest"] == entry["digest"] for name in purge["files"]}
-        others = [purge for purge in earlier if purge["digest"] != entry["digest"]]
+        names |= {name for purge in earlier if purge["digest"] in same for name in purge["files"]}
+        others = [purge for purge in earlier if purge["digest"] not in same]
         files.write_json(self.folder / PURGES, [*others, entry | {"files": sorted(names)}])
         files.seal(self.folder / PURGES)
 

@@ -26,7 +26,6 @@ from privaudit.evaluation.order_comparison import (
 from privaudit.progress import readable_time, talk
 from privaudit.ranking import score_of
 from privaudit.shadow.store import TARGET, open_audit
-from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request
 from privaudit.workflow.plan import AuditPlan
@@ -34,10 +33,11 @@ from privaudit.workflow.render import render_report
 from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.retraining import LONGEST_RETRAINING, RetrainJob, expected_seconds, train_missing
 from privaudit.workflow.scenes import prepare_scene, run_trials
+from privaudit.workflow.tables import spreadsheet_text
 from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trials import FOLDER as TRIALS
 from privaudit.workflow.trials import Scene, Treatment
-from privaudit.workflow.unlearn import UnlearnSettings, demand_target, request_of, scored
+from privaudit.workflow.unlearn import UnlearnSettings, chosen_samples, demand_target, request_of, scored
 from privaudit.workflow.unlearn_run import takes_order
 
 DEFAULT_SEEDS = 3
@@ -149,7 +149,7 @@ def _scenes(
     bench = Bench.of(plan, table)
     scenes, trainings = [], []
     for seed in range(settings.seed, settings.seed + seeds):
-        forget = choose_forget_set(settings.forget, table, plan.data.class_names, seed)
+        forget = chosen_samples(settings, table, plan, seed)
         check_applicable(request.method, forget, plan.shadows, request.parameters)
         score_of(table.iloc[forget.rows], request.sequencing.order)
         scene, needed = prepare_scene(plan, bench, forget, seed, own_target, folder)
@@ -187,7 +187,7 @@ def _results(
         "same_budget": same_budget(runs),
         **compare(runs, arm_name(request.sequencing)),
     }
-    files.write_text(folder / "runs.csv", runs.to_csv(index=False))
+    files.write_text(folder / "runs.csv", spreadsheet_text(runs))
     files.seal(folder / "runs.csv")
     files.write_json(folder / RESULTS, results)
     files.seal(folder / RESULTS)
@@ -204,7 +204,7 @@ def _name(plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, reque
         "method": request.method,
         "parameters": asdict(request.parameters),
         "sequencing": asdict(request.sequencing),
-        "forget": choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed).rows.tolist(),
+        "forget": chosen_samples(settings, table, plan).rows.tolist(),
         "seed": settings.seed,
         "own_target": own_target,
     }

@@ -25,6 +25,9 @@ from privaudit.training.loop import Samples
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.workflow.plan import AuditPlan
 
+#: In a model's record: the SHA-256 of the rows that it was trained on, and that of its file.
+MEMBERS, WEIGHTS = "members_sha256", "sha256"
+
 #: With ``--reference auto`` a retraining that takes longer than this is left out.
 LONGEST_RETRAINING = 600.0
 
@@ -125,5 +128,12 @@ def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
         samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
         model, record, notes = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
     save_model(model, job.path)
-    files.write_json(job.path.with_suffix(".json"), notes | {"seconds": record.seconds, "members": len(job.members)})
+    proof = {MEMBERS: members_digest(job.members), WEIGHTS: files.sha256_of(job.path)}
+    content = notes | {"seconds": record.seconds, "members": len(job.members)} | proof
+    files.write_json(job.path.with_suffix(".json"), content)
     files.seal(job.path.with_suffix(".json"))
+
+
+def members_digest(rows: npt.NDArray[np.int64]) -> str:
+    """The SHA-256 of the rows that a model was trained on, in their order: proves later who was not among them."""
+    return hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()

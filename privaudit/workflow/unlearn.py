@@ -19,6 +19,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
+from privaudit.report import comparable, words
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.table import demand_columns
 from privaudit.shadow.store import TARGET, AuditStore, open_audit
@@ -62,6 +63,7 @@ class UnlearnSettings:
     parameter: tuple[str, ...] = ()
     tune: bool = False
     u_lira: int | None = None
+    skip_unknown: bool = False
     base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
     def sequencing(self) -> Sequencing:
@@ -104,15 +106,16 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     with store.locked():
         demand_target(store)
         plan, table = scored(plan, folder)
-        forget = choose_forget_set(settings.forget, table, plan.data.class_names, settings.seed)
+        forget = chosen_samples(settings, table, plan)
+        if forget.said:
+            talk(f"to forget: {forget.said}")
         if request is not None:
             check_applicable(request.method, forget, plan.shadows, request.parameters)
             # A score that was never measured is told before anything is trained.
             score_of(table.iloc[forget.rows], settings.order)
-        run = _run_name(plan, settings, table, forget, request)
-        run_folder = folder / "unlearn" / run
+        run_folder = _run_folder(folder / "unlearn", _run_name(plan, settings, table, forget, request))
         if is_there(run_folder):
-            talk(f"  run {run} is there already: nothing is trained")
+            talk(f"  run {run_folder.name} is there already: nothing is trained")
             results: dict[str, Any] = files.read_json(run_folder / METRICS)
         else:
             results = make_run(
@@ -130,12 +133,29 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
                     "descending": settings.descending,
                     "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids:FILE",
                     "requests": len(forget.requests),
+                    "skipped": len(forget.skipped),
                 },
             )
         if settings.base.show_samples:
             write_thumbnails(plan, folder)
         report = render_report(folder, privacy_of(settings.base))
-        return results | {"report": report, "folder": str(run_folder)}
+        warnings = comparable.of_unlearning(files.read_json(folder / RESULTS))
+        for warning in warnings:
+            talk(f"  warning: {warning}")
+        return results | {"report": report, "folder": str(run_folder), "warnings": warnings}
+
+
+def chosen_samples(
+    settings: UnlearnSettings, table: pd.DataFrame, plan: AuditPlan, seed: int | None = None
+) -> ForgetSet:
+    """What is to be forgotten; ``seed`` is that of a random choice [the settings' own]."""
+    return choose_forget_set(
+        settings.forget,
+        table,
+        plan.data.class_names,
+        settings.seed if seed is None else seed,
+        skip_unknown=settings.skip_unknown,
+    )
 
 
 def request_of(settings: UnlearnSettings) -> Request | None:
@@ -194,7 +214,12 @@ def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
             )
         score_stored(replace(plan, shadows=shadows), folder)
     results = files.read_json(folder / RESULTS)
-    settings = replace_settings(plan.settings, statistic=results["statistic"], queries=",".join(results["queries"]))
+    settings = replace_settings(
+        plan.settings,
+        statistic=results["statistic"],
+        queries=",".join(results["queries"]),
+        rmia_gamma=words.gamma_of(results),
+    )
     table = demand_columns(read_table(folder / SCORES), folder / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
         raise StoreError(
@@ -221,13 +246,26 @@ def _run_name(
         "forget": forget.rows.tolist(),
         "requests": [[entry.sample_id, entry.request_id, entry.date] for entry in forget.requests],
     }
+    if forget.skipped:
+        what |= {"skipped": [[entry.sample_id, entry.request_id, entry.date] for entry in forget.skipped]}
     sequenced = request is not None and takes_order(request.method)
     if request is not None:
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
     if request is not None and sequenced:
         what |= {"sequencing": asdict(request.sequencing)}
+    # A method that another package brings may be edited under the same name.
+    if (source := UNLEARNERS.source(settings.method)) is not None:
+        what |= {"source": source}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
     order = settings.order + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
-    slug = re.sub(r"[^a-z0-9]+", "-", settings.forget.lower().removeprefix("ids:") or "ids").strip("-")[-24:]
+    # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
+    slug = "ids" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
     return "-".join([*words, slug.strip("-") or "ids", digest])
+
+
+def _run_folder(runs: Path, name: str) -> Path:
+    """Where a run's results go, or are: an earlier version named runs of a list of ids after its file."""
+    digest = name.rsplit("-", 1)[1]
+    earlier = [path for path in sorted(runs.glob(f"*-{digest}")) if is_there(path)]
+    return earlier[0] if earlier else runs / name
