@@ -11,8 +11,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from privaudit.errors import StoreError
 
@@ -86,7 +86,7 @@ def _is_marked(folder: Path) -> bool:
     return mark.is_file() and not mark.is_symlink()
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a regular file for reading; a pipe or a device is an `OSError` at once, where opening it would wait."""
     if (kind := kind_of(path)) is not None:
         raise OSError(errno.EINVAL, f"it is {kind}")
