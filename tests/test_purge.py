@@ -56,7 +56,7 @@ def places(root: Path) -> dict[str, Any]:
 
 
 def purge(root: Path, **flags: Any) -> dict[str, Any]:
-    asked = {"forget": f"ids:{root / 'requests.csv'}", "yes": True} | places(root) | flags
+    asked: dict[str, Any] = {"forget": f"ids:{root / 'requests.csv'}", "yes": True} | places(root) | flags
     return dict(api.purge(**asked))
 
 

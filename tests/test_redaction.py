@@ -68,7 +68,7 @@ def audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
     root = tmp_path_factory.mktemp("text")
     for name in ("store", "out"):
         shutil.copytree(small_audit["root"] / name, root / name)
-    places = {"store": root / "store", "out": root / "out"}
+    places: dict[str, Any] = {"store": root / "store", "out": root / "out"}
     request = root / "anna-smith-requests.csv"
     request.write_text("\n".join(map(str, range(0, 60, 2))))
     run = api.unlearn(forget=f"ids:{request}", method="ga", reference="shadow", passes=1, **places)
@@ -211,7 +211,7 @@ def test_a_run_that_an_earlier_version_named_after_its_list_is_shown_without(aud
 def test_an_audit_with_ids_of_text_is_purged_of_some(audit: dict[str, Any], tmp_path: Path) -> None:
     for name in ("store", "out"):
         shutil.copytree(audit[name], tmp_path / name)
-    places = {"store": tmp_path / "store", "out": tmp_path / "out"}
+    places: dict[str, Any] = {"store": tmp_path / "store", "out": tmp_path / "out"}
     folder = places["out"] / audit["folder"].name
     gone = [text_id(row) for row in (3, 10, 11, 12)]
     request = tmp_path / "requests.csv"

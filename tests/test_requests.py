@@ -230,4 +230,4 @@ def test_a_list_typed_in_place_of_a_file_is_told() -> None:
     with pytest.raises(UsageError, match="only ids:FILE"):
         choose_forget_set("random:1", table, ("a", "b"), 0, skip_unknown=True)
     with pytest.raises(UsageError):
-        api.unlearn(forget=[1, 2])  # type: ignore[arg-type]
+        api.unlearn(forget=[1, 2])  # type: ignore[call-overload]
