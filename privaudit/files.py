@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from privaudit.errors import StoreError
 from privaudit.links import MARK, demand_file, demand_no_link, kind_of, open_file
-from privaudit.seals import SUFFIX, Record, read_record, seal_of
+from privaudit.seals import SUFFIX, Record, read_record
+from privaudit.seals import seal_of as seal_of
 
 SEAL_SUFFIX = SUFFIX
 

@@ -1,4 +1,4 @@
-"""Per-sample risk: do its intervals hold, who may be named, and does the forecast of a ranking's reliability come true?"""
+"""Per-sample risk: do its intervals hold, who may be named, does the forecast of a ranking's reliability come true?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from privaudit.scoring.table import SampleFacts
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray, wilson
-from privaudit.workflow.signals_file import balanced_cells, random_partners
+from privaudit.workflow.signals_design import balanced_cells, random_partners
 
 KeepArray = npt.NDArray[np.bool_]
 
@@ -150,7 +150,7 @@ def stability_of(values: FloatArray, keep: KeepArray) -> Any:
 
 @pytest.mark.parametrize("kind", ["few leak", "all leak a little", "all leak"])
 def test_the_forecast_of_reliability_comes_true(kind: str) -> None:
-    """Held out: what two audits of 32 models agree on, foretold by either. Spearman and Brown's is off where few leak."""
+    """Held out: what two audits of 32 models agree on, foretold by either; Spearman and Brown's is off if few leak."""
     random = np.random.default_rng(7)
     found, foretold, doubled = [], [], []
     for draw in range(3):
