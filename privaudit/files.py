@@ -29,7 +29,7 @@ import numpy.typing as npt
 from privaudit.errors import StoreError
 from privaudit.links import MARK, demand_file, demand_no_link, kind_of, open_file
 from privaudit.seals import SUFFIX, Record, read_record
-from privaudit.seals import seal_of as seal_of
+from privaudit.seals import seal_of as _seal_of
 
 SEAL_SUFFIX = SUFFIX
 
@@ -265,6 +265,11 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a regular file, in hexadecimal."""
     with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal_of(path: Path) -> Path:
+    """Where the seal of ``path`` lies."""
+    return _seal_of(path)
 
 
 def seal(path: Path) -> None:

@@ -157,14 +157,15 @@ def test_a_linked_folder_is_neither_filled_nor_emptied(folder: Path, mine: Path,
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(mine.parent)
     inner = folder / "unlearn" / "run" / "stages"
-    for act in (
+    acts: tuple[Callable[[], object], ...] = (
         lambda: files.write_bytes(inner / "mine.txt", b"x"),
         lambda: files.make_private_folder(inner / "deeper"),
         lambda: files.remove(link / "mine.txt"),
         lambda: files.set_aside(link / "mine.txt"),
         lambda: files.remove_folder(link),
         lambda: files.remove_folder(inner),
-    ):
+    )
+    for act in acts:
         with pytest.raises(StoreError, match="is a link: nothing is written or deleted through it"):
             act()
     assert is_untouched(mine)
@@ -177,7 +178,11 @@ def test_working_folders_that_are_links_are_not_emptied(folder: Path, mine: Path
     run.mkdir(parents=True)
     for name in ("stages", "u-lira"):
         (run / name).symlink_to(mine.parent)
-    for close in (StageJournal(run, cast(Any, None)).close, lambda: remove_working_files(run)):
+    closing: tuple[Callable[[], object], ...] = (
+        StageJournal(run, cast(Any, None)).close,
+        lambda: remove_working_files(run),
+    )
+    for close in closing:
         with pytest.raises(StoreError, match="is a link"):
             close()
     assert is_untouched(mine)

@@ -99,10 +99,9 @@ def test_the_interval_of_spearman_is_bonetts_and_wrights() -> None:
     for hole in (0, 1):
         sides = [first.copy(), second.copy()]
         sides[hole][5] = np.nan
-        assert spearman(*sides).samples == 39
-        assert spearman(*sides).spearman == pytest.approx(
-            stats.spearmanr(np.delete(first, 5), np.delete(second, 5)).statistic
-        )
+        holed = spearman(sides[0], sides[1])
+        assert holed.samples == 39
+        assert holed.spearman == pytest.approx(stats.spearmanr(np.delete(first, 5), np.delete(second, 5)).statistic)
 
 
 def test_a_logit_interval_needs_an_error_that_is_a_number() -> None:
