@@ -16,7 +16,7 @@ from privaudit.inversion.analytic import FeatureReader, match_features, recover_
 from privaudit.inversion.engines import Kind, make_engine
 from privaudit.inversion.gradients import Vmapped, named, norms, observe
 from privaudit.inversion.labels import recover_labels
-from privaudit.inversion.matching import Canvas, match_gradients, matching_cost
+from privaudit.inversion.matching import Canvas, match_gradients, matching_cost, total_variation
 from privaudit.inversion.optimisers import LBFGS, Adam
 from privaudit.inversion.presets import PRESETS, Attack, FeatureAttack
 from privaudit.inversion.proxies import proxies_of
@@ -299,6 +299,24 @@ def test_curvature_is_the_largest_eigenvalue() -> None:
         assert found.curvature[row] == pytest.approx(float(largest), rel=1e-2)
         gradient = torch.cat(engine(images[row : row + 1], labels[row : row + 1]), 1)
         assert found.gradient_norm[row] == pytest.approx(float(gradient.norm()), rel=1e-5)
+
+
+def test_variation_counts_rows_and_columns_alike() -> None:
+    """By hand, and the same of an image on its side."""
+    image = torch.tensor([[0.0, 1.0, 3.0], [0.0, 1.0, 3.0]]).reshape(1, 1, 2, 3)
+    across, down = total_variation(image), total_variation(image.transpose(2, 3))
+    assert float(across) > 0
+    assert float(across) == pytest.approx(float(down))
+    random = torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(total_variation(random), total_variation(random.transpose(2, 3)))
+
+
+def test_a_clip_leaves_small_gradients_as_they_are() -> None:
+    model, (images, labels) = convolutional(nn.ReLU), samples(6)
+    engine = Vmapped(model)
+    plain = observe(engine, images, labels)
+    clipped = observe(engine, images, labels, clip=10 * float(norms(plain).max()))
+    assert all(torch.equal(part, other) for part, other in zip(plain, clipped, strict=True))
 
 
 def test_a_defence_clips_and_adds_noise() -> None:
