@@ -13,7 +13,7 @@ import pytest
 
 from privaudit.config import AuditSettings
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import train_with_new_seeds
+from privaudit.shadow.trainer import load_model, train_with_new_seeds
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.workflow import retraining, u_lira
 from privaudit.workflow.bench import Bench, run_method
@@ -107,9 +107,12 @@ def test_u_lira_unlearns_what_each_shadow_model_saw(audit: Path, monkeypatch: py
         calls.append((forget, retain))
         return run_method(bench, request, make_model, forget, retain, *rest, **named)
 
-    original = u_lira.load_model
+    def loading(specification: Any, path: Path) -> Any:
+        loaded.append(path)
+        return load_model(specification, path)
+
     monkeypatch.setattr(u_lira, "run_method", noting)
-    monkeypatch.setattr(u_lira, "load_model", lambda *given: loaded.append(given[1]) or original(*given))
+    monkeypatch.setattr(u_lira, "load_model", loading)
     results = run_unlearn(settings(audit, learning_rate=0.0, forget="random:60", u_lira=4, seed=8, reference="shadow"))
     forgotten, plan = forgotten_by(results), plan_of(audit)
     keep = plan.store.read_design()[:4, : len(plan.data)]
