@@ -101,7 +101,7 @@ def test_what_it_sets_for_the_whole_process_is_put_back(tmp_path: Path, monkeypa
         torch.set_grad_enabled(False)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         warnings.simplefilter("ignore")
-        sys.stdout = sys.stderr = None  # type: ignore[assignment]
+        sys.stdout = sys.stderr = None
     assert Path.cwd() == tmp_path
     assert (torch.get_num_threads(), signal.getsignal(signal.SIGTERM), sys.stdout, sys.stderr, np.geterr()) == before
     assert torch.zeros(1).dtype == torch.float32
