@@ -254,14 +254,14 @@ def test_score_asks_before_it_trains(small_npz: Path, tmp_path: Path) -> None:
 def test_lazy_and_tied_layers_and_a_dict_of_logits_are_audited_and_unlearned(
     small_npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = {"store": tmp_path / "s", "out": tmp_path / "o"}
+    store, out = tmp_path / "s", tmp_path / "o"
     done = privaudit.score(
-        dataset=small_npz, network=f"{__file__}:plain", shadows=4, epochs=3, invert=0, workers=1, **places
+        dataset=small_npz, network=f"{__file__}:plain", shadows=4, epochs=3, invert=0, workers=1, store=store, out=out
     )
     assert done["trained"] == 5
     assert "its 'logits' is taken for the logits" in capsys.readouterr().err
     weights = safetensors.torch.load_file(tmp_path / "s" / done["audit"] / "target.safetensors")
     assert torch.equal(weights["network.second.weight"], weights["network.third.weight"])
     assert weights["network.first.weight"].shape == (64, 64)
-    forgotten = privaudit.unlearn(method="ga", forget="random:10", reference="shadow", u_lira=None, workers=1, **places)
+    forgotten = privaudit.unlearn(method="ga", forget="random:10", reference="shadow", workers=1, store=store, out=out)
     assert forgotten["forget"] == 10
