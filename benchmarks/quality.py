@@ -19,7 +19,9 @@ from scipy import stats
 
 from privaudit.attacks import lira
 from privaudit.attacks.hierarchical import hierarchical
+from privaudit.attacks.rmia import rmia
 from privaudit.config import AuditSettings
+from privaudit.scoring.target import split_test
 from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.signals import signal
 from privaudit.statistics.roc import auc, roc
@@ -34,13 +36,19 @@ ESTIMATORS = {
 }
 
 
-def measure(margins: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> dict[str, tuple[float, float]]:
-    """AUC and TPR at 1% FPR of every estimator."""
-    found = {}
-    for name, estimator in ESTIMATORS.items():
-        scores = estimator(margins, keep).ravel()
-        found[name] = (auc(scores, keep.ravel()), roc(scores, keep.ravel()).tpr_at(0.01)[0])
-    return found
+#: RMIA reads losses, and a population besides.
+NAMES = (*ESTIMATORS, "rmia")
+
+
+def measure(
+    signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_], population: npt.NDArray[Any]
+) -> dict[str, tuple[float, float]]:
+    """AUC and TPR at 1% FPR of every estimator, from signals ``[S, N, K]`` and the population's ``[S, Z, K]``."""
+    margins = signal(signals, "margin")
+    scores = {name: estimator(margins, keep) for name, estimator in ESTIMATORS.items()}
+    scores["rmia"] = rmia(signal(signals, "loss"), keep, signal(population, "loss"))
+    member = keep.ravel()
+    return {name: (auc(of.ravel(), member), roc(of.ravel(), member).tpr_at(0.01)[0]) for name, of in scores.items()}
 
 
 def spread(values: list[float]) -> str:
@@ -72,13 +80,15 @@ def main() -> None:
             out=options.store / "reports",
         )
         store = AuditStore(options.store, run_score(settings)["audit"])
-        margins = signal(store.read_signals(shadow_keys(options.shadows))[:, :, 0], "margin")
+        keys = shadow_keys(options.shadows)
+        signals, test = store.read_signals(keys)[:, :, 0], store.read_control("test", keys)[:, :, 0]
+        population = test[:, split_test(test.shape[1], seed)[0]]
         keep = store.read_design()[: options.shadows]
         for size in sizes:
-            found[size].append(measure(margins[:size], keep[:size]))
+            found[size].append(measure(signals[:size], keep[:size], population[:size]))
     print(f"{options.dataset}, {keep.shape[1]:,} samples, {options.seeds} seeds: AUC, TPR at 1% FPR")
     for size in sizes:
-        for name in ESTIMATORS:
+        for name in NAMES:
             areas, rates = ([one[name][which] for one in found[size]] for which in (0, 1))
             print(f"  {size:>3} models  {name:<13} {spread(areas)}   {spread(rates)}")
     if {8, 16} <= set(sizes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,19 @@ from privaudit.attacks.loss import label_only
 from privaudit.attacks.population import population_rank
 from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
-from privaudit.scoring.picked import picked_and_judged
-from privaudit.scoring.risk import memorisation, separation
+from privaudit.scoring.halves import attack_halves
+from privaudit.scoring.picked import Picked, picked_and_judged
+from privaudit.scoring.risk import attack_success, memorisation, separation
 from privaudit.scoring.score import OF_STATISTIC, score
-from privaudit.scoring.stability import ranking_stability
+from privaudit.scoring.stability import Stability, ranking_stability
 from privaudit.scoring.table import SampleFacts
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signals_of
 from privaudit.statistics.gaussian import Variance, means_of_others
 from privaudit.statistics.roc import auc
 from privaudit.statistics.separation import bayes_accuracy, d_prime
-from privaudit.workflow.signals_file import balanced_cells, random_partners, signals_of_models
+from privaudit.workflow.signals_design import balanced_cells, random_partners
+from privaudit.workflow.signals_file import signals_of_models
 
 Array = npt.NDArray[np.float64]
 
@@ -84,7 +87,9 @@ def test_offline_is_the_obvious_one(sides: lira.Sides) -> None:
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_rmia_is_the_obvious_one(paired: bool) -> None:
+@pytest.mark.parametrize("gamma", [None, 0.5, 2.0])
+def test_rmia_is_the_obvious_one(paired: bool, gamma: float | None) -> None:
+    """γ is 1, as its authors have it, unless it is set."""
     random = np.random.default_rng(2)
     keep = paired_design(12, 8, 0) if paired else unpaired_design(12, 9, 0)
     used = None if paired else balanced_cells(keep, 0)
@@ -92,7 +97,12 @@ def test_rmia_is_the_obvious_one(paired: bool) -> None:
     models = len(keep)
     # Probabilities over many orders of magnitude: sums by subtraction would lose the small ones.
     loss, others = random.exponential(8, keep.shape), random.exponential(8, (models, 30))
-    found = rmia(loss, keep, others, partners, used=used)
+    found = (
+        rmia(loss, keep, others, partners, used=used)
+        if gamma is None
+        else rmia(loss, keep, others, partners, gamma, used)
+    )
+    at_least = 1.0 if gamma is None else gamma
     p, q = np.exp(-loss), np.exp(-others)
     for model in range(models):
         rest = np.setdiff1d(np.arange(models), [model])
@@ -106,7 +116,7 @@ def test_rmia_is_the_obvious_one(paired: bool) -> None:
                 left = left[used[left, i]]
             inside, outside = p[left, i][keep[left, i]], p[left, i][~keep[left, i]]
             ratio = p[model, i] / ((inside.mean() + outside.mean()) / 2)
-            assert found[model, i] == pytest.approx(np.mean(ratio / ratio_z >= 2), abs=1e-9)
+            assert found[model, i] == pytest.approx(np.mean(ratio / ratio_z >= at_least), abs=1e-9)
 
 
 def test_sums_of_others_lose_nothing() -> None:
@@ -231,14 +241,19 @@ def test_separation_and_memorisation_of_known_gaussians() -> None:
     assert remembered.mean() == pytest.approx(stats.norm.cdf(1) - 0.5, abs=0.01)
 
 
+def judged_by_others(values: Array, keep: npt.NDArray[np.bool_]) -> Picked:
+    halves = attack_halves(values, keep)
+    assert halves is not None
+    return picked_and_judged(halves)
+
+
 def test_the_picked_are_judged_by_others() -> None:
     """On noise the pickers see a risk that is not there, the others read ½; where there is risk, both see it."""
     random = np.random.default_rng(30)
     own, others, covered = [], [], 0
     for draw in range(60):
         keep = paired_design(500, 16, draw)
-        found = picked_and_judged(random.normal(size=keep.shape), keep)
-        assert found is not None
+        found = judged_by_others(random.normal(size=keep.shape), keep)
         assert found.interval is not None
         own.append(found.by_pickers)
         others.append(found.by_others)
@@ -248,37 +263,41 @@ def test_the_picked_are_judged_by_others() -> None:
     assert covered >= 51  # 95% of 60, less three standard errors
     keep = paired_design(500, 16, 0)
     exposed = np.arange(500) < 50
-    found = picked_and_judged(random.normal(size=keep.shape) + 4 * exposed * keep, keep)
-    assert found is not None
+    found = judged_by_others(random.normal(size=keep.shape) + 4 * exposed * keep, keep)
     assert found.count == 50
     assert found.by_others == pytest.approx(stats.norm.cdf(2), abs=0.06)  # the best guess between N(0, 1) and N(4, 1)
-    assert picked_and_judged(np.zeros((6, 50)), paired_design(50, 6, 0)) is None
+    assert attack_halves(np.zeros((6, 50)), paired_design(50, 6, 0)) is None
+
+
+def stability_of(values: Array, keep: npt.NDArray[np.bool_]) -> Stability | None:
+    return ranking_stability(values, keep, attack_success(lira.online(values, keep), keep), 0.0, 0)
 
 
 def test_stability_tells_chance_from_ranking() -> None:
     random = np.random.default_rng(9)
     keep = paired_design(1500, 32, 0)
-    noise = ranking_stability(random.normal(size=keep.shape), keep, 0)
+    noise = stability_of(random.normal(size=keep.shape), keep)
     assert noise is not None
     assert abs(noise.split_half) < 0.05
+    assert (noise.reliability, noise.interval, noise.models_needed) == (None, None, None)
     strength = random.uniform(0, 6, 1500)
-    real = ranking_stability(random.normal(size=keep.shape) + strength * keep, keep, 0)
+    real = stability_of(random.normal(size=keep.shape) + strength * keep, keep)
     assert real is not None
-    assert real.split_half > 0.7
-    assert real.reliability == pytest.approx(2 * real.split_half / (1 + real.split_half))
+    assert real.reliability is not None
+    assert 0.7 < real.split_half < real.reliability < 1
     assert real.models_needed is not None
-    assert ranking_stability(random.normal(size=(6, 50)), paired_design(50, 6, 0), 0) is None
+    assert stability_of(random.normal(size=(6, 50)), paired_design(50, 6, 0)) is None
 
 
 def test_stability_foretells_more_models() -> None:
-    """Spearman and Brown's forecast from 16 models against the split halves of 32, each of which has 16."""
+    """The forecast from 16 models against the split halves of 32, each of which has 16."""
     random = np.random.default_rng(10)
     keep = paired_design(3000, 32, 0)
     values = random.normal(size=keep.shape) + random.uniform(0, 4, 3000) * keep
-    few, many = ranking_stability(values[:16], keep[:16], 0), ranking_stability(values, keep, 0)
+    few, many = stability_of(values[:16], keep[:16]), stability_of(values, keep)
     assert few is not None
     assert many is not None
-    assert few.reliability == pytest.approx(many.split_half, abs=0.06)
+    assert few.reliability == pytest.approx(many.split_half, abs=0.04)
 
 
 @pytest.mark.parametrize("kind", ["huge", "ties", "constant", "one class"])
@@ -324,3 +343,23 @@ def test_classes_that_a_model_never_saw() -> None:
 
 def test_risk_follows_the_statistic() -> None:
     assert set(OF_STATISTIC.values()) <= set(ATTACKS)
+
+
+def test_rmia_at_one_finds_what_at_two_is_lost() -> None:
+    """Members are better known by less than a factor of two: γ = 2 scores them as low as everybody else."""
+    random = np.random.default_rng(14)
+    keep = paired_design(1500, 16, 0)
+    level = random.normal(-1, 0.5, 1500)
+    loss = np.exp(level + random.normal(scale=0.3, size=keep.shape) - 0.25 * keep)
+    others = np.exp(random.normal(-1, 0.5, 400) + random.normal(scale=0.3, size=(16, 400)))
+    at_one, at_two = (auc(rmia(loss, keep, others, gamma=gamma).ravel(), keep.ravel()) for gamma in (1.0, 2.0))
+    assert at_one > 0.68
+    assert at_two < 0.65
+
+
+def test_gamma_goes_from_the_evidence_to_the_attack_and_to_parts_of_it() -> None:
+    evidence = replace(evidence_of(np.random.default_rng(15), paired_design(60, 8, 0)), rmia_gamma=1.5)
+    expected = rmia(evidence.plain("loss"), evidence.keep, evidence.plain_population("loss"), gamma=1.5)
+    np.testing.assert_array_equal(ATTACKS["rmia"].score(evidence), expected)
+    assert evidence.of_models(np.arange(8) < 6).rmia_gamma == 1.5
+    assert evidence.of_samples(np.arange(60) < 6).rmia_gamma == 1.5

@@ -155,6 +155,45 @@ def test_offline_is_scipys_and_reads_one_half_on_noise() -> None:
     assert len(np.unique(far)) > 3900  # logsf: no ties where a cdf would saturate
 
 
+@pytest.mark.parametrize("models", [4, 6, 8, 16])
+@pytest.mark.parametrize("sides", ["one", "two"])
+@pytest.mark.parametrize("paired", [True, False])
+def test_offline_reads_no_other_cell_of_a_model_that_saw_the_sample(
+    models: int, sides: lira.Sides, paired: bool
+) -> None:
+    """Whatever is put there, be it 10⁹, a permutation or NaN: a target's scores hang on its own value and OUT cells."""
+    random = np.random.default_rng(models)
+    keep = paired_design(30, models, 1)
+    values = random.normal(size=keep.shape) + keep
+    partners = None if paired else np.repeat((np.arange(models) ^ 1)[:, None], 30, axis=1)
+    scores = lira.offline(values, keep, partners, sides)
+    for model in range(models):
+        for poison in (1e9, np.nan, random.permutation(values.ravel()).reshape(values.shape)):
+            poisoned = np.where(keep, poison, values)
+            poisoned[model] = values[model]
+            np.testing.assert_array_equal(lira.offline(poisoned, keep, partners, sides)[model], scores[model])
+
+
+def test_offline_of_four_models_is_the_distance_to_the_one_that_never_saw_the_sample() -> None:
+    keep = paired_design(12, 4, 0)
+    values = np.random.default_rng(5).normal(size=keep.shape)
+    one, two = (lira.offline(values, keep, sides=sides) for sides in ("one", "two"))
+    for model, others in ((0, [2, 3]), (3, [0, 1])):
+        for i in range(12):
+            outside = values[others, i][~keep[others, i]][0]
+            assert one[model, i] == pytest.approx(values[model, i] - outside)
+            assert two[model, i] == pytest.approx((values[model, i] - outside) ** 2)
+
+
+def test_the_targets_audit_reads_no_model_that_saw_the_sample() -> None:
+    random = np.random.default_rng(6)
+    keep = paired_design(50, 6, 0)
+    values, target = random.normal(size=keep.shape), random.normal(size=50)
+    poisoned = np.where(keep, 1e9, values)
+    expected = lira.offline_one_sided(target, values, ~keep)
+    np.testing.assert_array_equal(lira.offline_one_sided(target, poisoned, ~keep), expected)
+
+
 def test_the_control_catches_a_rotation_that_drops_the_target_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control must fail where the rotation leaks which side lost a model."""
 

@@ -25,8 +25,9 @@ REDACTED = Privacy(redact_ids=True)
 
 @pytest.fixture
 def folder(small_audit: dict[str, Any], tmp_path: Path) -> Path:
-    shutil.copytree(Path(small_audit["results"]["scores"]).parent, tmp_path / "audit")
-    return tmp_path / "audit"
+    published = Path(small_audit["results"]["scores"]).parent
+    shutil.copytree(published, tmp_path / published.name)
+    return tmp_path / published.name
 
 
 def exposed_ids(folder: Path, shown: Privacy | None = None) -> list[str]:

@@ -177,3 +177,26 @@ def test_no_file_no_content_and_senseless_flags(privaudit: Run, tmp_path: Path) 
         assert done.returncode == code, done.stderr
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_rmia_gamma_is_one_unless_it_is_set_and_names_no_other_audit(privaudit: Run, tmp_path: Path) -> None:
+    population = {
+        "population_logits": np.random.default_rng(1).normal(size=(8, 60, 3)),
+        "population_labels": [0, 1] * 30,
+    }
+    path = save(tmp_path / "g.npz", arrays(8, 200) | population)
+    found = {}
+    for gamma, flags in ((1, []), (2, ["--rmia-gamma", "2"])):
+        done = privaudit("score", "--signals", path, *flags, "--out", tmp_path / "o", "--json")
+        assert done.returncode == 0, done.stderr
+        found[gamma] = json.loads(done.stdout)
+        assert found[gamma]["rmia_gamma"] == gamma
+        html = Path(found[gamma]["report"]["html"]).read_text()
+        assert f"RMIA (γ = {gamma})" in html
+        assert f"--rmia-gamma {gamma}" in html
+    assert found[1]["audit"] == found[2]["audit"]
+    assert found[1]["attacks"]["rmia"]["auc"] != found[2]["attacks"]["rmia"]["auc"]
+    assert found[1]["attacks"]["lira"] == found[2]["attacks"]["lira"]
+    refused = privaudit("score", "--signals", path, "--rmia-gamma", "0")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr

@@ -50,6 +50,7 @@ class ScoreFlags(PlaceFlags, total=False):
     canaries: int | None
     queries: str | None
     statistic: str | None
+    rmia_gamma: float | None
     metadata: str | Path | None
     invert: int | str | None
     invert_at: str | None

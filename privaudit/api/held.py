@@ -101,7 +101,7 @@ def verify(audit: str | None = None, *, store: Place = None, out: Place = None) 
     Raises
     ------
     StoreError
-        Where a file is damaged or missing; its ``results`` are what would have been returned.
+        Where a file is damaged, missing or of another audit; its ``results`` are what would have been returned.
     """
     settings = _settings(store=store, out=out)
     from privaudit.workflow.verify import run_verify

@@ -11,7 +11,7 @@ from privaudit.config import read_settings
 from privaudit.errors import UsageError
 
 #: Flags that mean something with ``signals``.
-WITH_SIGNALS = ("statistic", "metadata", "seed", "redact", "store", "out")
+WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "store", "out")
 
 
 @overload
@@ -89,30 +89,45 @@ def score(
 
 def _check_signals_flags(flags: dict[str, Any], dry_run: bool) -> None:
     """With ``--signals`` nothing is trained: a flag that says how to train is a mistake."""
+    flags_with_signals = ", ".join("--" + name.replace("_", "-") for name in WITH_SIGNALS)
     senseless = [name for name, value in flags.items() if value is not None and name not in WITH_SIGNALS]
     if dry_run:
         senseless.append("dry_run")
     if senseless:
         raise UsageError(
             f"--{senseless[0].replace('_', '-')} means nothing with --signals: those models are trained already",
-            hint=f"With --signals go {', '.join(f'--{name}' for name in WITH_SIGNALS)}, --csv, --json and --config.",
+            hint=f"With --signals go {flags_with_signals}, --csv, --json and --config.",
         )
 
 
 @overload
 def unlearn(
-    *, compare_orders: Literal[True], seeds: int | None = ..., **flags: Unpack[UnlearnFlags]
+    *, compare_orders: Literal[True], seeds: int | None = ..., dry_run: bool = ..., **flags: Unpack[UnlearnFlags]
 ) -> dict[str, Any]: ...
 
 
 @overload
 def unlearn(
-    *, compare_orders: Literal[False] = ..., seeds: None = ..., **flags: Unpack[UnlearnFlags]
+    *, compare_orders: bool = ..., seeds: int | None = ..., dry_run: Literal[True], **flags: Unpack[UnlearnFlags]
+) -> dict[str, Any]: ...
+
+
+@overload
+def unlearn(
+    *,
+    compare_orders: Literal[False] = ...,
+    seeds: None = ...,
+    dry_run: Literal[False] = ...,
+    **flags: Unpack[UnlearnFlags],
 ) -> UnlearnResults: ...
 
 
 def unlearn(
-    *, compare_orders: bool = False, seeds: int | None = None, **flags: Unpack[UnlearnFlags]
+    *,
+    compare_orders: bool = False,
+    seeds: int | None = None,
+    dry_run: bool = False,
+    **flags: Unpack[UnlearnFlags],
 ) -> UnlearnResults | dict[str, Any]:
     """Forget samples in order, compare with retraining, and audit again: ``privaudit unlearn``.
 
@@ -122,6 +137,8 @@ def unlearn(
         Run every order at one budget and compare them.
     seeds
         With ``compare_orders``: over how many seeds.
+    dry_run
+        Say what would be done and what it would cost, and what retraining would; train nothing, write nothing.
     **flags
         `UnlearnFlags`: ``method``, ``order``, ``forget``, …; None leaves one at its default. ``parameter`` may be a
         mapping of names to values.
@@ -149,7 +166,7 @@ def unlearn(
     if not compare_orders:
         if seeds is not None:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
-        return cast(UnlearnResults, run_unlearn(settings))
+        return cast(UnlearnResults, run_unlearn(settings, dry_run=dry_run))
     from privaudit.workflow.compare_orders import DEFAULT_SEEDS, run_compare_orders
 
-    return run_compare_orders(settings, seeds or DEFAULT_SEEDS)
+    return run_compare_orders(settings, seeds or DEFAULT_SEEDS, dry_run=dry_run)

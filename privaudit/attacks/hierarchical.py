@@ -118,7 +118,7 @@ class _StudentT:
         return density
 
 
-def _predictive(inside: _Side, outside: _Side, floor: float) -> tuple[_StudentT, _StudentT]:
+def _predictive(inside: _Side, outside: _Side, floor: FloatArray) -> tuple[_StudentT, _StudentT]:
     """What another model would say of each sample, had it seen it and had it not."""
     like_out, like_in = _Bins.by(outside.mean), _Bins.by(inside.mean)
     degrees = inside.models - 1

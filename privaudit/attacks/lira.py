@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,8 +12,11 @@ from scipy import stats
 
 from privaudit.errors import EvidenceError
 from privaudit.statistics.gaussian import (
+    RESOLUTION,
     Moments,
     Variance,
+    evenly_spaced,
+    largest_variance,
     log_density,
     moments_of,
     pooled_variance,
@@ -69,8 +73,8 @@ def online(
     -------
     numpy.ndarray
         float64 ``[S, N]`` (or ``out``), NaN outside ``used``: the log-likelihood ratio of every sample under every
-        target. Where dropping the pair leaves fewer than two models a side there is no variance to speak of, and it
-        is the difference of squared distances to the two means.
+        target. Where dropping the pair leaves one model a side of every sample, there is no variance to speak of, and
+        it is the difference of squared distances to the two means.
 
     Raises
     ------
@@ -78,10 +82,10 @@ def online(
         Where fewer than 4 models are given, or a sample has no model left on a side.
     """
 
-    def ratio(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
+    def ratio(x: FloatArray, inside: Fit, outside: Fit, floor: FloatArray) -> FloatArray:
         return log_density(x, *inside, floor, variance) - log_density(x, *outside, floor, variance)
 
-    return _rotate(statistic, keep, partners, used, ratio, out)
+    return _rotate(statistic, keep, partners, used, _Verdict(ratio, _nearer_mean), out)
 
 
 def offline(
@@ -96,8 +100,8 @@ def offline(
     Parameters
     ----------
     statistic, keep, partners, used
-        As for `online`. Although no IN model is fitted, a model of the other side is dropped with the target: without
-        that the number of OUT models would tell the membership.
+        As for `online`. No cell of a model that saw the sample is read but the target's own. Yet a model of the other
+        side is dropped with the target: without that the number of OUT models would tell the membership.
     sides
         - one: −log P(Z > (x − μ_out)/σ_out), eq. 4 of Carlini et al. (2022)
         - two: −log N(x; μ_out, σ_out), large on either side, as some reference code has it
@@ -105,9 +109,30 @@ def offline(
     Returns
     -------
     numpy.ndarray
-        float64 ``[S, N]``.
+        float64 ``[S, N]``. Where one OUT model a sample is left there is no variance to speak of, and it is x − μ_out
+        (one) or its square (two).
     """
-    return _rotate(statistic, keep, partners, used, _tail if sides == "one" else _surprise)
+    verdict = _Verdict(_tail, _above_others) if sides == "one" else _Verdict(_surprise, _far_from_others)
+    return _rotate(statistic, keep, partners, used, replace(verdict, reads_inside=False))
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What an attack makes of a statistic and the models that are left.
+
+    Parameters
+    ----------
+    of_fits
+        Takes the statistic, the IN and OUT fits and the smallest variance.
+    of_means
+        Where one model a side is left, so that there is no variance: takes the statistic, IN and OUT moments.
+    reads_inside
+        Whether the models that saw a sample may have a say, be it only in what counts as rounding.
+    """
+
+    of_fits: Callable[[FloatArray, Fit, Fit, FloatArray], FloatArray]
+    of_means: Callable[[FloatArray, Moments, Moments], FloatArray]
+    reads_inside: bool = True
 
 
 def _rotate(
@@ -115,7 +140,7 @@ def _rotate(
     keep: npt.NDArray[np.bool_],
     partners: npt.NDArray[np.int64] | None,
     used: npt.NDArray[np.bool_] | None,
-    verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
+    verdict: _Verdict,
     out: npt.NDArray[Any] | None = None,
 ) -> npt.NDArray[Any]:
     """Mean over queries of what ``verdict`` makes of each block's statistic and its IN and OUT fits."""
@@ -147,51 +172,58 @@ def _one_query(
     keep: npt.NDArray[np.bool_],
     partners: npt.NDArray[np.int64],
     used: npt.NDArray[np.bool_] | None,
-    verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
+    verdict: _Verdict,
 ) -> Iterator[tuple[slice, FloatArray]]:
     models = len(values)
-    squares = {side: np.zeros(models) for side in ("in", "out")}
-    degrees = {side: np.zeros(models) for side in ("in", "out")}
+    taking_part = np.ones(keep.shape, np.bool_) if used is None else used
+    sides = (keep & taking_part, ~keep & taking_part)
+    few = evenly_spaced(values.shape[1])
+    bounds = [largest_variance(moments_of(np.asarray(values[:, few], np.float64), side[:, few])) for side in sides]
+    squares, degrees = np.zeros((2, models)), np.zeros((2, models))
     fewest = np.inf
     # First pass: each target's pooled variances, which must not have seen the target either.
-    for block, _, inside, outside in rotated_moments(values, keep, partners, used):
-        part = np.True_ if used is None else used[:, block]
-        for side, moments in (("in", inside), ("out", outside)):
-            squares[side] += np.sum(moments.squares, axis=1, where=part)
-            degrees[side] += np.sum(np.maximum(moments.count - 1, 0), axis=1, where=part)
+    for block, _, *both in rotated_moments(values, keep, partners, used):
+        part = taking_part[:, block]
+        for side, moments in enumerate(both):
+            of_side = np.maximum(moments.count - 1, 0)
+            squares[side] += np.sum(np.minimum(moments.squares, bounds[side] * of_side), axis=1, where=part)
+            degrees[side] += np.sum(of_side, axis=1, where=part)
             fewest = min(fewest, float(np.min(moments.count, where=part, initial=np.inf)))
     if fewest < 1:
         raise EvidenceError("a sample has no shadow model left that saw it, or none that did not", hint=None)
-    pooled = {side: (squares[side] / np.maximum(degrees[side], 1))[:, np.newaxis] for side in squares}
-    floor = variance_floor(values)
+    pooled_in, pooled_out = (squares / np.maximum(degrees, 1))[:, :, np.newaxis]
+    floor = variance_floor(values, taking_part if verdict.reads_inside else sides[1])
     for block, x, inside, outside in rotated_moments(values, keep, partners, used):
-        if fewest < 2:
-            scores = _nearer_mean(x, inside, outside)
+        if degrees.any():
+            scores = verdict.of_fits(x, (inside, pooled_in), (outside, pooled_out), floor[block])
         else:
-            scores = verdict(x, (inside, pooled["in"]), (outside, pooled["out"]), floor)
+            scores = verdict.of_means(x, inside, outside)
         yield block, scores if used is None else np.where(used[:, block], scores, np.nan)
 
 
 def _add_paired(
     values: npt.NDArray[Any],
     keep: npt.NDArray[np.bool_],
-    verdict: Callable[[FloatArray, Fit, Fit, float], FloatArray],
+    verdict: _Verdict,
     share: float,
     out: npt.NDArray[Any],
 ) -> None:
     """What `_one_query` does, for complementary pairs, in half of the work: see `privaudit.statistics.pairs`."""
     pairs, samples = len(values) // 2, values.shape[1]
-    floor = variance_floor(values)
     if pairs < 3:
         for block, x, inside, outside in paired_moments(values, keep):
-            unpaired(share * _nearer_mean(x, inside, outside), keep[:, block], out[:, block])
+            unpaired(share * verdict.of_means(x, inside, outside), keep[:, block], out[:, block])
         return
+    few = evenly_spaced(samples)
+    spaced = np.asarray(values[:, few], np.float64)
+    largest = [(pairs - 2) * largest_variance(moments_of(spaced, side[:, few])) for side in (keep, ~keep)]
     squares = np.zeros((2, pairs))
-    for _, _, inside, outside in paired_moments(values, keep):
-        squares += [inside.squares.sum(axis=1), outside.squares.sum(axis=1)]
+    for _, _, *both in paired_moments(values, keep):
+        squares += [np.minimum(side.squares, most).sum(axis=1) for side, most in zip(both, largest, strict=True)]
     pooled_in, pooled_out = squares[:, :, np.newaxis] / (samples * (pairs - 2))
+    floor = variance_floor(values, None if verdict.reads_inside else ~keep)
     for block, x, inside, outside in paired_moments(values, keep):
-        scores = verdict(x, (inside, pooled_in), (outside, pooled_out), floor)
+        scores = verdict.of_fits(x, (inside, pooled_in), (outside, pooled_out), floor[block])
         unpaired(scores if share == 1 else share * scores, keep[:, block], out[:, block])
 
 
@@ -200,14 +232,24 @@ def _nearer_mean(x: FloatArray, inside: Moments, outside: Moments) -> FloatArray
     return (x - outside.mean) ** 2 - (x - inside.mean) ** 2
 
 
-def _tail(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
+def _above_others(x: FloatArray, _: Moments, outside: Moments) -> FloatArray:
+    return x - outside.mean
+
+
+def _far_from_others(x: FloatArray, _: Moments, outside: Moments) -> FloatArray:
+    away: FloatArray = (x - outside.mean) ** 2
+    return away
+
+
+def _tail(x: FloatArray, _: Fit, outside: Fit, floor: FloatArray) -> FloatArray:
     moments, pooled = outside
-    scores: FloatArray = -stats.norm.logsf((x - moments.mean) / np.sqrt(shrunk_variance(moments, pooled, floor)))
+    variance = np.maximum(shrunk_variance(moments, pooled, floor), (RESOLUTION * x) ** 2)
+    scores: FloatArray = -stats.norm.logsf((x - moments.mean) / np.sqrt(variance))
     return scores
 
 
-def _surprise(x: FloatArray, inside: Fit, outside: Fit, floor: float) -> FloatArray:
-    return -log_density(x, *outside, floor)
+def _surprise(x: FloatArray, _: Fit, outside: Fit, floor: FloatArray) -> FloatArray:
+    return -log_density(x, *outside, np.maximum(floor, (RESOLUTION * x) ** 2))
 
 
 def of_other_model(target: npt.NDArray[Any], statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> FloatArray:
@@ -226,11 +268,12 @@ def of_other_model(target: npt.NDArray[Any], statistic: npt.NDArray[Any], keep: 
         float64 ``[N]``.
     """
     values = np.asarray(statistic, np.float64)
-    floor, x = variance_floor(values), np.asarray(target, np.float64)
+    x = np.asarray(target, np.float64)
+    floor = np.maximum(variance_floor(values), (RESOLUTION * x) ** 2)
     density = []
     for side in (keep, ~keep):
         moments = moments_of(values, side)
-        density.append(log_density(x, moments, pooled_variance(moments.squares, moments.count), floor))
+        density.append(log_density(x, moments, pooled_variance(moments), floor))
     ratio: FloatArray = density[0] - density[1]
     return ratio
 
@@ -257,10 +300,9 @@ def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out
     moments = moments_of(values, out)
     if moments.count.min(initial=np.inf) < 2:
         raise EvidenceError("offline LiRA needs at least two shadow models that never saw each sample")
-    pooled = pooled_variance(moments.squares, moments.count)
-    deviation = np.sqrt(shrunk_variance(moments, pooled, variance_floor(values)))
-    scores: FloatArray = -stats.norm.logsf((np.asarray(target, np.float64) - moments.mean) / deviation)
-    return scores
+    x = np.asarray(target, np.float64)
+    fit = (moments, pooled_variance(moments))
+    return _tail(x, fit, fit, variance_floor(values, out))
 
 
 def verdict_is_right(scores: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:

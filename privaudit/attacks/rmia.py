@@ -11,8 +11,8 @@ from privaudit.attacks.lira import complements
 from privaudit.statistics.gaussian import means_of_others, rotated_means
 from privaudit.statistics.intervals import FloatArray
 
-#: By how much x must outdo a population sample z to count as more likely a member.
-GAMMA = 2.0
+#: By how much x must outdo a population sample z to count as more likely a member; its authors' default.
+GAMMA = 1.0
 
 TINY = np.finfo(np.float64).tiny
 
@@ -41,7 +41,8 @@ def rmia(
     partners
         The model that is dropped from the references together with the target; by default its complement.
     gamma
-        γ > 0.
+        γ > 0. Above 1 a sample that is only a little better known than most of the population scores as low as one that
+        is not, so what membership adds by little is lost.
     used
         bool ``[S, N]``: the cells that take part, as for `privaudit.attacks.lira.online`.
 

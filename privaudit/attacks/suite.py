@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from privaudit.attacks import lira
 from privaudit.attacks.hierarchical import hierarchical
 from privaudit.attacks.loss import label_only, loss_threshold
 from privaudit.attacks.population import population_rank
-from privaudit.attacks.rmia import rmia
+from privaudit.attacks.rmia import GAMMA, rmia
 from privaudit.signals import signal
 from privaudit.statistics.gaussian import Variance
 from privaudit.statistics.intervals import FloatArray
@@ -33,8 +33,12 @@ class Evidence:
         ``[S]`` or ``[S, N]``: the model that is dropped with each target; None for complementary pairs.
     used
         bool ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do.
+    clusters
+        ``[S]``: which models depend on each other, where ``partners`` are given; None where each stands for itself.
     population
         ``[S, Z, Q, K]`` of samples that no model saw, apart from those that are reported on; None where there are none.
+    rmia_gamma
+        γ of RMIA: see `privaudit.attacks.rmia.rmia`.
     """
 
     signals: npt.NDArray[Any]
@@ -42,6 +46,8 @@ class Evidence:
     partners: npt.NDArray[np.int64] | None = None
     used: npt.NDArray[np.bool_] | None = None
     population: npt.NDArray[Any] | None = None
+    rmia_gamma: float = GAMMA
+    clusters: npt.NDArray[np.int64] | None = None
 
     @property
     def cells(self) -> npt.NDArray[np.bool_]:
@@ -51,12 +57,12 @@ class Evidence:
     def of_samples(self, rows: npt.NDArray[np.bool_]) -> Evidence:
         """The same of some samples alone."""
         partners = self.partners
-        return Evidence(
-            self.signals[:, rows],
-            self.keep[:, rows],
-            partners[:, rows] if partners is not None and partners.ndim == 2 else partners,
-            None if self.used is None else self.used[:, rows],
-            self.population,
+        return replace(
+            self,
+            signals=self.signals[:, rows],
+            keep=self.keep[:, rows],
+            partners=partners[:, rows] if partners is not None and partners.ndim == 2 else partners,
+            used=None if self.used is None else self.used[:, rows],
         )
 
     def of_models(self, rows: npt.NDArray[np.bool_]) -> Evidence:
@@ -64,7 +70,7 @@ class Evidence:
         if self.partners is not None or self.used is not None:
             raise ValueError("only complementary pairs can be left out")
         population = None if self.population is None else self.population[rows]
-        return Evidence(self.signals[rows], self.keep[rows], population=population)
+        return replace(self, signals=self.signals[rows], keep=self.keep[rows], population=population)
 
     def every_query(self, name: str) -> npt.NDArray[Any]:
         """One signal under every query, ``[S, N, Q]``."""
@@ -145,14 +151,15 @@ ATTACKS = {
     "lira-offline": Attack("LiRA, offline, one-sided", "margin", _offline("one")),
     "lira-offline-two-sided": Attack("LiRA, offline, two-sided", "margin", _offline("two")),
     "rmia": Attack(
-        "RMIA (γ = 2)",
+        "RMIA",
         "loss",
         lambda evidence: rmia(
             evidence.plain("loss"),
             evidence.keep,
             evidence.plain_population("loss"),
             evidence.partners,
-            used=evidence.used,
+            evidence.rmia_gamma,
+            evidence.used,
         ),
         needs_population=True,
     ),

@@ -7,18 +7,20 @@ from typing import Any
 import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS
-from privaudit.report import words
+from privaudit.report import comparable, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
+from privaudit.scoring.outliers import LISTED
 
 
-def title_of(attack: str) -> str:
-    """An attack's name for people."""
-    return ATTACKS[attack].title if attack in ATTACKS else attack
+def title_of(attack: str, results: dict[str, Any] | None = None) -> str:
+    """An attack's name for people, of RMIA with γ where its results are given."""
+    title = ATTACKS[attack].title if attack in ATTACKS else attack
+    return title if attack != "rmia" or results is None else f"{title} (γ = {words.gamma_of(results):g})"
 
 
 def what_was_audited(results: dict[str, Any]) -> Section:
-    """Data, network, training, attacker."""
+    """Data, network, training, attacker, and what stands out."""
     if "given" in results["about"]:
         return _what_was_given(results)
     about, identity, data = results["about"], results["about"]["identity"], results["about"]["data"]
@@ -46,9 +48,32 @@ def what_was_audited(results: dict[str, Any]) -> Section:
         ],
     ]
     notes = [f"Note: {note}." for note in about["notes"]]
-    if (given := words.given_target(results)) is not None:
-        notes = [*(f"Warning: {doubt}." for doubt in given["doubts"]), words.LIMITS_OF_GIVEN_TARGET[0], *notes]
-    return Section("audited", "What was audited", notes, [Table("The audited system", ["What", "Which"], rows)])
+    if words.given_target(results) is not None:
+        notes = [words.LIMITS_OF_GIVEN_TARGET[0], *notes]
+    notes = [*words.warnings(results), *notes]
+    tables = [Table("The audited system", ["What", "Which"], rows), *_what_stands_out(results)]
+    return Section("audited", "What was audited", notes, tables)
+
+
+def _what_stands_out(results: dict[str, Any]) -> list[Table]:
+    """Models, values and samples that are far from all others; the first of each."""
+    found = results.get("outliers")
+    if not found or not (found["models"] or found["values"] or found["samples"]):
+        return []
+
+    rows = [
+        [f"model {one['model']}", "all", f"{one['times']:,.3g} times as far from the median as its siblings"]
+        for one in found["models"]
+    ]
+    rows += [
+        [f"model {one['model']}", str(one["sample_id"]), f"{one['spreads']:,.0f} spreads from the median of all models"]
+        for one in found["values"][:LISTED]
+    ]
+    rows += [
+        ["all", str(one["sample_id"]), f"models differ {one['times']:,.0f} times as much as usual"]
+        for one in found["samples"][:LISTED]
+    ]
+    return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 
 
 def _training(identity: dict[str, Any]) -> str:
@@ -75,16 +100,21 @@ def _whence(results: dict[str, Any]) -> str:
 
 def _what_was_given(results: dict[str, Any]) -> Section:
     given, accuracy = results["about"]["given"], results["accuracy"]
+    design = given.get("design")
+    found = ("complementary pairs; " if given["paired"] else "") if design is None else f"{design['sentence']}; "
     rows = [
         ["File", f"{given['file']}: what {results['shadows']} models say of {results['samples']:,} samples"],
         ["SHA-256", given["sha256"]],
         ["Queries", f"{given['queries']} a sample and model"],
         [
             "Design",
-            "complementary pairs: each sample was seen by half of the models"
-            if given["paired"]
-            else f"no complementary pairs; every sample was seen by at least {given['fewest_in']} models. With each "
-            "target a random model of the other side is left out",
+            found
+            + (
+                "each sample was seen by half of the models"
+                if given["paired"]
+                else f"every sample was seen by at least {given['fewest_in']} models. With each target its complement "
+                "is left out or, where it has none, a random model of the other side"
+            ),
         ],
     ]
     if accuracy is not None:
@@ -99,22 +129,27 @@ def _what_was_given(results: dict[str, Any]) -> Section:
         "The models were trained elsewhere and only what they say was given. So nothing here vouches for their "
         "training: no negative control could be run, and who saw which sample is taken from the file."
     )
-    return Section("audited", "What was audited", [said], [Table("What was given", ["What", "Which"], rows)])
+    notes = [*words.warnings(results), *(f"Note: {note}." for note in results["about"]["notes"]), said]
+    tables = [Table("What was given", ["What", "Which"], rows), *_what_stands_out(results)]
+    return Section("audited", "What was audited", notes, tables)
 
 
 def how_well_attacked(results: dict[str, Any]) -> Section:
     """Every attack with its intervals, and the ROC."""
     rows = []
-    attacks = {title_of(name): (attack, results["agreement"].get(name)) for name, attack in results["attacks"].items()}
+    attacks = {
+        title_of(name, results): (attack, results["agreement"].get(name)) for name, attack in results["attacks"].items()
+    }
     if results["target"] is not None:
-        attacks[words.TARGET] = (results["target"], None)
+        doubted = comparable.doubts(results)
+        attacks[words.TARGET + (": see the warning" if doubted else "")] = (results["target"], None)
     for title, (attack, agreement) in attacks.items():
         tpr = [words.found_at(attack, fpr) for fpr in ("0.01", "0.001")]
         agrees = "–" if agreement is None or agreement["spearman"] is None else f"{agreement['spearman']:+.2f}"
         rows.append([title, words.area(attack), *tpr, words.share(attack["balanced_accuracy"]), agrees])
     drawn = [name for name in ("lira", "rmia", "lira-logit-gap", "loss") if name in results["attacks"]]
-    curves = {title_of(name): results["attacks"][name]["curve"] for name in drawn}
-    areas = [f"{title_of(name)} {number(results['attacks'][name]['auc'])}" for name in drawn]
+    curves = {title_of(name, results): results["attacks"][name]["curve"] for name in drawn}
+    areas = [f"{title_of(name, results)} {number(results['attacks'][name]['auc'])}" for name in drawn]
     return Section(
         "attacks",
         "How well membership can be told",
@@ -126,6 +161,7 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
             f"The first row was chosen beforehand and is the one to quote: of {len(results['attacks'])} attacks the "
             "best looks better than it is. Agreement is Spearman's correlation with it, over samples, of the mean "
             "score where a sample was seen less that where it was not.",
+            *(f"Warning: {one}." for one in comparable.doubts(results)),
         ],
         [
             Table(
@@ -137,7 +173,7 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
         [
             Figure(
                 "roc",
-                "Share of members found against share of false alarms, both logarithmic. Guessing is the dashed line.",
+                f"Share of members found against share of false alarms, both logarithmic. {lines.at('roc')}",
                 f"ROC curves, with AUC: {'; '.join(areas)}.",
                 {"curves": curves},
             )
@@ -155,23 +191,7 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         else f"Risk, measured on one half of the shadow pairs, and intrinsic shift, measured on the other, "
         f"{words.correlation(found)}."
     )
-    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
-    figures = [
-        Figure(
-            "scatter",
-            "Risk against intrinsic shift, a dot a sample (at most 3,000 drawn).",
-            f"Scatter of risk against intrinsic shift. {said}",
-            {
-                "panels": [
-                    {
-                        "title": "intrinsic shift (logits)",
-                        "x": [round(float(v), 4) for v in sketch["risk"]],
-                        "y": [round(float(v), 4) for v in sketch["shift"]],
-                    }
-                ]
-            },
-        )
-    ]
+    figures = [_scatter(table, said)]
     return Section(
         "intrinsic",
         "Risk and how much a model owes to a sample",
@@ -190,4 +210,30 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         ],
         [],
         figures,
+    )
+
+
+def _scatter(table: pd.DataFrame, said: str) -> Figure:
+    """Risk against shift, each from its own half of the models where the table holds that."""
+    apart = "risk_of_half" in table and bool(table["risk_of_half"].notna().any())
+    across, up = ("risk_of_half", "shift_of_half") if apart else ("risk", "shift")
+    whence = (
+        "risk from one half of the shadow pairs, shift from the other"
+        if apart
+        else "both from the same models, so that part of what they have in common is built in"
+    )
+    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
+    return Figure(
+        "scatter",
+        f"Risk against intrinsic shift, {whence}; a dot a sample (at most 3,000 drawn). {lines.at('scatter')}",
+        f"Scatter of risk against intrinsic shift, {whence}. {said}",
+        {
+            "panels": [
+                {
+                    "title": "intrinsic shift (logits)",
+                    "x": [round(float(v), 4) for v in sketch[across]],
+                    "y": [round(float(v), 4) for v in sketch[up]],
+                }
+            ]
+        },
     )

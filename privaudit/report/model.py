@@ -30,7 +30,7 @@ from privaudit.report.naming import Naming
 from privaudit.report.parts import Report
 from privaudit.report.privacy import Privacy
 from privaudit.report.samples import sample_pictures
-from privaudit.scoring.table import demand_columns
+from privaudit.scoring.table import demand_columns, demand_own
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
 MADE_BY = f"privaudit {__version__}"
@@ -56,6 +56,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     for name in ("score.json", "scores.parquet"):
         files.demand_whole(folder / name, REMEDY)
     results = files.read_json(folder / "score.json")
+    demand_own(folder, results)
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = table[~table["canary"]].reset_index(drop=True)
     naming = Naming(table["sample_id"], privacy.salt_of(folder, shown))
@@ -85,7 +86,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         evidence.limits(results, bool(runs)),
         evidence.how_to_reproduce(results, metrics, _hashes(folder, metrics)),
     ]
-    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"))
+    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
         title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
@@ -104,10 +105,11 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
 
 
 def _comparisons_of_orders(folder: Path) -> list[dict[str, Any]]:
-    """Every whole comparison of orders, by name."""
-    return [
+    """Every whole comparison of orders of this audit, by name."""
+    found = [
         files.read_json(path) for path in sorted(folder.glob("compare-orders/*/results.json")) if files.is_whole(path)
     ]
+    return [one for one in found if one.get("audit", folder.name) in (folder.name, folder.resolve().name)]
 
 
 def _title(about: dict[str, Any]) -> str:
@@ -138,6 +140,9 @@ def _read_runs(folder: Path) -> list[Run]:
         run = files.read_json(metrics)
         if "sequencing" not in run:
             talk(f"  left out of the report: {metrics.parent} (made by an earlier version; run it again)")
+            continue
+        if (owner := run.get("audit", folder.name)) not in (folder.name, folder.resolve().name):
+            talk(f"  left out of the report: {metrics.parent} (a run of another audit, {owner})")
             continue
         runs.append((run, pd.read_parquet(table)))
     return sorted(runs, key=lambda found: (found[0]["number"], found[0]["run"]))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.errors import UsageError
-from privaudit.report import words
+from privaudit.report import confirmation, words
 from privaudit.report.naming import Naming, SampleId
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import percent
@@ -24,11 +24,12 @@ THUMBNAILS = "thumbnails.npz"
 
 @dataclass(frozen=True)
 class Pictures:
-    """The riskiest and the safest samples: id, class, risk and image of each."""
+    """The riskiest and the safest samples: id, class, risk and image of each; ``caution`` says why they are none."""
 
     riskiest: pd.DataFrame
     safest: pd.DataFrame
     images: dict[SampleId, npt.NDArray[np.uint8]]
+    caution: str = ""
 
     def section(self) -> Section:
         """The images with their risk."""
@@ -54,8 +55,10 @@ class Pictures:
                 ],
             ),
         )
-        said = "These are training samples, shown because --show-samples asked for them."
-        return Section("samples", "The riskiest and the safest samples", [said], [], [figure])
+        said = ["These are training samples, shown because --show-samples asked for them."]
+        if self.caution:
+            said.append(f"Which samples stand where is no finding: {self.caution}.")
+        return Section("samples", "The riskiest and the safest samples", said, [], [figure])
 
     def _picture(self, row: dict[Any, Any]) -> dict[str, str]:
         from PIL import Image
@@ -96,5 +99,6 @@ def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any], 
             kept.iloc[: len(kept) - half],
             kept.iloc[len(kept) - half :].iloc[::-1],
             dict(zip(ids, images, strict=True)),
+            caution=confirmation.why_nobody(results) or "",
         )
     ]

@@ -70,6 +70,6 @@ def separation(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Sepa
     fits = []
     for side in (keep, ~keep):
         moments = moments_of(values, side)
-        pooled = pooled_variance(moments.squares, moments.count)
+        pooled = pooled_variance(moments)
         fits += [moments.mean, shrunk_variance(moments, pooled, floor)]
     return Separation(bayes_accuracy(*fits), d_prime(*fits))

@@ -26,6 +26,14 @@ SHRINKAGE = 8.0
 #: Statistics are stored as float32: deviations below this share of their size are rounding.
 RESOLUTION = 1e-6
 
+#: Where variances are pooled, one sample's counts for at most so many times what 95% of them stay below: what a single
+#: sample's models say may be off by orders of magnitude, and a plain mean would hand that to all the others.
+POOLED_QUANTILE = 0.95
+MOST_OF_QUANTILE = 10.0
+
+#: That bound is taken from at most so many samples, evenly spaced.
+SAMPLES_OF_BOUND = 4_096
+
 #: Cells (model × sample) handled at once, so that the temporary arrays stay in cache.
 BLOCK = 131_072
 
@@ -101,23 +109,42 @@ def rotated_moments(
         yield block, x, own.where(member, other), other.where(member, own)
 
 
-def pooled_variance(squares: FloatArray, count: FloatArray, axis: int | None = None) -> FloatArray:
-    """Variance within samples, pooled over samples: Σ M₂ / Σ (n − 1).
+def pooled_variance(moments: Moments) -> FloatArray:
+    """Variance within samples, pooled over samples: Σ M₂ / Σ (n − 1), no sample's above `largest_variance`.
 
     A plain variance over all cells would also hold the spread *between* samples.
     """
-    degrees = np.maximum(count - 1, 0).sum(axis=axis)
-    return np.asarray(squares.sum(axis=axis) / np.maximum(degrees, 1), np.float64)
+    degrees = np.maximum(moments.count - 1, 0)
+    bounded = np.minimum(moments.squares, largest_variance(moments) * degrees)
+    return np.asarray(bounded.sum() / np.maximum(degrees.sum(), 1), np.float64)
 
 
-def shrunk_variance(moments: Moments, pooled: FloatArray, floor: float) -> FloatArray:
+def largest_variance(moments: Moments) -> float:
+    """The most that one sample's variance may count for in a pooled one.
+
+    `MOST_OF_QUANTILE` times the 95th percentile of the samples' variances, of those that vary. Samples of equal spread
+    never reach it (with one degree of freedom, 38 σ² is passed once in 10⁹), so it changes nothing where all is well.
+    """
+    variance = moments.squares / np.maximum(moments.count - 1, 1)
+    varying = variance[(moments.count > 1) & (variance > 0)]
+    if not len(varying):
+        return float(np.finfo(np.float32).max)  # Infinity, but 0 degrees of freedom times it are 0.
+    return MOST_OF_QUANTILE * float(np.quantile(varying, POOLED_QUANTILE))
+
+
+def evenly_spaced(samples: int) -> slice:
+    """At most `SAMPLES_OF_BOUND` of so many samples."""
+    return slice(None, None, max(1, -(-samples // SAMPLES_OF_BOUND)))
+
+
+def shrunk_variance(moments: Moments, pooled: FloatArray, floor: FloatArray) -> FloatArray:
     """A sample's variance, shrunk toward the pooled one: (M₂ + 8·pooled)/(n − 1 + 8), at least ``floor``."""
     degrees = np.maximum(moments.count - 1, 0)
     return np.maximum((moments.squares + SHRINKAGE * pooled) / (degrees + SHRINKAGE), floor)
 
 
 def log_density(
-    x: FloatArray, moments: Moments, pooled: FloatArray, floor: float, variance: Variance = "shrunk"
+    x: FloatArray, moments: Moments, pooled: FloatArray, floor: FloatArray, variance: Variance = "shrunk"
 ) -> FloatArray:
     """Log density of ``x`` under a group of models, up to the constant −½ log 2π.
 
@@ -126,14 +153,14 @@ def log_density(
     x
         The statistic, ``[S, n]``.
     moments
-        Of the group, ``[S, n]``, with at least two models.
+        Of the group, ``[S, n]``.
     pooled
         Variance within samples, ``[S, 1]``.
     floor
-        The smallest variance to believe in.
+        The smallest variance to believe in, of every sample ``[n]``.
     variance
         - shrunk: a sample's own, mixed with the pooled one (`shrunk_variance`)
-        - per-sample: its own alone, M₂/(n − 1) (Carlini et al. 2022, many models)
+        - per-sample: its own alone, M₂/(n − 1) (Carlini et al. 2022, many models); the pooled one where n is 1
         - global: the pooled one alone (Carlini et al. 2022, few models)
         - bayes: unknown mean and variance integrated out. With a flat prior of the mean and an inverse-gamma prior of
           the variance worth `SHRINKAGE` observations of the pooled one, the predictive density is Student's t with
@@ -154,7 +181,8 @@ def log_density(
     if variance == "shrunk":
         spread = shrunk_variance(moments, pooled, floor)
     elif variance == "per-sample":
-        spread = np.maximum(moments.squares / np.maximum(degrees, 1), floor)
+        own = moments.squares / np.maximum(degrees, 1)
+        spread = np.maximum(own if np.all(degrees > 0) else np.where(degrees > 0, own, pooled), floor)
     else:
         spread = np.maximum(np.broadcast_to(pooled, x.shape), floor)
     normal: FloatArray = -0.5 * (np.log(spread) + distance / spread)
@@ -208,8 +236,18 @@ def _sums_of_others(values: FloatArray, group: int) -> FloatArray:
     return np.repeat(before + after, group, axis=0)
 
 
-def variance_floor(values: npt.NDArray[Any]) -> float:
-    """The smallest variance that float32 statistics of this size can tell from rounding."""
+def variance_floor(values: npt.NDArray[Any], chosen: npt.NDArray[np.bool_] | None = None) -> FloatArray:
+    """The smallest variance of each sample that float32 statistics of its size can tell from rounding, ``[N]``.
+
+    Parameters
+    ----------
+    values
+        ``[S, N]``.
+    chosen
+        bool ``[S, N]``: the cells that are looked at; None for all.
+    """
     # Without a copy of |values|, which may be large.
-    largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
-    return max((RESOLUTION * largest) ** 2, np.finfo(np.float64).tiny)
+    where: Any = True if chosen is None else chosen
+    highest, lowest = values.max(axis=0, initial=0.0, where=where), values.min(axis=0, initial=0.0, where=where)
+    largest = np.maximum(highest, -lowest).astype(np.float64)
+    return np.maximum((RESOLUTION * largest) ** 2, np.finfo(np.float64).tiny)

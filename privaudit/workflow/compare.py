@@ -13,11 +13,11 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.report import privacy
+from privaudit.report import comparable, privacy, words
 from privaudit.report.comparison import build_comparison
 from privaudit.report.naming import Naming
 from privaudit.report.privacy import privacy_of
-from privaudit.scoring.table import demand_columns
+from privaudit.scoring.table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
 from privaudit.statistics.differences import Difference, Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
@@ -74,6 +74,7 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> dict[str, A
     entered = naming.enter_table(samples)
     samples = entered.assign(sample_id=naming.column(entered["sample_id"]))
     folder = settings.out / COMPARISONS / f"{a.name}--{b.name}"
+    files.claim(folder.parent)
     write_table(samples, folder / "samples.parquet")
     files.write_json(folder / "comparison.json", results)
     files.seal(folder / "comparison.json")
@@ -93,7 +94,9 @@ def read_scored(out: Path, audit: str) -> Scored:
             hint=f"There are: {', '.join(known) or 'none'}. privaudit score makes them.",
         )
     files.demand_whole(folder / RESULTS, REMEDY)
+    files.demand_whole(folder / SCORES, REMEDY)
     results = files.read_json(folder / RESULTS)
+    demand_own(folder, results)
     if "clusters" not in results:
         raise StoreError(
             f"{folder / RESULTS} was written by an earlier version, which kept no results by pair of models",
@@ -143,7 +146,9 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
     paired = a.results["clusters"]["design"] == b.results["clusters"]["design"]
     attacks: dict[str, Any] = {}
     for name in a.results["attacks"]:
-        if name in b.results["attacks"]:
+        # RMIA at two γ is two attacks.
+        same = name != "rmia" or words.gamma_of(a.results) == words.gamma_of(b.results)
+        if same and name in b.results["attacks"]:
             of_auc = difference(a.estimate_auc(name), b.estimate_auc(name), paired)
             attacks[name] = {"auc": of_auc.to_json(), "tpr_at_fpr": {}}
             for rate in RATES:
@@ -164,6 +169,11 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
         "changed": _changed(samples),
         "groups": _groups(a, b),
         "verdict": verdict(Difference(*_of_lira(attacks), paired)),
+        "warnings": [
+            f"{key.upper()} ({side.name}): {said}"
+            for key, side in (("a", a), ("b", b))
+            for said in _described(side)["warnings"]
+        ],
     }, samples
 
 
@@ -203,6 +213,7 @@ def _described(side: Scored) -> dict[str, Any]:
             if results["controls"][name] is not None
         ),
         "controls_run": results["controls"]["negative"] is not None,
+        "warnings": [*comparable.unlike(results), *comparable.repeated(results)],
         "sha256": {name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
     }
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit import files
+from privaudit import files, links
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
 from privaudit.progress import talk
@@ -30,7 +30,7 @@ from privaudit.workflow.purge_plan import PurgePlan, ids_of, plan_purge, read_sc
 from privaudit.workflow.removal_record import by_sample
 from privaudit.workflow.render import render_report
 from privaudit.workflow.reproduction_report import render_reproduction
-from privaudit.workflow.tables import RESULTS, SCORES, read_table, table_bytes, write_table
+from privaudit.workflow.tables import REPRODUCTION, RESULTS, SCORES, read_table, table_bytes, write_table
 
 Rows = npt.NDArray[np.int64]
 
@@ -42,10 +42,14 @@ def run_purge(
     store = open_audit(settings.store, audit)
     with store.locked():
         out = settings.out / store.audit
+        files.claim(out)
         _finish_last(store, out)
         plan, chosen = plan_purge(settings, store.audit, forget, seed, skip_unknown=skip_unknown)
         scores = read_scores(out)
         ids = ids_of(scores, chosen.rows)
+        for path in [*plan.files.removed(), *plan.files.anew]:
+            # Before anything goes: nothing is to be deleted through a link.
+            links.demand_no_link(path.parent)
         _demand_whole(plan, store)
         entry, replaced = _entry(plan, chosen, ids, store)
         # First of all it is put on record that files are missing on purpose: a purge that is cut short is not damage,
@@ -68,8 +72,8 @@ def run_purge(
             write_table(left, path)
         # Without it nobody can tell from the digest who was purged.
         files.remove(salt_path(store))
-        if any(path.parent == out.parent / "reproduction" for path in plan.files.anew):
-            render_reproduction(out.parent / "reproduction")
+        if any(path.parent == out.parent / REPRODUCTION for path in plan.files.anew):
+            render_reproduction(out.parent / REPRODUCTION)
         return plan.to_json() | {"report": render_report(out)}
 
 
@@ -92,7 +96,7 @@ def _demand_whole(plan: PurgePlan, store: AuditStore) -> None:
     others = {*plan.files.removed(), *(path for path, _ in plan.files.unknown)}
     stay = [path for path in files_below(store.folder)[0] if path not in others]
     for path in [*stay, *plan.files.tables, *plan.files.named]:
-        if path.exists() and files.inspect_seal(path) is files.Seal.DAMAGED:
+        if path.exists() and files.inspect_seal(path).is_wrong:
             raise StoreError(f"{path} is damaged: nothing was purged", hint=REMEDY)
 
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 from privaudit import files
 from privaudit.errors import StoreError
+from privaudit.links import MARK
 from privaudit.report.privacy import SALT as REDACTION_SALT
 from privaudit.report.samples import THUMBNAILS
 from privaudit.shadow.store import COIN, PURGES, TARGET, AuditStore
 from privaudit.workflow.inversion_images import PICTURES, RECONSTRUCTIONS
 from privaudit.workflow.purge_digest import SALT
 from privaudit.workflow.removal_record import RECORD
-from privaudit.workflow.tables import COMPARISONS, RESULTS, SCORES
+from privaudit.workflow.tables import COMPARISONS, REPRODUCTION, RESULTS, SCORES
 from privaudit.workflow.trials import FOLDER as TRIALS
 from privaudit.workflow.unlearn_run import EXPOSURE, FORGETTING, METRICS
 
-#: What `privaudit.files` calls a damaged file that it moved out of the way, and one that it had not finished.
+#: What `privaudit.files` calls a damaged file that it moved out of the way.
 SET_ASIDE = re.compile(r".+\.damaged-[0-9]+")
-UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}\.part")
 
 #: Rendered anew from what is left when everything else is done.
 REPORTS = ("report.json", "report.html", "report.pdf")
@@ -193,7 +193,7 @@ def sort_comparisons(found: Inventory, out: Path) -> None:
             else:
                 _is_unknown(found, path)
         found.unknown += [(path, "a link or a special file: not followed") for path in others]
-    studies = out.parent / "reproduction"
+    studies = out.parent / REPRODUCTION
     if any(studies.glob(f"{out.name}-*/*")) and not studies.is_symlink():
         # Its first figure may show pictures of this audit.
         found.anew += [studies / name for name in REPORTS if (studies / name).is_file()]
@@ -255,11 +255,11 @@ def _stays_if_whole(found: Inventory, path: Path, why: str) -> None:
 def _leftover(path: Path) -> str | None:
     if SET_ASIDE.fullmatch(path.name):
         return "damaged files that were set aside"
-    return "files that a killed command did not finish" if UNFINISHED.fullmatch(path.name) else None
+    return "files that a killed command did not finish" if files.is_unfinished(path.name) else None
 
 
 def _is_unknown(found: Inventory, path: Path) -> None:
-    if path.name != ".lock":
+    if path.name not in (".lock", MARK):
         found.unknown.append((path, "not made by privaudit"))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit import __version__, files
+from privaudit.unlearning.base import RETRAIN
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.request_cells import SampleIdentifier, plain
 from privaudit.unlearning.requests import RemovalRequest
@@ -64,6 +65,8 @@ def write_record(
             name: results[name] for name in ("method", "parameters", "order", "descending", "sequencing", "seed")
         }
         | {
+            # Then the model never saw them: the evidence below measures the attack, not the removal.
+            "exact": results["method"] == RETRAIN,
             "forget_steps_run": results["forget_steps_run"],
             "stopped": results["stopped"],
             "seconds": round(seconds, 3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.progress import talk
+from privaudit.report import comparable
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.inversion import join
 from privaudit.scoring.score import OF_STATISTIC, Scores, score
+from privaudit.scoring.unseen import never_seen
 from privaudit.signals import SIGNALS
+from privaudit.statistics.pairs import is_paired
 from privaudit.workflow.render import render_report
 from privaudit.workflow.signals_file import SignalsFile, read_signals_file
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
@@ -34,15 +38,22 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     digest = files.sha256_of(path)
     name = f"{re.sub(r'[^a-z0-9]+', '-', path.stem.lower()).strip('-')[:40]}-signals-{_short(digest, settings)}"
     talk(f"audit {name}")
-    talk(
-        f"  {path.name}: {models} models and {samples:,} samples, {given.queries} queries each, "
-        + ("complementary pairs of models" if given.paired else "no complementary pairs: a random model of the other ")
-        + ("" if given.paired else "side is dropped with each target")
-    )
-    scores = score(given.evidence, given.facts, None, settings.statistic, settings.seed)
+    talk(f"  {path.name}: {samples:,} samples, {given.queries} queries each, {models} models that take part")
+    for note in (given.design.sentence(), *given.notes):
+        talk(f"  {note}")
+    if not given.design.is_paired:
+        talk("  with each target its complement is dropped or, where it has none, a random model of the other side")
+    evidence = replace(given.evidence, rmia_gamma=settings.rmia_gamma)
+    scores = score(evidence, given.facts, None, settings.statistic, settings.seed)
+    for warning in given.outlying.warnings:
+        talk(f"  warning: {warning}")
     folder = settings.out / name
+    files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
+    results["warnings"] = comparable.unlike(results)
+    for warning in results["warnings"]:
+        talk(f"  warning: {warning}")
     files.write_json(folder / RESULTS, results)
     files.seal(folder / RESULTS)
     return results | {"scores": str(folder / SCORES), "report": render_report(folder, privacy_of(settings))}
@@ -59,16 +70,20 @@ def _results(
         "shadows": len(keep),
         "trained": 0,
         "statistic": settings.statistic if given.classes is not None else "the file's own",
+        "rmia_gamma": settings.rmia_gamma if "rmia" in scores.attacks else None,
         **scores.to_json(),
         "target": None,
         "epsilon": None,
         "inversion": None,
-        "controls": {"negative": None, "untrained": None, "positive": None},
+        "controls": dict.fromkeys(("negative", "untrained", "positive", "blind")) | {"shift": _shift(given, settings)},
+        "duplicates": None,
         "mean_risk": float(scores.table["risk"].mean()),
         "accuracy": None
         if given.classes is None
         else {"shadow_members": float(right[keep].mean()), "shadow_others": float(right[~keep].mean())},
         "training": None,
+        "outliers": given.outlying.found,
+        "warnings": given.outlying.warnings,
         "about": {
             "audit": name,
             "given": {
@@ -76,15 +91,25 @@ def _results(
                 "sha256": digest,
                 "queries": given.queries,
                 "classes": given.classes,
-                "paired": given.paired,
+                "paired": given.design.is_paired,
+                "design": given.design.to_json(),
                 "population": 0 if given.evidence.population is None else given.evidence.population.shape[1],
                 "seed": settings.seed,
                 "attack": OF_STATISTIC[settings.statistic],
                 "fewest_in": int(np.min(keep.sum(axis=0))),
             },
-            "notes": [],
+            "notes": list(given.notes),
         },
     }
+
+
+def _shift(given: SignalsFile, settings: AuditSettings) -> dict[str, Any] | None:
+    """Never-seen samples against the population; None without one, or where models do not come in pairs."""
+    evidence = given.evidence
+    if evidence.population is None or evidence.partners is not None or not is_paired(evidence.keep):
+        return None
+    found = never_seen(evidence.signals, evidence.keep, evidence.population, settings.seed)
+    return None if found is None else found.to_json()
 
 
 def _short(digest: str, settings: AuditSettings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,18 @@ from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.attacks.suite import Evidence
 from privaudit.data.arrays import read_npz
 from privaudit.errors import DataError, EvidenceError
+from privaudit.scoring.outliers import drawn_in
 from privaudit.scoring.table import SampleFacts
-from privaudit.seeds import generator
-from privaudit.signals import SIGNALS, signals_of
+from privaudit.signals import SIGNALS, signal, signals_of
 from privaudit.workflow.metadata import read_metadata
+from privaudit.workflow.outlying import Outlying, find_outlying
+from privaudit.workflow.signals_design import Design, find_design, rotation_of
+from privaudit.workflow.signals_kinds import CURE, Kind, kind_of
 
 #: Fewest models on either side of a sample: one is dropped from each, and one must be left.
 FEWEST_A_SIDE = 2
+
+LOGITS = Kind("logits")
 
 LAYOUT = (
     "It needs logits [S, N, C] or [S, N, Q, C] (or statistic [S, N]), keep [S, N] bool, labels [N]; optional are "
@@ -35,7 +41,9 @@ class SignalsFile:
     facts: SampleFacts
     queries: int
     classes: int | None
-    paired: bool
+    design: Design
+    outlying: Outlying
+    notes: tuple[str, ...]
 
 
 def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> SignalsFile:
@@ -46,7 +54,7 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
     path
         The file; see `LAYOUT`.
     seed
-        Chooses, where ``keep`` holds no complementary pairs, which model of the other side is dropped with each target.
+        Chooses which model of the other side is dropped with a target that has no complement.
     metadata
         A CSV of properties of the samples, if any.
 
@@ -68,70 +76,74 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
         held = "both logits and statistic" if "logits" in arrays else "neither logits nor statistic"
         raise DataError(f"{source} holds {held}", hint=LAYOUT)
     classes: int | None = None
+    notes: list[str | None] = []
     if "logits" in arrays:
         logits = _numbers(arrays["logits"], "logits", keep.shape, (3, 4), source)
         logits = logits[:, :, np.newaxis] if logits.ndim == 3 else logits
         classes = max(2, logits.shape[-1])
         _check_labels(labels, "labels", classes, source)
-        signals = signals_of_models(logits, labels)
+        kind = kind_of(logits, labels, "logits", source)
+        notes = [kind.note("logits")]
+        signals = signals_of_models(logits, labels, kind)
     else:
         statistic = _numbers(arrays["statistic"], "statistic", keep.shape, (2,), source)
         signals = np.full((*keep.shape, 1, len(SIGNALS)), np.nan, np.float32)
         signals[..., SIGNALS.index("margin")] = statistic[:, :, np.newaxis]
         if labels.min() < 0:
             raise DataError(f"{source}: label {labels.min()} is negative")
-    paired = len(keep) % 2 == 0 and bool(np.array_equal(keep[0::2], ~keep[1::2]))
-    used = None if paired else balanced_cells(keep, seed)
-    evidence = Evidence(
-        signals=signals,
-        keep=keep,
-        partners=None if used is None else random_partners(keep, used, seed),
-        used=used,
-        population=_population(arrays, len(keep), classes, source),
-    )
+    population, note = _population(arrays, len(keep), classes, source)
     facts = _facts(arrays, labels, classes, source)
+    outlying = find_outlying(
+        signal(signals, "margin"), facts.sample_ids, find_design(keep).mates, lambda left: _are_enough(keep[left])
+    )
+    evidence, design = evidence_of(signals, keep, population, seed, source, outlying.left)
     if metadata is not None:
         facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
-    return SignalsFile(evidence, facts, signals.shape[2], classes, paired)
+    return SignalsFile(
+        evidence, facts, signals.shape[2], classes, design, outlying, tuple(note for note in (*notes, note) if note)
+    )
 
 
-def signals_of_models(logits: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Signals ``[S, N, Q, K]`` of logits ``[S, N, Q, C]``, a model at a time."""
+def evidence_of(
+    signals: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    population: npt.NDArray[Any] | None,
+    seed: int,
+    source: str,
+    left: npt.NDArray[np.bool_] | None = None,
+) -> tuple[Evidence, Design]:
+    """Evidence of the models that take part, complements next to each other, and how they stand to each other.
+
+    Raises
+    ------
+    EvidenceError
+        Where too few models were trained on different samples.
+    """
+    design = find_design(keep, left)
+    order = design.order
+    if len(order) < FEWEST_MODELS:
+        raise EvidenceError(
+            f"{source}: {design.sentence()}; {len(order)} models are too few: LiRA needs at least {FEWEST_MODELS}"
+        )
+    keep = _membership(keep[order], f"{source} ({design.sentence()})" if design.left_out else source)
+    evidence = Evidence(signals[order], keep, population=None if population is None else population[order])
+    if not design.is_paired:
+        rotation = rotation_of(design, keep, seed)
+        evidence = replace(evidence, partners=rotation.partners, used=rotation.used, clusters=rotation.clusters)
+    return replace(evidence, signals=drawn_in(evidence.signals, evidence.used)), design
+
+
+def signals_of_models(
+    logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], kind: Kind = LOGITS
+) -> npt.NDArray[np.float32]:
+    """Signals ``[S, N, Q, K]`` of logits ``[S, N, Q, C]``, or of what is taken for them, a model at a time."""
     models, samples, queries = logits.shape[:3]
     signals = np.empty((models, samples, queries, len(SIGNALS)), np.float32)
     for model in range(models):
+        of_model = kind.logits(logits[model])
         for query in range(queries):
-            signals[model, :, query] = signals_of(logits[model, :, query], labels)
+            signals[model, :, query] = signals_of(of_model[:, query], labels)
     return signals
-
-
-def balanced_cells(keep: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.bool_]:
-    """Equally many IN and OUT models for every sample, drawn at random where there are more of one, ``[S, N]``."""
-    random = generator(seed, "balanced")
-    inside = keep.sum(axis=0)
-    fewest = np.minimum(inside, len(keep) - inside)
-    used = np.zeros(keep.shape, np.bool_)
-    for side in (keep, ~keep):
-        # The models of this side come first, in random order; each one's place says whether it is among the chosen.
-        place = np.argsort(np.argsort(random.random(keep.shape) + ~side, axis=0), axis=0)
-        used |= side & (place < fewest)
-    return used
-
-
-def random_partners(keep: npt.NDArray[np.bool_], used: npt.NDArray[np.bool_], seed: int) -> npt.NDArray[np.int64]:
-    """For every model and sample, a random model of the other side that takes part, ``[S, N]``.
-
-    It is dropped together with the target, so that how many are left tells nothing of the target's membership.
-    """
-    random = generator(seed, "partners")
-    sides = []
-    for side in (~keep, keep):
-        chosen = side & used
-        first = np.argsort(~chosen, axis=0, kind="stable")
-        draw = (random.random(keep.shape) * chosen.sum(axis=0)).astype(np.int64)
-        sides.append(np.take_along_axis(first, draw, axis=0))
-    partners: npt.NDArray[np.int64] = np.where(keep, sides[0], sides[1]).astype(np.int64)
-    return partners
 
 
 def _membership(value: npt.NDArray[Any], source: str) -> npt.NDArray[np.bool_]:
@@ -162,6 +174,11 @@ def _membership(value: npt.NDArray[Any], source: str) -> npt.NDArray[np.bool_]:
     return value
 
 
+def _are_enough(keep: npt.NDArray[np.bool_]) -> bool:
+    inside = keep.sum(axis=0)
+    return bool(np.all(np.minimum(inside, len(keep) - inside) >= FEWEST_A_SIDE))
+
+
 def _numbers(
     value: npt.NDArray[Any], name: str, shape: tuple[int, ...], dimensions: tuple[int, ...], source: str
 ) -> npt.NDArray[Any]:
@@ -172,12 +189,13 @@ def _numbers(
             f"{source}: {name} has shape {list(value.shape)}, keep {list(shape)}: the first two must agree", hint=LAYOUT
         )
     for model, part in enumerate(value):
-        bad = np.argwhere(~np.isfinite(part))
+        # Minus infinity is the logarithm of a probability of 0: whether it is one is asked where the kind is told.
+        bad = np.argwhere(~(np.isfinite(part) | (np.isneginf(part) & (name != "statistic"))))
         if len(bad):
             raise DataError(
                 f"{source}: {name} holds {part[tuple(bad[0])]} for model {model}, sample {bad[0][0]} "
                 f"({len(bad)} such values in that model)",
-                hint="Save the logits themselves, before any softmax or log.",
+                hint=CURE,
             )
     return value
 
@@ -197,10 +215,10 @@ def _check_labels(labels: npt.NDArray[np.int64], name: str, classes: int, source
 
 
 def _population(
-    arrays: dict[str, npt.NDArray[Any]], models: int, classes: int | None, source: str
-) -> npt.NDArray[Any] | None:
+    arrays: Mapping[str, npt.NDArray[Any]], models: int, classes: int | None, source: str
+) -> tuple[npt.NDArray[Any] | None, str | None]:
     if "population_logits" not in arrays:
-        return None
+        return None, None
     if classes is None or "population_labels" not in arrays:
         raise DataError(f"{source}: population_logits need logits and population_labels", hint=LAYOUT)
     logits = arrays["population_logits"]
@@ -211,11 +229,12 @@ def _population(
     logits = _numbers(logits, "population_logits", logits.shape[:2], (3,), source)
     labels = _integers(arrays["population_labels"], "population_labels", logits.shape[1], source)
     _check_labels(labels, "population_labels", classes, source)
-    return signals_of_models(logits[:, :, np.newaxis], labels)
+    kind = kind_of(logits[:, :, np.newaxis], labels, "population_logits", source)
+    return signals_of_models(logits[:, :, np.newaxis], labels, kind), kind.note("population_logits")
 
 
 def _facts(
-    arrays: dict[str, npt.NDArray[Any]], labels: npt.NDArray[np.int64], classes: int | None, source: str
+    arrays: Mapping[str, npt.NDArray[Any]], labels: npt.NDArray[np.int64], classes: int | None, source: str
 ) -> SampleFacts:
     count = int(labels.max()) + 1 if classes is None else classes
     names = tuple(map(str, np.asarray(arrays.get("class_names", np.arange(count))).ravel().tolist()))
