@@ -203,19 +203,19 @@ def test_no_report_says_where_a_list_of_ids_lies(audit: dict[str, Any]) -> None:
     assert "--invert ids:FILE" in command(results)
 
 
-def test_a_run_that_an_earlier_version_named_after_its_list_is_shown_without(audit: dict[str, Any]) -> None:
-    folder = audit["folder"]
-    digest = audit["run"]["run"].rsplit("-", 1)[1]
-    copy_results(folder, folder.with_name("earlier"))
+def test_a_run_that_an_earlier_version_named_after_its_list_is_shown_without(
+    audit: dict[str, Any], tmp_path: Path
+) -> None:
+    run, folder = audit["run"]["run"], tmp_path / audit["folder"].name
+    digest = run.rsplit("-", 1)[1]
     old = f"ga-risk-home-anna-smith-csv-{digest}"
-    (folder.with_name("earlier") / "unlearn" / audit["run"]["run"]).rename(
-        folder.with_name("earlier") / "unlearn" / old
-    )
-    reseal(folder.with_name("earlier"))
-    path = folder.with_name("earlier") / "unlearn" / old / "metrics.json"
+    shutil.copytree(audit["folder"], folder)
+    (folder / "unlearn" / run).rename(folder / "unlearn" / old)
+    path = folder / "unlearn" / old / "metrics.json"
     files.write_json(path, json.loads(path.read_text()) | {"run": old})
     files.seal(path)
-    report = json.dumps(build_content(folder.with_name("earlier")).report.to_json())
+    reseal(folder)
+    report = json.dumps(build_content(folder).report.to_json())
     assert "anna-smith" not in report
     assert digest in report
 
