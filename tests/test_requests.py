@@ -13,6 +13,7 @@ import pytest
 
 from privaudit import api
 from privaudit.errors import UsageError
+from privaudit.ranking import order_rows
 from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.request_cells import KnownSamples
 from privaudit.unlearning.requests import RequestList, read_requests
@@ -84,6 +85,8 @@ def test_what_can_mean_one_thing_alone_is_understood(tmp_path: Path, content: st
         ("0,101\n1,103\n", 1, "several"),
         ("index,subject\n0,101\n", 1, "'index,subject'"),
         ("subject\n101\n", 1, "'subject'"),
+        ("0\n101\n103\n", 1, "pandas"),
+        ('"0"\n101\n', 1, "pandas"),
         ("5\n1E+05\n", 2, "shortened"),
         ("1.2E+3\n", 1, "shortened"),
         ("'101\n", 1, "apostrophe"),
@@ -217,6 +220,31 @@ def test_what_was_understood_is_said(tmp_path: Path) -> None:
     assert found.said == f"2 ids in column 'sample_id' of {tmp_path / 'requests.csv'}; 2 duplicates; 1 comment lines"
     assert "2 ids were given more than once" in found.notes
     assert not any("requests.csv" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("made", [{}, {"index": False}, {"header": False}, {"sep": ";"}, {"index": False, "sep": "\t"}])
+@pytest.mark.parametrize("name", ["sample_id", "subject", None])
+def test_whatever_pandas_writes_names_the_right_samples_or_is_refused(
+    tmp_path: Path, made: dict[str, Any], name: str | None
+) -> None:
+    for kind in (pd.Series([101.0, 103.0], name=name), pd.Series([101, 103], name=name)):
+        try:
+            found = read(tmp_path, kind.to_csv(**made))
+        except UsageError:
+            assert name != "sample_id" or made == {"header": False}
+        else:
+            assert found.rows.tolist() == [101, 103]
+
+
+def test_samples_of_equal_score_go_by_ids_of_text() -> None:
+    table = pd.DataFrame({"sample_id": ["b", "a", "c"], "label": 0, "loss": [1.0, 1.0, 0.5]})
+    assert order_rows(table, "loss", False, 0).tolist() == [2, 1, 0]
+
+
+def test_a_list_that_begins_with_the_first_samples_is_one(tmp_path: Path) -> None:
+    assert read(tmp_path, "0\n1\n2\n").rows.tolist() == [0, 1, 2]
+    assert read(tmp_path, "0\n").rows.tolist() == [0]
+    assert read(tmp_path, "sample_id\n0\n101\n").rows.tolist() == [0, 101]
 
 
 def test_a_list_typed_in_place_of_a_file_is_told() -> None:
