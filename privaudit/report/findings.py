@@ -58,7 +58,7 @@ def what_was_audited(results: dict[str, Any], names: dict[int, str] | None = Non
 def _what_stands_out(results: dict[str, Any], names: dict[int, str] | None) -> list[Table]:
     """Models, values and samples that are far from all others; the first of each."""
     found = results.get("outliers")
-    if not found or not (found["models"] or found["values"] or found["samples"]):
+    if not found or not any(found[kind] for kind in ("models", "values", "samples", "accuracies")):
         return []
 
     def name(one: dict[str, Any]) -> str:
@@ -75,6 +75,10 @@ def _what_stands_out(results: dict[str, Any], names: dict[int, str] | None) -> l
     rows += [
         ["all", name(one), f"models differ {one['times']:,.0f} times as much as usual"]
         for one in found["samples"][:LISTED]
+    ]
+    rows += [
+        [f"model {one['model']}", "all", f"right on {percent(one['accuracy'])}, others on {percent(one['siblings'])}"]
+        for one in found["accuracies"]
     ]
     return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 

@@ -93,7 +93,11 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
     population, note = _population(arrays, len(keep), classes, source)
     facts = _facts(arrays, labels, classes, source)
     outlying = find_outlying(
-        signal(signals, "margin"), facts.sample_ids, find_design(keep).mates, lambda left: _are_enough(keep[left])
+        signal(signals, "margin"),
+        facts.sample_ids,
+        find_design(keep).mates,
+        lambda left: _are_enough(keep[left]),
+        is_margin=classes is not None,
     )
     evidence, design = evidence_of(signals, keep, population, seed, source, outlying.left)
     if metadata is not None:
