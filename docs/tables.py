@@ -44,12 +44,20 @@ def verdict_table(study: Path) -> str:
     found = verdicts([("", answers, json.loads((study / "verdicts.json").read_text("utf-8")))])
     if found is None:
         return ""
-    seeds = {f"{answer['title']}:": answer["about"]["seeds"] for answer in answers}
-    lines = ["| claim | seeds | as in the paper | controlled |", "|---|---|---|---|"]
+    seeds = {f"{answer['title']}:": _draws(answer) for answer in answers}
+    lines = ["| claim | draws | as in the paper | controlled |", "|---|---|---|---|"]
     for claim, *cells in found.rows:
         asked = "–" if claim.startswith("Figure 1:") else seeds[claim.split(" ")[0] + " " + claim.split(" ")[1]]
         lines.append(f"| {claim} | {asked} | {' | '.join(cell.replace('-', '−') for cell in cells)} |")
     return "\n".join(lines)
+
+
+def _draws(answer: dict[str, Any]) -> str:
+    """Of how many independent draws an answer is."""
+    contrast = answer["contrasts"].get("controlled") or {}
+    if contrast.get("unit") == "class":
+        return f"{contrast['seeds']} ({contrast['pairs']} classes)"
+    return str(answer["about"]["seeds"])
 
 
 def by_method(answers: list[dict[str, Any]]) -> str:
@@ -59,6 +67,11 @@ def by_method(answers: list[dict[str, Any]]) -> str:
         "|---" * (len(answers) + 1) + "|",
         f"| doing nothing | {' | '.join(_contrast(_of_nothing(answer)) for answer in answers)} |",
     ]
+    for title, measure in (
+        ("*mean of the methods, less doing nothing*", "gap_change"),
+        ("*share of the way closed, highest ASR*", "gap_closed"),
+    ):
+        lines.append(f"| {title} | {' | '.join(_contrast(_of(answer, measure)) for answer in answers)} |")
     for one in zip(*(answer["by_method"] for answer in answers), strict=True):
         lines.append(f"| {METHOD[one[0]['methods'][0]]} | {' | '.join(map(_contrast, one))} |")
     return "\n".join(lines)
@@ -66,6 +79,10 @@ def by_method(answers: list[dict[str, Any]]) -> str:
 
 def _of_nothing(answer: dict[str, Any]) -> dict[str, Any]:
     return next(found for found in answer["secondary"] if found["says"].endswith("where nothing is unlearned"))
+
+
+def _of(answer: dict[str, Any], measure: str) -> dict[str, Any]:
+    return next(found for found in answer["secondary"] if found["measure"] == measure)
 
 
 def _contrast(found: dict[str, Any]) -> str:

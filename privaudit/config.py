@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from privaudit.errors import UsageError
 
@@ -61,6 +62,18 @@ class AuditSettings(BaseModel):
     store: Path = DEFAULT_STORE
     out: Path = DEFAULT_OUT
 
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str | Path) and "\0" in str(value):
+            raise ValueError("it holds the character NUL, which no name of a file has")
+        if isinstance(value, Path) and info.field_name in ("store", "out"):
+            try:
+                str(value).encode("utf-8")
+            except UnicodeEncodeError:
+                raise ValueError("it is not UTF-8, which the tables' library wants of paths") from None
+        return value
+
     def recipe_changes(self) -> dict[str, object]:
         """Recipe parameters that were asked for by name."""
         named = ("epochs", "batch_size", "learning_rate", "weight_decay", "augment")
@@ -109,8 +122,8 @@ def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
     written: dict[str, Any] = {}
     if file is not None:
         try:
-            written = tomllib.loads(file.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            written = tomllib.loads(decoded(file.read_bytes()))
+        except (OSError, ValueError) as error:  # a path with a NUL too
             raise UsageError(f"cannot read --config {file}: {error}") from error
     given = {key: value for key, value in flags.items() if value is not None}
     written = {key.replace("-", "_"): value for key, value in written.items()}
@@ -120,11 +133,27 @@ def read_settings(flags: dict[str, Any], file: Path | None) -> AuditSettings:
         problem = error.errors()[0]
         name = ".".join(map(str, problem["loc"]))
         raise UsageError(
-            f"{name} = {problem.get('input')!r}: {problem['msg']}",
+            f"{name} = {problem.get('input')!r}: {problem['msg'].removeprefix('Value error, ')}",
             hint=f"Settings: {', '.join(sorted(AuditSettings.model_fields))}.",
         ) from error
     _demand_kinds(settings, {name: value for name, value in written.items() if name not in given}, file)
     return settings
+
+
+#: Byte-order marks that editors write, and the encodings that they announce. UTF-32's begins like UTF-16's.
+MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decoded(content: bytes) -> str:
+    """Return the text of a file by its byte-order mark, as UTF-8 without one, its lines ended by line feeds."""
+    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8")
+    return content.decode(encoding).replace("\r\n", "\n")
 
 
 def _demand_kinds(settings: AuditSettings, written: dict[str, Any], file: Path | None) -> None:

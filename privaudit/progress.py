@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 PLAIN_SECONDS = 5.0  # between two plain lines
 
 
 def talk(message: str) -> None:
-    """Say something to the person who runs the command (stderr)."""
-    print(message, file=sys.stderr, flush=True)
+    """Say something to the person who runs the command (stderr); who does not listen any more misses it."""
+    with suppress(OSError, ValueError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def readable_time(seconds: float) -> str:

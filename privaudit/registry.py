@@ -13,7 +13,6 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,6 +20,10 @@ from types import ModuleType
 from typing import Any
 
 from privaudit.errors import PrivauditError, UsageError
+from privaudit.foreign import user_code
+
+#: Endings of files that Python runs.
+CODE = (".py", ".so", ".pyd")
 
 HOW = "Write it as module:function or path/to/file.py:function."
 
@@ -42,9 +45,10 @@ def import_reference(reference: str, what: str) -> Any:
     named = is_file or all(part.isidentifier() for part in module_name.split("."))
     if not named or not attribute.isidentifier():
         raise UsageError(f"'{reference}' names no {what}", hint=HOW)
+    file, here = Path(module_name).absolute(), _here()
     try:
-        with aside():
-            module = _module_of_file(Path(module_name)) if is_file else _module_named(module_name)
+        with user_code():
+            module = _module_of_file(file) if is_file else _module_named(module_name, here)
     except ImportError as error:
         raise UsageError(f"cannot find {what} '{reference}': {error}", hint=HOW) from error
     except PrivauditError:
@@ -88,23 +92,47 @@ def source_digest(function: Any) -> str | None:
     return None if file is None or not Path(file).is_file() else hashlib.sha256(Path(file).read_bytes()).hexdigest()
 
 
-@contextmanager
-def aside() -> Iterator[None]:
-    """What a user's code prints goes to stderr: stdout is for results."""
-    with redirect_stdout(sys.stderr):
-        yield
+def package_digest(module: str) -> str | None:
+    """SHA-256 over every source file of the regular package that a module belongs to, names included.
+
+    None where the module is a single file, or lies in no package that has a folder.
+    """
+    parts = module.split(".")
+    for depth in range(1, len(parts)):
+        # The outermost package with code of its own: a namespace is shared by packages that do not belong together.
+        package = sys.modules.get(".".join(parts[:depth]))
+        if package is not None and getattr(package, "__file__", None) is not None:
+            return _digest_below(Path(str(package.__file__)).parent)
+    package = sys.modules.get(module)
+    file = getattr(package, "__file__", None)
+    return _digest_below(Path(file).parent) if file is not None and hasattr(package, "__path__") else None
 
 
-def _module_named(name: str) -> ModuleType:
-    if (here := str(Path.cwd())) not in sys.path:
+def _digest_below(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in CODE and path.is_file()):
+        digest.update(
+            f"{file.relative_to(folder).as_posix()}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\0".encode()
+        )
+    return digest.hexdigest()
+
+
+def _here() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # It was deleted under us.
+        return None
+
+
+def _module_named(name: str, here: str | None) -> ModuleType:
+    if here is not None and here not in sys.path:
         # As python -m does: a user's own module lies beside them.
         sys.path.insert(0, here)
     return importlib.import_module(name)
 
 
-def _module_of_file(file: Path) -> ModuleType:
+def _module_of_file(path: Path) -> ModuleType:
     """Import a file under a name of its own: a file called random.py must not hide Python's."""
-    path = file.absolute()
     if not path.is_file():
         raise UsageError(f"there is no file {path}", hint=HOW)
     name = f"privaudit_user_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
@@ -163,6 +191,10 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self._targets
 
+    def is_ours(self, name: str) -> bool:
+        """Whether ``name`` is one of our own entries."""
+        return name in self._builtin
+
     def check(self, name: str, besides: tuple[str, ...] = ()) -> None:
         """Raise `UsageError` unless ``name`` is known (or one of ``besides``), saying what was meant."""
         known = sorted({*self.names(), *besides})
@@ -174,7 +206,31 @@ class Registry:
             )
 
     def load(self, name: str) -> Any:
-        """Import and return what ``name`` stands for; `UsageError` if it is unknown."""
+        """Import and return what ``name`` stands for; `UsageError` if it is unknown, or can't be imported."""
         self.check(name)
         module, _, attribute = self._targets[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        if name in self._builtin:
+            return getattr(importlib.import_module(module), attribute)
+        try:
+            with user_code():
+                found = importlib.import_module(module)
+                for part in attribute.split("."):
+                    found = getattr(found, part)
+        except PrivauditError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"{self.family} '{name}' can't be loaded from {self._targets[name]}: {type(error).__name__}: {error}",
+                hint="Mend or remove the package that brings it.",
+            ) from error
+        return found
+
+    def source(self, name: str) -> str | None:
+        """SHA-256 of the code that brings ``name``: of its whole package; None for our own, whose version is on record.
+
+        Other code makes other results. What that package imports from others, and files of data, are not in it.
+        """
+        if name in self._builtin or name not in self:
+            return None
+        found = self.load(name)
+        return package_digest(self._targets[name].partition(":")[0]) or source_digest(found)

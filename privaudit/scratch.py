@@ -6,12 +6,14 @@ its process lives: whoever makes the next one removes those that nobody holds.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import glob
 import os
 import platform
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,9 +21,15 @@ from pathlib import Path
 #: With the machine's name: another one that shares the disk may not see our locks.
 PREFIX = f".privaudit-scratch-{platform.node()}-"
 
+#: Of folders in which others' sockets lie, whose paths have at most 107 bytes.
+SHORT_PREFIX = f".privaudit-{zlib.crc32(platform.node().encode()) & 0xFFFF:04x}-"
+
 #: Linux's disk in memory, and the bytes that must be free there before it is preferred.
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made by mkdtemp
 ROOM = 2 << 30
+
+#: A disk with fewer bytes than this is full: a page.
+LEAST = 4096
 
 #: The folders of this process.
 _held: set[Path] = set()
@@ -47,6 +55,16 @@ def scratch_folder(*, in_memory: bool = False) -> Iterator[Path]:
         os.close(lock)
 
 
+def lasting_folder() -> Path:
+    """Make a folder that lasts as long as this process, with a short name, and gone after what it registered so far."""
+    remove_abandoned()
+    # The lock is held until the process ends.
+    folder, _ = _make(Path(tempfile.gettempdir()), SHORT_PREFIX)
+    _held.add(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def remove_own() -> None:
     """Remove this process's folders at once: for those who leave it without unwinding."""
     for folder in list(_held):
@@ -56,9 +74,10 @@ def remove_own() -> None:
 def remove_abandoned() -> None:
     """Remove the user's folders whose process is gone."""
     for root in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
-        for folder in root.glob(f"{glob.escape(PREFIX)}*"):
-            with suppress(OSError):
-                _remove_if_abandoned(folder)
+        for prefix in (PREFIX, SHORT_PREFIX):
+            for folder in root.glob(f"{glob.escape(prefix)}*"):
+                with suppress(OSError):
+                    _remove_if_abandoned(folder)
 
 
 def _remove_if_abandoned(folder: Path) -> None:
@@ -71,6 +90,14 @@ def _remove_if_abandoned(folder: Path) -> None:
         os.close(lock)
 
 
+def has_no_room(folder: Path) -> bool:
+    """Whether nothing more can be written below a folder, for want of space or of files."""
+    with suppress(OSError):
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize < LEAST or (disk.f_files > 0 and disk.f_favail == 0)
+    return False
+
+
 def _in_memory() -> Path:
     with suppress(OSError):
         disk = os.statvfs(SHARED_MEMORY)
@@ -79,10 +106,10 @@ def _in_memory() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _make(root: Path) -> tuple[Path, int]:
+def _make(root: Path, prefix: str = PREFIX) -> tuple[Path, int]:
     """A new folder and what holds its lock."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=root))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
         with suppress(FileNotFoundError):
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             with suppress(OSError):  # A file system without locks: nobody else on this machine can take one either.

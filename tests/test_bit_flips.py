@@ -34,6 +34,9 @@ from tests.test_kills import results
 #: Files without a checksum, and why a flipped bit in them can do no harm.
 UNSEALED = {
     "store/latest": "says which audit is meant where none is named; what it names is looked up among those there are",
+    "store/AUDIT/.privaudit": "empty: it marks a folder of privaudit's own",
+    "out/AUDIT/.privaudit": "the same",
+    "out/comparisons/.privaudit": "the same",
     "store/AUDIT/.lock": "held by a process, not read for results; it names the process to whoever comes second",
 }
 
@@ -166,8 +169,10 @@ def files_by_kind(root: Path, audit: str) -> dict[str, Path]:
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle of the file."""
+    """One bit in the middle of the file; of an empty one nothing."""
     content = bytearray(path.read_bytes())
+    if not content:
+        return
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
@@ -197,7 +202,7 @@ def _verified(root: Path, audit: str) -> list[str]:
     except StoreError as error:
         if error.results is None:
             return [error.message.removesuffix(" is damaged")]
-        return [*error.results["damaged"], *error.results["missing"]]
+        return [*error.results["damaged"], *error.results["missing"], *error.results["misplaced"]]
     return []
 
 
@@ -336,4 +341,11 @@ def test_a_purge_that_was_cut_short_is_finished_and_not_mistaken(
         api.purge(forget=f"ids:{request}", yes=True, **places(name))
         assert api.verify(**places(name))["missing"] == []
     assert len(list((store.folder / "models").glob("*.safetensors"))) == 4
-    assert results(tmp_path / "cut") == results(tmp_path / "calm")
+    left = {name: results(tmp_path / name) for name in ("cut", "calm")}
+    for name, found in left.items():
+        # The one thing that no two purges have in common.
+        digests = {purge.pop("digest") for purge in found[f"out/{store.audit}/score.json"]["purges"]}
+        assert digests == {
+            purge["digest"] for purge in AuditStore(tmp_path / name / "store", store.audit).read_purges()
+        }
+    assert left["cut"] == left["calm"]

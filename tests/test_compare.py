@@ -180,13 +180,14 @@ def test_what_can_not_be_compared_says_why(
 def test_other_data_is_refused_by_its_fingerprint(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
     """The same ids and labels of other inputs."""
     folder = Path(small_audit["results"]["scores"]).parent
-    for name in ("a", "b"):
-        shutil.copytree(folder, tmp_path / name)
-    results = json.loads((tmp_path / "b" / "score.json").read_text())
+    a, b = (tmp_path / name / folder.name for name in ("a", "b"))
+    for copy in (a, b):
+        shutil.copytree(folder, copy)
+    results = json.loads((b / "score.json").read_text())
     results["about"]["identity"]["fingerprint"] = "0" * 64
-    files.write_json(tmp_path / "b" / "score.json", results)
-    files.seal(tmp_path / "b" / "score.json")
-    done = privaudit("compare", tmp_path / "a", tmp_path / "b", "--out", tmp_path)
+    files.write_json(b / "score.json", results)
+    files.seal(b / "score.json")
+    done = privaudit("compare", a, b, "--out", tmp_path)
     assert done.returncode == 1
     assert "0000000000000000…" in done.stderr
     assert "ids and labels agree" in done.stderr

@@ -15,6 +15,7 @@ from privaudit.statistics.intervals import FloatArray, wilson
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import Performance, performance
 from privaudit.statistics.roc import auc
+from privaudit.workflow.u_lira import attack_unlearned
 from tests.test_attacks import evidence_of
 
 SAMPLES = 1_000
@@ -62,6 +63,36 @@ def test_intervals_of_whole_audits_cover(models: int) -> None:
         held = [interval is not None and interval[0] <= truth <= interval[1] for _, interval in pairs]
         print(f"S = {models}, {name}: covered {np.mean(held):.3f}")
         assert 0.93 <= np.mean(held) <= 0.98, name
+
+
+def unlearned(random: np.random.Generator, models: int, samples: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Margins of D_u under shadow models that unlearned the part of it that they saw: little is left of their leak."""
+    fixed = np.random.default_rng(7)
+    level, spread = fixed.normal(2, 1, samples), fixed.uniform(0.5, 2, samples)
+    keep = paired_design(samples, models, int(random.integers(2**31)))
+    ease = random.normal(0, 0.5, (models, 1))
+    return level + ease + 0.5 * keep + spread * random.normal(size=keep.shape), keep
+
+
+def covered_by_u_lira(models: int, samples: int, runs: int) -> float:
+    random = np.random.default_rng(models)
+    found = [attack_unlearned(*unlearned(random, models, samples)) for _ in range(runs)]
+    truth = float(np.mean([one.auc for one in found]))
+    held = [one.auc_interval is not None and one.auc_interval[0] <= truth <= one.auc_interval[1] for one in found]
+    return float(np.mean(held))
+
+
+def test_u_liras_interval_covers_with_eight_models() -> None:
+    """Without its refits it covers about 80%: models that are compared with each other move together."""
+    assert covered_by_u_lira(8, 100, 200) >= 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("models", [8, 16, 32])
+def test_u_liras_interval_covers(models: int) -> None:
+    covered = covered_by_u_lira(models, 150, 1000)
+    print(f"S = {models}, U-LiRA: covered {covered:.3f}")
+    assert 0.93 <= covered <= 0.995
 
 
 @pytest.mark.slow

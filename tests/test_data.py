@@ -18,8 +18,8 @@ from privaudit.data import Dataset, Limits, load_dataset
 from privaudit.data.cifar import CIFAR100, read_data_only
 from privaudit.data.frame import arrays_of_table
 from privaudit.data.idx import read_idx
+from privaudit.data.items import given_by_datasets
 from privaudit.data.sampling import stratified_rows
-from privaudit.data.torch_dataset import arrays_of_datasets
 from privaudit.errors import DataError, PrivauditError, UsageError
 from tests.conftest import save_noisy_images
 
@@ -268,24 +268,30 @@ IMAGES = np.zeros((300, 8, 8), np.uint8)
     ("changes", "message"),
     [
         ({"y_train": None}, "lacks y_train"),
-        ({"y_train": np.full(300, 5), "class_names": np.array(["a", "b", "c"])}, "label 5 at row 0 is out of range"),
-        ({"y_test": np.full(120, -1)}, "label -1 at row 0 is out of range"),
-        ({"y_train": np.arange(300) % 2 * 2}, "class 1 .* no training sample"),
-        ({"x_train": np.full((300, 4), np.nan), "x_test": np.zeros((120, 4))}, "row 0 holds NaN"),
-        ({"x_test": np.zeros((120, 9, 9), np.uint8)}, "test inputs"),
-        ({"x_train": IMAGES[:299]}, "299 inputs, 300 labels"),
-        ({"sample_ids": np.zeros(300, int)}, "300 different integers"),
-        ({"sample_ids": np.array(["a"] * 300)}, "sample_ids must be integers"),
+        (
+            {"y_train": np.full(300, 5), "class_names": np.array(["a", "b", "c"])},
+            "300 labels of y_train are not among 0 … 2, first 5 in row 0",
+        ),
+        ({"y_test": np.full(120, -1)}, "120 labels of y_test are not among 0 … 2, first -1 in row 0"),
+        ({"y_train": np.arange(300) % 2 * 2}, "y_train has no sample of class 1"),
+        (
+            {"x_train": np.full((300, 4), np.nan), "x_test": np.zeros((120, 4))},
+            "x_train holds NaN or infinity in 300 rows, first in row 0",
+        ),
+        ({"x_test": np.zeros((120, 9, 9), np.uint8)}, r"\[8, 8, 1\] in x_train and \[9, 9, 1\] in x_test"),
+        ({"x_train": IMAGES[:299]}, "299 inputs and 300 labels"),
+        ({"sample_ids": np.zeros(300, int)}, "1 sample_ids are there more than once, for example 0"),
+        ({"sample_ids": np.array(["a"] * 300)}, "sample_ids are <U1 .* must be integers"),
         ({"y_train": np.zeros((300, 1), int)}, "y_train must be integers of shape"),
         ({"x_train": np.array(["a"] * 300)}, "x_train is"),
-        ({"y_train": np.zeros(300, int), "y_test": np.zeros(120, int)}, "at least 2 classes"),
+        ({"y_train": np.zeros(300, int), "y_test": np.zeros(120, int)}, "needs at least 2"),
         ({"sample_ids": np.arange(300) - 5}, "between 0 and"),
         ({"sample_ids": np.arange(300, dtype=np.uint64) + 2**63}, "between 0 and"),
-        ({"sample_ids": np.array(7)}, r"sample_ids must be integers of shape \[N\]"),
+        ({"sample_ids": np.array(7)}, r"sample_ids are int64 \[\]: they must be integers of shape \[N\]"),
         ({"y_train": np.array(3)}, "y_train must be integers of shape"),
-        ({"x_test": np.zeros((120, 8, 8, 1), np.float32)}, "training inputs are uint8, test inputs float32"),
+        ({"x_test": np.zeros((120, 8, 8, 1), np.float32)}, "x_train is uint8 and x_test float32"),
         ({"class_names": np.array(["a", "b", "a"])}, "two classes are called 'a'"),
-        ({"x_test": IMAGES[:0], "y_test": np.zeros(0, int)}, "test set is empty"),
+        ({"x_test": IMAGES[:0], "y_test": np.zeros(0, int)}, "x_test is empty"),
     ],
 )
 def test_bad_arrays(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -305,8 +311,8 @@ def test_files_that_are_no_npz(tmp_path: Path) -> None:
     path.write_bytes(b"PK\x03\x04 truncated")
     with pytest.raises(DataError, match=r"x\.npz"):
         load_dataset(str(path))
-    np.savez(path, x_train=np.array([{}], dtype=object))
-    with pytest.raises(DataError, match="never loaded"):
+    save_noisy_images(path, y_train=np.array([{}] * 300, dtype=object))
+    with pytest.raises(DataError, match="y_train holds Python objects, which need pickle, and that is never loaded"):
         load_dataset(str(path))
 
 
@@ -431,7 +437,7 @@ def test_tables_become_features() -> None:
     table = people(60)
     test = people(30, 1)
     test.loc[0, "town"] = "Oslo"
-    arrays = arrays_of_table({"train": table, "test": test, "target": "income", "id": "number"}, "people")
+    arrays = arrays_of_table({"train": table, "test": test, "target": "income", "id": "number"}, "people").arrays
     expected = np.column_stack(
         [table["age"], *(table["town"] == town for town in ("Ghent", "Lyon", "Turin")), table["member"]]
     )
@@ -443,7 +449,9 @@ def test_tables_become_features() -> None:
 
 
 def test_a_single_table_is_split_once() -> None:
-    first, second = (arrays_of_table({"train": people(100), "target": "income", "id": "number"}, "p") for _ in "ab")
+    first, second = (
+        arrays_of_table({"train": people(100), "target": "income", "id": "number"}, "p").arrays for _ in "ab"
+    )
     assert len(first["y_train"]) == 80
     assert len(first["y_test"]) == 20
     np.testing.assert_array_equal(first["sample_ids"], second["sample_ids"])
@@ -456,7 +464,10 @@ def test_a_single_table_is_split_once() -> None:
         ({"id": "name"}, "no id column 'name'"),
         ({"labels": 1}, "returned 'labels'"),
         ({"train": people(60).assign(age=np.nan)}, "column 'age' of the train table lacks 60 values"),
-        ({"train": people(60).assign(income=people(60)["income"].where(np.arange(60) > 0))}, "in row 0 is .*: missing"),
+        (
+            {"train": people(60).assign(income=people(60)["income"].where(np.arange(60) > 0))},
+            "column 'income' of the train table lacks 1 values, in row 0 ",
+        ),
         ({"test": people(9).drop(columns="town")}, "lacks the column 'town'"),
         ({"test": people(9).assign(income="huge")}, "a class that the training table lacks"),
         ({"train": people(1200).assign(town=[f"t{i}" for i in range(1200)])}, "names rows rather than categories"),
@@ -474,10 +485,10 @@ def test_torch_datasets_become_arrays() -> None:
     from torch.utils.data import TensorDataset
 
     images, labels = torch.rand(12, 3, 5, 4), torch.arange(12) % 2
-    arrays = arrays_of_datasets((TensorDataset(images, labels), TensorDataset(images[:4], labels[:4])), "mine")
+    arrays = given_by_datasets((TensorDataset(images, labels), TensorDataset(images[:4], labels[:4])), "mine").arrays
     np.testing.assert_array_equal(arrays["x_train"], images.permute(0, 2, 3, 1).numpy())
     np.testing.assert_array_equal(arrays["y_test"], [0, 1, 0, 1])
     with pytest.raises(DataError, match=r"sample 0 of the train dataset is no \(input, label\)"):
-        arrays_of_datasets((TensorDataset(images), TensorDataset(images)), "mine")
+        given_by_datasets((TensorDataset(images), TensorDataset(images)), "mine")
     with pytest.raises(DataError, match="different shapes"):
-        arrays_of_datasets(([(np.zeros(2), 0), (np.zeros(3), 1)], [(np.zeros(2), 0)]), "mine")
+        given_by_datasets(([(np.zeros(2), 0), (np.zeros(3), 1)], [(np.zeros(2), 0)]), "mine")

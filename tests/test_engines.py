@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from privaudit.shadow.trainer import query_job
 from privaudit.workflow.plan import plan_audit
 from tests.conftest import ROOT, SMALL, Run
 from tests.ray_cluster import Cluster, cluster
-from tests.test_store import audit_folder, weights
+from tests.test_store import audit_folder, members_of, weights
 
 
 def write_square(job: int, folder: Path, report: Report) -> None:
@@ -126,6 +127,101 @@ def test_a_query_that_was_cut_short_is_made_anew(small_audit: dict[str, Any], tm
     query_job(job, plan.arrays, lambda _: None)
     assert plan.store.is_finished(job.key)
     assert weights(plan.store.folder) == weights(audit_folder(small_audit))
+
+
+WAITING = """
+import sys, time
+from privaudit.engines import local
+from privaudit.engines.base import run_jobs
+from privaudit.progress import Progress
+from tests.test_engines import write_square
+
+class Waits:
+    def __reduce__(self):
+        return time.sleep, (600,)
+
+run_jobs(write_square, [Waits()] * 4, None, local.LocalEngine(2), Progress("jobs", 4))
+"""
+
+
+def test_workers_that_have_had_no_job_yet_end_with_their_parent() -> None:
+    """SIGKILL to the parent alone, while its workers are there and the first job has not reached them."""
+    process = subprocess.Popen([sys.executable, "-c", WAITING], start_new_session=True, cwd=ROOT)
+    deadline = time.monotonic() + 120
+    while len(workers_of(process.pid)) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while left := members_of(process.pid):
+        assert time.monotonic() < deadline, f"still there: {left}"
+        time.sleep(0.1)
+
+
+def workers_of(group: int) -> list[int]:
+    found = []
+    for member in members_of(group):
+        with suppress(OSError):
+            if b"loky.backend.popen" in Path(f"/proc/{member}/cmdline").read_bytes():
+                found.append(member)
+    return found
+
+
+LOCAL_RAY = """
+import sys
+from pathlib import Path
+from privaudit.engines.ray import connect
+from tests.test_engines import listening, mode_of
+from tests.ray_cluster import descendants
+import os
+
+ray = connect(None, 1)
+assert ray.get(ray.remote(lambda: 2).remote()) == 2
+from ray._private.worker import global_worker
+folder = Path(global_worker.node.get_temp_dir_path())
+print(*sorted(listening([os.getpid(), *descendants(os.getpid())])))
+print(folder)
+print(mode_of(folder.parent) & 0o077)
+"""
+
+
+def listening(processes: list[int]) -> set[str]:
+    """Addresses, in hexadecimal as Linux tells them, on which any of the processes waits for connections."""
+    sockets = set()
+    for process in processes:
+        for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+            with suppress(OSError):
+                sockets.add(str(descriptor.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                found.add(fields[1].partition(":")[0])
+    return found
+
+
+def mode_of(path: Path) -> int:
+    return path.stat().st_mode
+
+
+@pytest.mark.slow
+def test_a_ray_of_our_own_is_reached_by_nobody_else() -> None:
+    """It listens on loopback addresses alone, in a folder that only its owner enters and that goes with it."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'privaudit[ray]'")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOCAL_RAY], capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    addresses, folder, open_to_others = done.stdout.splitlines()
+    assert addresses
+    assert set(addresses.split()) <= {"0100007F", "0" * 16 + "FFFF00000100007F", "0" * 24 + "01000000"}
+    assert open_to_others == "0"
+    assert not Path(folder).parent.exists()
 
 
 @pytest.fixture(scope="module")

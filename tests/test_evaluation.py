@@ -214,7 +214,7 @@ def test_verdicts() -> None:
     few = compare(comparison(0.1, 0.01, seeds=8), "risk")["verdict"]
     assert few["claim"] == "descriptive"
     assert "proves nothing" in few["sentence"]
-    assert judge({"mean": 0.0, "ci": None, "p_holm": 1.0}, 9) == "not supported"
+    assert judge({"mean": 0.0, "ci": None}, 1.0, 9) == "not supported"
 
 
 def test_unequal_budgets_are_noticed() -> None:

@@ -27,8 +27,8 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def report(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("explorer") / "audit"
-    shutil.copytree(small_audit["root"] / "out" / small_audit["results"]["audit"], folder)
+    folder = tmp_path_factory.mktemp("explorer") / str(small_audit["results"]["audit"])
+    shutil.copytree(small_audit["root"] / "out" / folder.name, folder)
     render_report(folder)
     return folder / "report.html"
 

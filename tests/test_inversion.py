@@ -16,7 +16,7 @@ from privaudit.inversion.analytic import FeatureReader, match_features, recover_
 from privaudit.inversion.engines import Kind, make_engine
 from privaudit.inversion.gradients import Vmapped, named, norms, observe
 from privaudit.inversion.labels import recover_labels
-from privaudit.inversion.matching import Canvas, match_gradients, matching_cost
+from privaudit.inversion.matching import Canvas, match_gradients, matching_cost, total_variation
 from privaudit.inversion.optimisers import LBFGS, Adam
 from privaudit.inversion.presets import PRESETS, Attack, FeatureAttack
 from privaudit.inversion.proxies import proxies_of
@@ -217,6 +217,62 @@ def test_solved_searches_leave_the_batch() -> None:
     assert torch.allclose(found.images[0], images[0], atol=1e-6)
 
 
+def test_the_best_image_of_a_search_is_returned_and_not_its_last() -> None:
+    """It starts next to the solution and a long step leads away: what it started from is the best it has seen."""
+    model, (images, labels) = convolutional(nn.Tanh), samples(3)
+    engine = make_engine("vmapped", model, 8)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    seen = observe(engine, images, labels)
+    starts = (0.1 + 0.8 * images) * torch.tensor([1.0, 0.99, 0.98]).reshape(-1, 1, 1, 1)
+    attack = Attack(name="long", optimiser="adam", cost="l2", steps=4, restarts=1, rate=0.9, total_variation=0.0)
+    found = match_gradients(engine, seen, labels, starts, attack, canvas)
+    at_start, _ = matching_cost(observe(engine, starts, labels), seen, "l2")
+    assert torch.allclose(found.images, starts, atol=1e-6)
+    assert torch.allclose(found.objective, at_start, rtol=1e-3)
+    assert found.steps.tolist() == [4, 4, 4]
+
+
+def test_what_is_returned_has_the_objective_that_is_told() -> None:
+    """Computed anew for the images: with steps of every length, each search keeps its own best."""
+    model, (images, labels) = convolutional(nn.Tanh), samples(5)
+    engine = make_engine("vmapped", model, 8)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    seen = observe(engine, images, labels)
+    starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(3))
+    for rate in (0.02, 0.3):
+        attack = Attack(name="some", optimiser="adam", cost="l2", steps=15, restarts=1, rate=rate, total_variation=0.01)
+        found = match_gradients(engine, seen, labels, starts, attack, canvas)
+        cost, _ = matching_cost(observe(engine, found.images, labels), seen, "l2")
+        steps_up = (found.images[..., 1:, :] - found.images[..., :-1, :]).abs().flatten(1).mean(1)
+        steps_across = (found.images[..., 1:] - found.images[..., :-1]).abs().flatten(1).mean(1)
+        assert torch.allclose(found.objective, cost + 0.01 * (steps_up + steps_across), rtol=1e-3)
+
+
+def test_the_best_image_of_a_search_by_features_is_returned() -> None:
+    """Its objective, computed anew, is the one that is told, and with steps too long it is not that of the last."""
+    model, (images, _) = convolutional(nn.Tanh), samples(4)
+    reader, canvas = FeatureReader(model, "network.6"), Canvas.of(model, PIXELS, standardised=False)
+    with torch.no_grad():
+        features = reader(images).detach().clone()
+    starts = (0.05 + 0.9 * images).contiguous()
+    attack = FeatureAttack(steps=6, rate=0.9, total_variation=0.0)
+    found = match_features(reader, features, starts, attack, canvas)
+    with torch.no_grad():
+        apart = (reader(found.images) - features).square().sum(1) / features.square().sum(1)
+    assert torch.allclose(found.objective, apart, rtol=1e-4)
+    assert torch.allclose(found.images, starts, atol=1e-6), "the first was the best"
+
+
+def test_total_variation_counts_both_directions() -> None:
+    """Stripes of 0 and 1: neighbours differ by 1 across them and by 0 along them; a checkerboard differs both ways."""
+    rows = torch.zeros(1, 1, 4, 6)
+    rows[:, :, ::2] = 1
+    columns = rows.new_zeros(1, 1, 4, 6)
+    columns[..., ::2] = 1
+    board = (rows + columns) % 2
+    assert total_variation(torch.cat([rows, columns, board, 0 * rows])).tolist() == [1, 1, 2, 0]
+
+
 # Attacks find images, and find nothing where there is nothing.
 
 
@@ -309,6 +365,13 @@ def test_a_defence_clips_and_adds_noise() -> None:
     assert norms(clipped).max() <= 0.5 + 1e-5
     scale = (0.5 / norms(plain)).clamp_max(1).unsqueeze(1)
     assert all(torch.allclose(part * scale, other) for part, other in zip(plain, clipped, strict=True))
+    longest = float(norms(plain).max())
+    above = observe(engine, images, labels, clip=2 * longest)
+    assert all(torch.equal(part, other) for part, other in zip(plain, above, strict=True)), "a clip lengthens none"
+    between = float(norms(plain).median())
+    some = norms(observe(engine, images, labels, clip=between))
+    assert torch.allclose(some, norms(plain).clamp_max(between))
+    assert (some < between - 1e-6).any()
     seeds = [1, 2, 3, 4, 5, 1]
     noisy = observe(engine, images, labels, noise=0.1, seeds=seeds)
     noise = torch.cat([other - part for part, other in zip(plain, noisy, strict=True)], 1)

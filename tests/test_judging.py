@@ -320,8 +320,9 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     assert dry.returncode == 0, dry.stderr
     planned = json.loads(dry.stdout)
     assert planned["samples"] == 2
-    # The target, shadow models that saw either, and the model of the run that forgot others. Two retrained models stay.
-    assert planned["models_removed"] == 1 + saw.sum() + 1
+    # The target, shadow models that saw either, and both unlearned models. Two retrained models stay.
+    assert planned["models_removed"] == 1 + saw.sum() + 2
+    assert len([kept for kept in planned["models_kept"] if "retrained" in kept["file"]]) == 2
     assert store.model("target").exists()
     asked = privaudit(*command)
     assert asked.returncode == 2
@@ -338,7 +339,7 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     assert store.read_design().shape == (8, 298)
     for path in (out / "scores.parquet", *out.glob("unlearn/*/*.parquet")):
         assert not pd.read_parquet(path)["sample_id"].isin([7, 12]).any()
-    assert (Path(unlearned["folder"]) / "model.safetensors").exists()
+    assert not (Path(unlearned["folder"]) / "model.safetensors").exists()
     assert not (Path(other["folder"]) / "model.safetensors").exists()
     assert (Path(unlearned["folder"]) / "record.json").exists()
     assert not any(path.exists() for path in shows)

@@ -192,11 +192,11 @@ def test_results_with_fewer_keys(old: Path, tmp_path: Path, monkeypatch: pytest.
     # What is written of a report is drawn elsewhere; here only its reading counts.
     monkeypatch.setattr("privaudit.workflow.render.write_report", lambda *_: {})
     monkeypatch.setattr("privaudit.workflow.compare.write_report", lambda *_: {})
-    shutil.copytree(out / old.name, out / "other")
+    shutil.copytree(out / old.name, tmp_path / "other" / old.name)
     commands: list[Callable[[], Any]] = [
         lambda: api.write_report(old.name, store=tmp_path / "store", out=out),
         lambda: api.gate(old.name, max_auc=1.0, max_asr=1.0, store=tmp_path / "store", out=out),
-        lambda: api.compare(old.name, "other", out=out),
+        lambda: api.compare(old.name, tmp_path / "other" / old.name, out=out),
     ]
     assert not any(names_what_is_wrong(command) for command in commands)
     named = 0

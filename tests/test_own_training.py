@@ -165,7 +165,7 @@ def source_digest_of(path: Path) -> str:
             2,
             "must take (model, inputs, labels, seed, device, report)",
         ),
-        (["--training", "code/wrong.py:returns"], 1, "returned a Sequential: it must train the model"),
+        (["--training", "code/wrong.py:returns"], 1, "returned a Classifier: it must train the model"),
         (["--training", "code/wrong.py:numbers"], 2, "is a list: it must be a function"),
         (["--training", "code/absent.py:fit"], 2, "there is no file"),
         (["--training", "fitting"], 2, "unknown training 'fitting'"),

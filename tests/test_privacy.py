@@ -15,7 +15,8 @@ import pytest
 from privaudit import files
 from privaudit.errors import StoreError, UsageError
 from privaudit.report.model import build_content
-from privaudit.report.privacy import SALT, Privacy, hashes_of, reveal
+from privaudit.report.naming import hashes_of
+from privaudit.report.privacy import SALT, Privacy, reveal
 from privaudit.workflow.render import render_report
 from tests.conftest import SMALL, Run, save_noisy_images
 
@@ -24,8 +25,9 @@ REDACTED = Privacy(redact_ids=True)
 
 @pytest.fixture
 def folder(small_audit: dict[str, Any], tmp_path: Path) -> Path:
-    shutil.copytree(Path(small_audit["results"]["scores"]).parent, tmp_path / "audit")
-    return tmp_path / "audit"
+    published = Path(small_audit["results"]["scores"]).parent
+    shutil.copytree(published, tmp_path / published.name)
+    return tmp_path / published.name
 
 
 def exposed_ids(folder: Path, shown: Privacy | None = None) -> list[str]:

@@ -228,7 +228,7 @@ def test_what_another_process_is_writing_is_no_leftover(tmp_path: Path) -> None:
     assert writer.stdout is not None
     assert writer.stdout.readline() == "writing\n"
     files.remove_unfinished_writes(tmp_path)
-    assert len(list(tmp_path.glob(".x.*.part"))) == 1
+    assert len(list(tmp_path.glob(".x.privaudit-*.part"))) == 1
     writer.kill()
     writer.communicate()
     files.demand_writable(tmp_path)

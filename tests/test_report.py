@@ -24,7 +24,7 @@ from privaudit.errors import PrivauditError, StoreError
 from privaudit.report import figures, overview, words
 from privaudit.report.figures import draw
 from privaudit.report.model import build_content
-from privaudit.report.parts import Figure, Section
+from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
 from privaudit.workflow.render import render_report
@@ -34,8 +34,8 @@ from tests.conftest import ROOT, Run, save_noisy_images
 @pytest.fixture(scope="module")
 def folder(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of an audit alone: no store beside them."""
-    target = tmp_path_factory.mktemp("report") / "audit"
-    shutil.copytree(small_audit["root"] / "out" / small_audit["results"]["audit"], target)
+    target = tmp_path_factory.mktemp("report") / str(small_audit["results"]["audit"])
+    shutil.copytree(small_audit["root"] / "out" / target.name, target)
     return target
 
 
@@ -78,7 +78,7 @@ def test_rendering_twice_gives_the_same_bytes(folder: Path) -> None:
 def test_no_older_pdf_stays_beside_a_newer_page(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: PrivauditError
 ) -> None:
-    copied = shutil.copytree(folder, tmp_path / "audit")
+    copied = shutil.copytree(folder, tmp_path / folder.name)
     assert render_report(copied)["pdf"] is not None
 
     def fail(*_: object) -> bytes:
@@ -181,13 +181,18 @@ def test_a_new_kind_of_figure_needs_one_entry(monkeypatch: pytest.MonkeyPatch) -
     def dots(figure: Any, data: dict[str, Any]) -> None:
         figure.subplots().plot(data["panels"][0]["values"])
 
-    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(dots, shows_samples=True))
+    def listed(caption: str, data: dict[str, Any]) -> Table:
+        return Table(
+            caption, ["Panel", "Dots"], [[panel["title"], str(len(panel["values"]))] for panel in data["panels"]]
+        )
+
+    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(dots, listed, shows_samples=True))
     panels = [{"title": "first", "values": [3.0, 1.0, 2.0]}, {"title": "second", "values": [5.0]}]
     section = Section("dots", "Dots", figures=[Figure("dots", "Some dots.", "Some dots.", {"panels": panels})])
     assert len(figures.drawings(section.figures[0])) == 2
     table = figures.with_tables([section])[0].figures[0].table
     assert table is not None
-    assert table.rows[0] == ["panels first values", "3", "1", "2", "3"]
+    assert table.rows == [["first", "3"], ["second", "1"]]
     assert figures.without_samples([section])[0].figures == []
 
 

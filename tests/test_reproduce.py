@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,36 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
+from privaudit.experiments.answer import answer, read_runs
 from privaudit.experiments.arms import ARMS, default_parameters, request
 from privaudit.experiments.catalogue import BY_NAME, EXPERIMENTS
 from privaudit.experiments.entry import (
     ATTACKED,
+    CLASSES,
     INVERTIBLE,
     LEAST_ATTACKED,
     LEAST_INVERTIBLE,
     ONE_SHOT,
     RANDOM,
+    TUNING_SEED,
     Contrast,
     Side,
 )
 from privaudit.experiments.from_scores import corrected, correlation, intervals_of_loss, inversion_of_audit
+from privaudit.experiments.gaps import against_nothing
 from privaudit.experiments.groups import choose_group, choose_set
 from privaudit.experiments.paper import printed
 from privaudit.experiments.reproduce import chosen, demand_inversions, list_experiments
 from privaudit.experiments.scale import audit_settings, scale_of
+from privaudit.experiments.units import choose_classes, drawn_with_repetition, forget_classes, with_units
 from privaudit.experiments.verdict import CLAIMS, decide, measure_contrast
 from privaudit.report.reproduction_methods import answers
 from privaudit.statistics.trials import paired_difference
+from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.stages import plan_stages, sequence_of
+from privaudit.workflow.reproduction_report import render_reproduction
 from tests.conftest import ROOT, Run
 
 SMOKE = ("--scale", "smoke", "--workers", "2")
@@ -135,10 +144,10 @@ def test_a_contrast_is_a_paired_difference_of_means_over_methods() -> None:
     assert measure_contrast(part, Contrast("tow", "", Side("elsewhere"), None, ("ga",))) is None
 
 
-def verdict_of(differences: list[float], worth: float = 0.01) -> str:
+def verdict_of(differences: list[float]) -> str:
     found = measure_contrast(runs_of(differences), CONTRAST)
     assert found is not None
-    return str(decide({"x": found}, {"x": worth})["x"]["verdict"])
+    return str(decide(found)["verdict"])
 
 
 def test_verdicts() -> None:
@@ -156,7 +165,7 @@ def test_correction_is_over_every_claim_of_the_catalogue() -> None:
     assert found is not None
     smallest = 2 / 2**9
     assert found["p"] == pytest.approx(smallest)
-    assert decide({"x": found}, {"x": 0.01})["x"]["p_holm"] == pytest.approx(CLAIMS * smallest)
+    assert decide(found)["p_corrected"] == pytest.approx(CLAIMS * smallest)
     assert sum(experiment.name != "figure1" for experiment in EXPERIMENTS) == CLAIMS
 
 
@@ -204,11 +213,172 @@ def test_null_data_are_rarely_called_support() -> None:
     wrong = 0
     for _ in range(families):
         differences = random.normal(0, 0.1, (CLAIMS, 9))
-        contrasts = {str(claim): paired_difference(row, 0 * row).to_json() for claim, row in enumerate(differences)}
-        decided = decide(contrasts, dict.fromkeys(contrasts, 0.01))
-        wrong += any(one["verdict"] == "supported" for one in decided.values())
+        contrasts = [paired_difference(row, 0 * row).to_json() for row in differences]
+        decided = [decide(contrast | {"worth_having": 0.01}) for contrast in contrasts]
+        wrong += any(one["verdict"] == "supported" for one in decided)
     # Support needs the sign of the claim: half of 5% is expected at most, and three standard errors above 5% a fault.
     assert wrong / families < 0.05 + 3 * np.sqrt(0.05 * 0.95 / families)
+
+
+GALLERY = ROOT / "reports" / "gallery" / "reproduction"
+STUDIES = sorted(path.parent for path in GALLERY.glob("*/verdicts.json"))
+
+
+def test_a_verdict_follows_from_its_own_results_alone() -> None:
+    """Whatever else was run: MNIST's Table 1 was supported among all ten and not alone."""
+    decided = {}
+    for study in STUDIES:
+        verdicts = json.loads((study / "verdicts.json").read_text("utf-8"))
+        for path in study.glob("*/results.json"):
+            found = json.loads(path.read_text("utf-8"))
+            for protocol, contrast in found["contrasts"].items():
+                told = verdicts[found["name"]][protocol]
+                assert found["verdicts"][protocol] == told
+                if "verdict" not in contrast:
+                    assert decide(contrast) == told
+                    decided[found["about"]["dataset"], found["name"], protocol] = contrast["p"], told
+    p, told = decided["mnist", "table1", "controlled"]
+    assert (p, told["verdict"]) == (pytest.approx(4 / 512), "not supported")
+    # By hand: every claim that is supported has ten times its p below .05.
+    for p, told in decided.values():
+        assert told["p_corrected"] == pytest.approx(min(1, 10 * p))
+        assert told["verdict"] != "supported" or 10 * p < 0.05
+
+
+def test_a_class_that_several_seeds_drew_counts_once() -> None:
+    """Nine seeds of six classes: six differences, of which none decides anything."""
+    drawn = [1, 2, 6, 4, 4, 7, 4, 6, 0]
+    assert [int(drawn_with_repetition(10, seed)[0]) for seed in range(9)] == drawn
+    of_class = {0: 0.1, 1: 0.2, 2: 0.3, 4: 0.4, 6: 0.5, 7: 0.6}
+    runs = runs_of([of_class[label] for label in drawn]).replace({"set": {"s": CLASSES}})
+    contrast = Contrast("tow", "how much", Side(CLASSES, "RSU"), Side(CLASSES), ("ga", "rl"))
+    found = measure_contrast(with_units(runs, "mnist"), contrast)
+    assert found is not None
+    assert (found["pairs"], found["seeds"], found["unit"], found["wins"]) == (6, 9, "class", 6)
+    assert found["mean"] == pytest.approx(0.35)
+    assert found["p"] == pytest.approx(2 / 64)
+    assert decide(found)["verdict"] == "descriptive"
+    with pytest.raises(EvidenceError, match="do not say which classes"):
+        with_units(runs, "mine.npz")
+    # A random set is a draw of its seed.
+    assert with_units(runs_of([0.1] * 3), "mine.npz")["unit"].nunique() == 3
+
+
+@pytest.mark.parametrize(("classes", "seeds"), [(10, 9), (10, 10), (3, 3), (100, 9)])
+def test_seeds_draw_classes_without_repetition(classes: int, seeds: int) -> None:
+    labels = np.repeat(np.arange(classes), 3)
+    drawn = [choose_classes(labels, seed) for seed in range(seeds)]
+    together = np.concatenate(drawn)
+    assert len(np.unique(together)) == len(together)
+    assert {len(of_seed) for of_seed in drawn} == {max(1, classes // 10)}
+    # Arms are tuned on the classes that come last, and those did not change.
+    tuned = choose_classes(labels, TUNING_SEED)
+    assert np.array_equal(tuned, drawn_with_repetition(classes, TUNING_SEED))
+    if seeds * len(tuned) < classes:
+        assert not set(tuned) & set(together)
+    # Once they are used up the same draws come again, so that no two overlap in part.
+    again = choose_classes(labels, classes // len(tuned))
+    assert np.array_equal(again, drawn[0])
+
+
+def test_the_tuning_draw_is_that_of_forget() -> None:
+    table, names = score_table(), ("a", "b", "c", "d")
+    for seed in (0, 3, TUNING_SEED):
+        rows = choose_forget_set(CLASSES, table, names, seed).rows
+        labels = np.unique(table["label"].to_numpy()[rows])
+        assert np.array_equal(labels, drawn_with_repetition(4, seed))
+    found = forget_classes(table, names, TUNING_SEED)
+    assert np.array_equal(found.rows, choose_forget_set(CLASSES, table, names, TUNING_SEED).rows)
+    assert not found.scattered
+
+
+def test_what_was_closed_is_held_against_doing_nothing() -> None:
+    rows = [
+        {"seed": seed, "set": name, "method": method, "arm": arm, "forget_gap": gap}
+        for seed in (0, 1)
+        for name, method, arm, gap in (
+            ("high", "", "do-nothing", 0.8), ("high", "ga", ONE_SHOT, 0.2 + 0.2 * seed), ("high", "rl", ONE_SHOT, 0.8),
+            ("low", "", "do-nothing", 0.01), ("low", "ga", ONE_SHOT, 0.06), ("low", "rl", ONE_SHOT, 0.01),
+        )
+    ]  # fmt: skip
+    found = against_nothing(pd.DataFrame(rows))
+    high = found[found["set"] == "high"]
+    assert high["gap_change"].tolist() == pytest.approx([0, 0.6, 0, 0, 0.4, 0])
+    assert high["gap_closed"].tolist() == pytest.approx([0, 0.75, 0, 0, 0.5, 0])
+    # There is no way to speak of a share of.
+    assert found[found["set"] == "low"]["gap_closed"].isna().all()
+    change = measure_contrast(found, Contrast("gap_change", "", Side("high"), Side("low"), ("ga", "rl")))
+    contrast, nothing = (
+        measure_contrast(found, Contrast("forget_gap", "", Side("low", arm), Side("high", arm), methods))
+        for arm, methods in ((ONE_SHOT, ("ga", "rl")), ("do-nothing", ()))
+    )
+    assert change is not None
+    assert contrast is not None
+    assert nothing is not None
+    assert change["mean"] == pytest.approx(contrast["mean"] - nothing["mean"])
+
+
+def test_the_committed_answer_follows_from_the_committed_runs() -> None:
+    """Seed by seed, in every study, of a claim over seeds and of one over classes."""
+    for study in STUDIES:
+        for name in ("table2", "figure7"):
+            stored = json.loads((study / name / "results.json").read_text("utf-8"))
+            made = answer(BY_NAME[name], read_runs(study / name / "results.csv"), stored)
+            assert json.loads(json.dumps(made)) == stored
+            if name == "table2":
+                change, closed = stored["secondary"][:2]
+                assert change["wins"] == closed["pairs"] == 9
+                assert change["mean"] > 0 > stored["contrasts"]["controlled"]["mean"]
+
+
+def test_both_sides_of_table_2_are_told_where_its_verdict_is() -> None:
+    report = json.loads((GALLERY / "report.json").read_text("utf-8"))
+    said = " ".join(report["finding"])
+    for place in (said, (ROOT / "README.md").read_text("utf-8"), (ROOT / "docs" / "findings.md").read_text("utf-8")):
+        flat = " ".join(place.split()).replace("+0.", ".").replace("+.", ".")
+        for figure in (".811", ".031", ".147"):
+            assert figure in flat
+
+
+def test_stored_results_are_decided_again(privaudit: Run, tmp_path: Path) -> None:
+    study = STUDIES[-1]
+    place = tmp_path / "reproduction" / study.name
+    for name in ("table1", "figure1"):
+        shutil.copytree(study / name, place / name)
+        path = place / name / "results.json"
+        old = json.loads(path.read_text("utf-8"))
+        del old["verdicts"]  # as an earlier version left it
+        path.write_text(json.dumps(old))
+    old_verdicts = {"table1": {"controlled": {"verdict": "supported", "p_holm": 0.039}}}
+    (place / "verdicts.json").write_text(json.dumps(old_verdicts))
+    done = privaudit("reproduce", "--decide", "--out", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    verdicts = json.loads(done.stdout)["studies"][study.name]
+    assert verdicts["table1"]["controlled"]["verdict"] == "not supported"
+    assert verdicts["figure1"]["as_in_paper"] == {"verdict": "supported", "p_corrected": None}
+    assert json.loads((place / "table1" / "results.json").read_text("utf-8"))["verdicts"] == verdicts["table1"]
+    assert Path(json.loads(done.stdout)["report"]["html"]).is_file()
+    nothing = privaudit("reproduce", "--decide", "--out", tmp_path / "empty")
+    assert nothing.returncode == 2
+    assert "there are no results below" in nothing.stderr
+    named = privaudit("reproduce", "table1", "--decide", "--out", tmp_path)
+    assert named.returncode == 2
+    assert "Leave the names out" in named.stderr
+
+
+def test_verdicts_of_the_former_rule_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("privaudit.workflow.reproduction_report.talk", said.append)
+    monkeypatch.setattr("privaudit.workflow.reproduction_report.write_report", lambda report, folder: {})
+    monkeypatch.setattr("privaudit.workflow.reproduction_report.build_reproduction", lambda studies, _: studies)
+    shutil.copytree(STUDIES[0] / "table1", tmp_path / "old" / "table1")
+    (tmp_path / "old" / "verdicts.json").write_text(
+        '{"table1": {"controlled": {"verdict": "supported", "p_holm": 0.0}}}'
+    )
+    for path in tmp_path.rglob("*.json"):
+        files.seal(path)
+    render_reproduction(tmp_path)
+    assert "privaudit reproduce --decide" in said[0]
 
 
 def test_intervals_of_loss() -> None:
@@ -418,13 +588,12 @@ def page_tables() -> Any:
 def test_the_page_of_findings_has_every_verdict() -> None:
     """Every table of docs/findings.md, line by line, from the committed results."""
     page = (ROOT / "docs" / "findings.md").read_text("utf-8")
-    studies = sorted((ROOT / "reports" / "gallery" / "reproduction").glob("*/verdicts.json"))
-    assert len(studies) == 3
-    for path in studies:
-        assert page_tables().verdict_table(path.parent) in page, path
-    assert page.count("\n| claim | seeds |") == 3
-    answers = [json.loads((path.parent / "table2" / "results.json").read_text("utf-8")) for path in studies]
-    assert page_tables().by_method(answers) in page
+    assert len(STUDIES) == 3
+    for study in STUDIES:
+        assert page_tables().verdict_table(study) in page, study
+    assert page.count("\n| claim | draws |") == 3
+    of_table_2 = [json.loads((study / "table2" / "results.json").read_text("utf-8")) for study in STUDIES]
+    assert page_tables().by_method(of_table_2) in page
 
 
 def test_the_page_of_results_says_what_was_measured() -> None:

@@ -57,6 +57,21 @@ def test_one_that_nobody_holds_is_removed(tmp_path: Path) -> None:
     assert outside.is_dir()
 
 
+def test_a_folder_for_sockets_lasts_with_the_process_and_goes_with_it(tmp_path: Path) -> None:
+    """One whose process was killed goes with the next."""
+    make = "from privaudit.scratch import lasting_folder; import os, sys; print(lasting_folder()); sys.stdout.flush(); "
+    environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    for end in ("os.kill(os.getpid(), 9)", ""):
+        done = subprocess.run(
+            [sys.executable, "-c", make + end], capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+        )
+        folder = Path(done.stdout.strip())
+        assert folder.parent == tmp_path / "temporary"
+        assert len(folder.name) <= 28, "sockets' paths have little room"
+        assert folder.exists() == (end != ""), done.stderr
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_memory_is_preferred_unless_a_folder_is_named_or_room_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -390,6 +390,10 @@ def test_retraining_is_training_on_what_remains(privaudit: Run, own_audit: Path)
     models = list((own_audit / "store" / results["audit"] / "retrained").glob("*.safetensors"))
     assert len(models) == 2
     assert models[0].read_bytes() != models[1].read_bytes()
+    # That it "forgot" nothing at any step must not read as if nothing were forgotten.
+    assert results["forgotten"]["share"] > results["forgotten"]["before"]
+    record = json.loads((own_audit / "out" / results["audit"] / "unlearn" / results["run"] / "record.json").read_text())
+    assert record["method"]["exact"] is True
 
 
 def test_random_labels_and_a_class_end_to_end(privaudit: Run, own_audit: Path, small_npz: Path) -> None:

@@ -70,6 +70,7 @@ class UnlearnFlags(PlaceFlags, total=False):
     order: str | None
     descending: bool | None
     forget: str | None
+    skip_unknown: bool | None
     groups: int | None
     rank_by: str | None
     grouping: str | None

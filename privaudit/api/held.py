@@ -101,7 +101,7 @@ def verify(audit: str | None = None, *, store: Place = None, out: Place = None) 
     Raises
     ------
     StoreError
-        Where a file is damaged or missing; its ``results`` are what would have been returned.
+        Where a file is damaged, missing or of another audit; its ``results`` are what would have been returned.
     """
     settings = _settings(store=store, out=out)
     from privaudit.workflow.verify import run_verify
@@ -168,6 +168,7 @@ def purge(
     *,
     forget: str,
     audit: str | None = None,
+    skip_unknown: bool = False,
     seed: int = 0,
     dry_run: bool = False,
     yes: bool = False,
@@ -184,6 +185,8 @@ def purge(
         Whose traces go, as ``--forget`` takes it: ``ids:FILE``, ``class:3``, ``random:1%``, …
     audit
         Its name [the latest].
+    skip_unknown
+        Pass over ids of a file that the audit does not know; else they are an error.
     seed
         Of a random forget set.
     dry_run, yes
@@ -202,13 +205,14 @@ def purge(
         Where nothing was agreed to, or the forget set is not understood.
     """
     settings = _settings(store=store, out=out)
-    from privaudit.workflow.purge import plan_purge, run_purge
+    from privaudit.workflow.purge import run_purge
+    from privaudit.workflow.purge_plan import plan_purge
 
     if dry_run:
-        return cast(PurgeResults, plan_purge(settings, audit, forget, seed)[0].to_json())
+        return cast(PurgeResults, plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)[0].to_json())
     if not yes:
         raise UsageError("nothing was purged: it can't be undone", hint="dry_run=True shows it, yes=True does it.")
-    return cast(PurgeResults, run_purge(settings, audit, forget, seed))
+    return cast(PurgeResults, run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown))
 
 
 def audits(*, store: Place = None) -> list[AuditEntry]:

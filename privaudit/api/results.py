@@ -26,12 +26,23 @@ class Attack(TypedDict):
     negatives: int
 
 
+class TargetAttack(Attack):
+    """How well the target's members are told from test samples, and what is to be said of that figure."""
+
+    warnings: list[str]
+
+
 class Controls(TypedDict):
-    """Audits whose answer is known; None where a control could not be run."""
+    """Audits whose answer is known; None where a control could not be run.
+
+    ``blind`` and ``shift`` are of the data: training against test samples, where no model saw either.
+    """
 
     negative: dict[str, Any] | None
     untrained: dict[str, Any] | None
     positive: dict[str, Any] | None
+    blind: dict[str, Any] | None
+    shift: dict[str, Any] | None
 
 
 class ScoreResults(TypedDict):
@@ -47,20 +58,22 @@ class ScoreResults(TypedDict):
     rmia_gamma: float | None
     mean_risk: float
     attacks: dict[str, Attack]
-    target: Attack | None
+    target: TargetAttack | None
     controls: Controls
+    duplicates: dict[str, Any] | None
+    warnings: list[str]
     accuracy: dict[str, float] | None
     agreement: dict[str, Any]
     groups: dict[str, Any]
     clusters: Any
     stability: dict[str, Any] | None
     most_exposed: dict[str, Any] | None
+    told_right: dict[str, Any]
     risk_vs_difficulty: dict[str, Any]
     epsilon: dict[str, Any] | None
     inversion: dict[str, Any] | None
     training: dict[str, Any] | None
     outliers: dict[str, Any]
-    warnings: list[str]
     about: dict[str, Any]
     table_sha256: str
 
@@ -111,6 +124,7 @@ class UnlearnResults(TypedDict):
     tow_do_nothing: float | None
     seconds: dict[str, float | None]
     risk_vs_difficulty: dict[str, Any]
+    warnings: list[str]
 
 
 class GateCheck(TypedDict):
@@ -140,6 +154,8 @@ class VerifyResults(TypedDict):
     files: int
     damaged: list[str]
     missing: list[str]
+    misplaced: list[str]
+    unbound: int
 
 
 class PurgeResults(TypedDict, total=False):
@@ -151,7 +167,14 @@ class PurgeResults(TypedDict, total=False):
     files_removed: int
     arrays_cut: int
     tables_cut: int
+    removed: dict[str, list[str]]
+    cut: list[str]
+    made_anew: list[str]
     models_kept: list[dict[str, str]]
+    results_kept: list[dict[str, str]]
+    unknown: list[dict[str, str]]
+    other_audits: list[dict[str, Any]]
+    skipped: list[int | str]
     notes: list[str]
     report: ReportPaths
 

@@ -23,12 +23,25 @@ _stream: TextIO | None = None
 _for_good = False
 
 
+#: Whether there is a stdout at all, and whether its reader is still there.
+_closed = _gone = False
+
+
+def nobody_listens() -> None:
+    """From now on an answer is an error: stdout was closed before the command began."""
+    global _closed
+    _closed = True
+
+
 def answer(text: object) -> None:
-    """One line on stdout."""
+    """One line on stdout; where its reader went away (head, say) the command goes on to its own end, in silence."""
+    global _gone
+    if _gone:
+        return
     try:
         click.echo(text, file=_stream)
     except BrokenPipeError:
-        raise
+        _gone = True
     except OSError as error:
         raise PrivauditError(
             f"cannot write the answer to stdout: {error.strerror}",
@@ -47,6 +60,11 @@ def alone_on_stdout(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(*arguments: Any, **options: Any) -> Any:
         global _stream
+        if _closed:
+            raise PrivauditError(
+                "cannot write the answer to stdout: it is closed",
+                hint="Send it to a file, or to /dev/null where nobody wants it.",
+            )
         outer, printed = _stream, sys.stdout
         _stream, sys.stdout = outer or printed, sys.stderr
         try:

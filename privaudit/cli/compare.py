@@ -45,6 +45,8 @@ def command(a: str, b: str, redact: str | None, out: Path | None, as_json: bool)
         bounds = "no interval" if found["ci"] is None else f"{found['ci'][0]:+.4f} to {found['ci'][1]:+.4f}"
         answer(f"{name:<26}{found['a']:>9.4f}{found['b']:>9.4f}  {found['difference']:+.4f} ({bounds})")
     answer(f"verdict: {results['verdict']}")
+    for warning in results["warnings"]:
+        answer(f"warning: {warning}")
     for path in results["report"].values():
         if path is not None:
             answer(f"report: {path}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
-import io
 import os
 import signal
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -18,9 +18,13 @@ import click
 
 from privaudit import __version__
 from privaudit.cli.answer import for_good
+from privaudit.cli.leaving import INTERRUPTED, leave, leave_at_once
+from privaudit.cli.streams import claim_streams, flush_streams
 from privaudit.errors import PrivauditError
 from privaudit.files import is_full
-from privaudit.scratch import remove_own
+from privaudit.foreign import ended_by
+from privaudit.progress import talk
+from privaudit.scratch import SHARED_MEMORY, has_no_room
 
 #: name -> one line of help. The command ``x`` lives in ``privaudit.cli.x:command``.
 COMMANDS = {
@@ -34,8 +38,6 @@ COMMANDS = {
     "verify": "Hold every file of an audit against its checksum.",
     "list": "List the audits of a store.",
 }
-
-INTERRUPTED = 130
 
 #: Set to anything, an unforeseen error shows its traceback.
 DEBUG_VARIABLE = "PRIVAUDIT_DEBUG"
@@ -94,23 +96,24 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command; a user's mistake never shows a traceback."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # A terminal that was closed; nohup's run goes on.
-        signal.signal(signal.SIGHUP, _terminate)
-    stdout = sys.stdout
-    if isinstance(stdout, io.TextIOWrapper):  # A minus sign is no reason to lose an answer to an older terminal.
-        stdout.reconfigure(errors="backslashreplace")
-    # Said by joblib's process for cleaning up, when it cleans up after a run that was stopped: nothing to worry about.
-    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
-    with for_good():
-        code = _run()
+    own = sys.stdout is sys.__stdout__  # else another program calls us, whose streams and end are its own affair
     try:
-        stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output went away (head, say): nothing to complain about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        signal.signal(signal.SIGTERM, _terminate)
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # A terminal that was closed; nohup's run goes on.
+            signal.signal(signal.SIGHUP, _terminate)
+        claim_streams()
+        # Said by joblib's process for cleaning up when it does so after a run that was stopped: nothing to worry about.
+        sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+        stdout = sys.stdout
+        with for_good():
+            code = _run()
+        flush_streams(stdout, sys.stderr)
+    except KeyboardInterrupt:  # Between two of the lines above.
+        code = _stopped()
     if code == INTERRUPTED:
-        _leave_interrupted()
+        leave_at_once()
+    if own:
+        leave(code)
     sys.exit(code)
 
 
@@ -123,19 +126,41 @@ def _run() -> int:
     except KeyboardInterrupt:
         code = _stopped()
     except click.ClickException as error:
-        error.show(file=sys.stderr)
+        with suppress(OSError):
+            error.show(file=sys.stderr)
         code = error.exit_code
     except PrivauditError as error:
-        click.echo(f"error: {error}", err=True)
+        talk(f"error: {error}")
         code = error.exit_code
-    except BrokenPipeError:
-        code = 0
     except Exception as error:
+        if _reader_is_gone(error):
+            return 0
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        click.echo(f"error: {_shortage(error) or _fault(error)}", err=True)
+        talk(f"error: {_unheard(error) or _shortage(error) or _fault(error)}")
+        code = 1
+    except BaseException as error:  # sys.exit() within a user's code, above all
+        talk(f"error: {ended_by(error)}")
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _of_click(error: Exception) -> bool:
+    """Whether an error came while click printed help or a version: all else is answered by `answer`."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, OSError) and Path(frames[-1].filename).parent.name == "click"
+
+
+def _reader_is_gone(error: Exception) -> bool:
+    return isinstance(error, BrokenPipeError) and _of_click(error)
+
+
+def _unheard(error: Exception) -> str | None:
+    return (
+        f"cannot write to stdout: {os.strerror(error.errno or 0)}"
+        if isinstance(error, OSError) and _of_click(error)
+        else None
+    )
 
 
 def _shortage(error: Exception) -> str | None:
@@ -147,12 +172,17 @@ def _shortage(error: Exception) -> str | None:
         )
     if is_full(error):
         # Not the store or the output, which say so themselves: a folder for temporary files.
-        where = getattr(error, "filename", None) or tempfile.gettempdir()
-        return (
-            f"cannot write {where}: {os.strerror(errno.ENOSPC)}\n"
-            "  Make room there, or set TMPDIR to another folder, then run the same command again."
-        )
+        where, cure = _full_folder(error)
+        return f"cannot write {where}: {os.strerror(errno.ENOSPC)}\n  {cure}, then run the same command again."
     return None
+
+
+def _full_folder(error: Exception) -> tuple[str, str]:
+    """What is full, and what helps; semaphores of processes go to the disk in memory, and their error names no file."""
+    named = getattr(error, "filename", None)
+    if named is None and has_no_room(SHARED_MEMORY):
+        return str(SHARED_MEMORY), "Make room there, or use --workers 1, which needs none of it"
+    return str(named or tempfile.gettempdir()), "Make room there, or set TMPDIR to another folder"
 
 
 def _fault(error: Exception) -> str:
@@ -163,23 +193,8 @@ def _fault(error: Exception) -> str:
     )
 
 
-def _leave_interrupted() -> NoReturn:
-    """Exit with 130 whatever the interrupt passed through.
-
-    Where it passed through code that a C extension ran (an import of torch, say), CPython notes it as unhandled
-    although it was handled, and ends by killing itself with the signal. Nor is there anything to wait for: files are
-    whole or absent, workers leave once whoever asked for them is gone, and their shared memory is cleaned up after.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    remove_own()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(INTERRUPTED)
-
-
 def _stopped() -> int:
-    click.echo("stopped; what was finished is kept, and the same command carries on from there", err=True)
+    talk("stopped; what was finished is kept, and the same command carries on from there")
     return INTERRUPTED
 
 

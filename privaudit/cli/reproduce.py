@@ -9,7 +9,8 @@ import click
 
 from privaudit.cli.answer import answer, answer_json
 from privaudit.cli.options import engine_options, json_option, out_option, show_samples_option, store_option
-from privaudit.config import read_settings
+from privaudit.config import AuditSettings, read_settings
+from privaudit.errors import UsageError
 
 EPILOG = """\b
 Examples:
@@ -18,6 +19,7 @@ Examples:
   privaudit reproduce table2 figure4 --dataset mnist --seeds 9
   privaudit reproduce all --dataset cifar10 --data-dir data
   privaudit reproduce table6 --dataset cifar10 --scale paper --device cuda
+  privaudit reproduce --decide
 
 \b
 Experiments: table1, table2, table3, table5, table6, figure1, figure2, figure3,
@@ -33,6 +35,7 @@ one audit and its models; a run that was stopped goes on where it was.
 @click.command("reproduce", epilog=EPILOG)
 @click.argument("names", nargs=-1)
 @click.option("--list", "as_list", is_flag=True, help="Say what each experiment claims, runs and decides, and stop.")
+@click.option("--decide", "again", is_flag=True, help="Decide again what is stored below --out; nothing is run.")
 @click.option("--scale", help="smoke, small or paper [small].")
 @click.option("--dataset", help="As privaudit score takes it [digits].")
 @click.option("--network", help="As privaudit score takes it [the scale's].")
@@ -52,6 +55,7 @@ def command(
     as_list: bool,
     scale: str | None,
     seeds: int | None,
+    again: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -71,6 +75,9 @@ def command(
                 for protocol, contrast in one["contrasts"].items():
                     answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
         return
+    if again:
+        _decide(read_settings(flags, None), names, as_json)
+        return
     settings = ReproduceSettings(names, scale or "small", seeds, read_settings(flags, None))
     results = run_reproduce(settings)
     if as_json:
@@ -78,9 +85,35 @@ def command(
         return
     for name, one in results["experiments"].items():
         if one["verdicts"] is not None:
-            as_in_paper, controlled = (one["verdicts"][key]["verdict"] for key in ("as_in_paper", "controlled"))
-            answer(f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14} {one['claim']}")
+            answer(f"{_verdicts(name, one['verdicts'])} {one['claim']}")
         answer(f"{'':<9}{one['results']}")
-    for path in results["report"].values():
+    _reports(results["report"])
+
+
+def _decide(settings: AuditSettings, names: tuple[str, ...], as_json: bool) -> None:
+    from privaudit.experiments.decide import run_decide
+
+    if names:
+        raise UsageError(
+            f"--decide with {' '.join(names)}: it decides everything that is stored", hint="Leave the names out."
+        )
+    results = run_decide(settings.out, show_samples=settings.show_samples)
+    if as_json:
+        answer_json(results)
+        return
+    for study, verdicts in results["studies"].items():
+        answer(study)
+        for name, decided in verdicts.items():
+            answer(_verdicts(name, decided))
+    _reports(results["report"])
+
+
+def _verdicts(name: str, decided: dict[str, Any]) -> str:
+    as_in_paper, controlled = (decided[protocol]["verdict"] for protocol in ("as_in_paper", "controlled"))
+    return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}"
+
+
+def _reports(paths: dict[str, str | None]) -> None:
+    for path in paths.values():
         if path is not None:
             answer(f"report: {path}")

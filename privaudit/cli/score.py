@@ -35,7 +35,8 @@ Examples:
 
 
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
-image-folder (--data-dir holds train/<class>/* and test/<class>/*),
+a FOLDER, or image-folder with --data-dir FOLDER: train/<class>/* with
+test/<class>/* (or val, valid, validation), or without: some are held out,
 FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
 
 Networks: cnn, mlp, resnet18, resnet50, resnext50, module:factory.
@@ -116,18 +117,60 @@ def _print(results: dict[str, Any], as_json: bool) -> None:
         text = "too little evidence" if tpr is None else f"{100 * tpr:.2f}%"
         answer(f"      TPR at {100 * float(rate):g}% FPR: {text}")
     answer(f"      mean attack success rate {results['mean_risk']:.3f}")
+    _print_told_right(results)
     negative = results["controls"]["negative"]
     positive = results["controls"]["positive"]
     if positive is not None:
         answer(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
     if negative is not None:
         answer(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
+    _print_sides(results["controls"])
+    if (bounds := results["epsilon"]) is not None:
+        from privaudit.report.words import bound_from_trials
+
+        answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")
+        answer(f"ε from one training of many canaries: ε ≥ {bounds['one_run']['epsilon']:.2f}")
     if results["inversion"] is not None:
         _print_inversion(results["inversion"])
     answer(f"scores: {results['scores']}")
     for path in results["report"].values():
         if path is not None:
             answer(f"report: {path}")
+
+
+def _print_sides(controls: dict[str, Any]) -> None:
+    """Whether training and test samples are alike where no model saw either."""
+    for name, what in (
+        ("blind", "blind baseline, training against test samples without a model"),
+        ("shift", "never-seen training samples against test samples"),
+    ):
+        if (found := controls[name]) is not None:
+            bounds = "" if found["ci"] is None else f" (95% {found['ci'][0]:.3f}–{found['ci'][1]:.3f})"
+            if "margin_auc" in found:
+                bounds += f", by the bare margin {found['margin_auc']:.3f}"
+            verdict = "holds" if found["holds"] else "FAILED: the target's figure is not of membership alone"
+            answer(f"{what}: AUC {found['auc']:.3f}{bounds} ({verdict})")
+
+
+def _print_told_right(results: dict[str, Any]) -> None:
+    """How many samples are told right in most models, how many chance tells so, and whom other models confirm."""
+    from privaudit.report import confirmation, words
+
+    told, stability = results["told_right"], results["stability"]
+    samples = results["samples"]
+    answer(
+        f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {words.percent(told['at_least'])} of "
+        f"the models; {confirmation.by_chance(results, samples)}"
+    )
+    if told["confirmed"] is not None:
+        answer(
+            f"      of those that one half of the models so tells, the other half confirms "
+            f"{words.percent(told['confirmed'])} (chance {words.percent(told['chance_confirmed'])})"
+        )
+    if stability is not None:
+        answer(f"      {words.stability(stability, results['shadows'])}")
+    if not told["named"]:
+        answer(f"      {confirmation.nobody(results)}")
 
 
 def _verdict(holds: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from privaudit.cli.options import (
     show_samples_option,
     store_option,
 )
+from privaudit.progress import readable_time
+from privaudit.report.unlearning_words import finding
 
 EPILOG = """\b
 Examples:
@@ -26,12 +29,13 @@ Examples:
   privaudit unlearn --forget ids:requests.csv --audit mnist-cnn-1a2b3c4d
   privaudit unlearn --order loss --pace self-paced --groups 10
   privaudit unlearn --method ga --u-lira 8
+  privaudit unlearn --method ft --dry-run
   privaudit unlearn --compare-orders --seeds 9 --method ga
 
 \b
 What to forget: random:10%, random:500, class:3,7, classes:10%, top-risk:100,
-ids:FILE (one sample_id a line, or a CSV with sample_id and, if you like,
-request_id and date).
+ids:FILE (one sample_id a line, or a CSV with sample_id or, of images, path
+and, if you like, request_id and date).
 Orders, lowest first (risk: the paper's hard-to-easy): risk, loss, inversion,
 entropy, tail, memorisation, random, none; --descending turns them round.
 Methods that take forget samples in order: ga (gradient ascent), rl (random
@@ -46,6 +50,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--order", help="What to rank by: risk, loss, …, random or none [risk]; see below.")
 @click.option("--descending", is_flag=True, help="Reverse the order.")
 @click.option("--forget", help="What to forget [random:10%]; see below.")
+@click.option("--skip-unknown", is_flag=True, help="Pass over ids of ids:FILE that the audit lacks.")
 @click.option("--groups", type=click.IntRange(min=1), help="How many groups [5].")
 @click.option("--rank-by", help="Rank by sample, or whole classes: sample or class [sample].")
 @click.option("--grouping", help="cumulative (the paper's nested groups) or disjoint [cumulative].")
@@ -63,6 +68,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--u-lira", type=int, help="Also run the unlearner on this many shadow models and attack with them.")
 @click.option("--compare-orders", is_flag=True, help="Run every order at one budget, over --seeds, and compare.")
 @click.option("--seeds", type=click.IntRange(min=2), help="With --compare-orders: how many seeds [3; 9 for a verdict].")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; change nothing.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
 @redact_option
@@ -71,8 +77,15 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @store_option
 @out_option
 @json_option
-def command(as_json: bool, compare_orders: bool, seeds: int | None, **flags: Any) -> None:
+def command(as_json: bool, compare_orders: bool, seeds: int | None, dry_run: bool, **flags: Any) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
+    if dry_run:
+        planned = api.unlearn(compare_orders=compare_orders, seeds=seeds, dry_run=True, **flags)
+        if as_json:
+            answer_json(planned)
+        else:
+            _print_plan(planned)
+        return
     if compare_orders:
         compared = api.unlearn(compare_orders=True, seeds=seeds, **flags)
         if as_json:
@@ -87,6 +100,19 @@ def command(as_json: bool, compare_orders: bool, seeds: int | None, **flags: Any
         _print(results)
 
 
+def _print_plan(planned: dict[str, Any]) -> None:
+    what = planned.get("run", planned.get("comparison"))
+    if planned.get("is_there"):
+        answer(f"{what} is there already: nothing would be trained")
+        return
+    answer(
+        f"{what}: {planned['method']} would forget {planned['forget']:,} samples of {planned['audit']}, with "
+        f"{planned['to_train']} models to train, in about {readable_time(math.ceil(planned['seconds']))}"
+    )
+    alternative = readable_time(math.ceil(planned["alternative"]["seconds"]))
+    answer(f"the exact alternative, --method retrain, trains one model in about {alternative}")
+
+
 def _print(results: dict[str, Any]) -> None:
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
     for name, parts in results["accuracy"].items():
@@ -95,6 +121,7 @@ def _print(results: dict[str, Any]) -> None:
     if results["tow"] is not None:
         floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
         answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
+    answer(finding(results))
     if (attacked := results["u_lira"]) is not None:
         auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"

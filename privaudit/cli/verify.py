@@ -39,5 +39,5 @@ def _print(results: dict[str, Any], as_json: bool) -> None:
     if as_json:
         answer_json(results)
         return
-    whole = results["files"] - len(results["missing"]) - len(results["damaged"])
+    whole = results["files"] - sum(len(results[name]) for name in ("missing", "damaged", "misplaced"))
     answer(f"{results['audit']}: {whole} of {results['files']} files are whole")

@@ -28,11 +28,14 @@ class Split:
         Returns the inputs of the given rows, in their order.
     paths
         Where each sample came from, if it came from a file of its own.
+    notes
+        Says, once samples were taken, what was guessed or converted.
     """
 
     labels: IntArray
     take: Callable[[IntArray], npt.NDArray[Any]]
     paths: tuple[str, ...] | None = None
+    notes: Callable[[], tuple[str, ...]] = tuple
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ class Dataset:
         How many training samples the source holds; more than N where these are a subset.
     paths
         One path per training sample, where it came from an image tree.
+    notes
+        What was guessed or converted to read it, a sentence each, for the terminal and the report; no part of the
+        content.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Dataset:
     source: str
     available: int
     paths: tuple[str, ...] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         _check(self)

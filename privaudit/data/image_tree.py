@@ -2,51 +2,170 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 
 from privaudit.data.dataset import IntArray, Split
+from privaudit.data.image_files import IMAGE_SUFFIXES, Decoder, folders_in, image_files, stray_files
+from privaudit.data.rows import shown
+from privaudit.data.sampling import TEST_SHARE, held_out_rows
 from privaudit.errors import DataError
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+#: What the two parts are called, in any case; of several names for testing the first that is there is taken.
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 
 
-def has_class_folders(root: Path) -> bool:
-    """Whether ``root`` holds ``train`` and ``test``, each with at least one folder."""
-    return all((root / part).is_dir() and _folders(root / part) for part in ("train", "test"))
+@dataclass(frozen=True)
+class Tree:
+    """Where the classes of a tree lie.
+
+    Parameters
+    ----------
+    root
+        The whole tree; paths are told from it.
+    train
+        The folder of the classes to train with.
+    test
+        The folder of those to test with; None where some are to be held out.
+    notes
+        What was guessed.
+    """
+
+    root: Path
+    train: Path
+    test: Path | None
+    notes: tuple[str, ...] = ()
 
 
-def describe(root: Path) -> str:
-    """What the tree is, for the report: recompressed images are not the published ones."""
-    first = next((path for name in _folders(root / "train") for path in _images(root / "train" / name)), None)
+def find_tree(root: Path, *, whole: bool = False) -> Tree | None:
+    """Find the parts of a tree of class folders, or None where ``root`` is no such tree.
+
+    Parameters
+    ----------
+    root
+        A folder, which need not be there.
+    whole
+        Take a tree without a test part too: some of each class is to be held out.
+    """
+    if not root.is_dir():
+        return None
+    folders = folders_in(root)
+    train, test = _named(root, folders, TRAIN_NAMES), _named(root, folders, TEST_NAMES)
+    if train is not None and test is not None:
+        notes = [] if test.lower() in TEST_NAMES[:2] else [f"there is no test folder: '{test}' is taken for it"]
+        others = [name for name in folders if name not in (train, test)]
+        if others:
+            notes.append(f"folders beside '{train}' and '{test}' are left out: {shown(others)}")
+        return Tree(root, root / train, root / test, tuple(notes)) if _has_classes(root, train, test) else None
+    if not whole:
+        return None
+    if train is not None:
+        others = [name for name in folders if name != train]
+        notes = [f"folders beside '{train}' are left out: {shown(others)}"] if others else []
+        return Tree(root, root / train, None, tuple(notes)) if folders_in(root / train) else None
+    # One class is no tree: whoever names such a folder means something else.
+    return Tree(root, root, None) if test is None and len(folders) > 1 and _holds_images(root, folders) else None
+
+
+def _has_classes(root: Path, *parts: str) -> bool:
+    return all(folders_in(root / part) for part in parts)
+
+
+def _holds_images(root: Path, folders: list[str]) -> bool:
+    """Whether some folder holds an image file."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for name in folders for path in (root / name).rglob("*"))
+
+
+def _named(root: Path, folders: list[str], names: tuple[str, ...]) -> str | None:
+    """Return the folder that is called by one of the names, whatever its case."""
+    for name in names:
+        found = [folder for folder in folders if folder.lower() == name]
+        if len(found) > 1:
+            raise DataError(
+                f"{root} holds {' and '.join(repr(folder) for folder in found)}: which is meant can't be told",
+                hint="Rename or move one of them.",
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def describe(tree: Tree) -> str:
+    """Say what the tree is, for the report: recompressed images are not the published ones."""
+    first = next((path for name in folders_in(tree.train) for path in image_files(tree.train / name)[:1]), None)
     kind = "" if first is None else f" ({'JPEG' if first.suffix.lower() in ('.jpg', '.jpeg') else first.suffix[1:]})"
-    return f"class-per-folder image tree '{root.name}'{kind}"
+    return f"class-per-folder image tree '{tree.root.name or tree.root.resolve().name}'{kind}"
 
 
-def read_class_folders(root: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...]]:
-    """Index ``root/{train,test}/<class>/*`` in sorted path order."""
-    class_names = tuple(_folders(root / "train"))
-    unknown = sorted(set(_folders(root / "test")) - set(class_names))
-    if unknown:
-        raise DataError(f"{root / 'test' / unknown[0]}: the training set has no class '{unknown[0]}'")
-    listings = []
-    for part in ("train", "test"):
-        files, labels = [], []
-        for label, name in enumerate(class_names):
-            found = _images(root / part / name)
-            files += found
-            labels += [label] * len(found)
-        listings.append((files, np.asarray(labels, np.int64)))
-    return (*_splits(root, listings, image_size), class_names)
+def read_class_folders(tree: Tree, image_size: int | None) -> tuple[Split, Split, tuple[str, ...]]:
+    """Index the class folders of a tree in sorted path order."""
+    class_names = tuple(folders_in(tree.train))
+    notes = [*tree.notes, *_notes_of_order(class_names)]
+    listings = [_list_classes(tree.train, class_names, notes)]
+    if tree.test is not None:
+        _demand_known(tree.test, class_names)
+        listings.append(_list_classes(tree.test, class_names, notes))
+    else:
+        listings = _held_out(tree, listings[0], notes)
+    return (*_splits(tree.root, listings, image_size, notes), class_names)
+
+
+def _list_classes(part: Path, class_names: Sequence[str], notes: list[str]) -> tuple[list[Path], IntArray]:
+    files, labels, below = [], [], []
+    for label, name in enumerate(class_names):
+        found = image_files(part / name)
+        below += [path for path in found if path.parent != part / name]
+        files += found
+        labels += [label] * len(found)
+    if below:
+        notes.append(
+            f"{len(below):,} images of '{part.name}' lie in folders below their class folder, and are taken for that "
+            "class"
+        )
+    strays = stray_files(part)
+    if strays:
+        notes.append(f"{len(strays):,} files in '{part.name}' itself belong to no class and are left out")
+    return files, np.asarray(labels, np.int64)
+
+
+def _demand_known(test: Path, class_names: Sequence[str]) -> None:
+    unknown = sorted(set(folders_in(test)) - set(class_names))
+    if not unknown:
+        return
+    near = difflib.get_close_matches(unknown[0].lower(), [name.lower() for name in class_names], n=1)
+    alike = [name for name in class_names if near and name.lower() == near[0]]
+    raise DataError(
+        f"{test / unknown[0]}: the training set has no class '{unknown[0]}'"
+        + (f" ({len(unknown):,} such folders: {shown(unknown)})" if len(unknown) > 1 else ""),
+        hint=f"Is it '{alike[0]}'? Rename the folder." if alike else "Move it out, or add it to the training set.",
+    )
+
+
+def _notes_of_order(class_names: Sequence[str]) -> list[str]:
+    if not all(name.isdecimal() for name in class_names) or list(class_names) == sorted(class_names, key=int):
+        return []
+    moved = next(label for label, name in enumerate(sorted(class_names, key=int)) if class_names[label] != name)
+    return [
+        f"class folders are in the order of words, as torchvision's ImageFolder has them: {shown(class_names)}; so "
+        f"label {moved} is '{class_names[moved]}'"
+    ]
+
+
+def _held_out(tree: Tree, listing: tuple[list[Path], IntArray], notes: list[str]) -> list[tuple[list[Path], IntArray]]:
+    """Divide one listing in two: a fifth of each class is held out for testing."""
+    files, labels = listing
+    test = held_out_rows(labels, "tree-test")
+    train = np.setdiff1d(np.arange(len(labels)), test)
+    notes.append(
+        f"there is no test folder in {tree.root.name or 'the tree'}: {len(test):,} images, {TEST_SHARE:.0%} of each "
+        "class, were drawn to be it, the same whatever --seed"
+    )
+    return [([files[row] for row in part], labels[part]) for part in (train, test)]
 
 
 def has_tiny_imagenet(root: Path) -> bool:
@@ -56,12 +175,12 @@ def has_tiny_imagenet(root: Path) -> bool:
 
 def read_tiny_imagenet(root: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...]]:
     """Index ``train/<wnid>/images`` and ``val/images`` by ``val_annotations.txt``; classes in sorted wnid order."""
-    wnids = _folders(root / "train")
+    wnids = folders_in(root / "train")
     label_of = {wnid: label for label, wnid in enumerate(wnids)}
     train_files: list[Path] = []
     train_labels: list[int] = []
     for wnid in wnids:
-        found = _images(root / "train" / wnid / "images")
+        found = image_files(root / "train" / wnid / "images")
         train_files += found
         train_labels += [label_of[wnid]] * len(found)
     annotations = root / "val" / "val_annotations.txt"
@@ -76,7 +195,7 @@ def read_tiny_imagenet(root: Path, image_size: int | None) -> tuple[Split, Split
         (train_files, np.asarray(train_labels, np.int64)),
         ([path for path, _ in test], np.asarray([label for _, label in test], np.int64)),
     ]
-    return (*_splits(root, listings, image_size), _readable_names(root / "words.txt", wnids))
+    return (*_splits(root, listings, image_size, []), _readable_names(root / "words.txt", wnids))
 
 
 def _readable_names(words: Path, wnids: Sequence[str]) -> tuple[str, ...]:
@@ -91,95 +210,13 @@ def _readable_names(words: Path, wnids: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _folders(root: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    for path in files:
-        try:
-            str(path).encode("utf-8")
-        except UnicodeEncodeError:
-            raise DataError(
-                f"the file name {str(path)!r} is not UTF-8", hint="Rename the file or its folder."
-            ) from None
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise DataError(f"{path} is not an image file", hint="Move it out of the class folder.")
-    return files
-
-
-def _splits(root: Path, listings: Sequence[tuple[list[Path], IntArray]], image_size: int | None) -> tuple[Split, Split]:
-    decoder = _Decoder(image_size, [path for files, _ in listings for path in files])
+def _splits(
+    root: Path, listings: Sequence[tuple[list[Path], IntArray]], image_size: int | None, notes: Sequence[str]
+) -> tuple[Split, Split]:
+    decoder = Decoder(image_size, [path for files, _ in listings for path in files])
     first, second = (
         Split(labels, decoder.of(files), tuple(str(path.relative_to(root)) for path in files))
         for files, labels in listings
     )
-    return first, second
-
-
-class _Decoder:
-    """Decodes files into one uint8 array; all must have one size, and grey or colour is decided once for all."""
-
-    def __init__(self, image_size: int | None, files: list[Path]) -> None:
-        self.image_size = image_size
-        self._files = files
-        self._reference: tuple[Path, tuple[int, int]] | None = None
-        self._mode: str | None = None
-        self._lock = threading.Lock()
-
-    def of(self, files: list[Path]) -> Any:
-        def take(rows: IntArray) -> npt.NDArray[Any]:
-            return self.decode([files[row] for row in rows])
-
-        return take
-
-    def decode(self, files: list[Path]) -> npt.NDArray[Any]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            with self._lock:
-                if self._mode is None:
-                    # One colour image makes the whole dataset colour.
-                    grey = all(pool.map(_is_grey, self._files, chunksize=256))
-                    self._mode = "L" if grey else "RGB"
-            images = list(pool.map(self._decode_one, files, chunksize=64))
-        stack = np.stack(images) if images else np.empty((0, 0, 0), np.uint8)
-        return stack[..., np.newaxis] if self._mode == "L" else stack
-
-    def _decode_one(self, path: Path) -> npt.NDArray[Any]:
-        with _opened(path) as image:
-            picture = image.convert(self._mode)
-        if self.image_size is not None:
-            picture = picture.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
-        with self._lock:
-            reference = self._reference = self._reference or (path, picture.size)
-        if picture.size != reference[1]:
-            raise DataError(
-                f"mixed image sizes: {path} is {picture.size[0]}×{picture.size[1]}, "
-                f"{reference[0]} is {reference[1][0]}×{reference[1][1]}",
-                hint="Resize them all with --image-size 64 (or another number of pixels).",
-            )
-        return np.asarray(picture)
-
-
-def _is_grey(path: Path) -> bool:
-    with _opened(path) as image:
-        return image.mode in ("L", "1", "LA")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                # Converting to 8 bits would clip, not scale.
-                raise DataError(
-                    f"{path} has more than 8 bits a channel (mode {image.mode})",
-                    hint="Convert the images to 8 bits, or bring them as float arrays in an .npz file.",
-                )
-            yield image
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{path} is too large to be decoded safely: {error}") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path} is truncated or not an image: {error}", hint="Replace it or remove it.") from error
+    # What is peculiar about pictures is known once they are decoded.
+    return replace(first, notes=lambda: (*notes, *decoder.notes())), second

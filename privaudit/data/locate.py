@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from privaudit.data import arrays, cifar, digits, idx, image_tree
+from privaudit.data import arrays, cifar, digits, factory, idx, image_tree
 from privaudit.data.dataset import Dataset, Split
+from privaudit.data.examine import Given
+from privaudit.data.labels import class_notes
 from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
 from privaudit.errors import DataError, UsageError
 from privaudit.progress import talk
-from privaudit.registry import Registry
+from privaudit.registry import Registry, absolute_reference
 
 DATA_VARIABLE = "PRIVAUDIT_DATA"
 DEFAULT_FOLDER = "data"
+IMAGE_FOLDER = "image-folder"
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
 
 #: name -> where its `Publication` lives; other packages add theirs by the entry-point group ``privaudit.datasets``
@@ -27,7 +29,7 @@ DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
 DATASETS = Registry(
     "dataset",
     dict.fromkeys(("digits", "mnist", "cifar10", "cifar100", "tiny-imagenet"), "privaudit.data.locate:PUBLISHED")
-    | {"image-folder": "privaudit.data.locate:PUBLISHED"},
+    | {IMAGE_FOLDER: "privaudit.data.locate:PUBLISHED"},
 )
 
 
@@ -54,12 +56,12 @@ def load_dataset(
     seed: int = 0,
     image_size: int | None = None,
 ) -> Dataset:
-    """Load a dataset by name, ``FILE.npz`` or ``module:factory``.
+    """Load a dataset by name, ``FILE.npz``, a folder of class folders, or ``module:factory``.
 
     Parameters
     ----------
     name
-        One of `DATASETS`, the path of an ``.npz`` file, or ``module:factory``.
+        One of `DATASETS`, the path of an ``.npz`` file or of a folder, or ``module:factory``.
     data_dir
         Folder to look in; `default_folder` where None.
     samples
@@ -78,38 +80,85 @@ def load_dataset(
     UsageError
         Where the name is unknown.
     """
-    if name.endswith(".npz") or ":" in name or (name in DATASETS and name not in PUBLISHED):
-        loaded = arrays.read_npz(Path(name)) if name.endswith(".npz") else _call(name)
-        title = Path(name).stem if name.endswith(".npz") else name.rpartition(":")[2]
-        return arrays.from_arrays(title, loaded, f"arrays of {Path(name).name}", samples, seed, limits)
-    DATASETS.check(name)
+    if is_folder(name):
+        # The same audit as that of ``image-folder`` with this folder: what tells audits apart is their content.
+        name, data_dir = IMAGE_FOLDER, Path(name)
+    elif arrays.is_npz(name) or is_function(name):
+        title, source = arrays.describe_arrays(name)
+        return _noted(arrays.from_arrays(title, given_by(name), source, samples, seed, limits))
+    _check_name(name)
     folder = default_folder() if data_dir is None else data_dir
     train, test, class_names, source = _find(name, folder, image_size)
     rows = drawn_rows(train.labels, samples, limits.images, seed)
-    return Dataset(
-        name=name,
-        x_train=train.take(rows),
-        y_train=train.labels[rows],
-        x_test=test.take(np.arange(len(test.labels))),
-        y_test=test.labels,
-        class_names=class_names,
-        sample_ids=rows,
-        source=source,
-        available=len(train.labels),
-        paths=None if train.paths is None else tuple(train.paths[row] for row in rows),
+    return _noted(
+        Dataset(
+            name=name,
+            x_train=train.take(rows),
+            y_train=train.labels[rows],
+            x_test=test.take(np.arange(len(test.labels))),
+            y_test=test.labels,
+            class_names=class_names,
+            sample_ids=rows,
+            source=source,
+            available=len(train.labels),
+            paths=None if train.paths is None else tuple(train.paths[row] for row in rows),
+            notes=train.notes(),
+        )
     )
 
 
-def _call(name: str) -> Any:
-    return arrays.call_factory(name) if ":" in name else arrays.call_registered(DATASETS.load(name), name)
+def is_folder(name: str) -> bool:
+    """Whether a dataset's name is the path of a folder; a known name is that name, whatever lies about."""
+    try:
+        return name not in DATASETS and Path(name).is_dir()
+    except (OSError, ValueError):  # A null byte, say.
+        return False
+
+
+def is_function(name: str) -> bool:
+    """Whether a dataset comes from a function that somebody else wrote."""
+    return (
+        not is_folder(name)
+        and not arrays.is_npz(name)
+        and (":" in name or (name in DATASETS and name not in PUBLISHED))
+    )
+
+
+def lasting_name(name: str, data_dir: Path | None) -> tuple[str, Path | None]:
+    """Return the name and the ``data_dir`` that lead to the same dataset from whatever folder they are read."""
+    if is_folder(name):
+        return IMAGE_FOLDER, Path(name).absolute()
+    return (str(Path(name).absolute()) if arrays.is_npz(name) else absolute_reference(name)), data_dir
+
+
+def given_by(name: str) -> Given:
+    """Read a dataset's name as arrays: ``FILE.npz``, ``module:factory``, or a name that another package registered."""
+    if arrays.is_npz(name):
+        return arrays.given_by_file(Path(name))
+    return factory.call_factory(name) if ":" in name else factory.given_by_function(DATASETS.load(name), name)
+
+
+def _noted(data: Dataset) -> Dataset:
+    """The same dataset, with a word on classes that are hardly there."""
+    return replace(data, notes=(*data.notes, *class_notes(data.y_train, data.y_test, data.class_names)))
+
+
+def _check_name(name: str) -> None:
+    """Raise `UsageError` unless a dataset is called so; what looks like a path is told as such."""
+    if name not in DATASETS and (Path(name).suffix or len(Path(name).parts) > 1):
+        there = Path(name).exists()
+        raise UsageError(
+            f"{name} is no dataset: " + ("a file must end in .npz" if there else "there is no such file or folder"),
+            hint="Give FILE.npz, a folder of class folders, or FILE.py:function for anything else.",
+        )
+    DATASETS.check(name)
 
 
 def _find(name: str, folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str]:
     published = PUBLISHED[name]
     if (found := published.read(folder, image_size)) is not None:
         return found
-    tree = folder / name
-    if image_tree.has_class_folders(tree):
+    if (tree := image_tree.find_tree(folder / name)) is not None:
         return (*image_tree.read_class_folders(tree, image_size), image_tree.describe(tree))
     failure = ""
     if published.torchvision_name is not None:
@@ -181,9 +230,9 @@ def _read_tiny_imagenet(folder: Path, image_size: int | None) -> tuple[Split, Sp
 def _read_image_folder(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str] | None:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder.absolute()}", hint="Name the image folder with --data-dir DIR.")
-    if not image_tree.has_class_folders(folder):
+    if (tree := image_tree.find_tree(folder, whole=True)) is None:
         return None
-    return (*image_tree.read_class_folders(folder, image_size), image_tree.describe(folder))
+    return (*image_tree.read_class_folders(tree, image_size), image_tree.describe(tree))
 
 
 PUBLISHED = {
@@ -194,5 +243,8 @@ PUBLISHED = {
     "tiny-imagenet": Publication(
         "tiny-imagenet-200/train/<wnid>/images with tiny-imagenet-200/val/val_annotations.txt", _read_tiny_imagenet
     ),
-    "image-folder": Publication("train/<class>/* with test/<class>/*", _read_image_folder),
+    IMAGE_FOLDER: Publication(
+        "train/<class>/* with test/<class>/* (or val, valid, validation), for train/<class>/* alone, for <class>/*",
+        _read_image_folder,
+    ),
 }

@@ -10,6 +10,9 @@ from privaudit.data.dataset import IntArray
 from privaudit.errors import UsageError
 from privaudit.seeds import generator
 
+#: The share of a dataset without a test part that is held out for testing.
+TEST_SHARE = 0.2
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -56,4 +59,22 @@ def stratified_rows(labels: IntArray, count: int, seed: int, purpose: str) -> In
         quota[pick] += 1 if short else -1
     random = generator(seed, purpose, "stratified")
     chosen = [random.permutation(np.flatnonzero(labels == c))[:n] for c, n in zip(classes, quota, strict=True)]
+    return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def held_out_rows(labels: IntArray, purpose: str) -> IntArray:
+    """Draw rows to test with: `TEST_SHARE` of each class, at least one, and none of a class that has one sample.
+
+    What is drawn is part of the dataset: the same whatever the seed of an audit.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, ascending.
+    """
+    random = generator(0, purpose)
+    chosen: list[IntArray] = [np.empty(0, np.int64)]
+    for label in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == label))
+        chosen.append(rows[: min(len(rows) - 1, max(1, round(TEST_SHARE * len(rows))))])
     return np.sort(np.concatenate(chosen)).astype(np.int64)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from privaudit.foreign import kept_alive
 from privaudit.progress import Progress
 
 POLL_SECONDS = 1.0
@@ -44,7 +45,8 @@ class Engine(Protocol):
 def run_jobs(function: JobFunction, jobs: Sequence[Any], shared: Any, engine: Engine, progress: Progress) -> None:
     """Run jobs on an engine; see `Engine.run`."""
     if jobs:
-        engine.run(function, jobs, shared, progress)
+        with kept_alive():  # which jobs run: networks, training functions
+            engine.run(function, jobs, shared, progress)
 
 
 def choose_engine(

@@ -19,6 +19,7 @@ import numpy as np
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
+from privaudit.foreign import kept_alive
 from privaudit.progress import Progress
 from privaudit.scratch import scratch_folder
 
@@ -68,10 +69,14 @@ class LocalEngine:
                 batch_size=1,
                 max_nbytes=None,
                 temp_folder=str(folder),
+                backend="loky",
+                # In each process before its first job: until then nothing else would tell it that this one is gone.
+                initializer=_leave_with,
+                initargs=(os.getpid(),),
             )
             try:
                 with _watch(board, progress):
-                    arguments = (str(folder), os.getpid(), self.gpus, _here())
+                    arguments = (str(folder), self.gpus, _here())
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -108,7 +113,7 @@ def _here() -> str | None:
         return None
 
 
-def _run(function: JobFunction, job: Any, slot: int, folder: str, parent: int, gpus: int, here: str | None) -> None:
+def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: int, here: str | None) -> None:
     from joblib import load
 
     # Processes wait for more jobs where they were started; whoever asks may have gone elsewhere since.
@@ -118,20 +123,17 @@ def _run(function: JobFunction, job: Any, slot: int, folder: str, parent: int, g
     if gpus:
         _take_gpu(folder, gpus)
 
-    _leave_with(parent)
-
     def report(amount: float) -> None:
         done[slot] = amount
 
     report(0.0)
     # What a library prints here is no part of the command's answer.
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), kept_alive():
         function(job, load(Path(folder) / SHARED, mmap_mode="r"), report)
 
 
-@cache
 def _leave_with(parent: int) -> None:
-    """End this process, at work or idle, as soon as whoever asked for it is gone: another run may take the store."""
+    """End this process, at work or idle, as soon as whoever started it is gone: another run may take the store."""
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,9 @@ from privaudit import files
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError, UsageError
+from privaudit.foreign import kept_alive
 from privaudit.progress import Progress, talk
+from privaudit.scratch import lasting_folder
 
 #: How often a task whose worker or node was lost is run again.
 RETRIES = 10
@@ -102,6 +105,12 @@ def connect(address: str | None, workers: int | None) -> Any:
         # Nobody else is to reach a Ray that only this process asked for.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Ray takes a loopback address for "find one that others can reach", and listens on every address then; this
+        # switch of its, named after the systems where it is off, makes it keep to the loopback.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # Ray makes its folder writable for everyone: it lies within one of ours. Made before Ray is imported, that goes
+    # after Ray has ended.
+    folder = _own_folder() if address is None else Path()
     try:
         import ray
     except ImportError as error:
@@ -113,7 +122,7 @@ def connect(address: str | None, workers: int | None) -> Any:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         options |= {"address": "local", "num_cpus": workers or available_cores(), "include_dashboard": False}
-        options |= {"_node_ip_address": "127.0.0.1"}
+        options |= {"_node_ip_address": "127.0.0.1", "_temp_dir": str(folder / "r")}
     elif address.startswith("ray://"):
         raise UsageError(
             f"--address {address}: Ray Client is not supported",
@@ -137,6 +146,12 @@ def connect(address: str | None, workers: int | None) -> Any:
         if terminate is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, terminate)
     return ray
+
+
+@cache
+def _own_folder() -> Path:
+    """Where this process's own Ray keeps sockets, logs and what does not fit into memory."""
+    return lasting_folder()
 
 
 def _demand_listener(address: str) -> None:
@@ -294,7 +309,8 @@ def _run(common: _Common, job: Any, slot: int, board: Any) -> tuple[str, Privaud
     try:
         with redirect_stderr(said):
             common.check()
-            common.function(job, common.shared, reporter)
+            with kept_alive():
+                common.function(job, common.shared, reporter)
     except PrivauditError as error:
         return said.getvalue(), error
     reporter.tell()

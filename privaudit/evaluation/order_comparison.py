@@ -60,7 +60,10 @@ def compare(runs: pd.DataFrame, order: str) -> dict[str, Any]:
 def verdict(contrasts: list[dict[str, Any]], seeds: int, arms: dict[str, Any]) -> dict[str, Any]:
     """What may be said of the claim that this order beats random groups, and whether groups beat one shot."""
     primary, against_one_shot = contrasts[0], contrasts[1]
-    said = {"claim": judge(primary, seeds), "over_one_shot": judge(against_one_shot, seeds)}
+    said = {
+        "claim": judge(primary, primary["p_holm"], seeds),
+        "over_one_shot": judge(against_one_shot, against_one_shot["p_holm"], seeds),
+    }
     order = primary["first"]
     gains = (
         f"The order by {order} gains {_difference(primary)} in ToW over random groups and "
@@ -82,25 +85,34 @@ def verdict(contrasts: list[dict[str, Any]], seeds: int, arms: dict[str, Any]) -
         "not supported": "That this order beats random groups is not supported.",
         "inconclusive": "Whether this order beats random groups stays open.",
     }
-    return said | {"sentence": f"{gains} {forgotten} {conclusions[said['claim']]}"}
+    nothing, floor = arms[DO_NOTHING]["tow"], arms[RETRAIN]["tow"]
+    untold = (
+        f" Doing nothing (ToW {nothing:.3f}) is as close to a retrained model as two of them are to each other "
+        f"({floor:.3f}): there is nothing here for an order to show in."
+        if nothing >= floor
+        else ""
+    )
+    return said | {"sentence": f"{gains} {forgotten} {conclusions[said['claim']]}{untold}"}
 
 
-def judge(contrast: dict[str, Any], seeds: int, worth_having: float = WORTH_HAVING) -> str:
-    """``supported``, ``not supported``, ``inconclusive``; ``descriptive`` below `FEWEST_SEEDS` seeds.
+def judge(contrast: dict[str, Any], p_value: float, seeds: int, worth_having: float = WORTH_HAVING) -> str:
+    """Return ``supported``, ``not supported``, ``inconclusive``; ``descriptive`` below `FEWEST_SEEDS` pairs.
 
     Parameters
     ----------
     contrast
-        ``mean``, ``ci`` and ``p_holm`` of a paired difference whose sign is that of the claim.
+        ``mean`` and ``ci`` of a paired difference whose sign is that of the claim.
+    p_value
+        Of it, corrected for whatever else is tested.
     seeds
-        Number of pairs.
+        Number of independent pairs.
     worth_having
         The smallest difference that would mean something.
     """
     if seeds < FEWEST_SEEDS:
         return "descriptive"
     mean, interval = contrast["mean"], contrast["ci"]
-    if contrast["p_holm"] < LEVEL:
+    if p_value < LEVEL:
         return "supported" if mean > 0 else "not supported"
     highest = mean if interval is None else interval[1]
     return "not supported" if highest < worth_having else "inconclusive"

@@ -14,6 +14,9 @@ RANDOM, ALL = "random", "all"
 #: Forget sets as ``--forget`` takes them.
 TENTH, CLASSES = "random:10%", "classes:10%"
 
+#: The seed whose models and forget sets arms are tuned on; no other seed comes near it.
+TUNING_SEED = 1_000
+
 #: Arms: how a forget set is handed over (`privaudit.experiments.arms`).
 ONE_SHOT = "one-shot"
 

@@ -39,7 +39,8 @@ def runs_of_groups(study: Study, *, inversion: bool, reliability: float | None) 
     inversion
         Whether the audit tells who is easily inverted.
     reliability
-        How well the audit's ranking by ASR would agree with another of as many shadow models.
+        How well the audit's ranking by ASR would agree with another of as many shadow models, as
+        `privaudit.scoring.stability` foretells it; None where there is no ranking.
 
     Returns
     -------

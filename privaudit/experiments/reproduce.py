@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,35 +14,23 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, UsageError
+from privaudit.experiments.answer import answer, write_answer
 from privaudit.experiments.arms import ARMS
 from privaudit.experiments.catalogue import BY_NAME, EXPERIMENTS
-from privaudit.experiments.entry import Experiment
+from privaudit.experiments.decide import write_verdicts
+from privaudit.experiments.entry import TUNING_SEED, Experiment
 from privaudit.experiments.from_scores import inversion_of_audit, runs_of_groups
-from privaudit.experiments.paper import printed
 from privaudit.experiments.scale import audit_settings, scale_of
-from privaudit.experiments.study import TUNING_SEED, Choices, Study
-from privaudit.experiments.verdict import RULE, decide, measure_contrast
+from privaudit.experiments.study import Choices, Study
 from privaudit.progress import readable_time, talk
 from privaudit.shadow.store import AuditStore
 from privaudit.training.hardware import hardware_in_words
 from privaudit.workflow.plan import plan_audit, replace_settings
-from privaudit.workflow.reproduction_report import render_reproduction
+from privaudit.workflow.reproduction_report import VERDICTS, render_reproduction
 from privaudit.workflow.retraining import expected_seconds
 from privaudit.workflow.score import run_score
-from privaudit.workflow.tables import RESULTS
+from privaudit.workflow.tables import REPRODUCTION, RESULTS
 from privaudit.workflow.unlearn import scored
-
-FOLDER = "reproduction"
-VERDICTS = "verdicts.json"
-
-#: Besides the mean, the spread over seeds is shown of these.
-MEASURES = (
-    "forget", "retain", "test", "retrained_forget", "tow", "mia_efficacy", "mia_gap", "mia_gap_to_original",
-    "jensen_shannon", "forget_gap", "called_members", "relearn", "log_relearn", "log_relearn_ratio",
-    "risk_and_forgettability", "risk_and_fidelity", "risk_and_shift", "risk_and_loss", "forget_steps_run",
-    "retain_steps_run", "processor_seconds", "asr", "entropy", "tail", "correlation", "corrected_correlation",
-    "excess_correlation", "interval_correlation",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,7 +102,8 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             f"reproducing {', '.join(experiment.name for experiment in experiments)} at --scale {scale.name}: {seeds} "
             f"seeds, about {readable_time(expected_seconds(plan, len(table)))} a model on one worker"
         )
-        folder = wanted.out / FOLDER / f"{plan.name}-{scale.name}"
+        folder = wanted.out / REPRODUCTION / f"{plan.name}-{scale.name}"
+        files.claim(folder.parent)
         choices = study.run([experiment for experiment in experiments if experiment.methods])
         # Verdicts on what was found before would stand beside what is found now, were this killed in between.
         files.remove(folder / VERDICTS)
@@ -134,13 +123,13 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
             "hardware": hardware_in_words(plan.specification.hardware, plan.workers),
             "accuracy": results["accuracy"],
             "lira": {"auc": results["attacks"]["lira"]["auc"], "auc_ci": results["attacks"]["lira"]["auc_ci"]},
-            "reliability": results["stability"] and results["stability"]["reliability"],
+            **reliability_of(results["stability"]),
         }
         found = {
             experiment.name: _answer(experiment, study, choices, results, about, folder) for experiment in experiments
         }
         verdicts = write_verdicts(folder)
-    report = render_reproduction(wanted.out / FOLDER, show_samples=wanted.show_samples)
+    report = render_reproduction(wanted.out / REPRODUCTION, show_samples=wanted.show_samples)
     return {
         "audit": plan.name,
         "scale": scale.name,
@@ -157,6 +146,16 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
         "report": report,
     }
+
+
+def reliability_of(stability: dict[str, Any] | None) -> dict[str, Any]:
+    """Return how well the ranking would agree with another audit's, and its interval; None where that is not known.
+
+    What earlier versions wrote has no interval and was too high: it is not taken.
+    """
+    if stability is None or "ci" not in stability:
+        return {"reliability": None, "reliability_ci": None}
+    return {"reliability": stability["reliability"], "reliability_ci": stability["ci"]}
 
 
 def demand_inversions(experiment: Experiment, results: dict[str, Any]) -> None:
@@ -196,30 +195,20 @@ def _answer(
 ) -> dict[str, Any]:
     """One experiment's runs, contrasts and figures, on disk and as it is there."""
     shown: dict[str, Any] = {}
-    contrasts: dict[str, Any]
+    contrasts: dict[str, Any] | None = None
     if experiment.name == "figure1":
         runs = pd.DataFrame()
         contrasts = {
-            protocol: answer | {"says": experiment.contrasts()[protocol].says, "first": "random", "second": None}
-            for protocol, answer in inversion_of_audit(results).items()
+            protocol: told | {"says": experiment.contrasts()[protocol].says, "first": "random", "second": None}
+            for protocol, told in inversion_of_audit(results).items()
         }
         shown = {"matching": results["inversion"]["matching"], "at": results["inversion"]["at"]}
+    elif experiment.methods:
+        runs = study.runs(experiment, choices)
     else:
-        if experiment.methods:
-            runs = study.runs(experiment, choices)
-        else:
-            runs, shown = runs_of_groups(study, inversion=_has_features(results), reliability=about["reliability"])
-        contrasts = {
-            protocol: measure_contrast(runs, contrast) for protocol, contrast in experiment.contrasts().items()
-        }
-    answer = {
-        "name": experiment.name,
-        "title": experiment.title,
-        "claim": experiment.claim,
-        "protocol": {"as_in_paper": experiment.protocol, "controlled": experiment.control},
-        "rule": RULE,
+        runs, shown = runs_of_groups(study, inversion=_has_features(results), reliability=about["reliability"])
+    facts = {
         "about": about,
-        "arms": {arm: ARMS[arm].means for arm in experiment.arms} if experiment.methods else {},
         "parameters": [
             {"set": name, "method": method, "arm": arm, "values": choices[name, method, arm].describe()}
             for name, method, arm in study.cells(experiment)
@@ -228,75 +217,8 @@ def _answer(
             {"set": name, "method": method, "why": why}
             for (name, method), why in study.not_applicable(experiment).items()
         ],
-        "contrasts": contrasts,
-        "secondary": [
-            found for contrast in experiment.secondary if (found := measure_contrast(runs, contrast)) is not None
-        ],
-        "by_method": _by_method(runs, experiment),
-        "table": _summary(runs),
         "figures": shown,
-        "paper": printed(experiment.name, about["dataset"]),
     }
-    place = folder / experiment.name
-    files.write_text(place / "results.csv", runs.to_csv(index=False))
-    files.seal(place / "results.csv")
-    files.write_json(place / "results.json", answer)
-    files.seal(place / "results.json")
-    return answer
-
-
-def _by_method(runs: pd.DataFrame, experiment: Experiment) -> list[dict[str, Any]]:
-    """The controlled contrast of each method alone: what its mean is made of."""
-    contrast = experiment.controlled
-    if contrast is None or len(contrast.methods) < 2:
-        return []
-    alone = [replace(contrast, methods=(method,)) for method in contrast.methods]
-    return [found for one in alone if (found := measure_contrast(runs, one)) is not None]
-
-
-def _summary(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Mean and standard deviation over seeds of every measure, a row for each set, method and arm."""
-    if not len(runs):
-        return []
-    rows = []
-    for (name, method, arm), group in runs.groupby(["set", "method", "arm"], sort=False):
-        row: dict[str, Any] = {"set": name, "method": method, "arm": arm, "seeds": len(group)}
-        for measure in MEASURES:
-            if measure in group and (values := group[measure].dropna().astype(float)).size:
-                row[measure] = {
-                    "mean": float(values.mean()),
-                    "sd": float(values.std(ddof=1)) if len(values) > 1 else None,
-                }
-        row["stopped"] = int(group["stopped"].notna().sum()) if "stopped" in group else 0
-        row["n"] = int(group["n"].iloc[0]) if "n" in group else None
-        rows.append(row)
-    return rows
-
-
-def write_verdicts(folder: Path) -> dict[str, Any]:
-    """Judge every experiment that has been run in this study, one protocol at a time, and write it down."""
-    answers = {}
-    for path in sorted(folder.glob("*/results.json")):
-        if files.is_whole(path):
-            answers[path.parent.name] = files.read_json(path)
-        else:
-            talk(f"  left out of the verdicts: {path.parent} (unfinished or damaged; run it again)")
-    verdicts: dict[str, Any] = {name: {} for name, answer in answers.items() if answer["claim"]}
-    for protocol in ("as_in_paper", "controlled"):
-        over_seeds = {
-            name: contrast
-            for name, answer in answers.items()
-            if (contrast := answer["contrasts"].get(protocol)) is not None and "verdict" not in contrast
-        }
-        worth = {name: contrast["worth_having"] for name, contrast in over_seeds.items()}
-        for name, decided in decide(over_seeds, worth).items():
-            verdicts[name][protocol] = decided
-        for name in verdicts:
-            contrast = answers[name]["contrasts"].get(protocol)
-            if contrast is None:
-                verdicts[name][protocol] = {"verdict": "not run", "p_holm": None}
-            elif "verdict" in contrast:
-                verdicts[name][protocol] = {"verdict": contrast["verdict"], "p_holm": None}
-    files.write_json(folder / VERDICTS, verdicts)
-    files.seal(folder / VERDICTS)
-    return verdicts
+    found = answer(experiment, runs, facts, contrasts)
+    write_answer(found, runs, folder)
+    return found

@@ -12,9 +12,10 @@ import pandas as pd
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.experiments.arms import ARMS, default_parameters, request
-from privaudit.experiments.entry import ONE_SHOT, Experiment
+from privaudit.experiments.entry import CLASSES, ONE_SHOT, TUNING_SEED, Experiment
 from privaudit.experiments.groups import choose_set
 from privaudit.experiments.scale import Scale
+from privaudit.experiments.units import choose_classes, forget_classes
 from privaudit.progress import talk
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.forget_set import ForgetSet
@@ -27,9 +28,7 @@ from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trial_judge import as_row
 from privaudit.workflow.trials import FOLDER, Scene, Treatment
 from privaudit.workflow.tuning import candidates
-
-#: The seed whose models and forget sets arms are tuned on; no other seed comes near it.
-TUNING_SEED = 1_000
+from privaudit.workflow.unlearn_estimate import estimate_scenes
 
 #: Set, method and arm.
 Cell = tuple[str, str, str]
@@ -65,7 +64,16 @@ class Study:
 
     def forget_set(self, name: str, seed: int) -> ForgetSet:
         """A set of an experiment, of one seed."""
+        if name == CLASSES:
+            return forget_classes(self.table, self.plan.data.class_names, seed)
         return choose_set(name, self.table, self.plan.data.class_names, seed)
+
+    def unit(self, name: str, seed: int) -> str:
+        """What a set of a seed is an independent draw of: the seed, or its classes (`privaudit.experiments.units`)."""
+        if name != CLASSES:
+            return str(seed)
+        names = self.plan.data.class_names
+        return "+".join(names[label] for label in choose_classes(self.table["label"].to_numpy(), seed))
 
     def cells(self, experiment: Experiment) -> list[Cell]:
         """Set, method and arm of everything that is unlearned; what can't be applied is left out."""
@@ -108,6 +116,7 @@ class Study:
                 every = (Treatment(DO_NOTHING), Treatment(RETRAIN), *dict.fromkeys(treatments))
                 scenes.append(replace(scene, treatments=every, relearn=name in relearned))
                 trainings += needed
+        self._foretell("", scenes, trainings)
         train_missing(_once(trainings), self.plan)
         run_trials(scenes, self.plan)
         return choices
@@ -135,8 +144,7 @@ class Study:
             every = [treatment for of_cell in trials.values() for treatment, _ in of_cell]
             scenes.append(replace(scene, treatments=tuple(dict.fromkeys(every))))
             tried |= {cell: (scenes[-1], of_cell) for cell, of_cell in trials.items()}
-        if any(scene.missing() for scene in scenes):
-            talk(f"  tuning {len(wanted)} arms on a seed of their own")
+        self._foretell(f"tuning {len(wanted)} arms on a seed of their own: ", scenes, trainings)
         train_missing(_once(trainings), self.plan)
         run_trials(_split(scenes, self.plan.workers), self.plan)
         chosen = {cell: _best(scene, of_cell) for cell, (scene, of_cell) in tried.items()}
@@ -144,6 +152,14 @@ class Study:
             if (source := _tuned_in(cell)) is not None:
                 choices[cell] = chosen[source]
         return choices
+
+    def _foretell(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
+        """Say what the missing models and trials will cost, before hours of them."""
+        cost = estimate_scenes(self.plan, scenes, trainings, relearned=any(scene.relearn for scene in scenes))
+        if cost is not None:
+            first, *rest = cost.sentences(is_exact=True)
+            for sentence in (f"{what}{sum(len(scene.missing()) for scene in scenes)} trials; {first}", *rest):
+                talk(f"  {sentence}")
 
     def _trials(self, cell: Cell) -> list[tuple[Treatment, Parameters]]:
         _, method, arm = cell
@@ -169,7 +185,8 @@ class Study:
                     ),
                 ]
                 rows += [
-                    {"set": name, "method": method, "arm": arm} | as_row(scene.results(treatment))
+                    {"set": name, "method": method, "arm": arm, "unit": self.unit(name, seed)}
+                    | as_row(scene.results(treatment))
                     for method, arm, treatment in keyed
                 ]
         return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 """What is trained: networks sized by the data."""
 
 from privaudit.networks.build import NETWORKS, build_network, check_network, network_source
+from privaudit.networks.outputs import untied
 
-__all__ = ["NETWORKS", "build_network", "check_network", "network_source"]
+__all__ = ["NETWORKS", "build_network", "check_network", "network_source", "untied"]

@@ -5,15 +5,18 @@ Its inputs are standardised already.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin
 
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.registry import Registry, aside, import_reference, source_digest
+from privaudit.foreign import user_code
+from privaudit.networks.outputs import Classifier
+from privaudit.registry import Registry, import_reference, source_digest
+from privaudit.torch_globals import full_fp32, seeded_globals
 
 NETWORKS = Registry(
     "network",
@@ -53,7 +56,7 @@ def build_network(
     classes: int,
     statistics: tuple[Sequence[float], Sequence[float]],
     seed: int,
-) -> nn.Sequential:
+) -> Classifier:
     """Build a freshly initialised network.
 
     Parameters
@@ -71,7 +74,7 @@ def build_network(
 
     Returns
     -------
-    torch.nn.Sequential
+    Classifier
         ``standardise`` followed by ``network``; takes float inputs ``[B, C, H, W]`` or ``[B, D]``, returns logits
         ``[B, classes]``.
     """
@@ -83,7 +86,9 @@ def load_factory(name: str, input_shape: tuple[int, ...]) -> Any:
 
     `UsageError` where there is none, or where it is one of ours that takes images and an input is none.
     """
-    factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
+    # Training scripts often lower torch's precision where they are imported: that must not reach what runs after it.
+    with full_fp32():
+        factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
     if len(input_shape) != 3 and name != "mlp" and name in NETWORKS:
         raise UsageError(
             f"network '{name}' takes images, but an input has shape {list(input_shape)}",
@@ -99,19 +104,21 @@ def assemble(
     classes: int,
     statistics: tuple[Sequence[float], Sequence[float]],
     seed: int,
-) -> nn.Sequential:
+) -> Classifier:
     """The same with the factory at hand; ``name`` is what messages call it."""
-    # The global generator is what torch's initialisers read: fork it, so that nobody else's draws are disturbed.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    # Torch's initialisers draw from the global generators. What a user's code sets for all of torch stays its own.
+    with full_fp32(), seeded_globals(seed):
         network = _call(factory, name, input_shape, classes)
-    model = nn.Sequential(OrderedDict(standardise=Standardise(*statistics, len(input_shape)), network=network))
+        _materialise(network, name, input_shape)
+    if any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers())):
+        raise UsageError(f"network '{name}' is on torch's meta device: it has shapes and no weights to start from")
+    model = Classifier(Standardise(*statistics, len(input_shape)), network, classes)
     return model.to(memory_format=torch.channels_last) if len(input_shape) == 3 else model
 
 
 def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -> nn.Module:
     try:
-        with aside():
+        with user_code():
             network = factory(input_shape, classes)
     except PrivauditError:
         raise
@@ -125,9 +132,35 @@ def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -
     return network
 
 
+def _materialise(network: nn.Module, name: str, input_shape: tuple[int, ...]) -> None:
+    """Give lazy layers their shapes, and with them their weights, by two inputs of zeros."""
+    tensors = [*network.parameters(), *network.buffers()]
+    if not any(isinstance(tensor, UninitializedTensorMixin) for tensor in tensors):
+        return
+    training = network.training
+    try:
+        with user_code(), torch.no_grad():
+            network.eval()(torch.zeros(2, *batch_shape(input_shape)))
+    except PrivauditError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"network '{name}' has lazy layers, which can't be given their shapes: {type(error).__name__}: {error}"
+        ) from error
+    network.train(training)
+
+
+def batch_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one sample as a network takes it: ``(C, H, W)`` of an image ``(H, W, C)``."""
+    return (input_shape[2], *input_shape[:2]) if len(input_shape) == 3 else input_shape
+
+
 def network_source(name: str) -> str | None:
-    """SHA-256 of the file that defines a ``module:factory`` network: other code, other weights. None for names."""
-    return source_digest(import_reference(name, "network")) if ":" in name else None
+    """SHA-256 of the code of a network that is not ours: other code, other weights.
+
+    Of the file that defines a ``module:factory``, of the package that brings a registered name; None for our own.
+    """
+    return source_digest(import_reference(name, "network")) if ":" in name else NETWORKS.source(name)
 
 
 def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int, batch_size: int) -> None:
@@ -135,16 +168,25 @@ def check_network(model: nn.Module, input_shape: tuple[int, ...], classes: int, 
 
     The batch has two samples (or one, where batches are to have one): the fewest that a training will meet.
     """
-    device = next(model.parameters()).device
-    shape = (input_shape[2], *input_shape[:2]) if len(input_shape) == 3 else input_shape
+    parameters = list(model.parameters())
+    if not parameters:
+        raise UsageError("the network has no parameters: there is nothing to train")
+    noise = torch.zeros(min(batch_size, 2), *batch_shape(input_shape), device=parameters[0].device)
     try:
-        logits = model.train()(torch.zeros(min(batch_size, 2), *shape, device=device))
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        with user_code():
+            logits = model.train()(noise)
+    except PrivauditError:
+        raise
+    except Exception as error:
         few = " with --batch-size 1 (BatchNorm needs 2 samples)" if batch_size == 1 else ""
         raise UsageError(
-            f"the network can't train on inputs {list(input_shape)}{few}: {str(error).splitlines()[0]}"
+            f"the network can't train on inputs {list(input_shape)}{few}: {type(error).__name__}: "
+            f"{(str(error).splitlines() or [''])[0]}"
         ) from error
-    if logits.ndim != 2 or logits.shape[1] != classes:
+    if logits.shape[1] != classes:
         raise UsageError(
-            f"the network returns {list(logits.shape[1:])} logits a sample; {classes} classes need [{classes}]"
+            f"the network returns {list(logits.shape[1:])} logits a sample; {classes} classes need [{classes}]",
+            hint="One number for two classes leaves open what it means: end in nn.Linear(…, 2)."
+            if classes == 2 and logits.shape[1] == 1
+            else None,
         )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit import __version__
-from privaudit.report import words
+from privaudit.report import lines, words
 from privaudit.report.figures import with_tables
 from privaudit.report.findings import title_of
 from privaudit.report.glossary import GLOSSARY, REFERENCES
@@ -112,6 +112,8 @@ def _finding(results: dict[str, Any]) -> list[str]:
             f"The target model of A is right on {percent(a['accuracy']['target_test'])} of the test samples, that of B "
             f"on {percent(b['accuracy']['target_test'])}."
         )
+        if results.get("warnings"):
+            said.append("Warning: what compares training with test samples is not to be relied on; see below.")
     return said
 
 
@@ -185,7 +187,10 @@ def _compared(results: dict[str, Any]) -> Section:
         row("Right on", accuracy),
         row("Negative controls", controls),
     ]
-    return Section("compared", "What was compared", [UNIT], [Table("The two audits", ["What", "A", "B"], rows)])
+    warned = [f"Warning: {one}." for one in results.get("warnings", [])]
+    return Section(
+        "compared", "What was compared", [UNIT, *warned], [Table("The two audits", ["What", "A", "B"], rows)]
+    )
 
 
 def _attacks(results: dict[str, Any]) -> Section:
@@ -245,8 +250,8 @@ def _samples(results: dict[str, Any], samples: pd.DataFrame) -> Section:
         [
             Figure(
                 "scatter",
-                "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. On the dashed line nothing "
-                "changed; below it risk fell.",
+                "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. "
+                f"{lines.at('scatter', 'no change')[:-1]}; below it risk fell.",
                 f"Scatter of every sample's risk in B against its risk in A; Spearman {relation}.",
                 {"panels": [panel]},
             )

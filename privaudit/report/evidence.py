@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from privaudit.report import unlearning_words, words
+from privaudit.report import comparable, unlearning_words, words
 from privaudit.report.parts import Section, Table
 from privaudit.report.words import interval, percent
+
+COLUMNS = ["Experiment", "Must read", "Read", "Verdict"]
 
 
 def controls(results: dict[str, Any]) -> Section:
     """The experiments with a known answer, and what they read."""
     if not words.negative_controls(results):
-        said = "The models were trained elsewhere: no experiment with a known answer could be run on them."
-        return Section("controls", "Controls", [said])
+        if not (rows := comparable.control_rows(results)):
+            said = "The models were trained elsewhere: no experiment with a known answer could be run on them."
+            return Section("controls", "Controls", [said])
+        said = "The models were trained elsewhere: only the population could be checked."
+        warned = [f"Warning: {one}." for one in comparable.unlike(results)]
+        return Section("controls", "Controls", [said, *warned], [Table("Controls", COLUMNS, rows)])
     rows = []
     for key, what in (
         ("negative", "Samples that no model saw, with made-up membership (200 redraws)"),
@@ -41,9 +47,28 @@ def controls(results: dict[str, Any]) -> Section:
     return Section(
         "controls",
         "Controls",
-        ["An audit is believed only where experiments with a known answer read as they must."],
-        [Table("Controls", ["Experiment", "Must read", "Read", "Verdict"], rows)],
+        [
+            "An audit is believed only where experiments with a known answer read as they must.",
+            *_of_sides(results),
+            *comparable.said_of_duplicates(results),
+        ],
+        [
+            Table("Controls", COLUMNS, rows + comparable.control_rows(results)),
+            *comparable.tables_of_duplicates(results),
+        ],
     )
+
+
+def _of_sides(results: dict[str, Any]) -> list[str]:
+    """What the controls of training against test samples mean; nothing in results that lack them."""
+    if not comparable.control_rows(results):
+        return []
+    warned = [f"Warning: {one}." for one in comparable.unlike(results)]
+    meaning = (
+        "The last two hold for what compares training with test samples: the target's row, and after unlearning the "
+        "re-audit and MIA efficacy. The other figures are of shadow models, attacked on training samples alone."
+    )
+    return [meaning, *warned, *([f"{comparable.POPULATION}."] if warned else [])]
 
 
 def epsilon(results: dict[str, Any]) -> list[Section]:
@@ -51,17 +76,17 @@ def epsilon(results: dict[str, Any]) -> list[Section]:
     bounds = results["epsilon"]
     if bounds is None:
         return []
-    rows = []
-    if (trials := bounds["trials"]) is not None:
-        rows.append(
-            [
-                "Many trainings, one canary",
-                f"ε ≥ {trials['epsilon']:.2f}",
-                f"{trials['hits']} of {trials['trials']} trainings with it were named, {trials['alarms']} of "
-                f"{trials['trials']} without it",
-            ]
-        )
-    one = bounds["one_run"]
+    trials, one = bounds["trials"], bounds["one_run"]
+    rows = [
+        [
+            "Many trainings, one canary",
+            words.bound_from_trials(bounds),
+            "–"
+            if trials is None
+            else f"{trials['hits']} of {trials['trials']} trainings with it were named, {trials['alarms']} of "
+            f"{trials['trials']} without it",
+        ]
+    ]
     rows.append(
         [
             "One training, many canaries",
@@ -114,8 +139,8 @@ def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes
     if (given := words.given_target(results)) is not None:
         rows.append([f"SHA-256 of {words.clip(given['file'])}", given["sha256"]])
     said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
-    if any(run["forget_specification"] == "ids:FILE" for run in runs):
-        said.append("FILE is the list of requests that was given; the report does not repeat who asked.")
+    if any("ids:FILE" in row[1] for row in rows if row[0] == "Command"):
+        said.append("FILE is the list that was given; the report repeats neither its name nor whom it names.")
     return Section(
         "reproduce", "How to reproduce this", said, [Table("Reproduction", ["What", "Which"], rows), made_from]
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import confirmation, words
 from privaudit.report.methods import method
 from privaudit.report.parts import Column, Explorer
 
@@ -20,6 +20,9 @@ COLUMNS = (
     Column("class_name", "Class", "category", "Its label."),
     Column(
         "risk", "Risk", "share", "Share of the shadow models in which LiRA tells rightly whether it was trained on."
+    ),
+    Column(
+        "confirmed", "Confirmed", "yes-no", "Whether it is told right in at least 90% of either half of the models."
     ),
     Column("risk_low", "Risk from", "share", "Lower end of the 95% interval of the risk."),
     Column("risk_high", "Risk to", "share", "Upper end of the 95% interval of the risk."),
@@ -42,7 +45,7 @@ SPARSE = 0.6
 
 
 def explore(
-    table: pd.DataFrame, runs: list[tuple[dict[str, Any], pd.DataFrame]], sha256: str
+    table: pd.DataFrame, runs: list[tuple[dict[str, Any], pd.DataFrame]], sha256: str, results: dict[str, Any]
 ) -> tuple[Explorer, pd.DataFrame]:
     """Choose the columns, and join what unlearning found of each sample.
 
@@ -54,6 +57,8 @@ def explore(
         Metrics and per-sample table of every unlearning run.
     sha256
         Of the score table's file.
+    results
+        ``score.json``, which says whether anybody may be named: where nobody may, samples stand by their ids.
     """
     shown = table.reset_index(drop=True)
     columns = [column for column in COLUMNS if column.key in shown and bool(shown[column.key].notna().any())]
@@ -68,14 +73,19 @@ def explore(
             shown[key] = values
             meaning = f"{meaning}; run {metrics['number']}, {method(metrics)}."
             columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
-    explorer = Explorer("scores.parquet", sha256, len(shown), columns, "risk", "shift")
+    order, caution = "risk", "Who is not confirmed leads partly by luck."
+    if confirmation.why_nobody(results) is not None:
+        order, caution = "sample_id", confirmation.nobody(results)
+    explorer = Explorer("scores.parquet", sha256, len(shown), columns, "risk", "shift", order, caution)
     return explorer, shown[[column.key for column in columns]]
 
 
 def payload(explorer: dict[str, Any], samples: pd.DataFrame) -> str:
     """The samples as JSON that can stand inside a ``<script>`` element: no sign of it ends the element."""
     columns = [column | _packed(column["kind"], samples[column["key"]]) for column in explorer["columns"]]
-    content = {"rows": len(samples), "columns": columns} | {name: explorer[name] for name in ("horizontal", "vertical")}
+    content = {"rows": len(samples), "columns": columns} | {
+        name: explorer[name] for name in ("horizontal", "vertical", "order", "caution")
+    }
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import confirmation, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import interval, percent
+from privaudit.scoring.confirmation import is_certain
 
 #: The most groups of one property in its figure.
 MOST_GROUPS = 20
@@ -16,7 +18,7 @@ MOST_GROUPS = 20
 
 def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
     """The distribution of risk, the most exposed samples and classes."""
-    worst = table.nsmallest(10, "rank")
+    worst = confirmation.leaders(table, results, 10)
     samples = [
         [
             str(row["sample_id"]),
@@ -41,34 +43,47 @@ def who_is_exposed(table: pd.DataFrame, results: dict[str, Any]) -> Section:
             "Gaussians fitted to the models that saw the sample and to those that did not; it ranks within equal risk.",
             words.stability(results["stability"], models),
             *words.most_exposed(results["most_exposed"]),
+            *(
+                said
+                for said in (confirmation.confirmed(results), "" if len(worst) else confirmation.nobody(results))
+                if said
+            ),
             *(words.uneven(name, found) for name, found in results["groups"].items()),
         ],
         [
-            Table(
-                "The ten most exposed samples",
-                ["Sample", "Class", "Risk (95%)", "Separation", "Loss", "In its class's tail"],
-                samples,
+            *(
+                [
+                    Table(
+                        "The most exposed samples that either half of the models confirms",
+                        ["Sample", "Class", "Risk (95%)", "Separation", "Loss", "In its class's tail"],
+                        samples,
+                    )
+                ]
+                if samples
+                else []
             ),
             *(_group_table(name, found) for name, found in results["groups"].items()),
         ],
         [
             Figure(
                 "histogram",
-                "How many samples have which risk. The dashed line is guessing.",
+                f"How many samples have which risk. {lines.at('histogram')}",
                 f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
                 {"values": [float(value) for value in counts.index], "counts": [int(value) for value in counts]},
             ),
             *(_group_figure(name, found, results) for name, found in results["groups"].items()),
         ],
-        lead=_lead(table, models),
+        lead=_lead(table, results),
     )
 
 
-def _lead(table: pd.DataFrame, models: int) -> str:
-    certain = int((table["risk"] >= 0.9).sum())
+def _lead(table: pd.DataFrame, results: dict[str, Any]) -> str:
+    certain = int(is_certain(table["risk"].to_numpy(np.float64)).sum())
+    chance = confirmation.by_chance(results, len(table))
     return (
-        f"{certain:,} of {len(table):,} samples are told right in at least nine of ten models; a typical one in "
-        f"{percent(float(table['risk'].median()))} of the {models}."
+        f"{certain:,} of {len(table):,} samples are told right in at least nine of ten models"
+        + (f" ({chance})" if chance else "")
+        + f"; a typical one in {percent(float(table['risk'].median()))} of the {results['shadows']}."
     )
 
 
@@ -76,11 +91,12 @@ def _group_figure(name: str, found: dict[str, Any], results: dict[str, Any]) -> 
     """Mean risk of the most exposed groups of one property."""
     shown = found["groups"][:MOST_GROUPS]
     what = words.clip(name)
+    spread = ", with 95% intervals over pairs of models" if any(group["ci"] is not None for group in shown) else ""
     return Figure(
         "bars",
-        f"Mean risk by {what}, with 95% intervals over pairs of models"
+        f"Mean risk by {what}{spread}"
         + (f" ({len(shown)} most exposed of {len(found['groups'])})" if len(shown) < len(found["groups"]) else "")
-        + ". The dashed line is guessing.",
+        + f". {lines.at('bars')}",
         f"Mean risk by {what}: "
         + "; ".join(f"{words.clip(group['name'], 30)} {percent(group['mean'])}" for group in shown[:5])
         + f"; overall {percent(results['mean_risk'])}.",

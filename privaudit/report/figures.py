@@ -1,7 +1,7 @@
 """Figures as SVG, drawn once for both renderings, each with the table that says the same.
 
-A new kind of figure is one entry of `DRAWINGS`: a function that draws on a matplotlib figure and, where the plain rows
-of its data would say too much or too little, one that makes the table.
+A new kind of figure is one entry of `DRAWINGS`: a function that draws on a matplotlib figure and, where its figures do
+not each bring a table, one that makes it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import numpy as np
 
 from privaudit.report import figures_inversion
 from privaudit.report.fonts import legible
+from privaudit.report.lines import CURVES, NOTHING, options
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.tabulate import (
     table_of_bars,
     table_of_curves,
-    table_of_data,
+    table_of_groups,
     table_of_histogram,
+    table_of_placement,
     table_of_scatter,
 )
 from privaudit.report.words import clip, inert
@@ -28,7 +30,6 @@ from privaudit.report.words import clip, inert
 INK = "#1f2933"
 ACCENT = "#1b6ca8"
 COLOURS = (ACCENT, "#b5501a", "#4f7326", "#7a4d9e")
-STYLES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "D", "^")
 QUIET = "#6b7885"
 
@@ -51,7 +52,7 @@ class Drawing:
     draw
         Draws the data on a matplotlib figure.
     tabulate
-        Makes the table behind it from the figure's caption and data.
+        Makes the table behind it from the figure's caption and data; None where each figure brings its own.
     height
         In inches, of one drawing; None where it depends on the data (``rows``).
     shows_samples
@@ -59,7 +60,7 @@ class Drawing:
     """
 
     draw: Draw
-    tabulate: Tabulate = table_of_data
+    tabulate: Tabulate | None = None
     height: float | None = HEIGHT
     shows_samples: bool = False
 
@@ -107,7 +108,12 @@ def drawings(figure: Figure) -> list[str]:
 
 def table_behind(figure: Figure) -> Table:
     """The table that says what the figure shows."""
-    return figure.table or DRAWINGS[figure.kind].tabulate(figure.caption, figure.data)
+    if figure.table is not None:
+        return figure.table
+    tabulate = DRAWINGS[figure.kind].tabulate
+    if tabulate is None:
+        raise ValueError(f"a figure of kind '{figure.kind}' brings its own table")
+    return tabulate(figure.caption, figure.data)
 
 
 def with_tables(sections: list[Section]) -> list[Section]:
@@ -135,13 +141,13 @@ def plain(name: str, length: int = 26) -> str:
 def _roc(figure: Any, data: dict[str, Any]) -> None:
     axes = figure.subplots()
     smallest = 1.0
-    for (name, curve), colour, line in zip(data["curves"].items(), COLOURS, STYLES, strict=False):
+    for (name, curve), colour, line in zip(data["curves"].items(), COLOURS, CURVES, strict=False):
         fpr, tpr = np.asarray(curve["fpr"]), np.asarray(curve["tpr"])
         shown = (fpr > 0) & (tpr > 0)
         if shown.any():
-            axes.plot(fpr[shown], tpr[shown], color=colour, linestyle=line, label=name, linewidth=1.6)
+            axes.plot(fpr[shown], tpr[shown], label=name, **options(line, colour, 1.6))
             smallest = min(smallest, float(fpr[shown].min()))
-    axes.plot([smallest, 1], [smallest, 1], color=QUIET, linestyle=(0, (1, 2)), linewidth=1, label="guessing")
+    axes.plot([smallest, 1], [smallest, 1], label="guessing", **options(NOTHING["roc"], QUIET))
     axes.set(xscale="log", yscale="log", xlabel="false alarms (FPR)", ylabel="members found (TPR)")
     axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6)
 
@@ -151,7 +157,7 @@ def _histogram(figure: Any, data: dict[str, Any]) -> None:
     values, counts = np.asarray(data["values"]), np.asarray(data["counts"])
     gap = float(np.diff(values).min()) if len(values) > 1 else 0.05
     axes.bar(values, counts, width=min(0.05, gap) * 0.9, color=ACCENT)
-    axes.axvline(0.5, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+    axes.axvline(0.5, **options(NOTHING["histogram"], QUIET))
     axes.set(xlim=(-0.03, 1.03), xlabel="risk (attack success rate)", ylabel="samples")
 
 
@@ -163,9 +169,9 @@ def _scatter(figure: Any, data: dict[str, Any]) -> None:
         # Dots are many: as one rasterised layer the file stays small.
         axes.scatter(panel["x"], panel["y"], s=5, color=ACCENT, alpha=0.35, linewidths=0, rasterized=True)
         if (guessing := panel.get("guessing", 0.5)) is not None:
-            axes.axvline(guessing, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+            axes.axvline(guessing, **options(NOTHING["scatter"], QUIET))
         if panel.get("diagonal"):
-            axes.axline((0.5, 0.5), slope=1, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+            axes.axline((0.5, 0.5), slope=1, **options(NOTHING["scatter"], QUIET))
         axes.set(xlabel=panel.get("across", "risk"), title=plain(panel["title"], 60))
         axes.title.set_fontsize(9)
 
@@ -192,7 +198,7 @@ def _bars(figure: Any, data: dict[str, Any]) -> None:
             label=plain(name, 40),
         )
     if data.get("guessing") is not None:
-        axes.axvline(data["guessing"], color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+        axes.axvline(data["guessing"], **options(NOTHING["bars"], QUIET))
     axes.set(xlabel=data["across"], yticks=places, ylim=(-0.6, len(rows) - 0.4))
     axes.set_yticklabels([plain(row["name"]) for row in rows])
     axes.tick_params(axis="y", length=0)
@@ -226,6 +232,6 @@ DRAWINGS = {
     "bars": Drawing(_bars, table_of_bars, None),
     "pictures": Drawing(_pictures, height=2.2, shows_samples=True),
     "inversion-pictures": Drawing(figures_inversion.draw_pictures, height=2.2, shows_samples=True),
-    "inversion-placement": Drawing(figures_inversion.draw_placement),
-    "inversion-groups": Drawing(figures_inversion.draw_groups),
+    "inversion-placement": Drawing(figures_inversion.draw_placement, table_of_placement),
+    "inversion-groups": Drawing(figures_inversion.draw_groups, table_of_groups),
 }

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from privaudit.report.lines import DASHED, options
+
 INK, ACCENT, OTHER, QUIET, FOUND = "#1f2933", "#1b6ca8", "#b5501a", "#6b7885", "#c81e1e"
 
 
@@ -45,8 +47,8 @@ def draw_placement(figure: Any, data: dict[str, Any]) -> None:
                 group["psnr"], group["nn_margin"], s=12, color=colour, marker=marker, alpha=0.6, linewidths=0,
                 label=data["titles"][name], rasterized=True,
             )  # fmt: skip
-    axes.axhline(0, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
-    axes.axvline(20, color=QUIET, linestyle=(0, (4, 4)), linewidth=1)
+    axes.axhline(0, **options(DASHED, QUIET))
+    axes.axvline(20, **options(DASHED, QUIET))
     axes.set(xlabel="mean PSNR of the reconstructions (dB)", ylabel="log(nearest other error / own)")
     axes.legend(loc="upper left")
 

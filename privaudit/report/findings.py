@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS
-from privaudit.report import words
+from privaudit.report import comparable, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
 from privaudit.scoring.outliers import LISTED
@@ -19,10 +19,10 @@ def title_of(attack: str, results: dict[str, Any] | None = None) -> str:
     return title if attack != "rmia" or results is None else f"{title} (γ = {words.gamma_of(results):g})"
 
 
-def what_was_audited(results: dict[str, Any], names: dict[int, str] | None = None) -> Section:
-    """Data, network, training, attacker, and what stands out; ``names`` stand for sample ids that are not shown."""
+def what_was_audited(results: dict[str, Any]) -> Section:
+    """Data, network, training, attacker, and what stands out."""
     if "given" in results["about"]:
-        return _what_was_given(results, names)
+        return _what_was_given(results)
     about, identity, data = results["about"], results["about"]["identity"], results["about"]["data"]
     accuracy = results["accuracy"]
     shape = "×".join(map(str, data["input_shape"]))
@@ -51,29 +51,26 @@ def what_was_audited(results: dict[str, Any], names: dict[int, str] | None = Non
     if words.given_target(results) is not None:
         notes = [words.LIMITS_OF_GIVEN_TARGET[0], *notes]
     notes = [*words.warnings(results), *notes]
-    tables = [Table("The audited system", ["What", "Which"], rows), *_what_stands_out(results, names)]
+    tables = [Table("The audited system", ["What", "Which"], rows), *_what_stands_out(results)]
     return Section("audited", "What was audited", notes, tables)
 
 
-def _what_stands_out(results: dict[str, Any], names: dict[int, str] | None) -> list[Table]:
+def _what_stands_out(results: dict[str, Any]) -> list[Table]:
     """Models, values and samples that are far from all others; the first of each."""
     found = results.get("outliers")
     if not found or not any(found[kind] for kind in ("models", "values", "samples", "accuracies")):
         return []
-
-    def name(one: dict[str, Any]) -> str:
-        return str(one["sample_id"] if names is None else names[int(one["sample_id"])])
 
     rows = [
         [f"model {one['model']}", "all", f"{one['times']:,.3g} times as far from the median as its siblings"]
         for one in found["models"]
     ]
     rows += [
-        [f"model {one['model']}", name(one), f"{one['spreads']:,.0f} spreads from the median of all models"]
+        [f"model {one['model']}", str(one["sample_id"]), f"{one['spreads']:,.0f} spreads from the median of all models"]
         for one in found["values"][:LISTED]
     ]
     rows += [
-        ["all", name(one), f"models differ {one['times']:,.0f} times as much as usual"]
+        ["all", str(one["sample_id"]), f"models differ {one['times']:,.0f} times as much as usual"]
         for one in found["samples"][:LISTED]
     ]
     rows += [
@@ -105,7 +102,7 @@ def _whence(results: dict[str, Any]) -> str:
     )
 
 
-def _what_was_given(results: dict[str, Any], names: dict[int, str] | None) -> Section:
+def _what_was_given(results: dict[str, Any]) -> Section:
     given, accuracy = results["about"]["given"], results["accuracy"]
     design = given.get("design")
     found = ("complementary pairs; " if given["paired"] else "") if design is None else f"{design['sentence']}; "
@@ -137,7 +134,7 @@ def _what_was_given(results: dict[str, Any], names: dict[int, str] | None) -> Se
         "training: no negative control could be run, and who saw which sample is taken from the file."
     )
     notes = [*words.warnings(results), *(f"Note: {note}." for note in results["about"]["notes"]), said]
-    tables = [Table("What was given", ["What", "Which"], rows), *_what_stands_out(results, names)]
+    tables = [Table("What was given", ["What", "Which"], rows), *_what_stands_out(results)]
     return Section("audited", "What was audited", notes, tables)
 
 
@@ -148,7 +145,8 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
         title_of(name, results): (attack, results["agreement"].get(name)) for name, attack in results["attacks"].items()
     }
     if results["target"] is not None:
-        attacks[words.TARGET] = (results["target"], None)
+        doubted = comparable.doubts(results)
+        attacks[words.TARGET + (": see the warning" if doubted else "")] = (results["target"], None)
     for title, (attack, agreement) in attacks.items():
         tpr = [words.found_at(attack, fpr) for fpr in ("0.01", "0.001")]
         agrees = "–" if agreement is None or agreement["spearman"] is None else f"{agreement['spearman']:+.2f}"
@@ -167,6 +165,7 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
             f"The first row was chosen beforehand and is the one to quote: of {len(results['attacks'])} attacks the "
             "best looks better than it is. Agreement is Spearman's correlation with it, over samples, of the mean "
             "score where a sample was seen less that where it was not.",
+            *(f"Warning: {one}." for one in comparable.doubts(results)),
         ],
         [
             Table(
@@ -178,7 +177,7 @@ def how_well_attacked(results: dict[str, Any]) -> Section:
         [
             Figure(
                 "roc",
-                "Share of members found against share of false alarms, both logarithmic. Guessing is the dashed line.",
+                f"Share of members found against share of false alarms, both logarithmic. {lines.at('roc')}",
                 f"ROC curves, with AUC: {'; '.join(areas)}.",
                 {"curves": curves},
             )
@@ -196,23 +195,7 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         else f"Risk, measured on one half of the shadow pairs, and intrinsic shift, measured on the other, "
         f"{words.correlation(found)}."
     )
-    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
-    figures = [
-        Figure(
-            "scatter",
-            "Risk against intrinsic shift, a dot a sample (at most 3,000 drawn).",
-            f"Scatter of risk against intrinsic shift. {said}",
-            {
-                "panels": [
-                    {
-                        "title": "intrinsic shift (logits)",
-                        "x": [round(float(v), 4) for v in sketch["risk"]],
-                        "y": [round(float(v), 4) for v in sketch["shift"]],
-                    }
-                ]
-            },
-        )
-    ]
+    figures = [_scatter(table, said)]
     return Section(
         "intrinsic",
         "Risk and how much a model owes to a sample",
@@ -231,4 +214,30 @@ def risk_and_shift(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         ],
         [],
         figures,
+    )
+
+
+def _scatter(table: pd.DataFrame, said: str) -> Figure:
+    """Risk against shift, each from its own half of the models where the table holds that."""
+    apart = "risk_of_half" in table and bool(table["risk_of_half"].notna().any())
+    across, up = ("risk_of_half", "shift_of_half") if apart else ("risk", "shift")
+    whence = (
+        "risk from one half of the shadow pairs, shift from the other"
+        if apart
+        else "both from the same models, so that part of what they have in common is built in"
+    )
+    sketch = table.sample(min(len(table), 3000), random_state=0).sort_index()
+    return Figure(
+        "scatter",
+        f"Risk against intrinsic shift, {whence}; a dot a sample (at most 3,000 drawn). {lines.at('scatter')}",
+        f"Scatter of risk against intrinsic shift, {whence}. {said}",
+        {
+            "panels": [
+                {
+                    "title": "intrinsic shift (logits)",
+                    "x": [round(float(v), 4) for v in sketch[across]],
+                    "y": [round(float(v), 4) for v in sketch[up]],
+                }
+            ]
+        },
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from privaudit import files
+from privaudit.report.lines import DASHED
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import interval, number, p_value, percent, spearman
 
@@ -203,8 +204,8 @@ def _first_figure(found: dict[str, Any], table: pd.DataFrame, folder: Path | Non
         }
     figure = Figure(
         "inversion-placement",
-        "Right of 20 dB and above 0 a sample counts as recovered. Above 0 the reconstruction is nearer to the true "
-        "image than to any other.",
+        f"Right of 20 dB and above 0 (the {DASHED.word} lines) a sample counts as recovered. Above 0 the "
+        "reconstruction is nearer to the true image than to any other.",
         "Scatter plot of inverted samples: mean PSNR against the margin to the nearest other image.",
         data,
     )

@@ -26,10 +26,11 @@ from privaudit.report import (
 from privaudit.report.explorer import explore
 from privaudit.report.figures import with_tables, without_samples
 from privaudit.report.glossary import GLOSSARY, REFERENCES
+from privaudit.report.naming import Naming
 from privaudit.report.parts import Report
 from privaudit.report.privacy import Privacy
 from privaudit.report.samples import sample_pictures
-from privaudit.scoring.table import demand_columns
+from privaudit.scoring.table import demand_columns, demand_own
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
 MADE_BY = f"privaudit {__version__}"
@@ -46,7 +47,7 @@ class Content:
 
 
 def build_content(folder: Path, shown: Privacy | None = None) -> Content:
-    """The report, and beside it the samples of the explorer, ids redacted where that is asked for."""
+    """The report, and beside it the samples of the explorer; ids are named, redacted or not, when all is there."""
     shown = shown or Privacy()
     if not (folder / "score.json").is_file() or not (folder / "scores.parquet").is_file():
         raise UsageError(
@@ -55,24 +56,20 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     for name in ("score.json", "scores.parquet"):
         files.demand_whole(folder / name, REMEDY)
     results = files.read_json(folder / "score.json")
+    demand_own(folder, results)
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = table[~table["canary"]].reset_index(drop=True)
-    runs = _read_runs(folder)
-    pictures = sample_pictures(folder, table, results) if shown.show_samples else []
+    naming = Naming(table["sample_id"], privacy.salt_of(folder, shown))
+    table, results = naming.enter_table(table), naming.enter_results(results)
+    runs = [(naming.enter_results(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
+    pictures = sample_pictures(folder, table, results, naming) if shown.show_samples else []
     notices = [privacy.SHOWN] if shown.show_samples else []
-    salt = privacy.salt_of(folder, shown)
-    names: dict[int, str] | None = None
-    if salt is not None:
-        names = dict(zip(map(int, table["sample_id"]), privacy.hashes_of(list(table["sample_id"]), salt), strict=True))
-        table = privacy.redact_ids(table, names)
-        runs = [(metrics, privacy.redact_ids(forgetting, names)) for metrics, forgetting in runs]
-        pictures = [found.with_names(names) for found in pictures]
-        notices.append(privacy.REDACTED)
+    notices += [privacy.REDACTED] if naming.redacts else []
     metrics = [run for run, _ in runs]
-    compared = _comparisons_of_orders(folder)
+    compared = [naming.enter_results(found) for found in _comparisons_of_orders(folder)]
     about = results["about"]
     sections = [
-        findings.what_was_audited(results, names),
+        findings.what_was_audited(results),
         findings.how_well_attacked(results),
         exposure.who_is_exposed(table, results),
         *(found.section() for found in pictures),
@@ -87,9 +84,9 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         evidence.controls(results),
         *evidence.epsilon(results),
         evidence.limits(results, bool(runs)),
-        evidence.how_to_reproduce(results, metrics, _hashes(folder)),
+        evidence.how_to_reproduce(results, metrics, _hashes(folder, metrics)),
     ]
-    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"))
+    explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
         title=_title(about),
         subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
@@ -104,14 +101,15 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         explorer=explorer,
         made_by=MADE_BY,
     )
-    return Content(report, samples)
+    return Content(naming.resolve(report), samples.assign(sample_id=naming.column(samples["sample_id"])))
 
 
 def _comparisons_of_orders(folder: Path) -> list[dict[str, Any]]:
-    """Every whole comparison of orders, by name."""
-    return [
+    """Every whole comparison of orders of this audit, by name."""
+    found = [
         files.read_json(path) for path in sorted(folder.glob("compare-orders/*/results.json")) if files.is_whole(path)
     ]
+    return [one for one in found if one.get("audit", folder.name) in (folder.name, folder.resolve().name)]
 
 
 def _title(about: dict[str, Any]) -> str:
@@ -120,10 +118,15 @@ def _title(about: dict[str, Any]) -> str:
     return f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}"
 
 
-def _hashes(folder: Path) -> list[list[str]]:
+def _hashes(folder: Path, runs: list[dict[str, Any]]) -> list[list[str]]:
     """Name and SHA-256 of every file that the report was made from."""
-    used = [folder / "score.json", folder / "scores.parquet", *sorted(folder.glob("unlearn/*/metrics.json"))]
-    return [[str(path.relative_to(folder)), files.sha256_of(path)] for path in used]
+    names = {run["run"]: unlearning_words.shown_name(run) for run in runs}
+    used = [[name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")]
+    return used + [
+        [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]
+        for path in sorted(folder.glob("unlearn/*/metrics.json"))
+        if path.parent.name in names
+    ]
 
 
 def _read_runs(folder: Path) -> list[Run]:
@@ -137,6 +140,9 @@ def _read_runs(folder: Path) -> list[Run]:
         run = files.read_json(metrics)
         if "sequencing" not in run:
             talk(f"  left out of the report: {metrics.parent} (made by an earlier version; run it again)")
+            continue
+        if (owner := run.get("audit", folder.name)) not in (folder.name, folder.resolve().name):
+            talk(f"  left out of the report: {metrics.parent} (a run of another audit, {owner})")
             continue
         runs.append((run, pd.read_parquet(table)))
     return sorted(runs, key=lambda found: (found[0]["number"], found[0]["run"]))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import comparable, confirmation, words
 from privaudit.report.methods import method
 from privaudit.report.parts import Answer, Fact
+from privaudit.report.unlearning_words import is_exact
 from privaudit.report.words import interval, number, percent, rate
+from privaudit.scoring.confirmation import is_certain
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.
 NAMED = 3
@@ -31,15 +34,33 @@ def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
         value = "too little evidence" if tpr is None else percent(tpr)
         facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
     facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), f"95% interval {interval(lira['auc_ci'])}"))
-    certain = int((table["risk"] >= 0.9).sum())
     facts.append(
         Fact(
             "Samples told right in ≥ 90% of models",
-            f"{certain:,}",
-            f"of {len(table):,}; a typical one is told right in {percent(float(table['risk'].median()))}",
+            f"{int(is_certain(table['risk'].to_numpy(np.float64)).sum()):,}",
+            "; ".join(
+                part
+                for part in (
+                    f"of {len(table):,}",
+                    confirmation.by_chance(results, len(table)),
+                    _by_other_half(results),
+                    f"a typical one is told right in {percent(float(table['risk'].median()))}",
+                )
+                if part
+            ),
         )
     )
     return facts
+
+
+def _by_other_half(results: dict[str, Any]) -> str:
+    found = results.get("told_right")
+    if found is None or found["confirmed"] is None:
+        return ""
+    return (
+        f"of those that one half of the models so tells, the other half confirms {percent(found['confirmed'])} "
+        f"(chance {percent(found['chance_confirmed'])})"
+    )
 
 
 def answers(
@@ -61,22 +82,27 @@ def answers(
         _what_was_attacked(results, table, runs),
         _what_the_attacker_has(results),
         *_utility(results),
-        *_before_and_after(runs),
+        *_before_and_after(results, runs),
         *_orders(runs, orders),
         _inversion(results, table),
         *_difficulty(results, runs),
         _controls(results),
+        *_warnings(results),
         _check(results),
     ]
 
 
 def _who_is_exposed(results: dict[str, Any], table: pd.DataFrame) -> Answer:
-    worst = table.nsmallest(NAMED, "rank")
-    named = "; ".join(
-        f"{row['sample_id']} (class {words.clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
-        for row in worst.to_dict("records")
-    )
-    said = [f"By risk, samples {named}."]
+    worst = confirmation.leaders(table, results, NAMED)
+    said = [confirmation.nobody(results)]
+    if len(worst):
+        named = "; ".join(
+            f"{row['sample_id']} (class {words.clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
+            for row in worst.to_dict("records")
+        )
+        said = [f"By risk, and confirmed by either half of the shadow models, samples {named}."]
+    if confirmed := confirmation.confirmed(results):
+        said.append(confirmed)
     for name, found in results["groups"].items():
         top = found["groups"][0]
         if found["p"] is not None and found["p"] < 0.05:
@@ -136,15 +162,17 @@ def _was(results: dict[str, Any]) -> str:
     return "was" if words.given_target(results) is None else "is taken to have been"
 
 
-def _before_and_after(runs: list[dict[str, Any]]) -> list[Answer]:
+def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
     if not runs:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
     for run in runs[-TOLD_RUNS:]:
         what = f"{_capital(method(run))}, {run['forget']:,} samples"
-        forgotten.append(_change(what, run["reaudit"], "forget"))
-        retained.append(_change(what, run["reaudit"], "retain"))
+        exact = is_exact(run)
+        forgotten.append(_change(what, run["reaudit"], "forget", exact=exact))
+        retained.append(_change(what, run["reaudit"], "retain", exact=exact))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
+    more += [f"Warning: {one}." for one in comparable.of_unlearning(results)]
     last = f"unlearning-{len(runs)}"
     return [
         Answer("How exposed are the forgotten, before and after?", forgotten + more, last),
@@ -163,13 +191,24 @@ def _capital(said: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _change(what: str, again: dict[str, Any], part: str) -> str:
-    """The AUC of the re-audit on the same samples, under the model before, after, and without them."""
+def _change(what: str, again: dict[str, Any], part: str, *, exact: bool) -> str:
+    """The AUC of the re-audit on the same samples, under the model before, after, and without them.
+
+    Of an exact method (retraining) nothing has to be shown: whatever is read of the forgotten afterwards is the
+    attack's error, as with the other retrained model.
+    """
+    if exact and part == "forget":
+        what += ": exact by construction, since the new model never saw them"
     before, after = (again.get(name, {}).get(part) for name in ("original", "unlearned"))
     if before is None or after is None:
-        return f"{what}: the shadow models can't tell, since they saw half of every class."
+        untold = "the shadow models can't tell, since they saw half of every class."
+        return f"{what}; {untold}" if exact and part == "forget" else f"{what}: {untold}"
     retrained = again.get("retrained", {}).get(part)
-    reference = "" if retrained is None else f"; retrained without them {number(retrained['auc'])}"
+    reference = ""
+    if retrained is not None:
+        reference = f"; {'retrained once more' if exact else 'retrained without them'} {number(retrained['auc'])}"
+    if exact and part == "forget":
+        return f"{what}. LiRA AUC {words.area(before)} before, {words.area(after)} after{reference}."
     verdict = ""
     if before["auc_ci"] is not None and after["auc_ci"] is not None:
         apart = before["auc_ci"][0] > after["auc_ci"][1] or before["auc_ci"][1] < after["auc_ci"][0]
@@ -229,7 +268,8 @@ def _controls(results: dict[str, Any]) -> Answer:
     question = "Do the controls hold?"
     found = words.negative_controls(results)
     if not found:
-        return Answer(question, ["None could be run: the models were trained elsewhere."], "controls")
+        said = ["None could be run: the models were trained elsewhere.", *comparable.on_page_one(results)]
+        return Answer(question, said, "controls")
     held = sum(control["holds"] for control in found)
     said = [
         f"Yes: {held} of {len(found)} experiments in which there is nothing to find found nothing."
@@ -239,7 +279,14 @@ def _controls(results: dict[str, Any]) -> Answer:
     positive = results["controls"]["positive"]
     if positive is not None:
         said.append(f"{positive['count']} mislabelled samples read a risk of {percent(positive['mean_asr'])}.")
+    said += comparable.on_page_one(results)
     return Answer(question, said, "controls")
+
+
+def _warnings(results: dict[str, Any]) -> list[Answer]:
+    """What the command warned of, but for what the answers above say already."""
+    warned = [one for one in results.get("warnings", []) if one not in comparable.unlike(results)]
+    return [Answer("What else was warned of?", [f"Warning: {one}." for one in warned], "controls")] if warned else []
 
 
 def _check(results: dict[str, Any]) -> Answer:

@@ -87,7 +87,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Explorer:
-    """What the HTML's sample explorer shows: ``rows`` samples of a table that is named by its SHA-256."""
+    """What the HTML's sample explorer shows: ``rows`` samples of a table that is named by its SHA-256.
+
+    ``order`` is the column that it is sorted by at first, ``caution`` what has to be said of that.
+    """
 
     source: str
     sha256: str
@@ -95,6 +98,8 @@ class Explorer:
     columns: list[Column]
     horizontal: str
     vertical: str
+    order: str = "risk"
+    caution: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.progress import talk
+from privaudit.report.naming import hashes_of
+from privaudit.unlearning.request_cells import SampleIdentifier, plain
 
 #: Kept beside the results by their owner: whoever holds it can tell which hash is whose.
 SALT = "redaction.salt"
 
-#: Hexadecimal digits of a redacted id; more where two would be equal.
-DIGITS = 12
-
 REDACTED = (
     "Sample ids are replaced by salted hashes. The salt stays with the owner of the audit, who can tell whose each is. "
-    "Class names, groups and values are as they were: whoever holds the score table can still match them."
+    "Class names, groups (also those of --metadata) and values are as they were: whoever holds the score table can "
+    "still match them, and a group of one sample names it to whoever knows the group."
 )
 
 SHOWN = "This report shows training samples. They may be personal data: pass it on only to those who may see them."
@@ -78,22 +73,7 @@ def salt_of(folder: Path, privacy: Privacy) -> bytes | None:
         raise StoreError(f"cannot read {path}: {error}", hint="Remove it and redact again.") from error
 
 
-def hashes_of(ids: npt.NDArray[Any] | list[Any], salt: bytes) -> list[str]:
-    """HMAC-SHA-256 of every id in decimal under the salt, cut to as few digits as keep them apart (at least 12)."""
-    full = [hmac.new(salt, str(int(one)).encode(), hashlib.sha256).hexdigest() for one in ids]
-    digits = DIGITS
-    while len({one[:digits] for one in full}) < len(full):
-        digits += 4
-    return [one[:digits] for one in full]
-
-
-def redact_ids(table: pd.DataFrame, names: dict[int, str]) -> pd.DataFrame:
-    """The table with redacted ids, in their order: in the original one a row's place would tell its id."""
-    hidden = table.assign(sample_id=[names[int(one)] for one in table["sample_id"]])
-    return hidden.drop(columns=["path"], errors="ignore").sort_values("sample_id").reset_index(drop=True)
-
-
-def reveal(folder: Path, redacted: str) -> int:
+def reveal(folder: Path, redacted: str) -> SampleIdentifier:
     """Which sample a redacted id stands for."""
     path = folder / SALT
     if not path.exists():
@@ -102,9 +82,9 @@ def reveal(folder: Path, redacted: str) -> int:
             hint="If they once were, --redact none removed the salt, and what it hid can't be revealed any more.",
         )
     salt = salt_of(folder, Privacy(redact_ids=True)) or b""
-    ids = pd.read_parquet(folder / "scores.parquet", columns=["sample_id"])["sample_id"].to_numpy(np.int64)
+    ids = pd.read_parquet(folder / "scores.parquet", columns=["sample_id"])["sample_id"].to_numpy()
     wanted = redacted.strip().lower()
     found = [one for one, name in zip(ids, hashes_of(ids, salt), strict=True) if name == wanted]
     if not found:
         raise UsageError(f"no sample of {folder.name} has the redacted id '{redacted}'")
-    return int(found[0])
+    return plain(found[0])

@@ -28,7 +28,7 @@ LIMITS = (
     "Verdicts hold for these data sets, networks and recipes. The data, the shadow models (and so everybody's risk) "
     "and the tuning of each arm are the same over seeds: intervals tell what other original models, forget sets and "
     "retrained models would give, not what other data would. Two seeds' groups share about half of their samples, "
-    "since each takes the extremes of a random half of one ranking; of ten classes, nine seeds draw six different ones."
+    "since each takes the extremes of a random half of one ranking. Where seeds drew the same class it counts once."
 )
 
 
@@ -122,11 +122,28 @@ def _finding(studies: list[Study], counted: dict[str, dict[str, int]]) -> list[s
             if name in study[2]
         ]
         if answers:
-            said.append(f"{question}: {'; '.join(answers)}.")
+            said.append(f"{question}: {'; '.join(answers)}.{_moved(name, studies)}")
     every = ", ".join(f"{counted['controlled'][word]} {word}" for word in WORDS if word in counted["controlled"])
     if every:
         return [f"Under the controlled protocol: {every}.", *said]
     return reproduction_methods.finding(_described(studies), _about(studies[0])["seeds"])
+
+
+def _moved(name: str, studies: list[Study]) -> str:
+    """How much further a group came than its counterpart, against doing nothing on the same runs."""
+    found = [
+        f"{title_of(answer['about'])} {change['mean']:+.3f} ({signed(change['ci'])})"
+        for _, answers, _ in studies
+        for answer in answers
+        if answer["name"] == name and (change := tables.change_of(answer)) is not None
+    ]
+    if not found:
+        return ""
+    return (
+        " That contrast leans against the claim, since doing nothing leaves the one group far from a retrained model "
+        "and the other close to it. Against doing nothing on the same runs, high risk came closer, and by so much more "
+        f"than the lowest: {'; '.join(found)}."
+    )
 
 
 def _described(studies: list[Study]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -214,7 +231,7 @@ def _lead(name: str, answers: list[tuple[Study, dict[str, Any]]]) -> str:
         return ""
     return " ".join(
         f"{title_of(answer['about'])}: as in the paper {study[2][name]['as_in_paper']['verdict']}, controlled "
-        f"{study[2][name]['controlled']['verdict']}."
+        f"{study[2][name]['controlled']['verdict']}{tables.change_in_words(answer)}."
         for study, answer in answers
     )
 
@@ -228,11 +245,12 @@ def _contrasts(answers: list[tuple[Study, dict[str, Any]]]) -> list[Table]:
             if contrast is not None:
                 decided = study[2][answer["name"]][protocol]
                 primary.append([title_of(answer["about"]), title, *_row(contrast), decided["verdict"]])
-                primary[-1].insert(6, words.p_value(decided["p_holm"]) if decided["p_holm"] is not None else "–")
+                p = decided["p_corrected"]
+                primary[-1].insert(6, "–" if p is None else words.p_value(p))
         secondary += [[title_of(answer["about"]), *_row(contrast)] for contrast in answer["secondary"]]
     found = []
     if primary:
-        columns = ["Data", "Protocol", "What", "Mean", "95% interval", "Seeds with the claim's sign", "p (Holm)"]
+        columns = ["Data", "Protocol", "What", "Mean", "95% interval", "Draws with the claim's sign", "p times ten"]
         found.append(Table("Primary contrasts", [*columns, "Verdict"], [[*row[:3], *row[3:]] for row in primary]))
     alone = [
         [title_of(answer["about"]), tables.METHOD.get(one["methods"][0], one["methods"][0]), *_row(one)[1:]]
@@ -240,10 +258,10 @@ def _contrasts(answers: list[tuple[Study, dict[str, Any]]]) -> list[Table]:
         for one in answer.get("by_method", [])
     ]
     if alone:
-        columns = ["Data", "Method", "Mean", "95% interval", "Seeds with the claim's sign"]
+        columns = ["Data", "Method", "Mean", "95% interval", "Draws with the claim's sign"]
         found.append(Table("The controlled contrast of each method alone, which decides nothing", columns, alone))
     if secondary:
-        columns = ["Data", "What", "Mean", "95% interval", "Seeds with that sign"]
+        columns = ["Data", "What", "Mean", "95% interval", "Draws with that sign"]
         found.append(Table("Further contrasts, which decide nothing", columns, secondary))
     return found
 
@@ -253,8 +271,15 @@ def _row(contrast: dict[str, Any]) -> list[str]:
     what = contrast["says"]
     if contrast.get("second"):
         what += f" ({contrast['first']} − {contrast['second']})"
-    seeds = f"{contrast['wins']} of {contrast['pairs']}" if "wins" in contrast else f"{contrast['n']} samples"
-    return [what, f"{contrast['mean']:+.3f}", signed(contrast["ci"]), seeds]
+    return [what, f"{contrast['mean']:+.3f}", signed(contrast["ci"]), _draws(contrast)]
+
+
+def _draws(contrast: dict[str, Any]) -> str:
+    """In how many of its independent draws a contrast is positive."""
+    if "wins" not in contrast:
+        return f"{contrast['n']} samples"
+    drawn = f"{contrast['wins']} of {contrast['pairs']}"
+    return f"{drawn} classes ({contrast['seeds']} seeds)" if contrast.get("unit") == "class" else f"{drawn} seeds"
 
 
 def _deviations() -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from privaudit.report import lines
 from privaudit.report.parts import Figure
 from privaudit.report.reproduction_tables import METHOD
 
@@ -18,8 +19,8 @@ def figures_of(answer: dict[str, Any]) -> list[Figure]:
         return [_by_group(answer, "relearn", "steps until relearned (at most 400)")]
     if name == "figure2":
         return [
-            _of_groups(answer, "asr", "attack success rate", {"random": 0.5}),
-            _of_groups(answer, "entropy", "entropy (nats)", {}),
+            _of_groups(answer, "asr", "attack success rate", (0.5, "guessing")),
+            _of_groups(answer, "entropy", "entropy (nats)"),
         ]
     if name == "figure5":
         return [_of_intervals(answer)]
@@ -40,17 +41,39 @@ def interval(found: dict[str, Any], seeds: int) -> dict[str, float]:
     return {"value": found["mean"], "low": found["mean"] - reach, "high": found["mean"] + reach}
 
 
+def draws(row: dict[str, Any]) -> int:
+    """Of how many independent draws a row's means are: of classes where whole ones are forgotten, else of seeds."""
+    return int(row.get("classes", row["seeds"]))
+
+
 def _name(answer: dict[str, Any]) -> str:
     return f"{answer['about']['dataset']} ({answer['about']['network']})"
 
 
-def _bars(answer: dict[str, Any], what: str, series: list[str], rows: list[dict[str, Any]], of: str) -> Figure:
+def _drawn(answer: dict[str, Any]) -> str:
+    classes = {row["classes"] for row in answer["table"] if "classes" in row}
+    seeds = f"{answer['about']['seeds']} seeds"
+    return f"{seeds} ({max(classes)} classes where whole ones are forgotten)" if classes else seeds
+
+
+def _bars(
+    answer: dict[str, Any],
+    what: str,
+    series: list[str],
+    rows: list[dict[str, Any]],
+    of: str,
+    nothing: tuple[float, str] | None = None,
+) -> Figure:
+    """Draw rows of estimates; ``nothing`` is where a line lies, and what it means."""
+    bounded = any(value is not None and "low" in value for row in rows for value in row["values"])
+    spread = "with 95% intervals " if bounded else ""
     return Figure(
         "bars",
-        f"{_name(answer)}: {what}, means with 95% intervals over {answer['about']['seeds']} seeds.",
-        f"Dots with intervals of {what} on {_name(answer)}: one row for each of "
+        f"{_name(answer)}: {what}, means {spread}over {_drawn(answer)}."
+        + ("" if nothing is None else f" {lines.at('bars', nothing[1])}"),
+        f"Dots {spread}of {what} on {_name(answer)}: one row for each of "
         f"{', '.join(row['name'] for row in rows)}" + (f"; series {', '.join(series)}." if len(series) > 1 else "."),
-        {"across": what, "of": of, "series": series, "rows": rows},
+        {"across": what, "of": of, "series": series, "rows": rows, "guessing": None if nothing is None else nothing[0]},
     )
 
 
@@ -63,20 +86,18 @@ def _by_group(answer: dict[str, Any], measure: str, what: str) -> Figure:
         values: list[dict[str, float] | None] = []
         for group in groups:
             of_group = [row for row in table if row["set"] == group and row["method"] == method]
-            values.append(interval(of_group[0][measure], of_group[0]["seeds"]) if of_group else None)
+            values.append(interval(of_group[0][measure], draws(of_group[0])) if of_group else None)
         rows.append({"name": METHOD[method] if method else "do nothing", "values": values})
     return _bars(answer, what, groups, rows, "Method")
 
 
-def _of_groups(answer: dict[str, Any], measure: str, what: str, guessing: dict[str, float]) -> Figure:
+def _of_groups(answer: dict[str, Any], measure: str, what: str, nothing: tuple[float, str] | None = None) -> Figure:
     rows = [
-        {"name": row["set"], "values": [interval(row[measure], row["seeds"])]}
+        {"name": row["set"], "values": [interval(row[measure], draws(row))]}
         for row in answer["table"]
         if measure in row
     ]
-    figure = _bars(answer, what, [""], rows, "Group")
-    figure.data["guessing"] = guessing.get("random")
-    return figure
+    return _bars(answer, what, [""], rows, "Group", nothing)
 
 
 def _of_intervals(answer: dict[str, Any]) -> Figure:
@@ -105,11 +126,10 @@ def _of_difficulties(answer: dict[str, Any], forget: str) -> Figure:
     rows = []
     for method, row in found.items():
         cells = [row.get(f"risk_and_{name}") for name in names]
-        values = [None if cell is None else interval(cell, row["seeds"]) for cell in cells]
+        values = [None if cell is None else interval(cell, draws(row)) for cell in cells]
         rows.append({"name": METHOD[method], "values": values})
-    figure = _bars(answer, f"Spearman's ρ with risk, forgetting {forget}", list(names), rows, "Method")
-    figure.data["guessing"] = 0.0
-    return figure
+    what = f"Spearman's ρ with risk, forgetting {forget}"
+    return _bars(answer, what, list(names), rows, "Method", (0.0, "no relation"))
 
 
 def _of_arms(answer: dict[str, Any]) -> Figure:
@@ -119,12 +139,12 @@ def _of_arms(answer: dict[str, Any]) -> Figure:
     rows: list[dict[str, Any]] = []
     for name, of in (("do nothing", ""), ("two retrained models", "retrain")):
         found = next(row for row in answer["table"] if row["method"] == of)
-        value = interval(found["tow"], found["seeds"])
+        value = interval(found["tow"], draws(found))
         rows.append({"name": name, "values": [value] + [None] * (len(methods) - 1)})
     for arm in arms:
         values = []
         for method in methods:
             cell = [row for row in answer["table"] if row["method"] == method and row["arm"] == arm]
-            values.append(interval(cell[0]["tow"], cell[0]["seeds"]) if cell else None)
+            values.append(interval(cell[0]["tow"], draws(cell[0])) if cell else None)
         rows.append({"name": arm, "values": values})
     return _bars(answer, "ToW", [METHOD[method] for method in methods], rows, "Arm")

@@ -92,6 +92,23 @@ def verdicts(studies: list[tuple[str, list[dict[str, Any]], dict[str, Any]]]) ->
     )
 
 
+def change_of(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The contrast of what was closed of a group's distance to retraining, against doing nothing; None without it."""
+    return next((one for one in answer["secondary"] if one["measure"] == "gap_change"), None)
+
+
+def change_in_words(answer: dict[str, Any]) -> str:
+    """The same for a sentence, with the share of the way that was closed; empty without it."""
+    change = change_of(answer)
+    if change is None:
+        return ""
+    closed = next((one for one in answer["secondary"] if one["measure"] == "gap_closed"), None)
+    # Where a group has hardly any way to go on some seeds, the others alone say little.
+    told = closed is not None and closed["seeds"] == change["seeds"]
+    share = f", {words.percent(closed['mean'])} of their way" if closed is not None and told else ""
+    return f" (against doing nothing, closer by {change['mean']:+.3f} more for the {change['first']}{share})"
+
+
 def _decided(contrast: dict[str, Any], decided: dict[str, Any]) -> str:
     return f"{decided['verdict']}: {contrast['mean']:+.3f} ({signed(contrast['ci'])})"
 
@@ -107,7 +124,9 @@ def shown(row: dict[str, Any], measure: str, say: Any = words.percent) -> str:
 
 def _of(answer: dict[str, Any]) -> str:
     about = answer["about"]
-    return f"{about['dataset']} ({about['network']}), {about['seeds']} seeds"
+    classes = {row["classes"] for row in answer["table"] if "classes" in row}
+    of_classes = f", {max(classes)} classes where whole ones are forgotten" if classes else ""
+    return f"{about['dataset']} ({about['network']}), {about['seeds']} seeds{of_classes}"
 
 
 def _printed(answer: dict[str, Any], row: dict[str, Any], measure: str, say: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.errors import UsageError
-from privaudit.report import words
+from privaudit.report import confirmation, words
+from privaudit.report.naming import Naming, SampleId
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import percent
 
@@ -23,16 +24,12 @@ THUMBNAILS = "thumbnails.npz"
 
 @dataclass(frozen=True)
 class Pictures:
-    """The riskiest and the safest samples: id, class, risk and image of each."""
+    """The riskiest and the safest samples: id, class, risk and image of each; ``caution`` says why they are none."""
 
     riskiest: pd.DataFrame
     safest: pd.DataFrame
-    images: dict[int, npt.NDArray[np.uint8]]
-    names: dict[int, str] | None = None
-
-    def with_names(self, names: dict[int, str]) -> Pictures:
-        """The same, with ids redacted."""
-        return replace(self, names=names)
+    images: dict[SampleId, npt.NDArray[np.uint8]]
+    caution: str = ""
 
     def section(self) -> Section:
         """The images with their risk."""
@@ -52,28 +49,27 @@ class Pictures:
                 "The samples shown",
                 ["Sample", "Class", "Risk", "Row"],
                 [
-                    [self._name(row), words.clip(str(row["class_name"])), percent(row["risk"]), name]
+                    [str(row["sample_id"]), words.clip(str(row["class_name"])), percent(row["risk"]), name]
                     for name, found in groups.items()
                     for row in found.to_dict("records")
                 ],
             ),
         )
-        said = "These are training samples, shown because --show-samples asked for them."
-        return Section("samples", "The riskiest and the safest samples", [said], [], [figure])
-
-    def _name(self, row: dict[Any, Any]) -> str:
-        return str(row["sample_id"]) if self.names is None else self.names[int(row["sample_id"])]
+        said = ["These are training samples, shown because --show-samples asked for them."]
+        if self.caution:
+            said.append(f"Which samples stand where is no finding: {self.caution}.")
+        return Section("samples", "The riskiest and the safest samples", said, [], [figure])
 
     def _picture(self, row: dict[Any, Any]) -> dict[str, str]:
         from PIL import Image
 
-        image = self.images[int(row["sample_id"])]
+        image = self.images[row["sample_id"]]
         stream = io.BytesIO()
         Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(stream, format="png")
         return {"title": percent(row["risk"]), "png": stream.getvalue().hex()}
 
 
-def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) -> list[Pictures]:
+def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any], naming: Naming) -> list[Pictures]:
     """The stored images of an audit.
 
     Raises
@@ -92,7 +88,8 @@ def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) 
         )
     files.demand_whole(path, f"Run: {command} --show-samples")
     with np.load(path, allow_pickle=False) as stored:
-        ids, images, of_table = stored["sample_ids"], stored["images"], str(stored["table_sha256"])
+        images, of_table = stored["images"], str(stored["table_sha256"])
+        ids = [naming.enter(one) for one in stored["sample_ids"]]
     if of_table != results["table_sha256"]:
         raise UsageError(f"{path} belongs to earlier scores of this audit", hint=f"Run: {command} --show-samples")
     kept = table[table["sample_id"].isin(ids)].sort_values("rank")
@@ -101,6 +98,7 @@ def sample_pictures(folder: Path, table: pd.DataFrame, results: dict[str, Any]) 
         Pictures(
             kept.iloc[: len(kept) - half],
             kept.iloc[len(kept) - half :].iloc[::-1],
-            {int(one): image for one, image in zip(ids, images, strict=True)},
+            dict(zip(ids, images, strict=True)),
+            caution=confirmation.why_nobody(results) or "",
         )
     ]

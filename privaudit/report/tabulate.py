@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -32,26 +31,40 @@ def table_of_curves(caption: str, data: dict[str, Any]) -> Table:
 
 
 def table_of_histogram(caption: str, data: dict[str, Any]) -> Table:
-    """Counts by value, in at most `MOST_ROWS` equal steps."""
+    """Counts by value; of more than `MOST_ROWS` values, by as many of their steps at a time as that many rows need.
+
+    Risk is a share of verdicts: it moves in steps of 1/S. Bins of any other width would hold now more steps, now fewer.
+    """
     values, counts = np.asarray(data["values"], float), np.asarray(data["counts"])
-    if len(values) <= MOST_ROWS:
-        return Table(
-            caption,
-            ["Risk", "Samples"],
-            [[percent(float(value)), f"{count:,}"] for value, count in zip(values, counts, strict=True)],
-        )
-    edges = np.linspace(0, 1, MOST_ROWS + 1)
-    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_ROWS - 1)
-    totals = np.bincount(place, weights=counts, minlength=MOST_ROWS).astype(int)
-    return Table(
-        caption,
-        ["Risk", "Samples"],
-        [
-            [f"{100 * edges[step]:g}% to {100 * edges[step + 1]:g}%", f"{total:,}"]
-            for step, total in enumerate(totals)
-            if total
-        ],
-    )
+    steps = _steps_of(values)
+    # The bin of step k, whose edges lie half a step beside multiples of the width.
+    wide = 1 if len(values) <= MOST_ROWS else _steps_a_row(steps)
+    places = np.rint(values * steps).astype(int) if len(values) > MOST_ROWS else np.arange(len(values))
+    rows = []
+    for place in np.unique(places // wide):
+        within = places // wide == place
+        if wide == 1:
+            said = percent(float(values[within][0]))
+        else:
+            first, last = place * wide, min(place * wide + wide - 1, steps)
+            said = f"{percent(first / steps)} to {percent(last / steps)}"
+        rows.append([said, f"{int(counts[within].sum()):,}"])
+    return Table(caption, ["Risk", "Samples"], rows)
+
+
+def _steps_of(values: np.ndarray[Any, np.dtype[np.float64]]) -> int:
+    """S, where every value is a multiple of 1/S; 1,000 where there is no such S up to that."""
+    for steps in range(1, 1001):
+        if np.allclose(values * steps, np.rint(values * steps), rtol=0, atol=1e-6 * steps):
+            return steps
+    return 1000
+
+
+def _steps_a_row(steps: int) -> int:
+    """How many of the values 0, 1/S, …, 1 a row takes: where it can be, so that every row takes as many."""
+    fewest = -(-(steps + 1) // MOST_ROWS)
+    even = [wide for wide in range(fewest, 2 * fewest + 1) if (steps + 1) % wide == 0]
+    return even[0] if even else fewest
 
 
 def table_of_scatter(caption: str, data: dict[str, Any]) -> Table:
@@ -98,22 +111,33 @@ def table_of_bars(caption: str, data: dict[str, Any]) -> Table:
     )
 
 
-def table_of_data(caption: str, data: dict[str, Any]) -> Table:
-    """What the lists in the data hold, each in a row: for kinds of figures that have no table of their own."""
-    return Table(caption, ["What", "Values", "Smallest", "Median", "Largest"], list(_described("", data)))
+def table_of_placement(caption: str, data: dict[str, Any]) -> Table:
+    """Of either group of inverted samples, where the middle half lies on both axes."""
+    rows = [
+        [data["titles"][name], f"{len(group['psnr']):,}", *_middle(group["psnr"]), *_middle(group["nn_margin"])]
+        for name, group in data["groups"].items()
+    ]
+    columns = ["Mean PSNR (dB)", "Middle half", "Log(nearest other error / own)", "Middle half"]
+    return Table(caption, ["Group", "Samples", *columns], rows)
 
 
-def _described(name: str, value: Any) -> Iterator[list[str]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _described(f"{name} {key}".strip(), item)
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        for number, item in enumerate(value, start=1):
-            yield from _described(f"{name} {item.get('title') or item.get('name') or number}".strip(), item)
-    elif isinstance(value, list) and value:
-        numbers = [item for item in value if isinstance(item, int | float) and not isinstance(item, bool)]
-        if len(numbers) == len(value):
-            low, middle, high = np.quantile(numbers, [0, 0.5, 1])
-            yield [name, f"{len(value):,}", f"{low:.4g}", f"{middle:.4g}", f"{high:.4g}"]
-        else:
-            yield [name, f"{len(value):,}", "–", "–", "–"]
+def table_of_groups(caption: str, data: dict[str, Any]) -> Table:
+    """Of either group the mean with its interval, and where the middle half of its samples lies."""
+    rows = []
+    for panel in data["panels"]:
+        for name, title in zip(("high", "low"), data["titles"], strict=True):
+            group = panel[name]
+            bounds = "" if group["ci"] is None else f" ({group['ci'][0]:.3f} to {group['ci'][1]:.3f})"
+            mean = f"{group['mean']:.3f}{bounds}"
+            rows.append(
+                [panel["title"].capitalize(), title, f"{len(group['values']):,}", mean, *_middle(group["values"])]
+            )
+    return Table(caption, ["What", "Group", "Samples", "Mean (95% interval)", "Median", "Middle half"], rows)
+
+
+def _middle(values: list[float]) -> list[str]:
+    """Median and middle half."""
+    if not values:
+        return ["–", "–"]
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return [f"{middle:.3g}", f"{low:.3g} to {high:.3g}"]

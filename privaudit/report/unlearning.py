@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report import words
+from privaudit.report import comparable, lines, words
 from privaudit.report.parts import Figure, Section, Table
-from privaudit.report.unlearning_words import order, summary
+from privaudit.report.unlearning_words import is_exact, order, summary
 from privaudit.report.words import number, percent
 
 NAMES = {"original": "Do nothing (original)", "retrained": "Retrained", "second_retrained": "Retrained again"}
@@ -24,6 +24,7 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
             f"{run['statistic']}, the audit above with {results['shadows']} and {results['statistic']}: run it again "
             "to compare them.",
         )
+    said[-1:-1] = [f"Warning: {one}." for one in comparable.of_unlearning(results)]
     tables = [
         _accuracy(run),
         *([] if "mia" not in run else [_what_is_left(run)]),
@@ -51,6 +52,8 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
 def _accuracy(run: dict[str, Any]) -> Table:
     names = NAMES | {"unlearned": f"Unlearned ({run['method']})"}
     tows = {"original": run["tow_do_nothing"], "unlearned": run["tow"], "second_retrained": run.get("noise_floor")}
+    if is_exact(run):
+        names |= {"unlearned": "Retrained (the method: exact)", "retrained": "Retrained again (to compare with)"}
     accuracies = {**run["accuracy"], "second_retrained": run.get("second_retrained")}
     rows = []
     for name, parts in accuracies.items():
@@ -59,6 +62,8 @@ def _accuracy(run: dict[str, Any]) -> Table:
         again = run["reaudit"].get(name)
         areas = ["–", "–"] if again is None else [words.area(again.get(part)) for part in ("forget", "retain")]
         tow = "reference" if name == "retrained" else number(tows[name])
+        if name == "unlearned" and is_exact(run) and tows[name] is not None:
+            tow += " (the noise floor)"
         rows.append([names[name], *(percent(parts[part]) for part in ("forget", "retain", "test")), tow, *areas])
     columns = ["Model", "On the forgotten", "On the retained", "On test", "ToW"]
     return Table("Accuracy and re-audit", [*columns, "LiRA AUC, forgotten", "LiRA AUC, retained"], rows)
@@ -70,6 +75,8 @@ def _what_is_left(run: dict[str, Any]) -> Table:
         name for name in ("original", "unlearned", "retrained", "second_retrained") if name in run["mia"]["efficacy"]
     ]
     names = NAMES | {"unlearned": "Unlearned"}
+    if is_exact(run):
+        names |= {"unlearned": "Retrained (exact)", "retrained": "Retrained again"}
     relearn, divergence = run["relearn"], run["jensen_shannon"]
     called = run["exposure"]["called_members"]
 
@@ -147,6 +154,8 @@ def _most_exposed(run: dict[str, Any]) -> list[Table]:
         for row in named
     ]
     titles = {"original": "Before", "unlearned": "After", "retrained": "After retraining"}
+    if is_exact(run):
+        titles["retrained"] = "After another retraining"
     return [
         Table(
             "Retained samples that became most exposed (LiRA's ratio; above 0 is called trained-on)",
@@ -169,7 +178,7 @@ def _difficulties(run: dict[str, Any], forgetting: pd.DataFrame) -> list[Figure]
     ]
     figure = Figure(
         "scatter",
-        "Risk of each forgotten sample against each difficulty (margins, in logits).",
+        f"Risk of each forgotten sample against each difficulty (margins, in logits). {lines.at('scatter')}",
         "; ".join(
             f"{words.DIFFICULTIES[name][0]}: {words.spearman(run['risk_vs_difficulty'][name])}"
             for name in words.DIFFICULTIES

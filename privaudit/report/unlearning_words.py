@@ -46,7 +46,7 @@ def summary(run: dict[str, Any]) -> list[str]:
             f"The paper ranks by loss in place of risk. Of the forgotten, they {words.correlation(proxy)}"
             + ("." if words.is_good_proxy(proxy) else ": loss is a poor stand-in here.")
         )
-    paragraphs.append(_finding(run))
+    paragraphs.append(finding(run))
     return paragraphs
 
 
@@ -69,6 +69,16 @@ def _spent(run: dict[str, Any]) -> str:
 
 def _when(run: dict[str, Any]) -> str:
     found = run["forgotten"]
+    if is_exact(run):
+        called = {name: of_model.get("forget") for name, of_model in run["exposure"]["called_members"].items()}
+        if called.get("unlearned") is None:
+            return (
+                "This model never saw them. What shadow models, which saw half of every class, say of it means little."
+            )
+        return (
+            f"LiRA takes {percent(1 - called['unlearned'])} of them for never seen, and took "
+            f"{percent(1 - called['original'])} before: of a model that never saw them every error is the attack's."
+        )
     return (
         f"{percent(found['share'])} of them count as forgotten at the end, {percent(found['before'])} did before "
         f"anything was done: {found['means']}. The step at which each one was forgotten is in forgetting.parquet."
@@ -82,11 +92,12 @@ def _retained(run: dict[str, Any]) -> list[str]:
     found = changes["unlearned"]
     beside = changes.get("retrained")
     low, high = found["ci"] or (0.0, 0.0)
+    again = "another retraining" if is_exact(run) else "retraining"
     direction = "more" if low > 0 else "less" if high < 0 else "neither more nor less"
     return [
         f"Retained samples are {direction} exposed on average than before: LiRA's ratio moved by {found['mean']:+.3f} "
         f"({signed(found['ci'])}), and rose for {percent(found['rose'])} of them"
-        + ("" if beside is None else f"; by retraining it moved by {beside['mean']:+.3f}")
+        + ("" if beside is None else f"; by {again} it moved by {beside['mean']:+.3f}")
         + "."
     ]
 
@@ -116,21 +127,61 @@ def _relations(run: dict[str, Any]) -> list[str]:
     return [f"In this run {', '.join(said)}{rest}."]
 
 
-def _finding(run: dict[str, Any]) -> str:
+def is_exact(run: dict[str, Any]) -> bool:
+    """Whether the run retrained: its model never saw the forgotten, whatever any measure of it says."""
+    return run["parameters"] is None
+
+
+def can_tell(run: dict[str, Any]) -> bool:
+    """Whether ToW has anything to tell: doing nothing ends further from a retrained model than a second one does.
+
+    The second retrained model's ToW against the first is the noise floor: as far apart as two models are that differ
+    in nothing but chance. Where even doing nothing is no further away, no method can be told from it.
+    """
+    floor = run.get("noise_floor")
+    return floor is None or run["tow_do_nothing"] < floor
+
+
+def finding(run: dict[str, Any]) -> str:
+    """What ToW says of the run, for the report and the terminal."""
+    nothing = "" if run["tow"] is None else number(run["tow_do_nothing"])
+    if is_exact(run):
+        said = (
+            f"Retraining without the {run['forget']:,} samples is exact by construction: this model never saw them, "
+            "whatever a measure says of it"
+        )
+        if run["tow"] is None:
+            return f"{said}."
+        said += f". Another retrained model has a ToW of {number(run['tow'])} to it: that is the noise floor"
+        if can_tell(run):
+            return f"{said}; doing nothing is further away (ToW {nothing})."
+        return (
+            f"{said}, and doing nothing is no further away (ToW {nothing}), so that here ToW can't tell methods apart."
+        )
     if run["tow"] is None:
         return "There is no retrained model to hold the result against, so there is no tug of war."
-    better = run["tow"] - run["tow_do_nothing"]
-    verdict = (
-        "closer to a retrained model than doing nothing"
-        if better > 0
-        else "no closer to a retrained model than doing nothing"
-    )
     floor = run.get("noise_floor")
     beside = "" if floor is None else f", two retrained models {number(floor)}"
+    measured = f"(ToW {number(run['tow'])}, doing nothing {nothing}{beside}; one run, no interval)"
+    if not can_tell(run):
+        return (
+            f"Whether unlearning {run['forget']:,} samples with {run['method']} brought the model closer to a "
+            "retrained one can't be told: doing nothing is as close to one as two of them are to each other "
+            f"{measured}."
+        )
+    verdict = "closer" if run["tow"] > run["tow_do_nothing"] else "no closer"
     return (
-        f"Unlearning {run['forget']:,} samples with {run['method']} left the model {verdict} "
-        f"(ToW {number(run['tow'])}, doing nothing {number(run['tow_do_nothing'])}{beside}; one run, no interval)."
+        f"Unlearning {run['forget']:,} samples with {run['method']} left the model {verdict} to a retrained model than "
+        f"doing nothing {measured}."
     )
+
+
+def shown_name(run: dict[str, Any]) -> str:
+    """A run's name; an earlier version put the name of a list of requests, and its folder, into it."""
+    name, digest = str(run["run"]), str(run["run"]).rsplit("-", 1)[-1]
+    if run["forget_specification"] != "ids:FILE" or name.endswith(f"-ids-{digest}"):
+        return name
+    return f"{run['method']}-…-{digest}"
 
 
 def order(run: dict[str, Any]) -> str:
@@ -171,6 +222,8 @@ def command(run: dict[str, Any]) -> str:
         else:
             more += ["--parameter", f"{name}={value:g}"]
     flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
+    if run.get("skipped"):
+        more.append("--skip-unknown")
     if run.get("u_lira") is not None:
         flags["u-lira"] = run["u_lira"]["models"]
     return shlex.join(["privaudit", "unlearn", *flags_of(flags), *more])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from privaudit.progress import readable_time
+from privaudit.scoring.epsilon import FEWEST_MODELS, FEWEST_TRIALS
 
 TARGET = "The target model itself (offline LiRA)"
 
@@ -198,6 +199,8 @@ def finding(results: dict[str, Any], of_unlearning: list[str]) -> list[str]:
     sentences = [said]
     if results["target"] is not None:
         sentences.append(f"The target model itself reads an AUC of {area(results['target'])} under offline LiRA.")
+        if results["target"].get("warnings"):
+            sentences.append("Warning: training and test samples are not what that figure needs: see Controls.")
     return sentences + of_unlearning
 
 
@@ -211,12 +214,31 @@ def stability(found: dict[str, Any] | None, models: int) -> str:
     if found is None:
         return "With fewer than 8 shadow models in pairs, the stability of the ranking can't be told."
     half = f"Two random halves of the shadow models rank the samples alike with a Spearman of {found['split_half']:.2f}"
-    whole = f"for all {models} that makes a reliability of {found['reliability']:.2f} (Spearman and Brown)"
-    if found["models_needed"] is None:
-        return f"{half}: this ranking is chance. Do not pick single samples by it."
+    if "split_half_ci" not in found:
+        return f"{half}. What that makes for all {models} was foretold too high by an earlier version; score again."
+    half += f" ({found['split_half_ci'][0]:.2f}–{found['split_half_ci'][1]:.2f})"
+    if found["reliability"] is None:
+        return f"{half}: no ranking that can be told from chance. Do not pick single samples by it."
+    whole = (
+        f"another audit of {models} models would agree with this one by about {found['reliability']:.2f} "
+        f"({interval(found['ci'], lambda value: f'{value:.2f}')})"
+    )
     if found["reliability"] >= 0.9:
         return f"{half}; {whole}."
-    return f"{half}; {whole}. A reliability of .9 would take about {found['models_needed']:,} shadow models."
+    if found["models_needed"] is None:
+        return (
+            f"{half}; {whole}. For .9 even {found['most_models']:,} shadow models would not do: samples that leak next "
+            "to nothing have no order."
+        )
+    return f"{half}; {whole}. An agreement of .9 would take about {found['models_needed']:,} shadow models."
+
+
+def bound_from_trials(bounds: dict[str, Any]) -> str:
+    """The bound on ε from trainings with and without one canary, or from how many models there is one."""
+    found = bounds["trials"]
+    if found is None or found["trials"] < FEWEST_TRIALS:
+        return f"none below {FEWEST_MODELS} shadow models: with fewer even a perfect attack bounds ε by 0"
+    return f"ε ≥ {found['epsilon']:.2f}"
 
 
 def p_value(value: float | None) -> str:
@@ -228,9 +250,18 @@ def uneven(name: str, found: dict[str, Any]) -> str:
     """Whether groups are equally exposed."""
     what = clip(name)
     if found["p"] is None:
-        return f"By {what}: there are too few samples a group, or risk does not vary, so exposure can't be compared."
+        return (
+            f"By {what}: there are too few samples a group or too few models, or risk does not vary, so exposure can't "
+            "be compared."
+        )
     verdict = "is uneven" if found["p"] < 0.05 else "shows no difference that chance does not explain"
-    return f"By {what}, exposure {verdict} (Kruskal and Wallis, p {p_value(found['p'])})."
+    if "unit" not in found:
+        return (
+            f"By {what}, exposure {verdict} (Kruskal and Wallis over samples, p {p_value(found['p'])}: too small where "
+            "the leak varies between models; scoring again tests over models)."
+        )
+    tested = f"each group against the rest over {found['unit']}, Holm"
+    return f"By {what}, exposure {verdict} ({tested}, p {p_value(found['p'])})."
 
 
 def warnings(results: dict[str, Any]) -> list[str]:
@@ -292,7 +323,8 @@ def _inversion_flags(found: dict[str, Any] | None) -> dict[str, Any]:
     if found is None:
         return {"invert": 0}
     return {
-        "invert": found["asked"],
+        # Where a list of ids lies, and what it is called, is its owner's business.
+        "invert": "ids:FILE" if str(found["asked"]).startswith("ids:") else found["asked"],
         "invert-at": found["at"] if found["at"] != "trained" else None,
         "invert-preset": found["preset"] if found["preset"] != "default" else None,
         "gradient-noise": found["gradient_noise"] or None,

@@ -11,14 +11,20 @@ import numpy.typing as npt
 from privaudit.attacks import lira
 from privaudit.scoring.risk import separation
 from privaudit.seeds import generator
-from privaudit.statistics.epsilon import epsilon_from_trials, epsilon_of_one_run
+from privaudit.statistics.epsilon import epsilon_from_trials, epsilon_of_one_run, fewest_trials
 from privaudit.statistics.intervals import FloatArray
 
 DELTA = 1e-5
 CONFIDENCE = 0.95
 
-#: Below this many pairs in either half the bound from trials can't exceed a triviality.
-FEWEST_PAIRS = 4
+#: Trainings with a canary, and without it, from which its bound can exceed 0.
+FEWEST_TRIALS = fewest_trials(DELTA, CONFIDENCE)
+
+#: Below this many pairs the counting half, the larger of two, is so small that even a perfect test bounds ε by 0.
+FEWEST_PAIRS = 2 * FEWEST_TRIALS - 1
+
+#: Shadow models that the bound from trials takes.
+FEWEST_MODELS = 2 * FEWEST_PAIRS
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,11 @@ def bound_from_trials(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], 
     Returns
     -------
     TrialsBound or None
-        None below 8 pairs. The neighbours are datasets that differ in one sample replaced: halves have a fixed size.
+        None below `FEWEST_PAIRS`, where it could say nothing but 0. The neighbours are datasets that differ in one
+        sample replaced: halves have a fixed size.
     """
     pairs = len(keep) // 2
-    if pairs < 2 * FEWEST_PAIRS:
+    if pairs < FEWEST_PAIRS:
         return None
     order = generator(seed, "epsilon").permutation(pairs)
     choosing, counting = (

@@ -13,11 +13,14 @@ from scipy import stats
 from privaudit.attacks.lira import verdict_is_right
 from privaudit.statistics.intervals import FloatArray, Interval
 from privaudit.statistics.performance import Evaluation, Performance
-from privaudit.statistics.shares import right_shares
+from privaudit.statistics.shares import Shares, right_shares
 from privaudit.statistics.trials import holm
 
 #: What is said of the attack within a group.
 OF_GROUP = ("auc", "auc_ci", "tpr_at_fpr", "tpr_ci", "smallest_fpr")
+
+#: What the p-values take for independent: models that are drawn anew, and samples.
+UNIT = "pairs of models and samples"
 
 #: A group needs this many samples to be tested against the rest.
 FEWEST_SAMPLES = 5
@@ -40,8 +43,8 @@ class GroupExposure:
     high
         How many have an ASR of at least .9.
     p_value
-        Of the group against all others (Mann and Whitney), corrected for the number of groups (Holm); None where the
-        group, or the rest, is too small.
+        Of the group's mean ASR against that of all others (`differences`), corrected for the number of groups (Holm);
+        None where the group, or the rest, is too small, and below 4 pairs.
     attack
         How well LiRA tells members from others within the group; None where it has fewer than `FEWEST_SAMPLES`.
     """
@@ -72,8 +75,8 @@ class GroupExposure:
 class Exposure:
     """Risk by the groups of one property.
 
-    ``p_value`` is that of "all groups are equally exposed" (Kruskal and Wallis, over samples): None where there are
-    fewer than two groups that are large enough, or risk does not vary.
+    ``p_value`` is that of "all groups are equally exposed", the smallest of the groups' own after Holm's correction:
+    None where there are fewer than two groups that are large enough, below 4 pairs, or where risk does not vary.
     """
 
     property: str
@@ -82,7 +85,7 @@ class Exposure:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results."""
-        return {"p": self.p_value, "groups": [group.to_json() for group in self.groups]}
+        return {"p": self.p_value, "unit": UNIT, "groups": [group.to_json() for group in self.groups]}
 
 
 def exposure(
@@ -119,15 +122,9 @@ def exposure(
     risk = np.nanmean(verdicts, axis=0)
     names, group = np.unique(values, return_inverse=True)
     sizes = np.bincount(group, minlength=len(names))
-    varies = bool(np.ptp(risk) > 0)
-    overall = None
-    large = [risk[group == index] for index in range(len(names)) if sizes[index] >= FEWEST_SAMPLES]
-    if len(large) > 1 and varies:
-        overall = float(stats.kruskal(*large).pvalue)
-    tested = [i for i in range(len(names)) if varies and min(sizes[i], len(group) - sizes[i]) >= FEWEST_SAMPLES]
-    against_rest = [float(stats.mannwhitneyu(risk[group == i], risk[group != i]).pvalue) for i in tested]
-    p_values = dict(zip(tested, holm(against_rest), strict=True))
-    intervals = right_shares(ratio, keep, group, clusters, refits).intervals()
+    shares = right_shares(ratio, keep, group, clusters, refits)
+    p_values = differences(verdicts, group, shares)
+    intervals = shares.intervals()
     attacks = _attacks(ratio, keep, clusters, group, sizes >= FEWEST_SAMPLES, refits)
     rows = [
         GroupExposure(
@@ -141,7 +138,56 @@ def exposure(
         )
         for index in range(len(names))
     ]
+    overall = min(p_values.values()) if len(p_values) > 1 else None
     return Exposure(name, sorted(rows, key=lambda row: (-row.mean, row.name)), overall)
+
+
+def differences(verdicts: FloatArray, group: npt.NDArray[np.int64], shares: Shares) -> dict[int, float]:
+    """Test each group's mean ASR against that of all other samples.
+
+    Models are few and all samples are judged by the same ones: where the leak varies from model to model, a group that
+    some models happen to leak differs over thousands of samples. So the error of a difference is that over pairs of
+    models (the jackknife's), and what samples of the same models add to it: V = V_pairs + V_samples − V_cells, each the
+    variance were that the unit alone (Cameron, Gelbach and Miller 2011). The t distribution has the degrees of freedom
+    of the pairs, the fewer of the two.
+
+    Parameters
+    ----------
+    verdicts
+        ``[S, N]``: 1 right, 0 wrong, NaN where there is none.
+    group
+        ``[N]`` in ``0 … groups-1``.
+    shares
+        Of the same groups.
+
+    Returns
+    -------
+    dict
+        p of each group that is large enough, two-sided, after Holm's correction; of two groups there is one difference
+        and nothing to correct. Empty where nothing can be tested.
+    """
+    risk, number = np.nanmean(verdicts, axis=0), np.isfinite(verdicts).sum(axis=0)
+    sizes = np.bincount(group)
+    cell = risk * (1 - risk) / np.maximum(number - 1, 1)
+    tested, found = [], []
+    for index in range(len(sizes)):
+        inside = group == index
+        if min(sizes[index], len(group) - sizes[index]) < FEWEST_SAMPLES:
+            continue
+        weights = np.where(np.arange(len(sizes)) == index, 1.0, -sizes / (len(group) - sizes[index]))
+        of_pairs = shares.contrast_error(weights) ** 2
+        parts = [risk[inside], risk[~inside]]
+        of_samples = sum(float(part.var(ddof=1)) / len(part) for part in parts)
+        of_samples -= sum(float(part.mean()) / len(part) for part in (cell[inside], cell[~inside]))
+        of_samples = max(0.0, of_samples)
+        variance = of_pairs + of_samples
+        if not np.isfinite(variance) or variance <= 0:
+            continue
+        size = abs(parts[0].mean() - parts[1].mean()) / np.sqrt(variance)
+        tested.append(index)
+        found.append(float(2 * stats.t.sf(size, shares.degrees)))
+    corrected = found if len(sizes) == 2 else holm(found)
+    return dict(zip(tested, corrected, strict=True))
 
 
 def _attacks(

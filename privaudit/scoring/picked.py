@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
-from privaudit.scoring.risk import attack_success
-from privaudit.scoring.stability import halves_of, ranking
-from privaudit.statistics.intervals import FloatArray, Interval, logit_interval
+from privaudit.scoring.halves import Half
+from privaudit.statistics.intervals import Interval, logit_interval
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.shares import Shares, right_shares
 
@@ -54,33 +53,21 @@ class Picked:
         }
 
 
-def picked_and_judged(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Picked | None:
+def picked_and_judged(halves: tuple[Half, Half]) -> Picked:
     """Pick with either half of the pairs, judge with the other.
 
     Parameters
     ----------
-    statistic
-        ``[S, N]`` or ``[S, N, Q]``.
-    keep
-        bool ``[S, N]``, complementary pairs.
-
-    Returns
-    -------
-    Picked or None
-        None below 8 shadow models.
+    halves
+        Both halves of the shadow models, each attacked on its own.
     """
-    halves = halves_of(len(keep))
-    if halves is None:
-        return None
-    count = max(1, min(MOST_PICKED, keep.shape[1] // 10))
-    parts = [(statistic[half], keep[half]) for half in halves]
-    ratios = [np.asarray(lira.online(*part), np.float64) for part in parts]
+    samples = len(halves[0].asr)
+    count = max(1, min(MOST_PICKED, samples // 10))
     own, others = [], []
-    for picking, judging in ((0, 1), (1, 0)):
-        place = ranking(ratios[picking], parts[picking][1])
-        chosen = np.argsort(-place)[:count]
-        own.append(float(attack_success(ratios[picking], parts[picking][1])[chosen].mean()))
-        others.append(_judge(*parts[judging], ratios[judging], chosen))
+    for picking, judging in (halves, halves[::-1]):
+        chosen = np.argsort(-picking.ranking())[:count]
+        own.append(float(picking.asr[chosen].mean()))
+        others.append(_judge(judging, chosen))
     share = float(np.mean([judged.share for judged in others]))
     # Given who was picked, the two halves of the models judge independently.
     error = float(np.sqrt(np.sum([judged.error**2 for judged in others]))) / 2
@@ -89,12 +76,8 @@ def picked_and_judged(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) 
     return Picked(count, float(np.mean(own)), share, interval)
 
 
-def _judge(
-    statistic: npt.NDArray[Any],
-    keep: npt.NDArray[np.bool_],
-    ratio: FloatArray,
-    chosen: npt.NDArray[np.int64],
-) -> Shares:
-    refits = Refits(len(keep), lambda left: lira.online(statistic[left], keep[left])[:, chosen])
+def _judge(half: Half, chosen: npt.NDArray[np.int64]) -> Shares:
+    keep = half.keep
+    refits = Refits(len(keep), lambda left: lira.online(half.statistic[left], keep[left])[:, chosen])
     models = np.arange(len(keep)) // 2
-    return right_shares(ratio[:, chosen], keep[:, chosen], np.zeros(len(chosen), np.int64), models, refits)
+    return right_shares(half.ratio[:, chosen], keep[:, chosen], np.zeros(len(chosen), np.int64), models, refits)

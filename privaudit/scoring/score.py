@@ -11,10 +11,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS, Attack, Evidence
+from privaudit.scoring.confirmation import Confirmation, confirm, confirmed_by_both
 from privaudit.scoring.groups import Exposure, exposure
+from privaudit.scoring.halves import Half, attack_halves, intrinsic_relation, shifts_of
 from privaudit.scoring.picked import Picked, picked_and_judged
+from privaudit.scoring.redrawn import pair_correlation
 from privaudit.scoring.risk import gap
-from privaudit.scoring.stability import Stability, intrinsic_relation, ranking_stability
+from privaudit.scoring.stability import Stability, ranking_stability
 from privaudit.scoring.table import SampleFacts, score_table
 from privaudit.statistics.intervals import Correlation, FloatArray, spearman
 from privaudit.statistics.jackknife import Refits
@@ -47,6 +50,8 @@ class Scores:
         Risk by class and by every property that is known.
     picked
         The most exposed by one half of the models, judged by the other.
+    confirmation
+        Whom other models confirm, and whether anybody may be named.
     clusters
         What each cluster of models (complementary pair) contributes to the error of the mean risk, and the SHA-256 of
         who saw what: two audits with the same one are compared pair by pair.
@@ -60,6 +65,7 @@ class Scores:
     loss_proxy: Correlation | None
     exposures: list[Exposure]
     picked: Picked | None
+    confirmation: Confirmation
     clusters: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +77,7 @@ class Scores:
             "clusters": self.clusters,
             "stability": None if self.stability is None else self.stability.to_json(),
             "most_exposed": None if self.picked is None else self.picked.to_json(),
+            "told_right": self.confirmation.to_json(),
             "risk_vs_difficulty": {
                 "intrinsic_shift": None if self.intrinsic is None else self.intrinsic.to_json(),
                 "loss_as_proxy": None if self.loss_proxy is None else self.loss_proxy.to_json(),
@@ -125,17 +132,18 @@ def score(
             ratio[:, real] = cells
     if facts.canary.any():
         ratio[:, facts.canary] = ATTACKS[OF_STATISTIC[statistic]].score(evidence)[:, facts.canary]
-    table = score_table(
-        ratio,
-        _of_all(gaps.get("rmia"), real),
-        evidence.cells.sum(axis=0),
-        keep,
-        evidence.signals,
-        target_signals,
-        facts,
-        statistic,
-    )
-    paired = evidence.partners is None
+    plain = judged.plain(statistic)
+    correlation = pair_correlation(plain, judged.keep, judged.partners)
+    table = score_table(ratio, _of_all(gaps.get("rmia"), real), evidence, target_signals, facts, statistic, correlation)
+    halves, stability = None, None
+    asr = table.loc[real, "asr"].to_numpy(np.float64)
+    if evidence.partners is None:
+        every_query = judged.every_query(statistic)
+        halves = attack_halves(every_query, judged.keep)
+        stability = ranking_stability(every_query, judged.keep, asr, correlation, seed)
+    shifts = None if halves is None else shifts_of(halves, judged.plain("margin"))
+    if halves is not None and shifts is not None:
+        table = _with_halves(table, real, halves, shifts)
     of_risk = np.where(used, ratio[:, real], np.nan)
     everyone = np.zeros(int(real.sum()), np.int64)
     overall = right_shares(of_risk, judged.keep, everyone, clusters_of(judged)[:, 0], refits[OF_STATISTIC[statistic]])
@@ -144,8 +152,8 @@ def score(
         table=table,
         attacks=attacks,
         agreement={name: spearman(gaps["lira"], found) for name, found in gaps.items() if name != "lira"},
-        stability=ranking_stability(judged.every_query(statistic), judged.keep, seed) if paired else None,
-        intrinsic=intrinsic_relation(judged.signals, judged.keep, statistic) if paired else None,
+        stability=stability,
+        intrinsic=None if halves is None or shifts is None else intrinsic_relation(halves, shifts),
         loss_proxy=None if target_signals is None else spearman(table.loc[real, "loss"], table.loc[real, "risk"]),
         exposures=[
             exposure(
@@ -158,12 +166,34 @@ def score(
             )
             for name, groups in properties.items()
         ],
-        picked=picked_and_judged(judged.every_query(statistic), judged.keep) if paired else None,
+        picked=None if halves is None else picked_and_judged(halves),
+        confirmation=confirm(asr, int(np.median(judged.cells.sum(axis=0))), halves, stability, correlation),
         clusters={
             "design": hashlib.sha256(np.packbits(judged.keep).tobytes()).hexdigest(),
             "risk_influence": overall.influence[:, 0].tolist(),
         },
     )
+
+
+def _with_halves(
+    table: pd.DataFrame,
+    rows: npt.NDArray[np.bool_],
+    halves: tuple[Half, Half],
+    shifts: tuple[FloatArray, FloatArray],
+) -> pd.DataFrame:
+    """The table with what halves of the models say of the chosen rows; null elsewhere.
+
+    ``confirmed``: told right in at least 90% of either half. ``risk_of_half`` is by the first half of the pairs,
+    ``shift_of_half`` by the second: what relates them is not built in.
+    """
+    confirmed = pd.Series(pd.NA, index=table.index, dtype="boolean")
+    confirmed[rows] = confirmed_by_both(halves)
+    columns: dict[str, Any] = {"confirmed": confirmed}
+    for name, values in (("risk_of_half", halves[0].asr), ("shift_of_half", shifts[1])):
+        column = np.full(len(table), np.nan)
+        column[rows] = values
+        columns[name] = column
+    return table.assign(**columns)
 
 
 def _refits(attack: Attack, evidence: Evidence) -> Refits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit import files, links
+from privaudit.attacks.suite import Evidence
 from privaudit.errors import StoreError
 from privaudit.scoring.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
+from privaudit.scoring.risk_interval import risk_interval
 from privaudit.signals import signal
-from privaudit.statistics.intervals import FloatArray, wilson
+from privaudit.statistics.intervals import FloatArray
 
 #: The tail of a class: this share of its samples, the least confident ones (Table 3 of the paper).
 TAIL_SHARE = 0.2
@@ -29,6 +33,35 @@ COLUMNS = (
     *("sample_id", "label", "class_name", "risk", "risk_low", "risk_high", "asr", "lira", "rmia", "margin"),
     *("loss", "entropy", "confidence", "tail", "rank", "separation", "d_prime", "memorisation", "shift", "canary"),
 )
+
+
+def whose_results(folder: Path, results: Mapping[str, Any]) -> str | None:
+    """Return why ``score.json`` can't be taken for this audit's: another's name, or another table; None where it can.
+
+    Parameters
+    ----------
+    folder
+        ``<out>/<audit>``; its name, with links followed or not, is the audit's.
+    results
+        What its ``score.json`` holds.
+    """
+    names = (links.absolute(folder).name, folder.resolve().name)
+    if (audit := results.get("audit", names[0])) not in names:
+        return f"{folder} holds the results of audit {audit}"
+    table = folder / "scores.parquet"
+    if results.get("table_sha256") not in (None, files.sha256_of(table)):
+        return f"{table} is not the table that {folder / 'score.json'} was written with"
+    return None
+
+
+def demand_own(folder: Path, results: Mapping[str, Any]) -> None:
+    """Raise `StoreError` where the results in a folder are not those of the audit that it is named after."""
+    if (why := whose_results(folder, results)) is not None:
+        raise StoreError(
+            why,
+            hint="Was the folder renamed? Give it its old name back, in another folder if need be (--out OTHER). Were "
+            "files put there from elsewhere? Run the same privaudit score again: it trains nothing.",
+        )
 
 
 @dataclass(frozen=True)
@@ -49,12 +82,11 @@ class SampleFacts:
 def score_table(
     ratio: FloatArray,
     rmia: FloatArray | None,
-    models_used: npt.NDArray[np.int64],
-    keep: npt.NDArray[np.bool_],
-    shadow_signals: npt.NDArray[Any],
+    given: Evidence,
     target_signals: npt.NDArray[Any] | None,
     facts: SampleFacts,
     statistic: str,
+    correlation: float,
 ) -> pd.DataFrame:
     """Join what attacks and models say of every sample.
 
@@ -64,29 +96,30 @@ def score_table(
         ``[S, N]``: LiRA's ratio, which risk is taken from.
     rmia
         ``[N]`` in [0, 1]: ½ + ½ (mean score where IN − mean where OUT); None where RMIA did not run.
-    models_used
-        ``[N]``: how many verdicts each sample's risk is the mean of.
-    keep, shadow_signals
-        ``[S, N]`` and ``[S, N, Q, K]``.
+    given
+        Signals and membership of the N rows.
     target_signals
         ``[N, Q, K]``; None where there is no target model: its columns are null then.
     facts
         Ids, labels and flags.
     statistic
         What ``ratio`` was computed from.
+    correlation
+        Of a pair's two models, given their membership.
     """
+    keep = given.keep
     models, samples = keep.shape
     asr = attack_success(ratio, keep)
-    low, high = wilson(asr * models_used, models_used)
-    if models < FEWEST_FOR_INTERVAL:
-        low, high = np.full(samples, np.nan), np.full(samples, np.nan)
-    pointing = evidence(ratio, keep)
     unknown = np.full(samples, np.nan)
+    low, high = unknown, unknown
+    if models >= FEWEST_FOR_INTERVAL:
+        low, high = risk_interval(asr, given.cells.sum(axis=0), correlation)
+    pointing = evidence(ratio, keep)
     of_target = dict.fromkeys(_FROM_TARGET, unknown)
     if target_signals is not None:
         of_target = {name: signal(target_signals[:, 0], name).astype(np.float64) for name in _FROM_TARGET}
-    margin = signal(shadow_signals[:, :, 0], "margin")
-    parted = separation(signal(shadow_signals[:, :, 0], statistic), keep)
+    margin = given.plain("margin")
+    parted = separation(given.plain(statistic), keep)
     table = pd.DataFrame(
         {
             "sample_id": facts.sample_ids,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import pickle
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,24 +9,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.torch
 import torch
 
 from privaudit import files
-from privaudit.errors import DataError, UsageError
+from privaudit.errors import DataError
+from privaudit.registry import without_folder
+from privaudit.shadow.checkpoint import read_checkpoint
+from privaudit.shadow.fitting import COUNT, NAMED, Fit, fits_of, in_words, missing_names, same, tied_names, unwrapped
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob, one_thread, save_model, write_signals
 from privaudit.training.loop import Samples, logits_of
 
-#: Prefixes that wrappers of torch put before every name: DataParallel's and torch.compile's.
-WRAPPERS = ("module.", "_orig_mod.")
-
 #: How the first layer and the user's network are called in a whole model.
 FIRST_LAYER, NETWORK = "standardise.", "network."
-
-HOW_TO_SAVE = "Save its weights alone: safetensors.torch.save_file(model.state_dict(), 'target.safetensors')"
-
-#: At most this many names are listed in a message.
-NAMED = 4
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -50,12 +40,15 @@ class GivenTarget:
         standardised as those of the audit's other models are.
     weights
         Of the whole model, fitted to the audit's network; None where the store has it already.
+    notes
+        What was guessed of the file, for people.
     """
 
     file: str
     sha256: str
     scales_itself: bool
     weights: Weights | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``audit.json``."""
@@ -63,26 +56,18 @@ class GivenTarget:
 
 
 def read_given_target(path: Path, specification: ModelSpecification) -> GivenTarget:
-    """Read a ``.safetensors`` file or a state dict (``.pt``, ``.pth``); nothing is unpickled but plain tensors.
+    """Read a ``.safetensors`` file, a state dict or a checkpoint that holds one; only plain tensors are unpickled.
 
     Raises
     ------
     UsageError
         Where the file's name has another ending.
     DataError
-        Where it can't be read, holds more than named tensors, or does not fit the audit's network.
+        Where it can't be read, holds no state dict, does not fit the audit's network, or fits it in several ways.
     """
-    if path.suffix not in _READERS:
-        raise UsageError(
-            f"--target {path}: a target is read from {', '.join(_READERS)}, not from '{path.suffix}'", hint=HOW_TO_SAVE
-        )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read --target {path}: {error.strerror}") from error
-    weights = _READERS[path.suffix](content, path)
-    fitted, scales_itself = _fitted(weights, path, specification)
-    return GivenTarget(path.name, hashlib.sha256(content).hexdigest(), scales_itself, fitted)
+    found = read_checkpoint(path)
+    fitted, scales_itself, notes = _fitted(found, path, specification)
+    return GivenTarget(path.name, files.sha256_of(path), scales_itself, fitted, notes)
 
 
 def take_in(job: TrainingJob, given: GivenTarget, arrays: AuditArrays) -> None:
@@ -128,92 +113,116 @@ def _demand_numbers(logits: npt.NDArray[np.float32], part: str, given: GivenTarg
         )
 
 
-def _read_safetensors(content: bytes, path: Path) -> Weights:
-    try:
-        return safetensors.torch.load(content)
-    # What a damaged header makes the reader raise is not documented.
-    except Exception as error:
-        raise DataError(f"--target {path} is no readable safetensors file: {_first_line(error)}") from error
-
-
-def _read_state_dict(content: bytes, path: Path) -> Weights:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of old formats, which load all the same
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise DataError(
-            f"--target {path} holds Python objects besides tensors, or is damaged: those would have to be unpickled, "
-            "which runs whatever code they name, so it is not loaded",
-            hint=HOW_TO_SAVE,
-        ) from error
-    # A damaged archive can raise anything.
-    except Exception as error:
-        raise DataError(f"--target {path} is no readable state dict: {_first_line(error)}", hint=HOW_TO_SAVE) from error
-    if not isinstance(found, Mapping):
-        raise DataError(
-            f"--target {path} holds a {type(found).__name__}: it must be a state dict, names with their tensors",
-            hint=HOW_TO_SAVE,
-        )
-    for name, value in found.items():
-        if not (isinstance(name, str) and isinstance(value, torch.Tensor)):
-            inside = isinstance(value, Mapping) and value and all(isinstance(v, torch.Tensor) for v in value.values())
-            raise DataError(
-                f"--target {path}: the entry {str(name)[:60]!r} is a {type(value).__name__}, not a tensor: "
-                "a checkpoint holds more than a state dict",
-                hint=f"Save that part alone: torch.save(checkpoint[{str(name)[:60]!r}], 'target.pt')"
-                if inside
-                else HOW_TO_SAVE,
-            )
-    return dict(found)
-
-
-_READERS = {".safetensors": _read_safetensors, ".pt": _read_state_dict, ".pth": _read_state_dict}
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
-
-
-def _fitted(weights: Weights, path: Path, specification: ModelSpecification) -> tuple[dict[str, torch.Tensor], bool]:
-    """The weights by the names of the whole model and in its types, and whether they scale inputs themselves."""
+def _fitted(
+    found: Mapping[str, Weights], path: Path, specification: ModelSpecification
+) -> tuple[dict[str, torch.Tensor], bool, tuple[str, ...]]:
+    """The weights by the names of the whole model and in its types, whether they scale inputs themselves, and how."""
     whole = specification.build("load").state_dict()
-    for wrapper in WRAPPERS:
-        if weights and all(name.startswith(wrapper) for name in weights):
-            weights = {name.removeprefix(wrapper): tensor for name, tensor in weights.items()}
-    scales_itself = any(name.startswith(FIRST_LAYER) for name in weights)
-    prefix = "" if scales_itself else NETWORK
-    expected = {name.removeprefix(prefix): tensor for name, tensor in whole.items() if name.startswith(prefix)}
-    problems = _differences(weights, expected)
-    if problems:
+    bare = {name.removeprefix(NETWORK): tensor for name, tensor in whole.items() if name.startswith(NETWORK)}
+    for scales_itself, expected in ((True, whole), (False, bare)):
+        ways = [
+            (place, fit)
+            for place, weights in found.items()
+            # Names of a first layer are ours: with them it is a whole model, or none that is understood.
+            if scales_itself or not any(FIRST_LAYER in f"{name}." for name in weights)
+            for fit in fits_of(weights, expected)
+        ]
+        if ways:
+            break
+    else:
+        raise _misfit(found, path, specification, whole)
+    place, fit = ways[0]
+    others = [_called(other, way.prefix) for other, way in ways[1:] if not same(way.weights, fit.weights)]
+    if others:
         raise DataError(
-            f"--target {path} does not fit network '{specification.network}' for inputs "
-            f"{list(specification.input_shape)} and {specification.classes} classes: {'; '.join(problems)}",
-            hint="Name the network that it was trained as: --network NAME or --network FILE.py:function.",
+            f"--target {path} holds the weights of network '{without_folder(specification.network)}' more than once, "
+            f"and they differ: {_called(place, fit.prefix)}, {', '.join(others)}",
+            hint="Save those that are meant alone: torch.save(checkpoint[…], 'target.pt').",
         )
-    fitted = dict(whole)
-    for name, tensor in weights.items():
-        own = whole[prefix + name]
-        fitted[prefix + name] = tensor.detach().to(own.dtype).reshape(own.shape).contiguous()
+    problems = _differences(fit.weights, expected)
+    if problems:
+        raise _unfit(path, specification, problems)
+    prefix = "" if scales_itself else NETWORK
+    fitted = {name: tensor.clone() for name, tensor in whole.items()}
+    groups = tied_names(expected)
+    for name, tensor in fit.weights.items():
+        for tied in groups[name] if tensor.numel() else (name,):
+            if tied != name and tied in fit.weights and not same({"": tensor}, {"": fit.weights[tied]}):
+                raise DataError(f"--target {path}: {name} and {tied} are tied in the network, and differ in the file")
+            own = whole[prefix + tied]
+            fitted[prefix + tied] = tensor.detach().to(own.dtype).reshape(own.shape).clone().contiguous()
     broken = [name for name, tensor in fitted.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
-        raise DataError(f"--target {path}: {_named(broken)} hold values that are not numbers")
+        raise DataError(f"--target {path}: {in_words(broken)} hold values that are not numbers")
     if not bool((fitted[f"{FIRST_LAYER}deviation"] > 0).all()):
         raise DataError(f"--target {path}: {FIRST_LAYER}deviation must be above 0, since inputs are divided by it")
-    return fitted, scales_itself
+    return fitted, scales_itself, _notes(path, place, fit, expected)
+
+
+def _called(place: str, prefix: str) -> str:
+    return (
+        " ".join(part for part in (f"'{place}'" if place else "", f"'{prefix}…'" if prefix else "") if part)
+        or "its top"
+    )
+
+
+def _notes(path: Path, place: str, fit: Fit, expected: Weights) -> tuple[str, ...]:
+    """What was guessed of the file, or left out of it."""
+    notes = []
+    if place or fit.prefix:
+        notes.append(
+            f"the target's weights are {_called(place, fit.prefix)} of {path.name}: exactly the network's names"
+        )
+    if fit.left_out:
+        notes.append(f"of {path.name} {in_words(fit.left_out)} are left out: they are none of the network's")
+    if counts := [name for name in expected if name.endswith(COUNT) and name not in fit.weights]:
+        notes.append(f"{path.name} lacks {in_words(counts)}, which no answer depends on")
+    return tuple(notes)
+
+
+def _misfit(found: Mapping[str, Weights], path: Path, specification: ModelSpecification, whole: Weights) -> DataError:
+    """The error for a file none of whose state dicts fits: how the nearest differs."""
+
+    def names_of(weights: Weights, prefix: str) -> dict[str, torch.Tensor]:
+        plain = {unwrapped(name): tensor for name, tensor in weights.items()}
+        return {name.removeprefix(prefix): tensor for name, tensor in plain.items() if name.startswith(prefix)}
+
+    nearest: tuple[int, list[str]] | None = None
+    for weights in found.values():
+        scales_itself = any(name.startswith(FIRST_LAYER) for name in weights)
+        start = "" if scales_itself else NETWORK
+        expected = {unwrapped(n.removeprefix(start)): t for n, t in whole.items() if n.startswith(start)}
+        firsts = {name[: name.index(".") + 1] for name in names_of(weights, "") if "." in name}
+        for prefix in ("", *sorted(firsts)):
+            given = names_of(weights, prefix)
+            common = sum(name in expected for name in given)
+            if nearest is None or common > nearest[0]:
+                nearest = (common, _differences(given, expected))
+    return _unfit(path, specification, nearest[1] if nearest else [])
+
+
+def _unfit(path: Path, specification: ModelSpecification, problems: list[str]) -> DataError:
+    return DataError(
+        f"--target {path} does not fit network '{without_folder(specification.network)}' for inputs "
+        f"{list(specification.input_shape)} and {specification.classes} classes: "
+        f"{'; '.join(problems) or 'its names can not be told apart'}",
+        hint="Name the network that it was trained as: --network NAME or --network FILE.py:function.",
+    )
 
 
 def _differences(weights: Weights, expected: Weights) -> list[str]:
     """In words, how the names, shapes and kinds of the weights differ from the network's."""
     problems = []
-    if missing := [name for name in expected if name not in weights]:
-        problems.append(f"it lacks {_named(missing)}")
+    if missing := missing_names(weights, expected):
+        problems.append(f"it lacks {in_words(missing)}")
     if unexpected := [name for name in weights if name not in expected]:
-        problems.append(f"the network has no {_named(unexpected)}")
+        problems.append(f"the network has no {in_words(unexpected)}")
     for name in [name for name in expected if name in weights]:
         given, own = weights[name], expected[name]
         if given.layout != torch.strided or given.is_quantized or given.is_meta:
             problems.append(f"{name} is quantised, sparse or empty of data")
+        elif name.endswith(COUNT) and given.numel() == 1 and not given.is_complex():
+            continue  # A count may have been turned into a float with all the rest.
         elif given.is_floating_point() != own.is_floating_point() or given.is_complex():
             problems.append(f"{name} is {_kind(given)}, the network's {_kind(own)}")
         elif given.shape != own.shape and not (name.startswith(FIRST_LAYER) and given.numel() == own.numel()):
@@ -223,8 +232,3 @@ def _differences(weights: Weights, expected: Weights) -> list[str]:
 
 def _kind(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _named(names: list[str]) -> str:
-    shown = ", ".join(name[:80] for name in names[:NAMED])
-    return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

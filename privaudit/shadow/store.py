@@ -98,7 +98,7 @@ class AuditStore:
     def mend(self, key: str) -> tuple[bool, list[Path]]:
         """Whether the model is finished, and where its damaged files went; unfinished ones are left to be replaced."""
         states = {path: files.inspect_seal(path) for path in self.files_of(key)}
-        damaged = [path for path, state in states.items() if state is files.Seal.DAMAGED]
+        damaged = [path for path, state in states.items() if state.is_wrong]
         aside = [files.set_aside(path) or path for path in damaged]
         return all(state is files.Seal.WHOLE for state in states.values()), aside
 
@@ -135,13 +135,14 @@ class AuditStore:
         purges: list[dict[str, Any]] = files.read_json(path)
         return purges
 
-    def record_purge(self, entry: dict[str, Any], gone: list[Path]) -> None:
-        """Put on record what is about to be purged."""
+    def record_purge(self, entry: dict[str, Any], gone: list[Path], replaced: str = "") -> None:
+        """Put on record what is about to be purged; ``replaced`` is what the same purge was called when it began."""
+        same = (entry["digest"], replaced)
         names = {str(path.relative_to(self.folder)) for path in gone}
         earlier = self.read_purges()
         # The same purge once more finishes one that was cut short.
-        names |= {name for purge in earlier if purge["digest"] == entry["digest"] for name in purge["files"]}
-        others = [purge for purge in earlier if purge["digest"] != entry["digest"]]
+        names |= {name for purge in earlier if purge["digest"] in same for name in purge["files"]}
+        others = [purge for purge in earlier if purge["digest"] not in same]
         files.write_json(self.folder / PURGES, [*others, entry | {"files": sorted(names)}])
         files.seal(self.folder / PURGES)
 
@@ -213,7 +214,7 @@ class AuditStore:
             if known == renewed:
                 return
             description = renewed
-        if state is files.Seal.DAMAGED:
+        if state.is_wrong:
             talk(f"  {files.set_aside_in_words(self.description)}; it is written anew")
         files.write_json(self.description, {"format": FORMAT, **description})
         files.seal(self.description)
@@ -221,7 +222,7 @@ class AuditStore:
     def write_design(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Write the design, or extend the one on disk; return the longer of the two."""
         state = files.inspect_seal(self.design)
-        if state is files.Seal.DAMAGED:
+        if state.is_wrong:
             talk(f"  {files.set_aside_in_words(self.design)}; it is written anew")
         if state is files.Seal.WHOLE:
             known = files.read_array(self.design)
@@ -239,17 +240,14 @@ class AuditStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold this audit for one process; the lock goes with the process, however it ends."""
-        files.make_private_folder(self.folder)
-        try:
-            handle = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"cannot write to {self.folder}: {error.strerror}", hint="Choose another store with --store DIR."
-            ) from error
+        files.claim(self.folder)
+        handle = files.open_lock(self.folder / ".lock")
+        # Of a lock that is another file too, by a second hard link, nothing is read or written.
+        own = os.fstat(handle).st_nlink == 1
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip()
+            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() if own else ""
             os.close(handle)
             raise StoreError(
                 f"another privaudit is at work on {self.audit}" + (f": {holder}" if holder else ""),
@@ -258,8 +256,9 @@ class AuditStore:
         try:
             # For whoever comes second. That the disk is full will be told by what matters more.
             with suppress(OSError):
-                os.truncate(handle, 0)
-                os.pwrite(handle, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+                if own:
+                    os.truncate(handle, 0)
+                    os.pwrite(handle, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
             files.remove_unfinished_writes(self.folder)
             yield
         finally:

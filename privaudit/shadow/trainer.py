@@ -18,11 +18,12 @@ from torch import nn
 from privaudit import files
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
-from privaudit.networks import build_network
+from privaudit.networks import build_network, untied
 from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
+from privaudit.torch_globals import full_fp32
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
 from privaudit.training.own import load_training, train_by_function
@@ -196,7 +197,7 @@ def find_missing(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
     for job in jobs:
         finished, aside = job.store.mend(job.key)
         for path in aside:
-            talk(f"  damaged: {path} (its checksum differs); model {job.key} is made again")
+            talk(f"  damaged: {path} (not what was sealed there); model {job.key} is made again")
         if not finished:
             missing.append(job)
     return missing
@@ -241,9 +242,9 @@ def signals_on(
 
 
 def save_model(model: nn.Module, path: Path) -> None:
-    """Save and seal a model's weights and buffers as safetensors."""
+    """Save and seal a model's weights and buffers as safetensors; tied ones are written under each of their names."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    files.write_bytes(path, safetensors.torch.save(tensors))
+    files.write_bytes(path, safetensors.torch.save(untied(tensors)))
     files.seal(path)
 
 
@@ -263,13 +264,14 @@ def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
 
 @contextmanager
 def one_thread(hardware: Hardware) -> Iterator[None]:
-    """Compute with one thread on a CPU: the order of additions, and so the bits, then never vary."""
+    """Compute with one thread on a CPU, and fp32 in full: the order of additions, and so the bits, then never vary."""
     before = torch.get_num_threads()
     if hardware.device == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()
     try:
-        yield
+        with full_fp32():
+            yield
     finally:
         torch.set_num_threads(before)
 

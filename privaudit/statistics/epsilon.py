@@ -46,6 +46,18 @@ def epsilon_from_trials(
     return max(bounds)
 
 
+def fewest_trials(delta: float, confidence: float = 0.95) -> int:
+    """Return the fewest trainings a side from which a bound can exceed 0: with fewer even a perfect test gives 0.
+
+    Of n trainings with the sample all are called so, of n without it none: TPR ≥ (e/2)^(1/n) and FPR ≤ 1 − (e/2)^(1/n)
+    with e = 1 − ``confidence``, so that ε > 0 takes 2 (e/2)^(1/n) > 1 + δ.
+    """
+    trials = 1
+    while epsilon_from_trials(trials, trials, 0, trials, delta, confidence) <= 0:
+        trials += 1
+    return trials
+
+
 def epsilon_of_one_run(correct: int, guesses: int, canaries: int, delta: float, confidence: float = 0.95) -> float:
     """ε that (ε, δ)-DP must at least have, from one training with independent inclusion coins (Steinke et al. 2023).
 

@@ -29,12 +29,22 @@ class Shares:
         Degrees of freedom of the error.
     influence
         ``[G, groups]``: what each cluster of models, or each that was left out, contributes to the error.
+    by_cluster
+        ``[clusters, groups]``: the same where clusters are taken for independent; ``influence`` itself without refits.
     """
 
     share: FloatArray
     error: FloatArray
     degrees: int
     influence: FloatArray
+    by_cluster: FloatArray
+
+    def contrast_error(self, weights: FloatArray) -> float:
+        """Return the standard error of a weighted sum of the shares, weights ``[groups]``; NaN below 4 clusters."""
+        if len(self.by_cluster) < FEWEST_PAIRS:
+            return float("nan")
+        moved = [influence @ weights for influence in (self.influence, self.by_cluster)]
+        return max(float(np.sqrt(len(one) / (len(one) - 1) * np.sum(one**2))) for one in moved)
 
     def intervals(self) -> list[Interval | None]:
         """95%, on the logit scale; None where there is no error."""
@@ -82,9 +92,9 @@ def right_shares(
     by_cluster = np.stack(
         [right[cluster == one].sum(axis=0) / np.maximum(asked[cluster == one].sum(axis=0), 1) for one in range(count)]
     )
-    influence = (by_cluster - by_cluster.mean(axis=0)) / count
+    influence = apart = (by_cluster - by_cluster.mean(axis=0)) / count
     if count < FEWEST_PAIRS:
-        return Shares(share, np.full(groups, np.nan), 0, influence)
+        return Shares(share, np.full(groups, np.nan), 0, influence, apart)
     error, degrees = by_cluster.std(axis=0, ddof=1) / np.sqrt(count), count - 1
     width = SMOOTHING * float(np.nanmedian(np.abs(ratio)))
     moved = []
@@ -96,7 +106,7 @@ def right_shares(
     if moved:
         influence = jackknife_influence(moved)
         error, degrees = np.maximum(error, jackknife_error(moved)), len(moved) - 1
-    return Shares(share, error, degrees, influence)
+    return Shares(share, error, degrees, influence, apart)
 
 
 def _sums(values: FloatArray, group: npt.NDArray[np.int64], groups: int) -> tuple[FloatArray, FloatArray]:

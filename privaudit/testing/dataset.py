@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.config import FEWEST_SAMPLES
-from privaudit.data.arrays import (
-    OPTIONAL,
-    REQUIRED,
-    call_factory,
-    checked_inputs,
-    checked_labels,
-    from_arrays,
-    mapping_of,
-    read_npz,
-)
+from privaudit.data import load_dataset
+from privaudit.data.arrays import from_arrays
+from privaudit.data.examine import OPTIONAL, REQUIRED, Given, examine
+from privaudit.data.factory import given_by_function
+from privaudit.data.locate import given_by, is_folder
 from privaudit.errors import PrivauditError
 from privaudit.testing.contract import demand_none, name_of
 
@@ -40,7 +35,8 @@ def check_dataset(factory: Callable[[], Any] | str | Path, *, overlap: float = 0
     Parameters
     ----------
     factory
-        The function, ``module:factory``, ``FILE.py:factory``, or the path of an ``.npz`` file.
+        The function, ``module:factory``, ``FILE.py:factory``, or the path of an ``.npz`` file or of a folder of class
+        folders.
     overlap
         The largest share of test samples that may equal a training sample, for tables in which rows repeat.
 
@@ -58,36 +54,24 @@ def _problems(factory: Callable[[], Any] | str | Path, name: str, overlap: float
         arrays, again = _read(factory, name), _read(factory, name)
     except PrivauditError as error:
         return [_without(str(error).replace("\n  ", " "), name)]
-    problems = [f"{key} is missing" for key in REQUIRED if key not in arrays]
+    try:
+        found = examine(arrays, name)
+    except PrivauditError as error:
+        return [_without(str(error).replace("\n  ", " "), name)]
+    problems = found.sentences()
     problems += [
         f"'{key}' means nothing: the names are {', '.join((*REQUIRED, *OPTIONAL))}"
-        for key in arrays
-        if key not in (*REQUIRED, *OPTIONAL)
+        + ("" if meant is None else f"; is it {meant}?")
+        for key, meant in found.unknown.items()
     ]
-    inputs: dict[str, Array] = {}
-    labels: dict[str, Array] = {}
-    readers: list[tuple[str, Callable[..., Array], dict[str, Array]]]
-    readers = [("x", checked_inputs, inputs), ("y", checked_labels, labels)]
-    for part in ("train", "test"):
-        for kind, read, found in readers:
-            if (key := f"{kind}_{part}") in arrays:
-                try:
-                    found[part] = read(arrays[key], key, name)
-                except PrivauditError as error:
-                    problems.append(_without(error.message, name))
-    problems += _of_inputs(inputs) + _of_labels(labels, arrays) + _of_ids(arrays)
-    problems += [
-        f"there are {len(inputs[part]):,} inputs and {len(labels[part]):,} labels in x_{part} and y_{part}"
-        for part in inputs
-        if part in labels and len(inputs[part]) != len(labels[part])
-    ]
+    labels = found.labels
     if "train" in labels and len(labels["train"]) < FEWEST_SAMPLES:
         problems.append(f"{len(labels['train'])} training samples are too few: an audit needs {FEWEST_SAMPLES}")
-    problems += _shared(inputs, overlap)
+    problems += _shared(found.inputs, overlap)
     problems += [
         f"two calls return different {key}: draw with a fixed seed, and keep an order"
-        for key in arrays
-        if key not in again or not _same(arrays[key], again[key])
+        for key in arrays.arrays
+        if key not in again.arrays or not _same(arrays.arrays[key], again.arrays[key])
     ]
     if not problems:
         # Whatever else keeps it from being audited.
@@ -98,81 +82,17 @@ def _problems(factory: Callable[[], Any] | str | Path, name: str, overlap: float
     return problems
 
 
-def _read(factory: Callable[[], Any] | str | Path, name: str) -> Mapping[str, Any]:
+def _read(factory: Callable[[], Any] | str | Path, name: str) -> Given:
     if callable(factory):
-        return mapping_of(factory, name)
-    return read_npz(Path(factory)) if str(factory).endswith(".npz") else call_factory(str(factory))
+        return given_by_function(factory, name)
+    if not is_folder(str(factory)):
+        return given_by(str(factory))
+    data = load_dataset(str(factory))
+    return Given({key: getattr(data, key) for key in (*REQUIRED, *OPTIONAL)}, channels_last=True)
 
 
 def _without(message: str, name: str) -> str:
     return message.removeprefix(f"{name}: ")
-
-
-def _of_inputs(inputs: dict[str, Array]) -> list[str]:
-    problems = []
-    for part, x in inputs.items():
-        wrong = np.flatnonzero(~np.isfinite(x).all(axis=tuple(range(1, x.ndim))))
-        if len(wrong):
-            problems.append(f"x_{part} holds NaN or infinity in {len(wrong):,} rows, first in row {wrong[0]}")
-        if not len(x):
-            problems.append(f"x_{part} is empty")
-    if len(inputs) == 2:
-        train, test = inputs["train"], inputs["test"]
-        if train.shape[1:] != test.shape[1:]:
-            problems.append(f"an input is {list(train.shape[1:])} in x_train and {list(test.shape[1:])} in x_test")
-        if train.dtype != test.dtype:
-            problems.append(
-                f"x_train is {train.dtype} and x_test {test.dtype}: uint8 images are scaled to 0–1, floats are not"
-            )
-    return problems
-
-
-def _of_labels(labels: dict[str, Array], arrays: Mapping[str, Any]) -> list[str]:
-    problems = []
-    classes: int | None = None
-    if "class_names" in arrays:
-        names = list(map(str, np.asarray(arrays["class_names"]).ravel().tolist()))
-        classes = len(names)
-        problems += [f"two classes are called '{one}'" for one in sorted({n for n in names if names.count(n) > 1})]
-    elif "train" in labels and len(labels["train"]):
-        classes = int(labels["train"].max()) + 1
-    if classes is None:
-        return problems
-    if classes < 2:
-        problems.append(f"there are {max(classes, 0)} classes: a classifier needs at least 2")
-    for part, y in labels.items():
-        outside = np.flatnonzero((y < 0) | (y >= classes))
-        if len(outside):
-            problems.append(
-                f"{len(outside):,} labels of y_{part} are not among 0 … {classes - 1}, first {y[outside[0]]} in row "
-                f"{outside[0]}" + ("" if part == "train" or "class_names" in arrays else ": y_train has none of them")
-            )
-    if "train" in labels:
-        absent = np.setdiff1d(np.arange(min(classes, len(labels["train"]) + 1)), labels["train"])
-        if len(absent):
-            problems.append(
-                f"y_train has no sample of class {', '.join(map(str, absent[:5]))}: number the labels without gaps"
-            )
-    return problems
-
-
-def _of_ids(arrays: Mapping[str, Any]) -> list[str]:
-    if "sample_ids" not in arrays:
-        return []
-    ids = np.asarray(arrays["sample_ids"])
-    if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        return [f"sample_ids are {ids.dtype} {list(ids.shape)}: they must be integers of shape [N]"]
-    problems = []
-    values, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
-        problems.append(
-            f"{int((counts > 1).sum()):,} sample_ids are there more than once, for example {values[counts > 1][0]}"
-        )
-    if len(values) and values[0] < 0:
-        problems.append(f"sample_ids run from {values[0]}: negative ids are kept for canaries")
-    if "y_train" in arrays and len(ids) != len(np.asarray(arrays["y_train"])):
-        problems.append(f"there are {len(ids):,} sample_ids for {len(np.asarray(arrays['y_train'])):,} labels")
-    return problems
 
 
 def _shared(inputs: dict[str, Array], overlap: float) -> list[str]:

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from privaudit.testing.contract import ContractError
+from privaudit.torch_globals import seeded_globals
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
@@ -98,8 +99,7 @@ def practice_context(forget: int = FORGET, seed: int = 0) -> Context:
 
 
 def _network(*purpose: str | int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(sum(map(ord, "/".join(map(str, purpose)))))
+    with seeded_globals(sum(map(ord, "/".join(map(str, purpose))))):
         return nn.Sequential(
             nn.Conv2d(1, 4, 3, padding=1),
             nn.BatchNorm2d(4),

@@ -19,6 +19,8 @@ class Hardware:
     """Where tensors live and in which precision networks run.
 
     ``precision`` is ``"bf16"`` (autocast) or ``"fp32"``. Both are part of an audit's identity: they change weights.
+    ``"fp32"`` means IEEE single precision: within `privaudit.torch_globals.full_fp32` nothing is rounded to TF32 or
+    bf16 on the way.
     """
 
     device: str

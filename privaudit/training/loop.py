@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from privaudit.errors import TrainingDiverged
+from privaudit.torch_globals import full_fp32, seeded_globals
 from privaudit.training.augment import augment_batch
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import Recipe
@@ -104,10 +105,13 @@ def train(
 
 @contextmanager
 def seeded_layers(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed what layers draw from (dropout, say), torch's global generators, and put them back afterwards."""
-    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    """Seed what layers draw from (dropout, say), torch's global generators, and put them back afterwards.
+
+    What runs within computes fp32 in full (`privaudit.torch_globals.full_fp32`).
+    """
+    if device.type == "cuda":
+        torch.cuda.init()
+    with full_fp32(), seeded_globals(seed):
         yield
 
 
@@ -196,5 +200,6 @@ def logits_of(
     model.eval()
     inputs = samples.inputs if rows is None else samples.inputs[torch.from_numpy(rows).to(samples.inputs.device)]
     batches = inputs.split(QUERY_BATCH[inputs.device.type])
-    parts = [model(as_network_input(view(batch, *seen_as))).float().cpu() for batch in batches]
+    with full_fp32():
+        parts = [model(as_network_input(view(batch, *seen_as))).float().cpu() for batch in batches]
     return torch.cat(parts).numpy()

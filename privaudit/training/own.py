@@ -25,7 +25,8 @@ import torch
 from torch import nn
 
 from privaudit.errors import PrivauditError, TrainingDiverged
-from privaudit.registry import Registry, aside, defining_file, import_reference, source_digest, without_folder
+from privaudit.foreign import user_code
+from privaudit.registry import Registry, defining_file, import_reference, source_digest, without_folder
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, TrainingRecord, as_network_input, seeded_layers
 
@@ -72,8 +73,12 @@ def load_training(name: str) -> TrainingFunction:
 
 
 def training_identity(name: str) -> dict[str, str | None]:
-    """What tells one training function from another: its name without folders, and the SHA-256 of its file."""
-    return {"name": without_folder(name), "source": source_digest(load_training(name))}
+    """What tells one training function from another: its name without folders, and the SHA-256 of its code.
+
+    That is the file that defines a ``module:function``, and the package that brings a registered name.
+    """
+    source = source_digest(load_training(name)) if ":" in name else TRAININGS.source(name)
+    return {"name": without_folder(name), "source": source}
 
 
 def train_by_function(
@@ -110,7 +115,7 @@ def train_by_function(
     labels = samples.labels[rows]
     before = {key: tensor.detach().clone() for key, tensor in model.state_dict().items()}
     share = _Share(report)
-    with aside(), _seeded(seed, hardware), torch.enable_grad(), _counted(model) as counted:
+    with user_code(), _seeded(seed, hardware), torch.enable_grad(), _counted(model) as counted:
         try:
             returned: Any = function(model.train(), inputs, labels, seed, hardware.device, share)  # type: ignore[func-returns-value]
         except (PrivauditError, MemoryError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,8 @@ import pandas as pd
 
 from privaudit.errors import UsageError
 from privaudit.seeds import generator
-from privaudit.unlearning.requests import RemovalRequest, read_requests, rows_of_requests
+from privaudit.unlearning.request_cells import KnownSamples
+from privaudit.unlearning.requests import RemovalRequest, RequestList, read_requests
 
 #: Of a class; who forgets more of it has no shadow model to compare with.
 HALF = 0.5
@@ -26,27 +27,49 @@ class ForgetSet:
 
     ``scattered`` tells whether they are spread over the data, so that shadow models which never saw one of them still
     say how a model without it behaves; forgetting more than half of a class is not. ``requests`` are those of
-    ``ids:FILE``, as they were given.
+    ``ids:FILE``, as they were given, ``skipped`` those of samples that the audit does not know, and ``said`` what was
+    understood of the file.
     """
 
     rows: npt.NDArray[np.int64]
     scattered: bool
     notes: tuple[str, ...] = ()
     requests: tuple[RemovalRequest, ...] = ()
+    skipped: tuple[RemovalRequest, ...] = ()
+    said: str = ""
 
 
-def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tuple[str, ...], seed: int) -> ForgetSet:
+def choose_forget_set(
+    specification: str, table: pd.DataFrame, class_names: tuple[str, ...], seed: int, *, skip_unknown: bool = False
+) -> ForgetSet:
     """Resolve ``--forget`` against the score table (canaries already taken out; row = position in the pool).
+
+    Parameters
+    ----------
+    specification
+        One of `KINDS`.
+    table, class_names
+        The samples that may be forgotten, and the names of their labels.
+    seed
+        Of a random choice.
+    skip_unknown
+        Pass over ids of a file that the table does not know; else they are an error.
 
     Raises
     ------
     UsageError
         Where the specification is malformed, or it names nobody, nobody known, or everybody.
     """
+    if not isinstance(specification, str):
+        raise UsageError(
+            f"forget = {specification!r} is not understood", hint=f"It is text, one of: {KINDS}. Put ids into a file."
+        )
     kind, _, value = specification.partition(":")
+    if skip_unknown and kind != "ids":
+        raise UsageError(f"--skip-unknown with --forget {specification}: only ids:FILE can name unknown samples")
     labels = table["label"].to_numpy()
     notes: list[str] = []
-    requests: list[RemovalRequest] = []
+    asked: RequestList | None = None
     if kind == "random":
         count = _share(value, len(table), specification)
         rows = generator(seed, "forget").permutation(len(table))[:count]
@@ -63,8 +86,8 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
         rows = np.flatnonzero((table["rank"] <= count).to_numpy())
         notes.append("chosen by the same shadow models that measure their risk: their measured risk is biased upward")
     elif kind == "ids":
-        requests = read_requests(Path(value))
-        rows, notes = rows_of_requests(Path(value), requests, table)
+        asked = read_requests(Path(value), KnownSamples.of(table), skip_unknown=skip_unknown)
+        rows, notes = asked.rows, list(asked.notes)
     else:
         raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")
     if len(rows) == 0:
@@ -83,7 +106,10 @@ def choose_forget_set(specification: str, table: pd.DataFrame, class_names: tupl
             if lost > HALF
         ]
     scattered = all(lost <= HALF for lost in share.values())
-    return ForgetSet(np.sort(rows).astype(np.int64), scattered, tuple(notes), tuple(requests))
+    forget = ForgetSet(np.sort(rows).astype(np.int64), scattered, tuple(notes))
+    if asked is None:
+        return forget
+    return replace(forget, requests=asked.requests, skipped=asked.skipped, said=asked.said)
 
 
 def _share(value: str, total: int, specification: str) -> int:

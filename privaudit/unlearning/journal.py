@@ -101,10 +101,7 @@ class StageJournal:
 
     def close(self) -> None:
         """Remove what is not needed any more."""
-        for path in self._folder.glob("*"):
-            path.unlink(missing_ok=True)
-        if self._folder.is_dir():
-            self._folder.rmdir()
+        files.remove_folder(self._folder)
 
 
 def _capture(unlearner: Unlearner) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

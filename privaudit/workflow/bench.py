@@ -16,6 +16,7 @@ from torch import nn
 
 from privaudit.attacks import lira
 from privaudit.errors import EvidenceError
+from privaudit.foreign import kept_alive
 from privaudit.progress import talk
 from privaudit.ranking import order_rows, score_of
 from privaudit.scoring.table import tail_of
@@ -96,6 +97,7 @@ class ForgetRun:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@kept_alive()
 def run_method(
     bench: Bench,
     request: Request,

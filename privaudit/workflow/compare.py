@@ -13,10 +13,11 @@ import pandas as pd
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.report import privacy, words
+from privaudit.report import comparable, privacy, words
 from privaudit.report.comparison import build_comparison
+from privaudit.report.naming import Naming
 from privaudit.report.privacy import privacy_of
-from privaudit.scoring.table import demand_columns
+from privaudit.scoring.table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
 from privaudit.statistics.differences import Difference, Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
@@ -69,17 +70,18 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> dict[str, A
     demand_same_samples(a, b)
     results, samples = compare(a, b)
     salt = privacy.salt_of(a.folder, privacy_of(settings)) or privacy.salt_of(b.folder, privacy.Privacy())
-    if salt is not None:
-        ids = list(samples["sample_id"])
-        samples = privacy.redact_ids(samples, dict(zip(map(int, ids), privacy.hashes_of(ids, salt), strict=True)))
+    naming = Naming(samples["sample_id"], salt)
+    entered = naming.enter_table(samples)
+    samples = entered.assign(sample_id=naming.column(entered["sample_id"]))
     folder = settings.out / COMPARISONS / f"{a.name}--{b.name}"
+    files.claim(folder.parent)
     write_table(samples, folder / "samples.parquet")
     files.write_json(folder / "comparison.json", results)
     files.seal(folder / "comparison.json")
     report = build_comparison(
-        results, samples, files.sha256_of(folder / "samples.parquet"), [] if salt is None else [privacy.REDACTED]
+        results, entered, files.sha256_of(folder / "samples.parquet"), [] if salt is None else [privacy.REDACTED]
     )
-    return results | {"report": write_report(report, folder, samples), "folder": str(folder)}
+    return results | {"report": write_report(naming.resolve(report), folder, samples), "folder": str(folder)}
 
 
 def read_scored(out: Path, audit: str) -> Scored:
@@ -92,7 +94,9 @@ def read_scored(out: Path, audit: str) -> Scored:
             hint=f"There are: {', '.join(known) or 'none'}. privaudit score makes them.",
         )
     files.demand_whole(folder / RESULTS, REMEDY)
+    files.demand_whole(folder / SCORES, REMEDY)
     results = files.read_json(folder / RESULTS)
+    demand_own(folder, results)
     if "clusters" not in results:
         raise StoreError(
             f"{folder / RESULTS} was written by an earlier version, which kept no results by pair of models",
@@ -106,7 +110,7 @@ def demand_same_samples(a: Scored, b: Scored) -> None:
     """Raise `DataError`, saying how they differ, unless both audits are of the same samples."""
     if a.name == b.name and a.folder.resolve() == b.folder.resolve():
         raise UsageError(f"{a.name} is compared with itself", hint="Name two audits: privaudit list.")
-    ids = [side.table["sample_id"].to_numpy(np.int64) for side in (a, b)]
+    ids = [side.table["sample_id"].to_numpy() for side in (a, b)]
     both = np.intersect1d(ids[0], ids[1])
     differences = []
     for own, other, name in ((ids[0], both, "first"), (ids[1], both, "second")):
@@ -165,6 +169,11 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
         "changed": _changed(samples),
         "groups": _groups(a, b),
         "verdict": verdict(Difference(*_of_lira(attacks), paired)),
+        "warnings": [
+            f"{key.upper()} ({side.name}): {said}"
+            for key, side in (("a", a), ("b", b))
+            for said in _described(side)["warnings"]
+        ],
     }, samples
 
 
@@ -204,6 +213,7 @@ def _described(side: Scored) -> dict[str, Any]:
             if results["controls"][name] is not None
         ),
         "controls_run": results["controls"]["negative"] is not None,
+        "warnings": [*comparable.unlike(results), *comparable.repeated(results)],
         "sha256": {name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
     }
 

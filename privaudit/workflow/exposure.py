@@ -12,6 +12,7 @@ from privaudit.attacks import lira
 from privaudit.signals import signal
 from privaudit.statistics.intervals import mean_interval
 from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.unlearning.request_cells import plain
 from privaudit.workflow.judging import Judged
 from privaudit.workflow.score import StoredSignals
 
@@ -72,7 +73,7 @@ def summarise(table: pd.DataFrame, models: dict[str, Judged]) -> dict[str, Any]:
     most = retained.assign(rise=rise)[rise > 0].sort_values(["rise", "sample_id"], ascending=[False, True]).head(NAMED)
     shown = ["original", "unlearned", *(["retrained"] if "retrained" in models else [])]
     named = [
-        {"sample_id": int(row["sample_id"]), "class_name": str(row["class_name"])}
+        {"sample_id": plain(row["sample_id"]), "class_name": str(row["class_name"])}
         | {name: float(row[name]) for name in shown}
         for row in most.to_dict("records")
     ]

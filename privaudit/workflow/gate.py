@@ -14,6 +14,8 @@ from typing import Any, Literal
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.report import comparable
+from privaudit.scoring.table import demand_own
 from privaudit.statistics.intervals import Interval
 from privaudit.workflow.render import results_folder
 from privaudit.workflow.score import are_scored
@@ -108,6 +110,8 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
         for name in (RESULTS, SCORES):
             if (folder / name).exists():
                 files.demand_whole(folder / name, "Run the same privaudit score again: it makes it anew.")
+        if (folder / RESULTS).exists() and (folder / SCORES).exists():
+            demand_own(folder, files.read_json(folder / RESULTS))
         raise UsageError(
             f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
         )
@@ -132,6 +136,8 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
             verdict = "holds"
         else:
             verdict, reason = "too little evidence", "the limit lies within the interval: more --shadows narrow it"
+        if not failed:
+            verdict, reason = _of_sides(verdict, reason, results, attack, of_target)
         checks.append(Check(limit, value, bounds, verdict, reason))
     return checks
 
@@ -174,6 +180,26 @@ def run_gate(
         error.results = results
         raise error
     return results
+
+
+def _of_sides(
+    verdict: Verdict, reason: str, results: dict[str, Any], attack: str, of_target: bool
+) -> tuple[Verdict, str]:
+    """The verdict where training and test samples may not be alike.
+
+    The target's figures hold the one against the other: they can't be told. Test samples that were trained on pull them
+    toward ½: what is breached nonetheless is breached, what holds may hold by them alone. Figures of shadow models
+    stand; those with a population from the test set say what it may cost them.
+    """
+    if not of_target:
+        weaker = comparable.failed(results) and attack in ("rmia", "population")
+        return verdict, "; ".join(filter(None, [reason, comparable.POPULATION if weaker else ""]))
+    if unlike := comparable.unlike(results):
+        return "too little evidence", unlike[0]
+    said = "; ".join(filter(None, [reason, *comparable.doubts(results)]))
+    if verdict == "holds" and comparable.is_too_low(results):
+        return "too little evidence", said
+    return verdict, said
 
 
 def _control_holds(results: dict[str, Any], name: str) -> bool:

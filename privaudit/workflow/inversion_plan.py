@@ -21,6 +21,8 @@ from privaudit.progress import talk
 from privaudit.seeds import generator
 from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.shadow.trainer import ModelSpecification, one_thread
+from privaudit.unlearning.request_cells import KnownSamples
+from privaudit.unlearning.requests import read_requests
 from privaudit.workflow.plan import AuditPlan
 
 #: What ``--invert`` means where nothing is said: two groups that are compared.
@@ -189,23 +191,9 @@ def _asked_rows(plan: AuditPlan, asked: int | str | None, order: npt.NDArray[np.
 
 
 def _rows_of_ids(plan: AuditPlan, path: Path) -> npt.NDArray[np.int64]:
-    try:
-        cells = [line.split(",")[0].strip() for line in path.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the ids of {path}: {error}") from error
-    cells = [cell for cell in cells if cell and cell not in ("id", "sample_id")]
-    position = {int(sample): row for row, sample in enumerate(plan.data.sample_ids)}
-    rows = []
-    for cell in cells:
-        if not cell.removeprefix("-").isdecimal() or int(cell) not in position:
-            raise UsageError(
-                f"{path}: '{cell[:40]}' is no sample_id of the training set",
-                hint="The sample_id column of scores.parquet has the known ones.",
-            )
-        rows.append(position[int(cell)])
-    if not rows:
-        raise UsageError(f"{path} names no sample", hint="Write one sample_id a line.")
-    return np.unique(np.array(rows, np.int64))
+    asked = read_requests(path, KnownSamples(plan.data.sample_ids, plan.data.paths))
+    talk(f"  to invert: {asked.said}")
+    return np.sort(asked.rows)
 
 
 def _affordable_pool(plan: AuditPlan, step: float, features: FeatureAttack) -> int:

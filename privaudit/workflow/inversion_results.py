@@ -76,7 +76,7 @@ class Judge:
         said: dict[str, Any] = {
             "at": settings.invert_at,
             "preset": settings.invert_preset,
-            "asked": None if settings.invert is None else str(settings.invert),
+            "asked": _asked(settings.invert),
             "attack": inversion.attack.model_dump(mode="json"),
             "feature_attack": inversion.features.model_dump(mode="json"),
             "gradient_noise": settings.gradient_noise,
@@ -224,3 +224,8 @@ def _means(values: npt.NDArray[Any]) -> list[float]:
 
 def _rounded(values: npt.NDArray[Any]) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
+
+
+def _asked(invert: int | str | None) -> str | None:
+    """What ``--invert`` said; where a list of ids lies is its owner's business."""
+    return None if invert is None else "ids:FILE" if str(invert).startswith("ids:") else str(invert)

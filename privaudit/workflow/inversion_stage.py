@@ -160,7 +160,7 @@ class InversionStage:
 
 def _is_done(job: InversionJob) -> bool:
     state = files.inspect_seal(job.path)
-    if state is files.Seal.DAMAGED:
+    if state.is_wrong:
         talk(f"  {files.set_aside_in_words(job.path)}; it is made again")
     return state is files.Seal.WHOLE
 

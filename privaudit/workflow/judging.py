@@ -12,8 +12,8 @@ import pandas as pd
 from privaudit.attacks import lira
 from privaudit.evaluation.difficulty import per_sample_difficulty
 from privaudit.evaluation.utility import accuracy
+from privaudit.scoring.halves import halves_of
 from privaudit.scoring.risk import attack_success
-from privaudit.scoring.stability import halves_of
 from privaudit.scoring.target import audit_target
 from privaudit.signals import signal
 from privaudit.unlearning.forget_set import ForgetSet

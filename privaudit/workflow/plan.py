@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 from privaudit import files
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
+from privaudit.data.locate import is_function, lasting_name
 from privaudit.engines.base import Engine, choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
@@ -30,7 +30,7 @@ from privaudit.shadow.given import GivenTarget, read_given_target
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
 from privaudit.signals import SIGNALS
-from privaudit.training.hardware import resolve_hardware
+from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
 from privaudit.training.recipe import resolve_recipe
@@ -71,6 +71,8 @@ class AuditPlan:
             "canaries": len(self.canaries),
             "device": specification.hardware.device,
             "precision": specification.hardware.precision,
+            # Until fp32 was pinned, cuDNN's convolutions in it were TF32: other weights.
+            **({"fp32": "ieee"} if specification.hardware == Hardware("cuda", "fp32") else {}),
             # Nothing but the target changes with it: shadow models come out the same whichever target is given.
             **({} if self.given is None else {"target": self.given.sha256}),
         }
@@ -167,16 +169,15 @@ class AuditPlan:
     def describe(self) -> dict[str, Any]:
         """``audit.json``: identity, how to load the data again, versions."""
         data, settings = self.data, self.settings
+        dataset, data_dir = lasting_name(settings.dataset, settings.data_dir)
         return {
             "audit": self.name,
             "identity": self.identity,
             "signals": list(SIGNALS),
             "queries": list(self.stored_queries),
             "data": {
-                "dataset": str(Path(settings.dataset).absolute())
-                if settings.dataset.endswith(".npz")
-                else absolute_reference(settings.dataset),
-                "data_dir": str((settings.data_dir or default_folder()).absolute()),
+                "dataset": dataset,
+                "data_dir": str((data_dir or default_folder()).absolute()),
                 "samples": len(data),
                 "available": data.available,
                 "image_size": settings.image_size,
@@ -217,18 +218,12 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
             hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
         )
     of_images, of_features = (defaults_for(settings.dataset, hardware.device, is_image) for is_image in (True, False))
-    data = load_dataset(
-        settings.dataset,
-        data_dir=settings.data_dir,
-        samples=settings.samples,
-        limits=Limits(of_images.samples, of_features.samples),
-        seed=settings.seed,
-        image_size=settings.image_size,
-    )
+    data = _load(settings, Limits(of_images.samples, of_features.samples))
     if len(data) < FEWEST_SAMPLES:
         raise DataError(
             f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
+    notes += data.notes
     defaults = of_images if data.is_image else of_features
     if settings.samples is None and len(data) < data.available:
         notes.append(
@@ -276,7 +271,37 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         ids = np.concatenate([data.sample_ids, np.full(len(canaries), NO_SAMPLE)])
         properties = read_metadata(settings.metadata, ids)
     given = None if settings.target is None else read_given_target(settings.target, specification)
+    notes += [] if given is None else given.notes
     return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
+
+
+def _load(settings: AuditSettings, limits: Limits) -> Dataset:
+    return load_dataset(
+        settings.dataset,
+        data_dir=settings.data_dir,
+        samples=settings.samples,
+        limits=limits,
+        seed=settings.seed,
+        image_size=settings.image_size,
+    )
+
+
+def demand_same_again(plan: AuditPlan) -> None:
+    """Read what a user's function gives once more: `DataError` where it is something else each time.
+
+    Every later command reads the data again and holds it against its fingerprint, so that what draws at random could
+    be audited, and nothing else.
+    """
+    if not is_function(plan.settings.dataset):
+        return
+    again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
+    parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
+    changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
+    if changed:
+        raise DataError(
+            f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
+            hint="Draw with a fixed seed, keep an order, and leave out transforms that draw at random.",
+        )
 
 
 def _check_no_recipe(settings: AuditSettings) -> None:

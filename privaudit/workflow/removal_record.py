@@ -9,7 +9,10 @@ from typing import Any
 import pandas as pd
 
 from privaudit import __version__, files
+from privaudit.unlearning.base import RETRAIN
 from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.unlearning.request_cells import SampleIdentifier, plain
+from privaudit.unlearning.requests import RemovalRequest
 
 RECORD = "record.json"
 FORMAT = 1
@@ -44,9 +47,7 @@ def write_record(
         That the unlearning took.
     """
     evidence = ("accuracy", "tow", "tow_do_nothing", "noise_floor", "mia", "relearn", "jensen_shannon", "reaudit")
-    asked: dict[int, list[dict[str, Any]]] = {}
-    for request in forget.requests:
-        asked.setdefault(request.sample_id, []).append({"request_id": request.request_id, "date": request.date})
+    asked, skipped = by_sample(forget.requests), by_sample(forget.skipped)
     rows = table.iloc[forget.rows]
     content = {
         "format": FORMAT,
@@ -55,14 +56,17 @@ def write_record(
         "audit": results["audit"],
         "run": results["run"],
         "removed": [
-            {"sample_id": int(sample), "class_name": str(name), "requests": asked.get(int(sample), [])}
+            {"sample_id": plain(sample), "class_name": str(name), "requests": asked.get(plain(sample), [])}
             for sample, name in zip(rows["sample_id"], rows["class_name"], strict=True)
         ],
         "requests": len(forget.requests),
+        "skipped": [{"sample_id": sample, "requests": found} for sample, found in skipped.items()],
         "method": {
             name: results[name] for name in ("method", "parameters", "order", "descending", "sequencing", "seed")
         }
         | {
+            # Then the model never saw them: the evidence below measures the attack, not the removal.
+            "exact": results["method"] == RETRAIN,
             "forget_steps_run": results["forget_steps_run"],
             "stopped": results["stopped"],
             "seconds": round(seconds, 3),
@@ -73,3 +77,11 @@ def write_record(
     }
     files.write_json(folder / RECORD, content)
     files.seal(folder / RECORD)
+
+
+def by_sample(requests: tuple[RemovalRequest, ...]) -> dict[SampleIdentifier, list[dict[str, Any]]]:
+    """Numbers and dates of the requests by the sample that they name."""
+    found: dict[SampleIdentifier, list[dict[str, Any]]] = {}
+    for request in requests:
+        found.setdefault(request.sample_id, []).append({"request_id": request.request_id, "date": request.date})
+    return found

@@ -27,6 +27,7 @@ def results_folder(settings: AuditSettings, audit: str | None) -> Path:
 def render_report(folder: Path, shown: Privacy | None = None) -> dict[str, str | None]:
     """Render both reports of ``<out>/<audit>``; the PDF's path is None where it can't be made, and a line says why."""
     content = build_content(folder, shown)
+    files.claim(folder)
     return write_report(content.report, folder, content.samples)
 
 

@@ -68,11 +68,18 @@ def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
         ),
     }
     for what, (then, now, name) in functions.items():
-        if then != now:
+        if then == now:
+            continue
+        if then is None and ":" not in name:
             raise UsageError(
-                f"the file of the {what} {name} has changed since {identity['dataset']} was audited with it",
-                hint="Restore the file, or audit with the new one: privaudit score …",
+                f"the {what} {name} is another package's, and which code of it {identity['dataset']} was audited with "
+                "is not on record: an earlier version of privaudit did not note it",
+                hint="Audit again: privaudit score … makes a new audit beside it.",
             )
+        raise UsageError(
+            f"the file of the {what} {name} has changed since {identity['dataset']} was audited with it",
+            hint="Restore the file, or audit with the new one: privaudit score …",
+        )
 
 
 def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSettings:

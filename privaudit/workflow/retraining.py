@@ -25,6 +25,9 @@ from privaudit.training.loop import Samples
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.workflow.plan import AuditPlan
 
+#: In a model's record: the SHA-256 of the rows that it was trained on, and that of its file.
+MEMBERS, WEIGHTS = "members_sha256", "sha256"
+
 #: With ``--reference auto`` a retraining that takes longer than this is left out.
 LONGEST_RETRAINING = 600.0
 
@@ -68,19 +71,35 @@ def retrained_models(
         Paths of the models (the method's first, then the references) and the seconds that each took.
     """
     expected = expected_seconds(plan, len(retain))
-    second = noise_floor and not is_method and expected <= LONGEST_RETRAINING
-    wanted = 0 if reference == "shadow" else 1 + second
     if reference == "auto" and expected > LONGEST_RETRAINING:
         talk(
             f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
             "the reference instead; --reference retrain to retrain all the same"
         )
-        wanted = 0
-    wanted += is_method
-    jobs = retrain_jobs(plan, forget, retain, seed, wanted)
+    jobs = wanted_jobs(
+        plan, forget, retain, reference=reference, seed=seed, is_method=is_method, noise_floor=noise_floor
+    )
     train_missing(jobs, plan)
     records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
     return [job.path for job in jobs], [record["seconds"] for record in records]
+
+
+def wanted_jobs(
+    plan: AuditPlan,
+    forget: ForgetSet,
+    retain: npt.NDArray[np.int64],
+    *,
+    reference: str,
+    seed: int,
+    is_method: bool,
+    noise_floor: bool = False,
+) -> list[RetrainJob]:
+    """Return the trainings that `retrained_models` needs, whether they are there already or not."""
+    short = expected_seconds(plan, len(retain)) <= LONGEST_RETRAINING
+    wanted = 0
+    if reference == "retrain" or (reference == "auto" and short):
+        wanted = 1 + (noise_floor and not is_method and short)
+    return retrain_jobs(plan, forget, retain, seed, wanted + is_method)
 
 
 def expected_seconds(plan: AuditPlan, members: int) -> float:
@@ -109,7 +128,7 @@ def train_missing(jobs: list[RetrainJob], plan: AuditPlan) -> None:
     missing = []
     for job in jobs:
         for path in (job.path, job.path.with_suffix(".json")):
-            if files.inspect_seal(path) is files.Seal.DAMAGED:
+            if files.inspect_seal(path).is_wrong:
                 talk(f"  {files.set_aside_in_words(path)}; it is made again")
         if not (files.is_whole(job.path) and files.is_whole(job.path.with_suffix(".json"))):
             missing.append(job)
@@ -125,5 +144,12 @@ def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
         samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
         model, record, notes = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
     save_model(model, job.path)
-    files.write_json(job.path.with_suffix(".json"), notes | {"seconds": record.seconds, "members": len(job.members)})
+    proof = {MEMBERS: members_digest(job.members), WEIGHTS: files.sha256_of(job.path)}
+    content = notes | {"seconds": record.seconds, "members": len(job.members)} | proof
+    files.write_json(job.path.with_suffix(".json"), content)
     files.seal(job.path.with_suffix(".json"))
+
+
+def members_digest(rows: npt.NDArray[np.int64]) -> str:
+    """The SHA-256 of the rows that a model was trained on, in their order: proves later who was not among them."""
+    return hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit import controls, files
+from privaudit import controls, files, links
 from privaudit.attacks.lira import complements
 from privaudit.attacks.suite import Evidence
 from privaudit.config import AuditSettings
 from privaudit.progress import talk
 from privaudit.registry import without_folder
+from privaudit.report import comparable
 from privaudit.report.privacy import privacy_of
-from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
+from privaudit.scoring.epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
 from privaudit.scoring.given import doubts_about
 from privaudit.scoring.outliers import drawn_in
 from privaudit.scoring.score import Scores, score
+from privaudit.scoring.table import whose_results
 from privaudit.scoring.target import audit_target, split_test
 from privaudit.shadow.given import take_in
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_keys
@@ -28,11 +30,13 @@ from privaudit.signals import signal
 from privaudit.statistics.performance import Performance
 from privaudit.training.views import ORIGINAL, columns_of
 from privaudit.workflow.estimate import Estimate, estimate
+from privaudit.workflow.examination import examine_code, examine_training_code
 from privaudit.workflow.inversion import run_inversion, without_inversion
 from privaudit.workflow.inversion_plan import InversionPlan, plan_inversion
 from privaudit.workflow.outlying import find_outlying
-from privaudit.workflow.plan import AuditPlan, library_versions, plan_audit
+from privaudit.workflow.plan import AuditPlan, demand_same_again, library_versions, plan_audit
 from privaudit.workflow.render import render_report
+from privaudit.workflow.sides import compare_sides
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
 
@@ -77,9 +81,11 @@ def read_stored_signals(store: AuditStore, shadows: int, queries: tuple[str, ...
 
 def dry_run(settings: AuditSettings) -> dict[str, Any]:
     """What `run_score` would do and cost."""
-    plan = plan_audit(settings)
+    plan = examine_code(plan_audit(settings))
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
+    if missing:
+        plan = examine_training_code(plan)
     inversion = plan_inversion(plan)
     cost = estimate(plan, missing, inversion, keep=False)
     _announce(plan, cost, inversion)
@@ -93,12 +99,15 @@ def dry_run(settings: AuditSettings) -> dict[str, Any]:
 
 def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
     """Run a whole audit; return what ``score --json`` prints."""
-    plan = plan_audit(settings)
+    plan = examine_code(plan_audit(settings))
     inversion = plan_inversion(plan)
     store, folder = plan.store, settings.out / plan.name
     if settings.show_samples:
         check_images(plan)
+    files.claim(folder)
     files.demand_writable(folder)
+    if not files.is_whole(store.description):
+        demand_same_again(plan)
     with store.locked():
         store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
@@ -106,6 +115,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         store.write_description(plan.describe())
         absent = find_missing(jobs)
         missing = [job for job in absent if not plan.is_given(job.key)]
+        if missing:
+            plan = examine_training_code(plan)
         _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
         trained_with = store.read_description()["versions"]["torch"]
         if missing and trained_with != library_versions()["torch"]:
@@ -120,6 +131,9 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         train_all(missing, plan.arrays, plan.engine)
         query_all(find_asked_otherwise(jobs), plan.arrays, plan.engine)
         store.mark_latest()
+        # What an earlier version sealed is bound to its place from now on.
+        for path in (*links.list_files(store.folder), *links.list_files(folder)):
+            files.bind(path)
         results = score_stored(plan, folder, trained=len(missing), csv=csv, inversion=inversion)
         if settings.show_samples:
             write_thumbnails(plan, folder)
@@ -148,7 +162,8 @@ def are_scored(folder: Path) -> bool:
     table, results = folder / SCORES, folder / RESULTS
     if not (files.is_whole(table) and files.is_whole(results)):
         return False
-    return bool(files.read_json(results)["table_sha256"] == files.sha256_of(table))
+    found = files.read_json(results)
+    return found["table_sha256"] is not None and whose_results(folder, found) is None
 
 
 def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
@@ -180,7 +195,8 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     negative = controls.never_trained(stored.shadow_test, seed)
     of_untrained = controls.untrained(stored.untrained, stored.keep[:, plan.arrays.control_rows])
     positive = controls.positive(scores.table["asr"].to_numpy(), plan.facts.canary)
-    results = {
+    sides = compare_sides(plan.arrays, len(plan.data), stored, seed)
+    results: dict[str, Any] = {
         "audit": plan.name,
         "samples": len(plan.data),
         "shadows": plan.shadows,
@@ -193,7 +209,9 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
             "negative": negative.to_json(),
             "untrained": of_untrained.to_json(),
             "positive": None if positive is None else positive.to_json(),
+            **sides.controls_to_json(),
         },
+        "duplicates": sides.duplicates.to_json(),
         "epsilon": _epsilon(plan, stored),
         "mean_risk": float(scores.table.loc[real, "risk"].mean()),
         "accuracy": _accuracies(plan, stored, reported),
@@ -204,7 +222,15 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     if plan.given is not None:
         results["about"]["target"]["doubts"] = doubts
     results["outliers"] = outlying.found
-    results["warnings"] = [*outlying.warnings, *doubts, *_warnings(scores.attacks["lira"], negative, of_untrained)]
+    # The target's figure carries what is to be said of it wherever it goes.
+    results["target"]["warnings"] = comparable.doubts(results)
+    results["warnings"] = [
+        *outlying.warnings,
+        *doubts,
+        *_warnings(scores.attacks["lira"], negative, of_untrained),
+        *comparable.unlike(results),
+        *comparable.repeated(results),
+    ]
     for warning in results["warnings"]:
         talk(f"  warning: {warning}")
     return results, scores
@@ -220,6 +246,7 @@ def _epsilon(plan: AuditPlan, stored: StoredSignals) -> dict[str, Any] | None:
     trials = bound_from_trials(margin, keep, plan.settings.seed)
     return {
         "trials": None if trials is None else trials.to_json(),
+        "trials_from": FEWEST_MODELS,
         "one_run": bound_of_one_run(of_coin_model, plan.coins, margin, keep).to_json(),
     }
 

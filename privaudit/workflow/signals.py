@@ -14,10 +14,13 @@ from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.progress import talk
+from privaudit.report import comparable
 from privaudit.report.privacy import privacy_of
 from privaudit.scoring.inversion import join
 from privaudit.scoring.score import OF_STATISTIC, Scores, score
+from privaudit.scoring.unseen import never_seen
 from privaudit.signals import SIGNALS
+from privaudit.statistics.pairs import is_paired
 from privaudit.workflow.render import render_report
 from privaudit.workflow.signals_file import SignalsFile, read_signals_file
 from privaudit.workflow.tables import RESULTS, SCORES, write_table
@@ -45,8 +48,12 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     for warning in given.outlying.warnings:
         talk(f"  warning: {warning}")
     folder = settings.out / name
+    files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
+    results["warnings"] = comparable.unlike(results)
+    for warning in results["warnings"]:
+        talk(f"  warning: {warning}")
     files.write_json(folder / RESULTS, results)
     files.seal(folder / RESULTS)
     return results | {"scores": str(folder / SCORES), "report": render_report(folder, privacy_of(settings))}
@@ -68,7 +75,8 @@ def _results(
         "target": None,
         "epsilon": None,
         "inversion": None,
-        "controls": {"negative": None, "untrained": None, "positive": None},
+        "controls": dict.fromkeys(("negative", "untrained", "positive", "blind")) | {"shift": _shift(given, settings)},
+        "duplicates": None,
         "mean_risk": float(scores.table["risk"].mean()),
         "accuracy": None
         if given.classes is None
@@ -93,6 +101,15 @@ def _results(
             "notes": list(given.notes),
         },
     }
+
+
+def _shift(given: SignalsFile, settings: AuditSettings) -> dict[str, Any] | None:
+    """Never-seen samples against the population; None without one, or where models do not come in pairs."""
+    evidence = given.evidence
+    if evidence.population is None or evidence.partners is not None or not is_paired(evidence.keep):
+        return None
+    found = never_seen(evidence.signals, evidence.keep, evidence.population, settings.seed)
+    return None if found is None else found.to_json()
 
 
 def _short(digest: str, settings: AuditSettings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,7 @@ def _check_labels(labels: npt.NDArray[np.int64], name: str, classes: int, source
 
 
 def _population(
-    arrays: dict[str, npt.NDArray[Any]], models: int, classes: int | None, source: str
+    arrays: Mapping[str, npt.NDArray[Any]], models: int, classes: int | None, source: str
 ) -> tuple[npt.NDArray[Any] | None, str | None]:
     if "population_logits" not in arrays:
         return None, None
@@ -237,7 +238,7 @@ def _population(
 
 
 def _facts(
-    arrays: dict[str, npt.NDArray[Any]], labels: npt.NDArray[np.int64], classes: int | None, source: str
+    arrays: Mapping[str, npt.NDArray[Any]], labels: npt.NDArray[np.int64], classes: int | None, source: str
 ) -> SampleFacts:
     count = int(labels.max()) + 1 if classes is None else classes
     names = tuple(map(str, np.asarray(arrays.get("class_names", np.arange(count))).ravel().tolist()))

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit import files
+from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.workflow.bench import Bench, Request
 
@@ -45,7 +46,10 @@ class Treatment:
         sequencing = asdict(request.sequencing)
         if request.sequencing.order == "none":
             sequencing = {"order": "none", "state": request.sequencing.state}
-        return {"method": request.method, "parameters": asdict(request.parameters), "sequencing": sequencing}
+        identity = {"method": request.method, "parameters": asdict(request.parameters), "sequencing": sequencing}
+        # A method that another package brings may be edited under the same name.
+        source = UNLEARNERS.source(request.method)
+        return identity if source is None else identity | {"source": source}
 
 
 @dataclass(frozen=True)

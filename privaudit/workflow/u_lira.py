@@ -23,7 +23,8 @@ from privaudit.progress import progress, talk
 from privaudit.shadow.store import shadow_key
 from privaudit.shadow.trainer import AuditArrays, load_model, one_thread, signals_on
 from privaudit.signals import signal
-from privaudit.statistics.performance import performance
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.performance import Performance, performance
 from privaudit.training.loop import Samples
 from privaudit.workflow.bench import Bench, Request, run_method
 from privaudit.workflow.judging import Judged
@@ -108,9 +109,7 @@ def u_lira(
             run_jobs(_unlearn_job, missing, (arrays, forget), engine, bar)
     statistic = np.stack([signal(files.read_array(job.path)[:, 0], "margin") for job in jobs])
     seen = keep[:, forget]
-    ratio = lira.online(statistic, seen)
-    clusters = np.broadcast_to((np.arange(len(models)) // 2)[:, np.newaxis], seen.shape)
-    attack = performance(ratio, seen, clusters).to_json()
+    attack = attack_unlearned(statistic, seen).to_json()
     called = {}
     for name, model in judged.items():
         of_model = lira.of_other_model(signal(model.pool[forget, 0], "margin"), statistic, seen)
@@ -122,12 +121,30 @@ def u_lira(
     }
 
 
+def attack_unlearned(statistic: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> Performance:
+    """Attack each unlearned shadow model with the others, by rotation of pairs.
+
+    Parameters
+    ----------
+    statistic
+        ``[S, n]`` of the forgotten under the models after unlearning, complementary pairs side by side.
+    seen
+        bool ``[S, n]``: which model was trained on which of them.
+
+    Returns
+    -------
+    Performance
+        Its intervals know that every model is judged by Gaussians that are fitted to all the others: the attack is run
+        again without each pair in turn (`privaudit.statistics.jackknife`).
+    """
+    pair = np.broadcast_to((np.arange(len(statistic)) // 2)[:, np.newaxis], seen.shape)
+    refits = Refits(len(statistic), lambda left: lira.online(statistic[left], seen[left]))
+    return performance(lira.online(statistic, seen), seen, pair, ((scores, seen[left]) for left, scores in refits))
+
+
 def remove_working_files(folder: Path) -> None:
     """Delete what a finished run needs no more."""
-    for path in (folder / "u-lira").glob("*"):
-        path.unlink(missing_ok=True)
-    if (folder / "u-lira").is_dir():
-        (folder / "u-lira").rmdir()
+    files.remove_folder(folder / "u-lira")
 
 
 def _path(folder: Path, index: int) -> Path:

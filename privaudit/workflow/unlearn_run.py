@@ -18,6 +18,7 @@ from privaudit.progress import progress, talk
 from privaudit.scoring.target import split_test
 from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model
+from privaudit.signals import signal
 from privaudit.statistics.intervals import spearman
 from privaudit.training.loop import Samples, logits_of
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
@@ -28,6 +29,7 @@ from privaudit.workflow import measuring
 from privaudit.workflow.bench import Bench, ForgetRun, Request, judges, run_method, will_teach
 from privaudit.workflow.exposure import exposure_table, summarise, verdicts_over_time
 from privaudit.workflow.judging import (
+    Judged,
     audit_again,
     choose_reference,
     difficulty_of,
@@ -218,7 +220,7 @@ def make_run(
         "reference": found.kind,
         "reaudit": audit_again(main, stored, forget, retain, reported, plan.settings.seed),
         "exposure": summarise(exposure, main),
-        "forgotten": _when(difficulty, forget),
+        "forgotten": _when(difficulty, forget) | ({} if run is not None else _at_once(main, stored, forget)),
         "u_lira": attacked,
         "risk_vs_difficulty": {
             name: correlation.to_json() for name, correlation in relate_to_risk(risk, found.risk, difficulty).items()
@@ -282,6 +284,13 @@ def _when(difficulty: pd.DataFrame, forget: ForgetSet) -> dict[str, Any]:
         "share": float(at.notna().mean()),
         "before": float((at == 0).mean()),
     }
+
+
+def _at_once(models: dict[str, Judged], stored: Any, forget: ForgetSet) -> dict[str, float]:
+    """The same shares of retraining, which forgets at no step: by the verdicts on the model before and the new one."""
+    margins = np.stack([signal(models[name].pool[forget.rows, 0], "margin") for name in ("original", "unlearned")])
+    before, after = verdicts_over_time(margins, stored, forget)
+    return {"share": float(after.mean()), "before": float(before.mean())}
 
 
 def takes_order(method: str) -> bool:

@@ -57,7 +57,7 @@
   // ---- State ---------------------------------------------------------------------------------------------------
 
   const state = {
-    sort: { column: byKey.get("risk") ?? id, down: true },
+    sort: { column: byKey.get(data.order) ?? id, down: byKey.has(data.order) && data.order !== id.key },
     across: byKey.get(data.horizontal) ?? axes[0],
     up: byKey.get(data.vertical) ?? axes[1] ?? axes[0],
     search: "",
@@ -484,6 +484,7 @@
   );
   app.append(
     element("p", { text: "Every dot is a sample. Drag over the dots to keep only those in the table; click a dot or a row to find it in the other. Column titles sort." }),
+    ...(data.caution ? [element("p", { text: data.caution })] : []),
     controls, plot.box, readout, status, table.viewport,
   );
   app.hidden = false;

@@ -1,0 +1,110 @@
+"""What is said of an unlearning run: no more than it shows, and of retraining that it is exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from privaudit.evaluation.order_comparison import compare
+from privaudit.report import overview, words
+from privaudit.report.unlearning_words import finding, summary
+from tests.test_evaluation import comparison
+
+
+def run_of(method: str, tow: float | None, nothing: float | None, floor: float | None) -> dict[str, Any]:
+    area, lower = {"auc": 0.7, "auc_ci": [0.65, 0.75]}, {"auc": 0.55, "auc_ci": [0.5, 0.6]}
+    parts = {"forget": 0.9, "retain": 1.0, "test": 0.9}
+    models = ("original", "unlearned", "retrained")
+    return {
+        "method": method,
+        "order": "none",
+        "descending": False,
+        "groups": None,
+        "parameters": None if method == "retrain" else {},
+        "sequencing": None,
+        "forget": 144,
+        "forget_specification": "random:10%",
+        "notes": [],
+        "reference": "retrained model",
+        "shadows": 16,
+        "statistic": "margin",
+        "stopped": None,
+        "seconds": {"unlearning": 1.0, "retraining": 1.0},
+        "forget_steps": 0, "forget_steps_run": 0, "retain_steps_run": 0,
+        "tow": tow,
+        "tow_do_nothing": nothing,
+        "noise_floor": floor,
+        "accuracy": dict.fromkeys(models, parts),
+        "reaudit": {name: {"forget": lower if name != "original" else area, "retain": area} for name in models},
+        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in words.DIFFICULTIES},
+        "forgotten": {"means": "LiRA says it was never seen", "share": 0.0, "before": 0.0},
+        "exposure": {
+            "called_members": {"original": {"forget": 0.8}, "unlearned": {"forget": 0.4}, "retrained": {"forget": 0.4}},
+            "retained_change": {
+                "unlearned": {"mean": 0.1, "ci": [0.05, 0.15], "rose": 0.6},
+                "retrained": {"mean": 0.1, "ci": [0.05, 0.15], "rose": 0.6},
+            },
+            "most_exposed": [
+                {"sample_id": 7, "class_name": "a", "original": -1.0, "unlearned": 1.0, "retrained": 0.5}
+            ],
+        },
+    }  # fmt: skip
+
+
+def test_retraining_is_exact_whatever_a_measure_says() -> None:
+    """Digits: ToW .871 against .999 for doing nothing, where two retrained models are .871 apart."""
+    run = run_of("retrain", 0.871, 0.999, 0.871)
+    said = finding(run)
+    assert "exact by construction" in said
+    assert "noise floor" in said
+    assert "ToW can't tell methods apart" in said
+    assert "closer" not in said
+    page = " ".join(summary(run))
+    assert "closer" not in page
+    # It never saw them: that LiRA still calls some of them trained-on is the attack's error.
+    assert "0.0% of them count as forgotten" not in page
+    assert "takes 60.0% of them for never seen, and took 20.0% before" in page
+    assert "by another retraining it moved" in page
+    # Where doing nothing is further away than another retraining, that is said.
+    assert "doing nothing is further away" in finding(run_of("retrain", 0.98, 0.6, 0.98))
+    assert finding(run_of("retrain", None, None, None)).endswith("whatever a measure says of it.")
+
+
+def test_its_tables_and_page_one_say_so_too() -> None:
+    run = run_of("retrain", 0.871, 0.999, 0.871)
+    del run["exposure"]["most_exposed"][0]["retrained"]
+    asked = {answer.question: " ".join(answer.answer) for answer in overview._before_and_after({"controls": {}}, [run])}
+    forgotten = asked["How exposed are the forgotten, before and after?"]
+    assert "exact by construction" in forgotten
+    assert "beyond the intervals" not in forgotten
+    assert "retrained once more" in forgotten
+    approximate = overview._before_and_after({"controls": {}}, [run_of("ga", 0.9, 0.8, 0.95)])[0].answer[0]
+    assert "lower than before beyond the intervals; retrained without them 0.550" in approximate
+
+
+@pytest.mark.parametrize(
+    ("tow", "nothing", "floor", "wanted"),
+    [
+        (0.99, 0.999, 0.871, "can't be told"),
+        (0.999, 0.871, 0.871, "can't be told"),  # doing nothing is just as far away as a second retraining
+        (0.9, 0.6, 0.98, "left the model closer to a retrained model than"),
+        (0.6, 0.6, 0.98, "left the model no closer to a retrained model than"),
+        (0.9, 0.6, None, "left the model closer to a retrained model than"),
+        (None, None, None, "no retrained model to hold the result against"),
+    ],
+)
+def test_closer_is_said_only_where_doing_nothing_lies_beyond_the_noise(
+    tow: float | None, nothing: float | None, floor: float | None, wanted: str
+) -> None:
+    said = finding(run_of("ga", tow, nothing, floor))
+    assert wanted in said
+    if "can't be told" in wanted:
+        assert "left the model" not in said
+
+
+def test_a_comparison_of_orders_says_where_nothing_can_show() -> None:
+    runs = comparison(0.0, 0.001)
+    assert "nothing here for an order to show in" not in compare(runs, "risk")["verdict"]["sentence"]
+    runs.loc[runs["arm"] == "do-nothing", "tow"] = 0.99
+    assert "nothing here for an order to show in" in compare(runs, "risk")["verdict"]["sentence"]
