@@ -58,7 +58,7 @@ def what_was_audited(results: dict[str, Any]) -> Section:
 def _what_stands_out(results: dict[str, Any]) -> list[Table]:
     """Models, values and samples that are far from all others; the first of each."""
     found = results.get("outliers")
-    if not found or not any(found[kind] for kind in ("models", "values", "samples", "accuracies")):
+    if not found or not any(found.get(kind) for kind in ("models", "values", "samples", "accuracies")):
         return []
 
     rows = [
@@ -75,7 +75,7 @@ def _what_stands_out(results: dict[str, Any]) -> list[Table]:
     ]
     rows += [
         [f"model {one['model']}", "all", f"right on {percent(one['accuracy'])}, others on {percent(one['siblings'])}"]
-        for one in found["accuracies"]
+        for one in found.get("accuracies", [])
     ]
     return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 
