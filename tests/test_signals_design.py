@@ -39,7 +39,8 @@ def noise(random: np.random.Generator, keep: Mask, owed: float = 0.3) -> npt.NDA
     of_set /= np.sqrt(np.mean(of_set**2))
     directions = random.normal(size=(100, samples)) / 10
     values: npt.NDArray[np.float64] = np.sqrt(1 - owed) * random.normal(size=keep.shape)
-    return values + np.sqrt(owed) * (of_set @ directions)
+    values += np.sqrt(owed) * (of_set @ directions)
+    return values
 
 
 def read(values: npt.NDArray[Any], keep: Mask, seed: int = 0, names: tuple[str, ...] = ("lira",)) -> dict[str, float]:

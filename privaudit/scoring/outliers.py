@@ -19,7 +19,7 @@ from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray
 
 #: A model stands out whose distance from its siblings is typically so many times theirs, or so many times smaller.
-MODEL_TIMES = 4.0
+MODEL_TIMES = 3.0
 
 #: Values are drawn in to so many spreads from the median of all models, and named from so many on.
 DRAWN_IN = 10.0

@@ -20,12 +20,10 @@ from privaudit.signals import SIGNALS, signal, signals_of
 from privaudit.workflow.metadata import read_metadata
 from privaudit.workflow.outlying import Outlying, find_outlying
 from privaudit.workflow.signals_design import Design, find_design, rotation_of
-from privaudit.workflow.signals_kinds import CURE, Kind, kind_of
+from privaudit.workflow.signals_kinds import CURE, LOGITS, Kind, kind_of
 
 #: Fewest models on either side of a sample: one is dropped from each, and one must be left.
 FEWEST_A_SIDE = 2
-
-LOGITS = Kind("logits")
 
 LAYOUT = (
     "It needs logits [S, N, C] or [S, N, Q, C] (or statistic [S, N]), keep [S, N] bool, labels [N]; optional are "
