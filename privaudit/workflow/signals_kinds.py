@@ -50,11 +50,13 @@ class Kind:
             return part
         values = part.astype(np.float64)
         if self.name == "log-probabilities":
-            return np.maximum(values, np.log(self.least)) if self.clipped else values
+            return np.maximum(values, float(np.log(self.least))) if self.clipped else values
         if self.name == "sigmoid":
             inside = np.clip(values, self.least, 1 - self.least)
-            return np.log(inside) - np.log1p(-inside)
-        return np.log(np.maximum(_normalised(self.name, values), self.least))
+            odds: npt.NDArray[Any] = np.log(inside) - np.log1p(-inside)
+            return odds
+        logs: npt.NDArray[Any] = np.log(np.maximum(_normalised(self.name, values), self.least))
+        return logs
 
     def note(self, array: str) -> str | None:
         """What was found, for people; None for logits."""
@@ -209,7 +211,8 @@ def _as_probabilities(name: Name, values: npt.NDArray[Any]) -> Iterator[npt.NDAr
 
 def _normalised(name: Name, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if name == "shares":
-        return values / values.sum(axis=-1, keepdims=True)
+        shares: npt.NDArray[Any] = values / values.sum(axis=-1, keepdims=True)
+        return shares
     return values / (100 if name == "percentages" else 1)
 
 
