@@ -95,6 +95,24 @@ def test_dropping_the_target_alone_would_not() -> None:
     assert auc(scores.ravel(), keep.ravel()) < 0.47
 
 
+def test_dropping_the_target_alone_reads_a_leak_where_complements_owe_each_other() -> None:
+    """As on real models: with a correlation of −.3 given membership the complement's pull wins, and it is upward."""
+    random = np.random.default_rng(9)
+    keep = paired_design(5000, 16, 0)
+    values = random.normal(size=keep.shape)
+    values[1::2] = -0.3 * values[0::2] + np.sqrt(1 - 0.3**2) * values[1::2]
+    scores = np.empty(values.shape)
+    for model in range(16):
+        left = np.arange(16) != model
+        distance = {}
+        for side in (True, False):
+            chosen = keep[left] == side
+            distance[side] = (values[model] - np.where(chosen, values[left], 0).sum(0) / chosen.sum(0)) ** 2
+        scores[model] = distance[False] - distance[True]
+    assert auc(scores.ravel(), keep.ravel()) > 0.51
+    assert auc(lira.online(values, keep).ravel(), keep.ravel()) == pytest.approx(0.5, abs=0.008)
+
+
 def test_known_gaussians_give_the_closed_form() -> None:
     """IN ~ N(2, 1), OUT ~ N(0, 1): with many models the ASR tends to Φ(1), the AUC to Φ(2/√2)."""
     random = np.random.default_rng(3)
