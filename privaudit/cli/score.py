@@ -142,8 +142,8 @@ def _print_told_right(results: dict[str, Any]) -> None:
     told, stability = results["told_right"], results["stability"]
     samples = results["samples"]
     answer(
-        f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {words.percent(told['at_least'])} of the "
-        f"models; {naming.by_chance(results, samples)}"
+        f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {words.rate(told['at_least'])} of "
+        f"the models; {naming.by_chance(results, samples)}"
     )
     if told["confirmed"] is not None:
         answer(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report.words import percent
+from privaudit.report.words import percent, rate
 
 #: Of results that were written before other models were asked.
 NOT_ASKED = (
@@ -50,7 +50,7 @@ def confirmed(results: dict[str, Any]) -> str:
         return ""
     said = (
         f"Of the {found['leaders']} whom one half of the shadow models ranks highest, the other half tells "
-        f"{percent(found['leaders_confirmed'])} right in at least {percent(found['at_least'])} of its models"
+        f"{percent(found['leaders_confirmed'])} right in at least {rate(found['at_least'])} of its models"
     )
     if found["confirmed"] is None:
         return said + "."
