@@ -59,9 +59,9 @@ def test_choosing_the_canary_costs_no_validity() -> None:
 def test_the_counting_half_chooses_nothing() -> None:
     """On noise hits are as many as alarms, on average, wherever neither canary nor threshold was chosen.
 
-    Either chosen on the trainings that are counted would show. The threshold would put hits ahead of alarms; the canary,
-    which parts best one way or the other, would put them far apart: two binomials of 12 trainings differ by a mean
-    square of at most 1/24.
+    Either chosen on the trainings that are counted would show. The threshold would put hits ahead of alarms; the
+    canary, which parts best one way or the other, would put them far apart: two shares of 12 trainings differ by a
+    mean square of at most 1/24.
     """
     random = np.random.default_rng(5)
     keep = paired_design(50, 48, 0)

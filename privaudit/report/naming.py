@@ -65,4 +65,6 @@ def by_chance(results: dict[str, Any], samples: int) -> str:
     found = results.get("told_right")
     if found is None:
         return ""
-    return f"chance alone tells {found['chance'] * samples:,.0f} so ({percent(found['chance'])})"
+    expected = found["chance"] * samples
+    number = f"{expected:,.0f}" if expected >= 1 else "less than one"
+    return f"chance alone tells {number} so ({percent(found['chance'])})"
