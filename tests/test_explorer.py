@@ -93,7 +93,7 @@ def test_without_script_everything_else_is_there(browser: Any, report: Path) -> 
     assert page.locator("#explorer-app").is_hidden()
     assert page.locator("noscript p").is_visible()
     assert page.locator("figure img").count() >= 3
-    assert page.get_by_text("The ten most exposed samples").first.is_visible()
+    assert page.get_by_text("The most exposed samples that either half of the models confirms").first.is_visible()
     context.close()
 
 

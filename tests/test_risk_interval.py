@@ -1,4 +1,4 @@
-"""Per-sample risk: do its intervals hold, who may be named, does the forecast of a ranking's reliability come true?"""
+"""Per-sample risk: do its intervals hold, who may be named, does the forecast of reliability come true?"""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def stability_of(values: FloatArray, keep: KeepArray) -> Any:
 
 @pytest.mark.parametrize("kind", ["few leak", "all leak a little", "all leak"])
 def test_the_forecast_of_reliability_comes_true(kind: str) -> None:
-    """Held out: what two audits of 32 models agree on, foretold by either; Spearman and Brown's is off if few leak."""
+    """Held out: what two audits of 32 models agree on. Spearman and Brown's forecast is off where few leak."""
     random = np.random.default_rng(7)
     found, foretold, doubled = [], [], []
     for draw in range(3):
@@ -180,7 +180,7 @@ def test_noise_gets_no_forecast() -> None:
         found = stability_of(margins(random, keep, 0.0), keep)
         given.append(found.reliability is not None)
         assert found.models_needed is None or given[-1]
-    assert sum(given) <= 2  # 2.5% of 12 expected
+    assert sum(given) <= 1  # of 200 one is expected
 
 
 def test_where_most_leak_nothing_no_number_of_models_will_do() -> None:

@@ -159,7 +159,7 @@ def _print_told_right(results: dict[str, Any]) -> None:
     told, stability = results["told_right"], results["stability"]
     samples = results["samples"]
     answer(
-        f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {words.percent(told['at_least'])} of "
+        f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {words.rate(told['at_least'])} of "
         f"the models; {confirmation.by_chance(results, samples)}"
     )
     if told["confirmed"] is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from privaudit.report.words import percent
+from privaudit.report.words import percent, rate
 
 #: Of results that were written before other models were asked.
 NOT_ASKED = (
@@ -50,7 +50,7 @@ def confirmed(results: dict[str, Any]) -> str:
         return ""
     said = (
         f"Of the {found['leaders']} whom one half of the shadow models ranks highest, the other half tells "
-        f"{percent(found['leaders_confirmed'])} right in at least {percent(found['at_least'])} of its models"
+        f"{percent(found['leaders_confirmed'])} right in at least {rate(found['at_least'])} of its models"
     )
     if found["confirmed"] is None:
         return said + "."
@@ -65,4 +65,6 @@ def by_chance(results: dict[str, Any], samples: int) -> str:
     found = results.get("told_right")
     if found is None:
         return ""
-    return f"chance alone tells {found['chance'] * samples:,.0f} so ({percent(found['chance'])})"
+    expected = found["chance"] * samples
+    number = f"{expected:,.0f}" if expected >= 1 else "less than one"
+    return f"chance alone tells {number} so ({percent(found['chance'])})"

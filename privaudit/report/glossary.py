@@ -51,10 +51,12 @@ REFERENCES = [
     "Hayes et al.: Inexact unlearning needs more careful evaluations to avoid a false sense of privacy. arXiv "
     "2403.01218. U-LiRA.",
     "Holm: A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 6 (1979).",
+    "Neyman: Outline of a theory of statistical estimation based on the classical theory of probability. Philosophical "
+    "Transactions A 236 (1937). Intervals of a sample's risk, over simulated audits.",
     "Obuchowski: Nonparametric analysis of clustered ROC curve data. Biometrics 53 (1997). Intervals over pairs.",
     "Steinke et al.: Privacy auditing with one (1) training run. NeurIPS (2023).",
-    "Wilson: Probable inference, the law of succession, and statistical inference. JASA 22 (1927). Intervals of a "
-    "sample's risk.",
+    "Wilson: Probable inference, the law of succession, and statistical inference. JASA 22 (1927). Intervals of "
+    "shares of samples.",
     "Zarifzadeh et al.: Low-cost high-power membership inference attacks. ICML (2024). RMIA.",
     "Zhao et al.: What makes unlearning hard and what to do about it. arXiv 2406.01257. Fidelity.",
 ]

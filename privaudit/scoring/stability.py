@@ -33,6 +33,9 @@ MOST_SAMPLES = 5_000
 WANTED = 0.9
 MOST_MODELS = 1_024
 
+#: How many standard errors above 0 the halves' agreement must lie to be one: of 200 audits of noise one does.
+SURELY = 2.58
+
 #: How often the samples are drawn anew for the interval of the forecast.
 RESAMPLES = 40
 
@@ -57,8 +60,8 @@ class Stability:
     half_interval
         95%, of the mean ρ, over samples.
     reliability
-        Forecast of ρ between this audit and another of as many models; None where ``half_interval`` reaches 0: there
-        is no ranking to speak of.
+        Forecast of ρ between this audit and another of as many models; None where the halves' agreement is not surely
+        above 0: there is no ranking to speak of.
     interval
         Of the reliability, 95%: samples drawn anew, halves and mixture alike.
     models_needed
@@ -117,10 +120,10 @@ def ranking_stability(
     if np.isnan(split).any():
         return None
     half = float(split.mean())
-    reach = 1.96 * float(influence.std(ddof=1)) / float(np.sqrt(len(rows)))
-    bounds = max(-1.0, half - reach), min(1.0, half + reach)
+    error = float(influence.std(ddof=1)) / float(np.sqrt(len(rows)))
+    bounds = max(-1.0, half - 1.96 * error), min(1.0, half + 1.96 * error)
     spread = float(split.std(ddof=1))
-    if bounds[0] <= 0:
+    if half <= SURELY * error:
         return Stability(half, spread, bounds, None, None, None)
     forecast = Forecast(asr, models, correlation)
     reliability = forecast.agreement(half, models)
@@ -130,8 +133,8 @@ def ranking_stability(
         drawn = random.integers(len(rows), size=len(rows))
         value = min(max(half + float(influence[drawn].mean()), 1e-3), 1.0)
         again.append(Forecast(asr[rows[drawn]], models, correlation).agreement(value, models))
-    error = float(np.hypot(np.std(again, ddof=1), EXTRAPOLATION * abs(reliability - half)))
-    interval = logit_interval(reliability, error, RESAMPLES - 1)
+    of_forecast = float(np.hypot(np.std(again, ddof=1), EXTRAPOLATION * abs(reliability - half)))
+    interval = logit_interval(reliability, of_forecast, RESAMPLES - 1)
     return Stability(half, spread, bounds, reliability, interval, forecast.models_for(half, WANTED))
 
 
@@ -178,9 +181,13 @@ class Forecast:
         """
         if half >= 1:
             return 1.0
-        of_half, of_all = (self._odds(count) for count in (self.models // 2 // 2 * 2, models))
-        odds = half / (1 - half) * (of_all / of_half if of_half > 0 else 1.0)
-        return float(odds / (1 + odds))
+        below = self.models // 2 // 2 * 2
+        # For the faintest leaks odds grow with the square of the number of models: what a verdict is right by and the
+        # chance that the fits lie the right way round both do. Where the mixture leaks nothing the quotient is 0/0.
+        of_half, of_all = self._odds(below), self._odds(models)
+        growth = np.clip(of_all / max(of_half, 1e-9), 1.0, (models / below) ** 2)
+        odds = half / (1 - half) * float(growth)
+        return odds / (1 + odds)
 
     def models_for(self, half: float, wanted: float) -> int | None:
         """Return the models that an agreement of ``wanted`` takes, even; None where `MOST_MODELS` would not do."""

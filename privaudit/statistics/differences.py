@@ -88,14 +88,14 @@ def _variance(influence: FloatArray) -> float:
 def newcombe(
     first: npt.NDArray[Any], first_bounds: FloatArray, second: npt.NDArray[Any], second_bounds: FloatArray
 ) -> FloatArray:
-    """Newcombe's hybrid score interval (1998) of differences of proportions, from either side's Wilson interval.
+    """Newcombe's hybrid score interval (1998) of differences of proportions, from either side's interval.
 
     Parameters
     ----------
     first, second
         Proportions ``[N]``.
     first_bounds, second_bounds
-        Their Wilson intervals ``[2, N]``.
+        Their intervals ``[2, N]``.
 
     Returns
     -------
