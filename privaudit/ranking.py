@@ -101,7 +101,7 @@ def score_of(table: pd.DataFrame, order: str, unit: str = "sample") -> npt.NDArr
 def _by_score(table: pd.DataFrame, order: str, unit: str) -> npt.NDArray[np.int64]:
     first = score_of(table, order, "sample")
     others = [table[name].to_numpy(np.float64) for name in KEYS[order][1:]]
-    keys = [table["sample_id"].to_numpy(), *reversed(others), first]
+    keys = [pd.factorize(table["sample_id"], sort=True)[0], *reversed(others), first]
     if unit == "class":
         keys += [table["label"].to_numpy(), score_of(table, order, unit)]
     rows: npt.NDArray[np.int64] = np.lexsort(keys).astype(np.int64)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
+_BACKENDS: Any = torch.backends
+
 #: Where torch keeps how fp32 products may be computed: the most general first, so that restoring goes downwards.
 _FP32_SWITCHES = (
-    torch.backends,
-    torch.backends.cudnn,
-    torch.backends.mkldnn,
-    torch.backends.cuda.matmul,
-    torch.backends.cudnn.conv,
-    torch.backends.cudnn.rnn,
-    torch.backends.mkldnn.matmul,
-    torch.backends.mkldnn.conv,
-    torch.backends.mkldnn.rnn,
+    _BACKENDS,
+    _BACKENDS.cudnn,
+    _BACKENDS.mkldnn,
+    _BACKENDS.cuda.matmul,
+    _BACKENDS.cudnn.conv,
+    _BACKENDS.cudnn.rnn,
+    _BACKENDS.mkldnn.matmul,
+    _BACKENDS.mkldnn.conv,
+    _BACKENDS.mkldnn.rnn,
 )
 
 
@@ -50,7 +53,7 @@ def _fp32_switches() -> tuple[str, bool, list[str]]:
         convolutions = bool(torch.backends.cudnn.allow_tf32)
     except RuntimeError:
         # Torch refuses to answer for all of cuDNN where its parts differ.
-        convolutions = torch.backends.cudnn.conv.fp32_precision == "tf32"
+        convolutions = _BACKENDS.cudnn.conv.fp32_precision == "tf32"
     return torch.get_float32_matmul_precision(), convolutions, values
 
 
@@ -69,7 +72,7 @@ def seeded_globals(seed: int) -> Iterator[None]:
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         for device in devices:
             torch.cuda.default_generators[device].manual_seed(seed)
         yield

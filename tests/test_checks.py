@@ -226,7 +226,7 @@ SAME = Wrapped((8, 8, 1), 3)
         (lambda shape, classes: nn.Flatten(), "no parameters"),
         (lambda shape, classes: Wrapped(shape, 5), "it returns logits [6, 5] for 6 samples: they must be [B, 3]"),
         (doing(of_logits=lambda z: z.mean()), "it returns logits []"),
-        (doing(of_logits=lambda z: (z, z)), "it returns a tuple: it must return one tensor of logits, and entries 0"),
+        (doing(of_logits=lambda z: (z, z)), "returns a tuple: it must return one tensor of logits, and entries 0, 1"),
         (doing(of_logits=lambda z: z / 0), "not finite"),
         (doing(of_logits=lambda z: z.argmax(1, keepdim=True).expand(-1, 3)), "int64"),
         (doing(of_logits=lambda z: z.softmax(1)), "probabilities: leave the softmax out"),

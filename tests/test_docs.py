@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from privaudit.api import results as returned
-from privaudit.cli.main import COMMANDS, DEBUG_VARIABLE, INTERRUPTED
+from privaudit.cli.leaving import INTERRUPTED
+from privaudit.cli.main import COMMANDS, DEBUG_VARIABLE
 from privaudit.config import AuditSettings, read_settings
 from privaudit.data.locate import DATA_VARIABLE, DATASETS
 from privaudit.engines.ray import ADDRESS_VARIABLE

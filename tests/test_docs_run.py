@@ -162,13 +162,13 @@ class Place:
 
     def _redacted_id(self) -> str:
         """What the latest audit's report shows in place of its first id."""
-        from privaudit.report import privacy
+        from privaudit.report import naming, privacy
 
         assert self.run(["report", "--redact", "ids"]).code == 0
         results = self.folder / "reports" / self.latest()
         salt = privacy.salt_of(results, privacy.Privacy())
         assert salt is not None
-        return privacy.hashes_of(list(pd.read_parquet(results / "scores.parquet")["sample_id"]), salt)[0]
+        return naming.hashes_of(list(pd.read_parquet(results / "scores.parquet")["sample_id"]), salt)[0]
 
     def write_requests(self, words: list[str]) -> None:
         """Requests of three samples of the audit in question."""

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
-from privaudit.scoring.epsilon import bound_from_trials, bound_of_one_run
+from privaudit.scoring.epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
 from privaudit.shadow.design import paired_design
-from privaudit.statistics.epsilon import LARGEST, epsilon_from_trials, epsilon_of_one_run
+from privaudit.statistics.epsilon import LARGEST, epsilon_from_trials, epsilon_of_one_run, fewest_trials
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0, 3.0])
@@ -53,7 +53,47 @@ def test_choosing_the_canary_costs_no_validity() -> None:
     keep = paired_design(200, 32, 0)
     found = [bound_from_trials(random.normal(size=keep.shape), keep, seed) for seed in range(500)]
     assert sum(bound is not None and bound.epsilon > 0 for bound in found) <= 0.07 * 500
-    assert bound_from_trials(np.zeros((14, 5)), paired_design(5, 14, 0), 0) is None
+    assert bound_from_trials(np.zeros((20, 5)), paired_design(5, 20, 0), 0) is None
+
+
+def test_the_counting_half_chooses_nothing() -> None:
+    """On noise hits are as many as alarms, on average, wherever neither canary nor threshold was chosen.
+
+    Either chosen on the trainings that are counted would show: of 50 canaries the best of 12 trainings of each kind has
+    nine hits and three alarms, and the best threshold of any canary two hits more than alarms.
+    """
+    random = np.random.default_rng(5)
+    keep = paired_design(50, 48, 0)
+    ahead = []
+    for seed in range(300):
+        found = bound_from_trials(random.normal(size=keep.shape), keep, seed)
+        assert found is not None
+        ahead.append((found.hits - found.alarms) / found.trials)
+    assert abs(np.mean(ahead)) <= 3.5 * np.std(ahead, ddof=1) / np.sqrt(len(ahead))
+
+
+def test_a_bound_is_given_only_where_it_can_exceed_zero() -> None:
+    """A perfect attack on n and n trainings: 2 (e/2)^(1/n) > 1 + δ, e = 5%, takes 6; half of 11 pairs counts them."""
+    least = next(n for n in range(1, 99) if 2 * 0.025 ** (1 / n) > 1 + 1e-5)
+    assert fewest_trials(1e-5) == least == 6
+    assert fewest_trials(1e-5, 0.99) > least
+    random = np.random.default_rng(6)
+    for models in range(8, 40, 2):
+        keep = paired_design(40, models, 0)
+        found = bound_from_trials(random.normal(size=keep.shape) + 100 * keep, keep, models)
+        assert (found is None) == (models < FEWEST_MODELS)
+        assert found is None or found.epsilon > 0
+    assert FEWEST_MODELS == 22
+
+
+def test_too_few_models_for_a_bound_are_told_instead_of_a_zero() -> None:
+    from privaudit.report.words import bound_from_trials as said
+
+    few = {"trials": None, "one_run": {"epsilon": 1.0}}
+    zero = {"trials": {"epsilon": 0.0, "trials": 5}, "one_run": {"epsilon": 1.0}}
+    assert said(few) == said(zero)
+    assert said(few).startswith("none below 22 shadow models")
+    assert said({"trials": {"epsilon": 0.0, "trials": 6}, "one_run": {}}) == "ε ≥ 0.00"
 
 
 def test_a_leak_is_bounded_away_from_zero() -> None:

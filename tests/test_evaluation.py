@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,7 @@ def test_relearn_time_counts_steps_of_plain_training() -> None:
     settings = RelearnSettings(learning_rate=0.2, momentum=0.9, batch_size=8, limit=200, look_every=1)
     target = 0.5
     found = relearn_time(work.model, work.samples, work.forget, target, 0, hardware, settings)
+    rarely = relearn_time(work.model, work.samples, work.forget, target, 0, hardware, replace(settings, look_every=5))
     assert all(torch.equal(before[name], tensor) for name, tensor in state(work.model).items())
     optimizer = torch.optim.SGD(work.model.parameters(), lr=0.2, momentum=0.9)
     work.model.train()
@@ -109,6 +111,9 @@ def test_relearn_time_counts_steps_of_plain_training() -> None:
     assert found.steps == len(losses)
     assert found.steps is not None
     assert found.steps > 1
+    # Looked at every fifth step only: the first multiple of five at which it is low.
+    assert found.steps % 5
+    assert rarely.steps == -(-found.steps // 5) * 5
     low = mean_loss(work.model, work.samples, work.forget)
     assert relearn_time(work.model, work.samples, work.forget, low + 1e-9, 0, hardware, settings).steps == 0
     assert relearn_time(work.model, work.samples, work.forget, 0.0, 0, hardware, RelearnSettings(limit=3)).steps is None

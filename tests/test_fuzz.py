@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +22,8 @@ from hypothesis.extra import numpy as arrays_of
 from privaudit.cli.main import cli
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import PrivauditError
-from privaudit.unlearning.requests import read_requests, rows_of_requests
+from privaudit.unlearning.request_cells import KnownSamples
+from privaudit.unlearning.requests import read_requests
 from privaudit.workflow.metadata import read_metadata
 
 FEW, MANY = 15, 250
@@ -165,13 +165,15 @@ def write_lines(path: Path, table: tuple[str, list[str], str]) -> None:
 
 @pytest.mark.parametrize("examples", SIZES)
 def test_request_files(examples: int, tmp_path: Path) -> None:
-    path, scores = tmp_path / "requests.csv", pd.DataFrame({"sample_id": np.arange(10)})
+    path, known = tmp_path / "requests.csv", KnownSamples(np.arange(10))
 
     def check(table: tuple[str, list[str], str]) -> None:
         write_lines(path, table)
         with contextlib.suppress(PrivauditError):
-            rows, _ = rows_of_requests(path, read_requests(path), scores)
-            assert len(set(rows.tolist())) == len(rows) > 0
+            found = read_requests(path, known)
+            rows = found.rows.tolist()
+            assert len(set(rows)) == len(rows) > 0
+            assert {request.sample_id for request in found.requests} == set(rows)
 
     run(examples, TABLES, check)
 

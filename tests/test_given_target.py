@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import re
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from privaudit.networks.cnn import build_cnn
 from privaudit.scoring.given import doubts_about
 from privaudit.shadow.given import read_given_target, take_in
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
+from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob, load_model, save_model
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import RECIPES
 from tests.conftest import SMALL, Run
@@ -269,3 +272,98 @@ def test_doubts() -> None:
     random = np.random.default_rng(1)
     draws = [(random.binomial(1000, 0.8) / 1000, random.binomial(500, 0.8) / 500) for _ in range(400)]
     assert 0.9 < np.mean([bool(doubts_about(*draw, 1000, 500, 0.1, False)) for draw in draws]) < 0.99
+
+
+class Deep(nn.Module):
+    """Layers whose wrappers stand at several depths, BatchNorm's counts, and weights that are tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, 64))
+        self.body[4].weight = self.body[1].weight
+        self.head = nn.Linear(64, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(inputs))  # type: ignore[no-any-return]
+
+
+def deep(shape: tuple[int, ...], classes: int) -> nn.Module:
+    return Deep()
+
+
+OF_DEEP = ModelSpecification(
+    f"{__file__}:deep", (8, 8, 1), 3, ((0.5,), (0.25,)), RECIPES["fast"], seed=0, hardware=Hardware("cpu", "fp32")
+)
+
+
+def of_deep(change: Callable[[str], str] = str, less: str = "nothing") -> dict[str, Any]:
+    torch.manual_seed(5)
+    return {change(name): tensor for name, tensor in Deep().state_dict().items() if less not in name}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("both ways.pt", lambda: of_deep(lambda n: f"_orig_mod.module.{n}"), None),
+        ("the other.PTH", lambda: of_deep(lambda n: f"module._orig_mod.{n}"), None),
+        ("within.bin", lambda: of_deep(lambda n: n.replace("body.", "body._orig_mod.module.")), None),
+        ("sharded.pth.tar", lambda: of_deep(lambda n: f"_fsdp_wrapped_module.{n}"), None),
+        ("counts.pt", lambda: of_deep(less="num_batches"), "lacks body.2.num_batches_tracked, which no answer"),
+        ("tied.pt", lambda: of_deep(less="body.4.weight"), None),
+        ("half.pt", lambda: {n: t.bfloat16() for n, t in of_deep().items()}, None),
+        ("lightning.ckpt", lambda: {"epoch": 3, "callbacks": {}, "state_dict": of_deep(lambda n: f"model.{n}")},
+         "weights are 'state_dict' 'model.…' of lightning.ckpt"),
+        ("net.pt", lambda: {"optimizer": {"state": {0: {"momentum": torch.zeros(2)}}}, "net": of_deep()}, "'net'"),
+        ("loss.pt", lambda: of_deep(lambda n: f"backbone.{n}") | {"criterion.weight": torch.ones(3)},
+         "criterion.weight are left out"),
+        ("epoch.pt", lambda: {"epoch": 7} | of_deep(), None),
+        ("twice the same.pt", lambda: {"model": of_deep(), "ema": of_deep()}, "are 'model' of"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_is_understood_where_its_names_prove_it(
+    tmp_path: Path, name: str, content: Callable[[], Any], said: str | None
+) -> None:
+    torch.save(content(), tmp_path / name)
+    given = read_given_target(tmp_path / name, OF_DEEP)
+    assert given.weights is not None
+    rounding = 1e-2 if name == "half.pt" else 0
+    for key, tensor in of_deep(less="num_batches").items():
+        torch.testing.assert_close(given.weights[f"network.{key}"], tensor, rtol=rounding, atol=0)
+    assert said is None or any(said in note for note in given.notes), given.notes
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lambda: {"model": of_deep(), "ema": {n: t + 1 for n, t in of_deep().items()}}, "'model', 'ema'"),
+        (lambda: of_deep(lambda n: f"online.{n}") | {f"target.{n}": t + 1 for n, t in of_deep().items()},
+         "'online.…', 'target.…'"),
+        (lambda: of_deep() | {"body.4.weight": torch.zeros(64, 64)}, "are tied in the network, and differ in the file"),
+        (lambda: of_deep(less="head.bias"), "it lacks head.bias"),
+        (lambda: {"state_dict": of_deep(lambda n: f"model.{n}", less="head")}, "it lacks head.weight, head.bias"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_leaves_a_doubt_is_refused(tmp_path: Path, content: Callable[[], Any], said: str) -> None:
+    torch.save(content(), tmp_path / "doubt.pt")
+    with pytest.raises(DataError, match=re.escape(said)):
+        read_given_target(tmp_path / "doubt.pt", OF_DEEP)
+
+
+def test_programs_bombs_and_folders_are_refused_unread(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's scripting is on its way out
+        torch.jit.script(nn.Linear(2, 2)).save(str(tmp_path / "program.pt"))
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data/0", b"\0" * (50 << 20))
+    (tmp_path / "folder.pt").mkdir()
+    told = {"program.pt": "TorchScript", "bomb.pt": "unpacks to 52,428,800", "folder.pt": "no ordinary file"}
+    for name, said in told.items():
+        with pytest.raises(DataError, match=said):
+            read_given_target(tmp_path / name, OF_DEEP)
+
+
+def test_tied_weights_are_saved_and_loaded(tmp_path: Path) -> None:
+    model = OF_DEEP.build("tied")
+    save_model(model, tmp_path / "tied.safetensors")
+    loaded = load_model(OF_DEEP, tmp_path / "tied.safetensors")
+    assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in model.state_dict().items())

@@ -357,6 +357,24 @@ def test_curvature_is_the_largest_eigenvalue() -> None:
         assert found.gradient_norm[row] == pytest.approx(float(gradient.norm()), rel=1e-5)
 
 
+def test_variation_counts_rows_and_columns_alike() -> None:
+    """By hand, and the same of an image on its side."""
+    image = torch.tensor([[0.0, 1.0, 3.0], [0.0, 1.0, 3.0]]).reshape(1, 1, 2, 3)
+    across, down = total_variation(image), total_variation(image.transpose(2, 3))
+    assert float(across) > 0
+    assert float(across) == pytest.approx(float(down))
+    random = torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(total_variation(random), total_variation(random.transpose(2, 3)))
+
+
+def test_a_clip_leaves_small_gradients_as_they_are() -> None:
+    model, (images, labels) = convolutional(nn.ReLU), samples(6)
+    engine = Vmapped(model)
+    plain = observe(engine, images, labels)
+    clipped = observe(engine, images, labels, clip=10 * float(norms(plain).max()))
+    assert all(torch.equal(part, other) for part, other in zip(plain, clipped, strict=True))
+
+
 def test_a_defence_clips_and_adds_noise() -> None:
     model, (images, labels) = convolutional(nn.ReLU), samples(6)
     engine = Vmapped(model)

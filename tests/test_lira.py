@@ -10,6 +10,7 @@ from scipy import stats
 from privaudit.attacks import lira
 from privaudit.controls import never_trained, untrained
 from privaudit.errors import EvidenceError
+from privaudit.scoring.target import split_test
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.roc import auc
@@ -92,6 +93,24 @@ def test_dropping_the_target_alone_would_not() -> None:
             log_density[side] = stats.norm.logpdf(values[model], mean, deviation)
         scores[model] = log_density[True] - log_density[False]
     assert auc(scores.ravel(), keep.ravel()) < 0.47
+
+
+def test_dropping_the_target_alone_reads_a_leak_where_complements_owe_each_other() -> None:
+    """As on real models: with a correlation of −.3 given membership the complement's pull wins, and it is upward."""
+    random = np.random.default_rng(9)
+    keep = paired_design(5000, 16, 0)
+    values = random.normal(size=keep.shape)
+    values[1::2] = -0.3 * values[0::2] + np.sqrt(1 - 0.3**2) * values[1::2]
+    scores = np.empty(values.shape)
+    for model in range(16):
+        left = np.arange(16) != model
+        distance = {}
+        for side in (True, False):
+            chosen = keep[left] == side
+            distance[side] = (values[model] - np.where(chosen, values[left], 0).sum(0) / chosen.sum(0)) ** 2
+        scores[model] = distance[False] - distance[True]
+    assert auc(scores.ravel(), keep.ravel()) > 0.51
+    assert auc(lira.online(values, keep).ravel(), keep.ravel()) == pytest.approx(0.5, abs=0.008)
 
 
 def test_known_gaussians_give_the_closed_form() -> None:
@@ -234,3 +253,24 @@ def test_controls_hold_on_nothing_and_fail_on_a_leak() -> None:
     assert not untrained(fake_signals(noise + keep), keep).holds
     few = paired_design(1000, 6, 0)
     assert untrained(fake_signals(random.normal(size=few.shape)), few).interval is None
+
+
+def test_the_untrained_control_never_claims_less_error_than_independent_cells_have() -> None:
+    """Four pairs often estimate less by luck; Mann and Whitney's variance of U under the null is the floor."""
+    keep = paired_design(40, 8, 0)
+    inside = int(keep.sum())
+    outside = keep.size - inside
+    floor = np.sqrt((inside + outside + 1) / (12 * inside * outside))
+    random = np.random.default_rng(0)
+    found = [untrained(fake_signals(random.normal(size=keep.shape)), keep) for _ in range(30)]
+    assert min(control.standard_error for control in found) == pytest.approx(floor)
+    assert all(control.holds for control in found)
+
+
+def test_the_test_set_is_split_into_two_halves_that_share_nothing() -> None:
+    for size in (2, 7, 120):
+        validation, reported = split_test(size, 3)
+        assert sorted([*validation, *reported]) == list(range(size))
+        assert len(reported) - len(validation) in (0, 1)
+        assert sorted(validation) == list(validation)
+    assert split_test(120, 3)[0].tolist() != split_test(120, 4)[0].tolist()

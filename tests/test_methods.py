@@ -284,6 +284,13 @@ def test_dampening_squares_the_gradient_of_one_sample_at_a_time() -> None:
     assert method.details() == {"weights_dampened": int(selected.sum())}
 
 
+def test_dampening_never_makes_a_weight_larger() -> None:
+    to_forget, to_all = torch.tensor([4.0, 4.0, 1.0]), torch.tensor([1.0, 3.0, 1.0])
+    # λ I_D / I_u is 2 for the first, which is selected; the second and third are not.
+    assert dampening(to_forget, to_all, 2.0, 8.0).tolist() == [1.0, 1.0, 1.0]
+    assert dampening(to_forget, to_all, 2.0, 2.0).tolist() == [0.5, 1.0, 1.0]
+
+
 def test_dampening_that_can_select_nothing_says_so() -> None:
     context, weight, *_ = linear_context(forget=5, samples=20)
     parameters = DampeningParameters(1, 0, alpha=4)  # a quarter is to be forgotten: I_u / I_D is at most 4

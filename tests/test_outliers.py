@@ -229,3 +229,15 @@ def test_too_many_odd_models_are_no_outliers_and_few_models_leave_none_out() -> 
     assert "do not trust this audit" in said[-1]
     four = spoil(leaking(models=8)[0] + 20, "twenty times as large")[2:6]
     assert find_outliers(four).left_out(lira.complements(4)) == ()
+
+
+def test_a_model_of_another_accuracy_is_named_even_where_values_are_wide() -> None:
+    random = np.random.default_rng(8)
+    margins = random.normal(1, 4, size=(12, 900))
+    margins[4] = random.normal(-1, 0.8, size=900)  # no outlier by distance: the others vary as widely
+    found = find_outliers(margins, is_margin=True)
+    assert found.models == ()
+    assert [model for model, _, _ in found.accuracies] == [4]
+    said = sentences(found.to_json(np.arange(900)), (), 12)
+    assert said[0].startswith("model 4 is right on 1")
+    assert find_outliers(margins).accuracies == ()

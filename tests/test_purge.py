@@ -56,7 +56,7 @@ def places(root: Path) -> dict[str, Any]:
 
 
 def purge(root: Path, **flags: Any) -> dict[str, Any]:
-    asked = {"forget": f"ids:{root / 'requests.csv'}", "yes": True} | places(root) | flags
+    asked: dict[str, Any] = {"forget": f"ids:{root / 'requests.csv'}", "yes": True} | places(root) | flags
     return dict(api.purge(**asked))
 
 
@@ -328,6 +328,7 @@ def test_other_audits_of_the_data_are_named_with_their_command(root: Path, priva
         files.write_json(store.root / name / "audit.json", description)
         files.seal(store.root / name / "audit.json")
     shutil.copytree(out, root / "out" / "twin")
+    files.seal(root / "out" / "twin" / "scores.parquet")
     files.write_text(store.root / "broken" / "audit.json", "{}")
     named = {one["audit"]: one for one in purge(root, dry_run=True, audit=store.audit)["other_audits"]}
     assert named.keys() == {"twin", "smaller", "broken"}

@@ -13,6 +13,7 @@ import pytest
 
 from privaudit import api
 from privaudit.errors import UsageError
+from privaudit.ranking import order_rows
 from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.request_cells import KnownSamples
 from privaudit.unlearning.requests import RequestList, read_requests
@@ -84,6 +85,8 @@ def test_what_can_mean_one_thing_alone_is_understood(tmp_path: Path, content: st
         ("0,101\n1,103\n", 1, "several"),
         ("index,subject\n0,101\n", 1, "'index,subject'"),
         ("subject\n101\n", 1, "'subject'"),
+        ("0\n101\n103\n", 1, "pandas"),
+        ('"0"\n101\n', 1, "pandas"),
         ("5\n1E+05\n", 2, "shortened"),
         ("1.2E+3\n", 1, "shortened"),
         ("'101\n", 1, "apostrophe"),
@@ -219,6 +222,31 @@ def test_what_was_understood_is_said(tmp_path: Path) -> None:
     assert not any("requests.csv" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("made", [{}, {"index": False}, {"header": False}, {"sep": ";"}, {"index": False, "sep": "\t"}])
+@pytest.mark.parametrize("name", ["sample_id", "subject", None])
+def test_whatever_pandas_writes_names_the_right_samples_or_is_refused(
+    tmp_path: Path, made: dict[str, Any], name: str | None
+) -> None:
+    for kind in (pd.Series([101.0, 103.0], name=name), pd.Series([101, 103], name=name)):
+        try:
+            found = read(tmp_path, kind.to_csv(**made))
+        except UsageError:
+            assert name != "sample_id" or made == {"header": False}
+        else:
+            assert found.rows.tolist() == [101, 103]
+
+
+def test_samples_of_equal_score_go_by_ids_of_text() -> None:
+    table = pd.DataFrame({"sample_id": ["b", "a", "c"], "label": 0, "loss": [1.0, 1.0, 0.5]})
+    assert order_rows(table, "loss", False, 0).tolist() == [2, 1, 0]
+
+
+def test_a_list_that_begins_with_the_first_samples_is_one(tmp_path: Path) -> None:
+    assert read(tmp_path, "0\n1\n2\n").rows.tolist() == [0, 1, 2]
+    assert read(tmp_path, "0\n").rows.tolist() == [0]
+    assert read(tmp_path, "sample_id\n0\n101\n").rows.tolist() == [0, 101]
+
+
 def test_a_list_typed_in_place_of_a_file_is_told() -> None:
     table = pd.DataFrame({"sample_id": [1, 2, 3], "label": [0, 0, 1]})
     with pytest.raises(UsageError, match="cannot read the ids") as refused:
@@ -230,4 +258,4 @@ def test_a_list_typed_in_place_of_a_file_is_told() -> None:
     with pytest.raises(UsageError, match="only ids:FILE"):
         choose_forget_set("random:1", table, ("a", "b"), 0, skip_unknown=True)
     with pytest.raises(UsageError):
-        api.unlearn(forget=[1, 2])  # type: ignore[arg-type]
+        api.unlearn(forget=[1, 2])  # type: ignore[call-overload]

@@ -38,7 +38,9 @@ def noise(random: np.random.Generator, keep: Mask, owed: float = 0.3) -> npt.NDA
     of_set = (keep - keep.mean(axis=1, keepdims=True)) @ effects
     of_set /= np.sqrt(np.mean(of_set**2))
     directions = random.normal(size=(100, samples)) / 10
-    return np.sqrt(1 - owed) * random.normal(size=keep.shape) + np.sqrt(owed) * (of_set @ directions)
+    values: npt.NDArray[np.float64] = np.sqrt(1 - owed) * random.normal(size=keep.shape)
+    values += np.sqrt(owed) * (of_set @ directions)
+    return values
 
 
 def read(values: npt.NDArray[Any], keep: Mask, seed: int = 0, names: tuple[str, ...] = ("lira",)) -> dict[str, float]:

@@ -39,6 +39,7 @@ def of(signals: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
         (log_softmax(LOGITS, axis=-1), "log-probabilities", 1e-5),
         (np.log(softmax(LOGITS, axis=-1).astype(np.float32)), "log-probabilities", 1e-4),
         (LOGITS, None, 1e-5),
+        (np.round(4e9 * softmax(LOGITS, axis=-1)).astype(np.uint32), "shares of one number", 0.05),
         (LOGITS - 1000, None, 1e-3),
         (np.abs(LOGITS) + 2, None, np.inf),
     ],
@@ -106,9 +107,13 @@ def test_minus_infinity_is_the_logarithm_of_nothing_and_else_it_is_named(tmp_pat
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (np.where(np.arange(8)[:, None, None] == 3, 0.1, softmax(LOGITS, axis=-1)), "the rows of model 3 don't sum"),
-        (expit(LOGITS), "between 0 and 1, and its rows sum to"),
-        (softmax(LOGITS, axis=-1)[..., :3], "between 0 and 1, and its rows sum to"),
+        (
+            np.where(np.arange(8)[:, None, None] == 3, expit(LOGITS), softmax(LOGITS, axis=-1)),
+            "the rows of model 3 don't sum",
+        ),
+        (expit(LOGITS), "and its rows sum to"),
+        (softmax(LOGITS, axis=-1)[..., :3], "and its rows sum to"),
+        (np.random.default_rng(0).integers(0, 200, LOGITS.shape).astype(np.uint8), "and its rows sum to"),
         (np.eye(4)[LOGITS.argmax(-1)], "0 and 1 alone: labels"),
         (np.where(np.arange(8)[:, None, None] == 3, softmax(LOGITS, axis=-1), LOGITS), "model 3 holds probabilities"),
         (
@@ -127,8 +132,13 @@ def test_what_could_be_something_else_is_refused_with_the_cure(
 
 def test_a_model_of_zeros_among_logits_is_a_model_of_zeros(tmp_path: Path) -> None:
     dead = LOGITS.copy()
-    dead[5] = 0
-    assert read(tmp_path, dead).notes == ()
+    for row in ([0, 0, 0, 0], [1, 1, 1, 1], [0.1, 0.2, 0.3, 0.4]):
+        dead[5] = row
+        assert read(tmp_path, dead).notes == ()
+    dead = softmax(LOGITS, axis=-1)
+    dead[5] = 0.25
+    assert len(read(tmp_path, dead).notes) == 1
+    assert read(tmp_path, np.zeros(LOGITS.shape)).notes == ()
 
 
 def test_the_population_is_asked_too(tmp_path: Path) -> None:
@@ -141,7 +151,7 @@ def test_the_population_is_asked_too(tmp_path: Path) -> None:
     assert plain.evidence.population is not None
     assert found.evidence.population is not None
     np.testing.assert_allclose(found.evidence.population, plain.evidence.population, rtol=1e-4, atol=1e-4)
-    with pytest.raises(DataError, match="population_logits lies between 0 and 1"):
+    with pytest.raises(DataError, match=r"population_logits lies between .* sum to"):
         read(tmp_path, LOGITS, population_logits=expit(population), population_labels=labels)
 
 

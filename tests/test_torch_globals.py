@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ STATISTICS = ([0.0] * 4, [1.0] * 4)
 
 def exact() -> bool:
     """Whether products of fp32 are those of IEEE single precision, on either kind of device, by old and new names."""
-    backends = torch.backends
+    backends: Any = torch.backends
     switches = (
         backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn,
         backends.mkldnn.matmul, backends.mkldnn.conv, backends.mkldnn.rnn,
@@ -84,10 +84,17 @@ def one_epoch() -> Recipe:
 def test_models_are_trained_asked_and_relearned_in_full_fp32() -> None:
     samples, rows, model = few_samples(), np.arange(12), Witness()
 
-    def by_hand(given: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, *_: Any) -> None:
-        loss = nn.functional.cross_entropy(given(inputs), labels)
+    def by_hand(
+        model: nn.Module,
+        inputs: torch.Tensor,
+        labels: torch.Tensor,
+        seed: int,
+        device: str,
+        report: Callable[[float], None],
+    ) -> None:
+        loss = nn.functional.cross_entropy(model(inputs), labels)
         loss.backward()
-        torch.optim.SGD(given.parameters(), lr=0.1).step()
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
 
     train(model, samples, rows, one_epoch(), 0, CPU)
     train_by_function(by_hand, "by_hand", model, samples, rows, 0, CPU)
@@ -153,7 +160,7 @@ def test_building_a_network_leaves_every_generator_alone(
     assert reseeded == []
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(7)
+        torch.default_generator.manual_seed(7)
         first = nn.Linear(4, 256 if name == "mlp" else 2).weight
     assert torch.equal(next(value for key, value in weights[0].items() if key.endswith("weight")), first)
     sys.modules.pop("lowers", None)

@@ -92,6 +92,25 @@ def test_recipes() -> None:
         resolve_recipe("slow", {})
 
 
+def test_the_rate_rises_in_proportion_and_falls_as_a_cosine() -> None:
+    recipe = resolve_recipe("fast", {"warmup": 0.5, "learning_rate": 0.8})
+    rising = [recipe.rate_at(step, 10) for step in range(5)]
+    assert rising == pytest.approx([0.08, 0.24, 0.40, 0.56, 0.72])
+    falling = [recipe.rate_at(step, 10) for step in range(5, 10)]
+    assert falling == pytest.approx([0.4 * (1 + np.cos(np.pi * share)) for share in (0.1, 0.3, 0.5, 0.7, 0.9)])
+
+
+def test_an_epochs_loss_is_the_mean_over_its_samples() -> None:
+    """In batches of 4, 3 and 3, under weights that hardly move."""
+    generator = torch.Generator().manual_seed(1)
+    samples = Samples(torch.randn(10, 4, generator=generator), torch.arange(10) % 3)
+    model = torch.nn.Linear(4, 3)
+    wanted = torch.nn.functional.cross_entropy(model(samples.inputs), samples.labels).item()
+    recipe = resolve_recipe("fast", {"epochs": 2, "batch_size": 4, "learning_rate": 1e-9})
+    record = train(model, samples, np.arange(10), recipe, 0, CPU)
+    assert record.epoch_losses == pytest.approx([wanted, wanted], rel=1e-5)
+
+
 def test_training_fits_noise_and_repeats_to_the_bit() -> None:
     samples, recipe = small_samples(), resolve_recipe("fast", {"epochs": 60})
     models = []

@@ -74,12 +74,12 @@ def test_retraining_is_exact_whatever_a_measure_says() -> None:
 def test_its_tables_and_page_one_say_so_too() -> None:
     run = run_of("retrain", 0.871, 0.999, 0.871)
     del run["exposure"]["most_exposed"][0]["retrained"]
-    asked = {answer.question: " ".join(answer.answer) for answer in overview._before_and_after([run])}
+    asked = {answer.question: " ".join(answer.answer) for answer in overview._before_and_after({"controls": {}}, [run])}
     forgotten = asked["How exposed are the forgotten, before and after?"]
     assert "exact by construction" in forgotten
     assert "beyond the intervals" not in forgotten
     assert "retrained once more" in forgotten
-    approximate = overview._before_and_after([run_of("ga", 0.9, 0.8, 0.95)])[0].answer[0]
+    approximate = overview._before_and_after({"controls": {}}, [run_of("ga", 0.9, 0.8, 0.95)])[0].answer[0]
     assert "lower than before beyond the intervals; retrained without them 0.550" in approximate
 
 

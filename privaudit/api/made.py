@@ -102,18 +102,32 @@ def _check_signals_flags(flags: dict[str, Any], dry_run: bool) -> None:
 
 @overload
 def unlearn(
-    *, compare_orders: Literal[True], seeds: int | None = ..., **flags: Unpack[UnlearnFlags]
+    *, compare_orders: Literal[True], seeds: int | None = ..., dry_run: bool = ..., **flags: Unpack[UnlearnFlags]
 ) -> dict[str, Any]: ...
 
 
 @overload
 def unlearn(
-    *, compare_orders: Literal[False] = ..., seeds: None = ..., **flags: Unpack[UnlearnFlags]
+    *, compare_orders: bool = ..., seeds: int | None = ..., dry_run: Literal[True], **flags: Unpack[UnlearnFlags]
+) -> dict[str, Any]: ...
+
+
+@overload
+def unlearn(
+    *,
+    compare_orders: Literal[False] = ...,
+    seeds: None = ...,
+    dry_run: Literal[False] = ...,
+    **flags: Unpack[UnlearnFlags],
 ) -> UnlearnResults: ...
 
 
 def unlearn(
-    *, compare_orders: bool = False, seeds: int | None = None, **flags: Unpack[UnlearnFlags]
+    *,
+    compare_orders: bool = False,
+    seeds: int | None = None,
+    dry_run: bool = False,
+    **flags: Unpack[UnlearnFlags],
 ) -> UnlearnResults | dict[str, Any]:
     """Forget samples in order, compare with retraining, and audit again: ``privaudit unlearn``.
 
@@ -123,6 +137,8 @@ def unlearn(
         Run every order at one budget and compare them.
     seeds
         With ``compare_orders``: over how many seeds.
+    dry_run
+        Say what would be done and what it would cost, and what retraining would; train nothing, write nothing.
     **flags
         `UnlearnFlags`: ``method``, ``order``, ``forget``, …; None leaves one at its default. ``parameter`` may be a
         mapping of names to values.
@@ -150,7 +166,7 @@ def unlearn(
     if not compare_orders:
         if seeds is not None:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
-        return cast(UnlearnResults, run_unlearn(settings))
+        return cast(UnlearnResults, run_unlearn(settings, dry_run=dry_run))
     from privaudit.workflow.compare_orders import DEFAULT_SEEDS, run_compare_orders
 
-    return run_compare_orders(settings, seeds or DEFAULT_SEEDS)
+    return run_compare_orders(settings, seeds or DEFAULT_SEEDS, dry_run=dry_run)

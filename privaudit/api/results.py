@@ -74,7 +74,6 @@ class ScoreResults(TypedDict):
     inversion: dict[str, Any] | None
     training: dict[str, Any] | None
     outliers: dict[str, Any]
-    warnings: list[str]
     about: dict[str, Any]
     table_sha256: str
 

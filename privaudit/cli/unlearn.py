@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from privaudit.cli.options import (
     show_samples_option,
     store_option,
 )
+from privaudit.progress import readable_time
 from privaudit.report.unlearning_words import finding
 
 EPILOG = """\b
@@ -27,6 +29,7 @@ Examples:
   privaudit unlearn --forget ids:requests.csv --audit mnist-cnn-1a2b3c4d
   privaudit unlearn --order loss --pace self-paced --groups 10
   privaudit unlearn --method ga --u-lira 8
+  privaudit unlearn --method ft --dry-run
   privaudit unlearn --compare-orders --seeds 9 --method ga
 
 \b
@@ -65,6 +68,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--u-lira", type=int, help="Also run the unlearner on this many shadow models and attack with them.")
 @click.option("--compare-orders", is_flag=True, help="Run every order at one budget, over --seeds, and compare.")
 @click.option("--seeds", type=click.IntRange(min=2), help="With --compare-orders: how many seeds [3; 9 for a verdict].")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; change nothing.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
 @redact_option
@@ -73,8 +77,15 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @store_option
 @out_option
 @json_option
-def command(as_json: bool, compare_orders: bool, seeds: int | None, **flags: Any) -> None:
+def command(as_json: bool, compare_orders: bool, seeds: int | None, dry_run: bool, **flags: Any) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
+    if dry_run:
+        planned = api.unlearn(compare_orders=compare_orders, seeds=seeds, dry_run=True, **flags)
+        if as_json:
+            answer_json(planned)
+        else:
+            _print_plan(planned)
+        return
     if compare_orders:
         compared = api.unlearn(compare_orders=True, seeds=seeds, **flags)
         if as_json:
@@ -87,6 +98,19 @@ def command(as_json: bool, compare_orders: bool, seeds: int | None, **flags: Any
         answer_json(results)
     else:
         _print(results)
+
+
+def _print_plan(planned: dict[str, Any]) -> None:
+    what = planned.get("run", planned.get("comparison"))
+    if planned.get("is_there"):
+        answer(f"{what} is there already: nothing would be trained")
+        return
+    answer(
+        f"{what}: {planned['method']} would forget {planned['forget']:,} samples of {planned['audit']}, with "
+        f"{planned['to_train']} models to train, in about {readable_time(math.ceil(planned['seconds']))}"
+    )
+    alternative = readable_time(math.ceil(planned["alternative"]["seconds"]))
+    answer(f"the exact alternative, --method retrain, trains one model in about {alternative}")
 
 
 def _print(results: dict[str, Any]) -> None:

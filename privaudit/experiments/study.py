@@ -28,6 +28,7 @@ from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trial_judge import as_row
 from privaudit.workflow.trials import FOLDER, Scene, Treatment
 from privaudit.workflow.tuning import candidates
+from privaudit.workflow.unlearn_estimate import estimate_scenes
 
 #: Set, method and arm.
 Cell = tuple[str, str, str]
@@ -115,6 +116,7 @@ class Study:
                 every = (Treatment(DO_NOTHING), Treatment(RETRAIN), *dict.fromkeys(treatments))
                 scenes.append(replace(scene, treatments=every, relearn=name in relearned))
                 trainings += needed
+        self._foretell("", scenes, trainings)
         train_missing(_once(trainings), self.plan)
         run_trials(scenes, self.plan)
         return choices
@@ -142,8 +144,7 @@ class Study:
             every = [treatment for of_cell in trials.values() for treatment, _ in of_cell]
             scenes.append(replace(scene, treatments=tuple(dict.fromkeys(every))))
             tried |= {cell: (scenes[-1], of_cell) for cell, of_cell in trials.items()}
-        if any(scene.missing() for scene in scenes):
-            talk(f"  tuning {len(wanted)} arms on a seed of their own")
+        self._foretell(f"tuning {len(wanted)} arms on a seed of their own: ", scenes, trainings)
         train_missing(_once(trainings), self.plan)
         run_trials(_split(scenes, self.plan.workers), self.plan)
         chosen = {cell: _best(scene, of_cell) for cell, (scene, of_cell) in tried.items()}
@@ -151,6 +152,14 @@ class Study:
             if (source := _tuned_in(cell)) is not None:
                 choices[cell] = chosen[source]
         return choices
+
+    def _foretell(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
+        """Say what the missing models and trials will cost, before hours of them."""
+        cost = estimate_scenes(self.plan, scenes, trainings, relearned=any(scene.relearn for scene in scenes))
+        if cost is not None:
+            first, *rest = cost.sentences(is_exact=True)
+            for sentence in (f"{what}{sum(len(scene.missing()) for scene in scenes)} trials; {first}", *rest):
+                talk(f"  {sentence}")
 
     def _trials(self, cell: Cell) -> list[tuple[Treatment, Parameters]]:
         _, method, arm = cell

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.foreign import user_code
@@ -135,7 +135,7 @@ def _call(factory: Any, name: str, input_shape: tuple[int, ...], classes: int) -
 def _materialise(network: nn.Module, name: str, input_shape: tuple[int, ...]) -> None:
     """Give lazy layers their shapes, and with them their weights, by two inputs of zeros."""
     tensors = [*network.parameters(), *network.buffers()]
-    if not any(isinstance(tensor, UninitializedTensorMixin) for tensor in tensors):
+    if not any(is_lazy(tensor) for tensor in tensors):
         return
     training = network.training
     try:

@@ -58,7 +58,7 @@ def what_was_audited(results: dict[str, Any]) -> Section:
 def _what_stands_out(results: dict[str, Any]) -> list[Table]:
     """Models, values and samples that are far from all others; the first of each."""
     found = results.get("outliers")
-    if not found or not (found["models"] or found["values"] or found["samples"]):
+    if not found or not any(found.get(kind) for kind in ("models", "values", "samples", "accuracies")):
         return []
 
     rows = [
@@ -72,6 +72,10 @@ def _what_stands_out(results: dict[str, Any]) -> list[Table]:
     rows += [
         ["all", str(one["sample_id"]), f"models differ {one['times']:,.0f} times as much as usual"]
         for one in found["samples"][:LISTED]
+    ]
+    rows += [
+        [f"model {one['model']}", "all", f"right on {percent(one['accuracy'])}, others on {percent(one['siblings'])}"]
+        for one in found.get("accuracies", [])
     ]
     return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 

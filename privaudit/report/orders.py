@@ -91,7 +91,8 @@ def sections_on_purging(results: dict[str, Any]) -> list[Section]:
             [
                 f"On {purge['date']} {purge['samples']:,} samples were purged from this audit: their rows of the "
                 f"score table and of every signal, and {purge['models']:,} models that had seen one of them. Figures "
-                "over all samples were computed before that, and are not taken back.",
+                "over all samples were computed before that, and are not taken back."
+                + (f" {purge['skipped']:,} requested ids were not in the audit." if purge.get("skipped") else ""),
                 "This audit can be read and verified; nothing can be trained or unlearned with it any more.",
             ],
         )

@@ -132,7 +132,8 @@ def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[
             "The target model was given by the user; shadow models were trained by the recipe here, which may differ "
             "from how the target was trained (see Limits)."
         )
-    told += words.warnings(results)
+    if "warnings" not in results:
+        told += words.warnings(results)  # Earlier results: what was doubted of a given target, said nowhere else.
     return Answer("What was attacked, and what was not?", [*told, f"Not tried: {', '.join(left_out)}."], "attacks")
 
 

@@ -77,8 +77,7 @@ def _when(run: dict[str, Any]) -> str:
             )
         return (
             f"LiRA takes {percent(1 - called['unlearned'])} of them for never seen, and took "
-            f"{percent(1 - called['original'])} before: of this model, which never saw them, every error is the "
-            "attack's."
+            f"{percent(1 - called['original'])} before: of a model that never saw them every error is the attack's."
         )
     return (
         f"{percent(found['share'])} of them count as forgotten at the end, {percent(found['before'])} did before "

@@ -171,6 +171,9 @@ def finding(results: dict[str, Any], of_unlearning: list[str]) -> list[str]:
     lira = results["attacks"]["lira"]
     if any(not control["holds"] for control in negative_controls(results)):
         return ["A negative control failed: this audit must not be relied on. See Controls."]
+    outliers = results.get("outliers") or {}
+    if outliers.get("models") and not outliers["left_out"]:
+        return ["The models are unlike each other: this audit must not be relied on. See what stands out."]
     bounds = lira["auc_ci"]
     if bounds is None:
         said = (

@@ -19,7 +19,7 @@ from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray
 
 #: A model stands out whose distance from its siblings is typically so many times theirs, or so many times smaller.
-MODEL_TIMES = 4.0
+MODEL_TIMES = 3.0
 
 #: Values are drawn in to so many spreads from the median of all models, and named from so many on.
 DRAWN_IN = 10.0
@@ -30,6 +30,9 @@ SAMPLE_TIMES = 100.0
 
 #: At most this share of the models is left out: more are no outliers, but another kind of model.
 MOST_LEFT_OUT = 0.25
+
+#: A model is named whose accuracy is so far from the others'.
+ACCURACY = 0.2
 
 #: A median absolute deviation of a Gaussian times this is its standard deviation.
 OF_GAUSSIAN = 1.4826
@@ -55,11 +58,15 @@ class Outliers:
         Model, row, and distance from the sample's median in spreads; the farthest first, models in ``models`` aside.
     samples
         Row, and spread between models as a multiple of the usual one; the widest first.
+    accuracies
+        Model, on what share of the samples it is right, and the median share: named, and not left out for it, since a
+        model that was trained on more samples is right on more by right.
     """
 
     models: tuple[tuple[int, float], ...]
     cells: tuple[tuple[int, int, float], ...]
     samples: tuple[tuple[int, float], ...]
+    accuracies: tuple[tuple[int, float, float], ...] = ()
 
     def left_out(self, mates: npt.NDArray[np.int64]) -> tuple[int, ...]:
         """The models to leave out, with their complements; none where too few would remain.
@@ -81,10 +88,13 @@ class Outliers:
                 {"model": model, "sample_id": ids[row].item(), "spreads": spreads} for model, row, spreads in self.cells
             ],
             "samples": [{"sample_id": ids[row].item(), "times": times} for row, times in self.samples],
+            "accuracies": [
+                {"model": model, "accuracy": own, "siblings": siblings} for model, own, siblings in self.accuracies
+            ],
         }
 
 
-def find_outliers(statistic: npt.NDArray[Any]) -> Outliers:
+def find_outliers(statistic: npt.NDArray[Any], is_margin: bool = False) -> Outliers:
     """Find what stands out.
 
     Every value is measured from the median of all models of its sample, in spreads: the larger of the sample's own
@@ -94,6 +104,8 @@ def find_outliers(statistic: npt.NDArray[Any]) -> Outliers:
     ----------
     statistic
         ``[S, N]`` or, with augmented queries, ``[S, N, Q]``.
+    is_margin
+        Whether its sign says that the model is right.
     """
     queries = statistic[..., np.newaxis] if statistic.ndim == 2 else statistic
     models: dict[int, float] = {}
@@ -117,7 +129,16 @@ def find_outliers(statistic: npt.NDArray[Any]) -> Outliers:
         tuple(sorted(models.items())),
         tuple((*cell, far) for cell, far in sorted(cells.items(), key=lambda one: -one[1]) if cell[0] not in models),
         tuple(sorted(samples.items(), key=lambda one: -one[1])),
+        _accuracies(queries[:, :, 0]) if is_margin else (),
     )
+
+
+def _accuracies(margins: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ...]:
+    right = (margins > 0).mean(axis=1)
+    siblings = float(np.median(right))
+    far = np.abs(right - siblings)
+    most = max(ACCURACY, DRAWN_IN * OF_GAUSSIAN * float(np.median(far)))
+    return tuple((int(model), float(right[model]), siblings) for model in np.flatnonzero(far > most))
 
 
 def usual_spread(values: npt.NDArray[Any]) -> float:
@@ -215,6 +236,12 @@ def sentences(found: dict[str, Any], left_out: tuple[int, ...], models: int) -> 
             else f"of {models} models they are too many to be left out: do not trust this audit"
         )
         said[-1] += f"; {rest}"
+    said += [
+        f"model {one['model']} is right on {100 * one['accuracy']:.0f}% of the samples, the others typically on "
+        f"{100 * one['siblings']:.0f}%"
+        for one in found["accuracies"]
+        if one["model"] not in left_out
+    ]
     for kind, what in (("values", "value"), ("samples", "sample")):
         if not (those := found[kind]):
             continue

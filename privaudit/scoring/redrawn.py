@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from privaudit.attacks import lira
 from privaudit.scoring.risk import attack_success, evidence
@@ -79,7 +80,11 @@ def pair_correlation(
     varies = spread > 1e-9 * np.maximum(np.sqrt(inside_squared * outside_squared), 1e-300)
     if not varies.any():
         return 0.0
-    return float(np.clip((both - inside * outside)[varies] / spread[varies], -1, 1).mean())
+    mean = float(np.clip((both - inside * outside)[varies] / spread[varies], -1, 1).mean())
+    # A correlation of n pairs reads too near 0, by this factor (Hotelling 1953): by a third where there are 2.
+    count = max(2, len(pairs))
+    shrunk = 2 / (count - 1) * float(np.exp(2 * (special.gammaln(count / 2) - special.gammaln((count - 1) / 2))))
+    return float(np.clip(mean / shrunk, -1, 1))
 
 
 def steps_of(correlation: float) -> int:

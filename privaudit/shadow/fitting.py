@@ -77,7 +77,7 @@ def tied_names(expected: Weights) -> dict[str, tuple[str, ...]]:
     """Return, for each name, all names of the same memory."""
     memory: dict[tuple[int, int], list[str]] = {}
     for name, tensor in expected.items():
-        key = (tensor.untyped_storage().data_ptr(), tensor.storage_offset()) if tensor.numel() else (0, id(tensor))
+        key = (tensor.untyped_storage().data_ptr(), int(tensor.storage_offset())) if tensor.numel() else (0, id(tensor))
         memory.setdefault(key, []).append(name)
     return {name: tuple(names) for names in memory.values() for name in names}
 

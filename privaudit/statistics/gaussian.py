@@ -250,4 +250,5 @@ def variance_floor(values: npt.NDArray[Any], chosen: npt.NDArray[np.bool_] | Non
     where: Any = True if chosen is None else chosen
     highest, lowest = values.max(axis=0, initial=0.0, where=where), values.min(axis=0, initial=0.0, where=where)
     largest = np.maximum(highest, -lowest).astype(np.float64)
-    return np.maximum((RESOLUTION * largest) ** 2, np.finfo(np.float64).tiny)
+    floor: FloatArray = np.maximum((RESOLUTION * largest) ** 2, np.finfo(np.float64).tiny)
+    return floor

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from privaudit.errors import PrivauditError, TrainingDiverged
+from privaudit.registry import without_folder
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input
 from privaudit.training.network_check import Examined
@@ -50,6 +51,7 @@ def examine_training(
         Where the first training takes more seconds than this, no other follows, and that is among the facts.
     """
     found = Examined()
+    subject = f"training function {without_folder(name)} "
     shares: list[Any] = []
     changed: list[str] = []
     watched = _watched(function, shares, changed)
@@ -65,9 +67,9 @@ def examine_training(
                 found.facts.append("whether equal seeds train equal weights was not tried: it takes long")
                 break
     except TrainingDiverged as error:
-        found.doubts.append(f"{error.message.removeprefix(f'training function {name} ')} on a few samples")
+        found.doubts.append(f"{error.message.removeprefix(subject)} on a few samples")
     except PrivauditError as error:
-        found.problems.append(f"it {error.message.removeprefix(f'training function {name} ')}")
+        found.problems.append(f"it {error.message.removeprefix(subject)}")
     if len(states) == len(SEEDS) and not all(torch.equal(one, states[2][key]) for key, one in states[0].items()):
         found.problems.append(
             "two trainings with the same seed differ: everything random must come from the seed, and nothing may "

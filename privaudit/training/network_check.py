@@ -126,7 +126,8 @@ def _noise(model: Classifier, input_shape: tuple[int, ...]) -> torch.Tensor:
     mean, deviation = standardise.mean, standardise.deviation
     if noise.shape[1:] != batch_shape(input_shape):
         raise AssertionError(f"{noise.shape} for {input_shape}")
-    return noise.to(mean.device) * deviation + mean
+    scaled: torch.Tensor = noise.to(mean.device) * deviation + mean
+    return scaled
 
 
 def tensors_of(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
@@ -206,7 +207,7 @@ def _ask(model: Classifier, inputs: torch.Tensor, classes: int, found: Examined)
     model.eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     with _called() as layers:
-        returned: Any = nn.Sequential.forward(model, inputs.clone())
+        returned = model.returned(inputs.clone())
     own = {id(layer) for layer in model.modules()}
     if any(id(layer) not in own and _has_tensors(layer) for layer in layers):
         found.problems.append(FOREIGN)
@@ -286,7 +287,7 @@ def _train(
         model.train()
         optimizer = make_optimizer(model, RECIPES["fast"])
         with hardware.autocast():
-            returned: Any = nn.Sequential.forward(model, inputs.clone())
+            returned = model.returned(inputs.clone())
             logits, taken = logits_in(returned, len(inputs), classes)
             loss = functional.cross_entropy(logits.float(), labels)
         if taken is not None and taken not in found.facts:

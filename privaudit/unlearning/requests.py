@@ -163,6 +163,13 @@ def _demand_no_index(path: Path, sheet: Sheet, known: KnownSamples) -> None:
 
 
 def _demand_no_doubt_of_header(path: Path, sheet: Sheet, known: KnownSamples) -> None:
+    first = [row.cells[0].strip('"') for row in sheet.rows[:2]]
+    # pandas calls a column that has no name 0, and writes that above it.
+    if sheet.header is None and len(first) > 1 and first[0] == "0" and first[1] not in ("1", "1.0"):
+        raise UsageError(
+            f"{path}, line {sheet.rows[0].line}: '0' may be a sample_id, or pandas' header of a column without a name",
+            hint=f"Write a header above it, or in its place: sample_id. {NOTHING}",
+        )
     if sheet.header is not None and len(sheet.header) == 1 and known.are_text and sheet.header[0] in known.by_id:
         raise UsageError(
             f"{path}: '{sheet.header[0]}' on its first line may be a header, and is a sample's id",

@@ -37,7 +37,8 @@ from privaudit.workflow.tables import spreadsheet_text
 from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trials import FOLDER as TRIALS
 from privaudit.workflow.trials import Scene, Treatment
-from privaudit.workflow.unlearn import UnlearnSettings, chosen_samples, demand_target, request_of, scored
+from privaudit.workflow.unlearn import UnlearnSettings, chosen_samples, demand_scores, demand_target, request_of, scored
+from privaudit.workflow.unlearn_estimate import UnlearnEstimate, estimate_scenes
 from privaudit.workflow.unlearn_run import takes_order
 
 DEFAULT_SEEDS = 3
@@ -45,8 +46,10 @@ RESULTS = "results.json"
 FOLDER = "compare-orders"
 
 
-def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
+def run_compare_orders(settings: UnlearnSettings, seeds: int, *, dry_run: bool = False) -> dict[str, Any]:
     """Run every arm on every seed, or find what was done before; return what ``--json`` prints.
+
+    With ``dry_run`` nothing is trained or written but what the comparison would do and cost is said and returned.
 
     Every seed has a forget set of its own and two retrained models of its own, and where training them all takes at
     most ten minutes an original model of its own (unless the target was given: then all unlearn from that).
@@ -55,10 +58,13 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     out = settings.base.out / store.audit
-    files.claim(out)
-    files.demand_writable(out)
+    if not dry_run:
+        files.claim(out)
+        files.demand_writable(out)
     with store.locked():
         demand_target(store)
+        if dry_run:
+            demand_scores(store, out)
         plan, table = scored(plan, out)
         one = expected_seconds(plan, len(plan.data))
         if settings.reference == "auto" and one > LONGEST_RETRAINING:
@@ -77,10 +83,31 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int) -> dict[str, Any]:
             f"{readable_time(one)} each, unless they are there; "
             + ("each seed has its own original model" if own_target else "all seeds unlearn from the audit's target")
         )
+        cost = estimate_scenes(plan, scenes, trainings)
+        for sentence in [] if cost is None else cost.sentences(is_exact=True):
+            talk(f"  {sentence}")
+        if dry_run:
+            return _planned(plan, request, scenes, name, cost)
         train_missing(trainings, plan)
         run_trials(scenes, plan)
         results = _results(plan, settings, request, arms, scenes, folder, own_target)
         return results | {"report": render_report(out), "folder": str(folder)}
+
+
+def _planned(
+    plan: AuditPlan, request: Request, scenes: list[Scene], name: str, cost: UnlearnEstimate | None
+) -> dict[str, Any]:
+    """What ``unlearn --compare-orders --dry-run --json`` prints; ``cost`` is None where everything is done."""
+    return {
+        "audit": plan.name,
+        "comparison": name,
+        "is_there": cost is None,
+        "method": request.method,
+        "seeds": len(scenes),
+        "forget": len(scenes[0].forget.rows),
+        "trials": sum(len(scene.missing()) for scene in scenes),
+        **({"to_train": 0, "seconds": 0.0} if cost is None else cost.to_json()),
+    }
 
 
 def _checked(settings: UnlearnSettings) -> Request:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from privaudit.errors import UsageError
+from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import NETWORKS
 from privaudit.networks.build import assemble, load_factory
 from privaudit.networks.outputs import Classifier
@@ -20,6 +20,8 @@ from privaudit.workflow.plan import AuditPlan
 
 #: Samples that a training function is tried on, and the seconds after which it is not tried again.
 FEW, PATIENCE = 32, 5.0
+
+CURE = "Mend it; privaudit.testing.{} says the same in a test of yours."
 
 
 def examine_code(plan: AuditPlan) -> AuditPlan:
@@ -45,13 +47,14 @@ def examine_code(plan: AuditPlan) -> AuditPlan:
         found = examine_network(
             build, specification.input_shape, specification.classes, specification.hardware, factory
         )
-    _refuse(f"network {plan.network_name}", found.problems, "check_network")
+    if found.problems:
+        raise UsageError(_refusal(f"network {plan.network_name}", found.problems), hint=CURE.format("check_network"))
     notes = [f"network {plan.network_name}: {said}" for said in (*found.facts, *found.doubts)]
     return replace(plan, notes=(*plan.notes, *notes))
 
 
 def examine_training_code(plan: AuditPlan) -> AuditPlan:
-    """The same of a training function, which is tried on a few samples."""
+    """Return the same of a training function, which is tried on a few samples; `PrivauditError` where it won't do."""
     specification = plan.specification
     if specification.training is None:
         return plan
@@ -70,15 +73,12 @@ def examine_training_code(plan: AuditPlan) -> AuditPlan:
             specification.hardware,
             PATIENCE,
         )
-    _refuse(f"training function {name}", found.problems, "check_training")
+    if found.problems:
+        raise PrivauditError(_refusal(f"training function {name}", found.problems), hint=CURE.format("check_training"))
     return replace(
         plan, notes=(*plan.notes, *(f"training function {name}: {said}" for said in (*found.facts, *found.doubts)))
     )
 
 
-def _refuse(what: str, problems: list[str], check: str) -> None:
-    if problems:
-        raise UsageError(
-            f"{what} can't be audited with: {'; '.join(problems)}",
-            hint=f"Mend it; privaudit.testing.{check} says the same in a test of yours.",
-        )
+def _refusal(what: str, problems: list[str]) -> str:
+    return f"{what} can't be audited with: {'; '.join(problems)}"

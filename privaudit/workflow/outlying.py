@@ -37,6 +37,7 @@ def find_outlying(
     ids: npt.NDArray[Any],
     mates: npt.NDArray[np.int64],
     enough: Callable[[npt.NDArray[np.bool_]], bool] = lambda left: True,
+    is_margin: bool = True,
 ) -> Outlying:
     """Find what stands out, and say on stderr which samples it concerns.
 
@@ -50,8 +51,10 @@ def find_outlying(
         ``[S]``: the complement of each model, which is left out with it; itself where it has none.
     enough
         Whether the models that would be left can be attacked; where they can't, none is left out.
+    is_margin
+        Whether the sign says that a model is right; a statistic of the user's own may say something else.
     """
-    outliers = find_outliers(margins)
+    outliers = find_outliers(margins, is_margin)
     left = np.ones(len(margins), np.bool_)
     left[list(outliers.left_out(mates))] = False
     if not enough(left):

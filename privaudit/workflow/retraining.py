@@ -71,19 +71,35 @@ def retrained_models(
         Paths of the models (the method's first, then the references) and the seconds that each took.
     """
     expected = expected_seconds(plan, len(retain))
-    second = noise_floor and not is_method and expected <= LONGEST_RETRAINING
-    wanted = 0 if reference == "shadow" else 1 + second
     if reference == "auto" and expected > LONGEST_RETRAINING:
         talk(
             f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
             "the reference instead; --reference retrain to retrain all the same"
         )
-        wanted = 0
-    wanted += is_method
-    jobs = retrain_jobs(plan, forget, retain, seed, wanted)
+    jobs = wanted_jobs(
+        plan, forget, retain, reference=reference, seed=seed, is_method=is_method, noise_floor=noise_floor
+    )
     train_missing(jobs, plan)
     records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
     return [job.path for job in jobs], [record["seconds"] for record in records]
+
+
+def wanted_jobs(
+    plan: AuditPlan,
+    forget: ForgetSet,
+    retain: npt.NDArray[np.int64],
+    *,
+    reference: str,
+    seed: int,
+    is_method: bool,
+    noise_floor: bool = False,
+) -> list[RetrainJob]:
+    """Return the trainings that `retrained_models` needs, whether they are there already or not."""
+    short = expected_seconds(plan, len(retain)) <= LONGEST_RETRAINING
+    wanted = 0
+    if reference == "retrain" or (reference == "auto" and short):
+        wanted = 1 + (noise_floor and not is_method and short)
+    return retrain_jobs(plan, forget, retain, seed, wanted + is_method)
 
 
 def expected_seconds(plan: AuditPlan, members: int) -> float:

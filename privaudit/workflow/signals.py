@@ -45,13 +45,11 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
         talk("  with each target its complement is dropped or, where it has none, a random model of the other side")
     evidence = replace(given.evidence, rmia_gamma=settings.rmia_gamma)
     scores = score(evidence, given.facts, None, settings.statistic, settings.seed)
-    for warning in given.outlying.warnings:
-        talk(f"  warning: {warning}")
     folder = settings.out / name
     files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
-    results["warnings"] = comparable.unlike(results)
+    results["warnings"] = [*given.outlying.warnings, *comparable.unlike(results)]
     for warning in results["warnings"]:
         talk(f"  warning: {warning}")
     files.write_json(folder / RESULTS, results)
@@ -83,7 +81,6 @@ def _results(
         else {"shadow_members": float(right[keep].mean()), "shadow_others": float(right[~keep].mean())},
         "training": None,
         "outliers": given.outlying.found,
-        "warnings": given.outlying.warnings,
         "about": {
             "audit": name,
             "given": {

@@ -20,12 +20,10 @@ from privaudit.signals import SIGNALS, signal, signals_of
 from privaudit.workflow.metadata import read_metadata
 from privaudit.workflow.outlying import Outlying, find_outlying
 from privaudit.workflow.signals_design import Design, find_design, rotation_of
-from privaudit.workflow.signals_kinds import CURE, Kind, kind_of
+from privaudit.workflow.signals_kinds import CURE, LOGITS, Kind, kind_of
 
 #: Fewest models on either side of a sample: one is dropped from each, and one must be left.
 FEWEST_A_SIDE = 2
-
-LOGITS = Kind("logits")
 
 LAYOUT = (
     "It needs logits [S, N, C] or [S, N, Q, C] (or statistic [S, N]), keep [S, N] bool, labels [N]; optional are "
@@ -94,7 +92,11 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
     population, note = _population(arrays, len(keep), classes, source)
     facts = _facts(arrays, labels, classes, source)
     outlying = find_outlying(
-        signal(signals, "margin"), facts.sample_ids, find_design(keep).mates, lambda left: _are_enough(keep[left])
+        signal(signals, "margin"),
+        facts.sample_ids,
+        find_design(keep).mates,
+        lambda left: _are_enough(keep[left]),
+        is_margin=classes is not None,
     )
     evidence, design = evidence_of(signals, keep, population, seed, source, outlying.left)
     if metadata is not None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from privaudit.errors import DataError
 
-Name = Literal["logits", "log-probabilities", "probabilities", "percentages", "sigmoid"]
+Name = Literal["logits", "log-probabilities", "probabilities", "percentages", "shares", "sigmoid"]
 
 #: By how much rows of rounded probabilities may miss a sum of 1; so may their logarithms.
 ROUNDING = 0.02
@@ -50,11 +50,13 @@ class Kind:
             return part
         values = part.astype(np.float64)
         if self.name == "log-probabilities":
-            return np.maximum(values, np.log(self.least)) if self.clipped else values
+            return np.maximum(values, float(np.log(self.least))) if self.clipped else values
         if self.name == "sigmoid":
             inside = np.clip(values, self.least, 1 - self.least)
-            return np.log(inside) - np.log1p(-inside)
-        return np.log(np.maximum(values / (100 if self.name == "percentages" else 1), self.least))
+            odds: npt.NDArray[Any] = np.log(inside) - np.log1p(-inside)
+            return odds
+        logs: npt.NDArray[Any] = np.log(np.maximum(_normalised(self.name, values), self.least))
+        return logs
 
     def note(self, array: str) -> str | None:
         """What was found, for people; None for logits."""
@@ -63,13 +65,17 @@ class Kind:
             "log-probabilities": "log-probabilities (their exponentials sum to 1), which serve as logits",
             "probabilities": "probabilities (rows sum to 1), taken as log-odds",
             "percentages": "percentages (rows sum to 100), taken as log-odds",
+            "shares": "shares of one number (all rows have the same sum), taken as log-odds",
             "sigmoid": "probabilities of class 1 (one column between 0 and 1), taken as log-odds",
         }[self.name]
         if what is None:
             return None
         zero = {"log-probabilities": "minus infinity", "sigmoid": "0 or 1"}.get(self.name, "0")
-        clip = f"; {self.clipped:,} of {zero} counted as if {self.least:.2g} were left of the probability"
+        clip = f"; {self.clipped:,} of {zero} counted as if {self.least:.2g} were left of it"
         return f"{array} holds {what}" + (clip if self.clipped else "")
+
+
+LOGITS = Kind("logits")
 
 
 def kind_of(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], array: str, source: str) -> Kind:
@@ -89,8 +95,10 @@ def kind_of(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], array: str,
     DataError
         Where models differ in kind, or it can't be told.
     """
-    kinds = [_of_column(part, labels) if values.shape[-1] == 1 else _of_rows(part) for part in values]
-    proven = {kind for kind in kinds if kind not in ("logits", "any")}
+    kinds = [_of_model(part, labels) for part in values]
+    if set(kinds) == {"constant"}:
+        return LOGITS
+    proven = {kind for kind in kinds if kind not in ("logits", "any", "constant")}
     normalised = proven - {"log-probabilities"}
     if normalised and (len(proven) > 1 or "logits" in kinds):
         first, second = _two_kinds(kinds)
@@ -120,7 +128,7 @@ def kind_of(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], array: str,
     if not proven and "logits" not in kinds:
         raise DataError(f"{source}: {_doubt(values, array)}", hint=_cure(values))
     if not proven or (proven == {"log-probabilities"} and "logits" in kinds):
-        return Kind("logits")
+        return LOGITS
     name = next(iter(proven))
     kind = _with_least(name, values)
     if name != "log-probabilities" and kind.least >= 0.5:
@@ -130,17 +138,29 @@ def kind_of(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], array: str,
     return kind
 
 
+def _of_model(part: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Any:
+    """What one model's numbers are; "constant" where it says the same of everything, which suits any kind."""
+    if np.all(part == part[0, 0]):
+        return "constant"
+    return _of_column(part, labels) if part.shape[-1] == 1 else _of_rows(part)
+
+
 def _of_rows(part: npt.NDArray[Any]) -> Any:
     """What one model's rows ``[N, Q, C]`` are; "any" where logits and something else would look like this."""
     lowest, highest = float(part.min()), float(part.max())
     if lowest >= -TINY:
-        for name, whole in (("probabilities", 1.0), ("percentages", 100.0)):
-            if highest <= whole * (1 + ROUNDING) and _sums_to(part, whole):
-                return name
-        return "any" if highest <= 1 + TINY else "logits"
+        whole = float(part[0, 0].astype(np.float64).sum())
+        if whole > 0 and _sums_to(part, named := _whole(whole)):
+            return {1.0: "probabilities", 100.0: "percentages"}.get(named, "shares")
+        # Logits have a sign: numbers without one are of something else.
+        return "any" if highest <= 1 + TINY or np.issubdtype(part.dtype, np.unsignedinteger) else "logits"
     if highest <= ROUNDING and _sums_to(part, 1.0, exponential=True):
         return "log-probabilities"
     return "logits"
+
+
+def _whole(total: float) -> float:
+    return next((whole for whole in (1.0, 100.0) if abs(total - whole) <= ROUNDING * whole), total)
 
 
 def _sums_to(part: npt.NDArray[Any], whole: float, exponential: bool = False) -> bool:
@@ -156,6 +176,8 @@ def _of_column(part: npt.NDArray[Any], labels: npt.NDArray[np.int64]) -> Any:
     as_logits = np.mean((column > 0) == labels)
     if highest <= TINY and np.mean((column > np.log(0.5)) == labels) > as_logits:
         return "any"  # Logarithms of a sigmoid, it seems.
+    if np.issubdtype(part.dtype, np.unsignedinteger):
+        return "any"
     if lowest < -TINY or highest > 100:
         return "logits"
     whole = 1.0 if highest <= 1 + TINY else 100.0
@@ -184,12 +206,21 @@ def _as_probabilities(name: Name, values: npt.NDArray[Any]) -> Iterator[npt.NDAr
         elif name == "sigmoid":
             yield np.minimum(part, 1 - part)
         else:
-            yield part / (100 if name == "percentages" else 1)
+            yield _normalised(name, part)
+
+
+def _normalised(name: Name, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if name == "shares":
+        shares: npt.NDArray[Any] = values / values.sum(axis=-1, keepdims=True)
+        return shares
+    return values / (100 if name == "percentages" else 1)
 
 
 def _two_kinds(kinds: list[Any]) -> tuple[int, int]:
-    first = next(model for model, kind in enumerate(kinds) if kind not in ("any", "logits", "log-probabilities"))
-    return first, next(model for model, kind in enumerate(kinds) if kind not in ("any", kinds[first]))
+    first = next(
+        model for model, kind in enumerate(kinds) if kind not in ("any", "constant", "logits", "log-probabilities")
+    )
+    return first, next(model for model, kind in enumerate(kinds) if kind not in ("any", "constant", kinds[first]))
 
 
 def _named(kind: str) -> str:
@@ -204,8 +235,9 @@ def _doubt(values: npt.NDArray[Any], array: str) -> str:
         )
     sums = values.astype(np.float64).sum(axis=-1)
     return (
-        f"{array} lies between 0 and 1, and its rows sum to {sums.min():.3g}–{sums.max():.3g}: neither probabilities "
-        "of one class of all, nor plainly logits; one sigmoid a class, perhaps, or rounded too far"
+        f"{array} lies between {values.min():g} and {values.max():g}, and its rows sum to {sums.min():.3g}–"
+        f"{sums.max():.3g}: neither probabilities of one class of all, nor plainly logits; one sigmoid a class, "
+        "perhaps, or rounded too far"
     )
 
 

@@ -116,6 +116,12 @@ def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier
     return _average(found)
 
 
+def measure_here(plan: AuditPlan) -> tuple[Cost, Cost]:
+    """Return what a sample takes in training and when it is asked about, measured in this process alone."""
+    with one_thread(plan.specification.hardware), scratch_folder() as folder:
+        return _training(_Task(plan.specification, plan.arrays, None, (), folder, 1))
+
+
 def _measure_job(number: int, task: _Task, _: Report) -> None:
     """Measure in one process, once all of them are there."""
     _wait_for_all(number, task)

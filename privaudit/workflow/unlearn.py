@@ -27,14 +27,18 @@ from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_meth
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.stages import Sequencing
-from privaudit.workflow.bench import Request
+from privaudit.workflow.bench import Bench, Request, judges, will_teach
 from privaudit.workflow.plan import AuditPlan, replace_settings
 from privaudit.workflow.render import render_report
 from privaudit.workflow.reopening import reopen_plan
+from privaudit.workflow.retraining import wanted_jobs
 from privaudit.workflow.score import are_scored, score_stored
 from privaudit.workflow.tables import RESULTS, SCORES, read_table
 from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
+from privaudit.workflow.tuning import candidates, held_out_set
+from privaudit.workflow.u_lira import choose_models
+from privaudit.workflow.unlearn_estimate import UnlearnEstimate, estimate_run
 from privaudit.workflow.unlearn_run import METRICS, is_there, make_run, takes_order
 
 
@@ -90,8 +94,11 @@ class UnlearnSettings:
         return sequencing
 
 
-def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
-    """Unlearn from the audit's target model; return what ``unlearn --json`` prints."""
+def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str, Any]:
+    """Unlearn from the audit's target model; return what ``unlearn --json`` prints.
+
+    With ``dry_run`` nothing is trained, changed or written: what it would do and cost is said and returned.
+    """
     request = request_of(settings)
     if not takes_order(settings.method):
         # It runs once: no order means anything to it.
@@ -101,10 +108,13 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
     folder = settings.base.out / store.audit
     if settings.base.show_samples:
         check_images(plan)
-    files.claim(folder)
-    files.demand_writable(folder)
+    if not dry_run:
+        files.claim(folder)
+        files.demand_writable(folder)
     with store.locked():
         demand_target(store)
+        if dry_run:
+            demand_scores(store, folder)
         plan, table = scored(plan, folder)
         forget = chosen_samples(settings, table, plan)
         if forget.said:
@@ -114,7 +124,14 @@ def run_unlearn(settings: UnlearnSettings) -> dict[str, Any]:
             # A score that was never measured is told before anything is trained.
             score_of(table.iloc[forget.rows], settings.order)
         run_folder = _run_folder(folder / "unlearn", _run_name(plan, settings, table, forget, request))
-        if is_there(run_folder):
+        cost = None
+        if not is_there(run_folder):
+            cost = _estimate(settings, plan, table, request, forget)
+            for sentence in cost.sentences(is_exact=request is None):
+                talk(f"  {sentence}")
+        if dry_run:
+            return _planned(settings, plan, run_folder.name, forget, cost)
+        if cost is None:
             talk(f"  run {run_folder.name} is there already: nothing is trained")
             results: dict[str, Any] = files.read_json(run_folder / METRICS)
         else:
@@ -158,6 +175,50 @@ def chosen_samples(
     )
 
 
+def _estimate(
+    settings: UnlearnSettings, plan: AuditPlan, table: pd.DataFrame, request: Request | None, forget: ForgetSet
+) -> UnlearnEstimate:
+    """What a run that is not there yet will cost."""
+    bench = Bench.of(plan, table)
+    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
+    jobs = wanted_jobs(
+        plan,
+        forget,
+        retain,
+        reference=settings.reference,
+        seed=settings.seed,
+        is_method=request is None,
+        noise_floor=True,
+    )
+    trials, for_tuning, attacked = 0, [], 0
+    if request is not None and settings.tune:
+        trials = len(candidates(UNLEARNERS.load(request.method), set(_given(settings))))
+        held_out = held_out_set(plan.data.y_train, forget, settings.seed)
+        kept = np.setdiff1d(np.arange(len(plan.data)), held_out.rows)
+        for_tuning = wanted_jobs(plan, held_out, kept, reference="retrain", seed=settings.seed, is_method=False)
+    if request is not None and settings.u_lira is not None:
+        attacked = len(choose_models(judges(bench, will_teach(request)), settings.u_lira))
+    return estimate_run(plan, bench, request, forget, jobs, u_lira_models=attacked, trials=trials, tuning=for_tuning)
+
+
+def _planned(
+    settings: UnlearnSettings, plan: AuditPlan, run: str, forget: ForgetSet, cost: UnlearnEstimate | None
+) -> dict[str, Any]:
+    """What ``unlearn --dry-run --json`` prints; ``cost`` is None where the run is there already."""
+    for note in forget.notes:
+        talk(f"  {note}")
+    return {
+        "audit": plan.name,
+        "run": run,
+        "is_there": cost is None,
+        "method": settings.method,
+        "order": settings.order,
+        "forget": len(forget.rows),
+        "samples": len(plan.data),
+        **(cost.to_json() if cost is not None else {"to_train": 0, "seconds": 0.0}),
+    }
+
+
 def request_of(settings: UnlearnSettings) -> Request | None:
     """What is asked for, checked; None where the method is retraining itself."""
     check_method(settings.method)
@@ -196,6 +257,15 @@ def demand_target(store: AuditStore) -> None:
     if not store.is_finished(TARGET):
         raise StoreError(
             f"the target model of {store.audit} is missing, damaged or unfinished",
+            hint="Run the same privaudit score again: it makes anew what is missing.",
+        )
+
+
+def demand_scores(store: AuditStore, folder: Path) -> None:
+    """Raise `StoreError` unless the audit is scored: a dry run makes nothing anew."""
+    if not are_scored(folder):
+        raise StoreError(
+            f"{store.audit} has no scores in {folder}: nobody can say what would be forgotten",
             hint="Run the same privaudit score again: it makes anew what is missing.",
         )
 
