@@ -69,6 +69,8 @@ def test_a_threshold_is_chosen_on_one_half_and_judged_on_the_other() -> None:
     assert balanced_accuracy(scores, member, fold) == 0.5
     third = np.concatenate([scores[:4], scores[:4]])
     assert balanced_accuracy(third, member, fold) == 1.0
+    # Chosen on the first half, 3, it calls nobody of the second; chosen there, 2, it is right on all of the first.
+    assert balanced_accuracy(np.array([3.0, 3, 0, 0, 2, 2, 1, 1]), member, fold) == 0.75
 
 
 def test_a_sketch_begins_with_its_first_point() -> None:
