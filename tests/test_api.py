@@ -32,7 +32,7 @@ def names_of(command: click.Command) -> set[str]:
 def test_flags_are_arguments() -> None:
     taken = {"signals", "config", "csv", "dry_run"}
     assert set(ScoreFlags.__annotations__) | taken == names_of(score.command)
-    assert set(UnlearnFlags.__annotations__) | {"compare_orders", "seeds"} == names_of(unlearn.command)
+    assert set(UnlearnFlags.__annotations__) | {"compare_orders", "seeds", "dry_run"} == names_of(unlearn.command)
     for command, function in ((gate, privaudit.gate), (purge, privaudit.purge), (verify, privaudit.verify)):
         assert set(inspect.signature(function).parameters) == names_of(command.command)
     assert set(inspect.signature(privaudit.reproduce).parameters) | {"list"} == names_of(reproduce.command)

@@ -275,6 +275,10 @@ def test_every_command_runs(source: str, place: Place) -> None:
         ran = place.run(words)
         print(f"{command.text}\n  run as: privaudit {' '.join(words)}: {ran.code}")
         told = f"{ran.stdout}\n{ran.stderr}"
+        if "--decide" in words and ran.code == 2:
+            # What the page's earlier commands made may have been asked for on another page.
+            assert "there are no results below" in ran.stderr, told
+            continue
         assert ran.code in ANSWERS.get(command.name, {0}), told
         assert "Traceback" not in ran.stderr, told
         if "--json" in words:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from privaudit.config import read_settings
+from privaudit.errors import UsageError
 
 
 def reproduce(
-    names: str | Sequence[str],
+    names: str | Sequence[str] = (),
     *,
+    decide: bool = False,
     scale: str = "small",
     dataset: str | None = None,
     network: str | None = None,
@@ -35,6 +37,8 @@ def reproduce(
     ----------
     names
         One or more of ``table1`` … ``figure7``, ``methods`` or ``all``.
+    decide
+        Decide again what is stored below ``out``, all of it, and run nothing; goes without names.
     scale
         ``smoke``, ``small`` or ``paper``.
     dataset, network, seeds, samples, shadows, epochs, data_dir, device, workers, engine, address, gpu_share,
@@ -49,7 +53,7 @@ def reproduce(
     Raises
     ------
     UsageError
-        For an unknown experiment or scale.
+        For an unknown experiment or scale, or where there is nothing to decide.
     """
     flags = {
         "dataset": dataset,
@@ -67,7 +71,16 @@ def reproduce(
         "store": store,
         "out": out,
     }
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    settings = read_settings(flags, None)
+    if decide:
+        if wanted:
+            raise UsageError(
+                f"decide with {' '.join(wanted)}: it decides everything that is stored", hint="Leave the names out."
+            )
+        from privaudit.experiments.decide import run_decide
+
+        return run_decide(settings.out, show_samples=settings.show_samples)
     from privaudit.experiments.reproduce import ReproduceSettings, run_reproduce
 
-    wanted = (names,) if isinstance(names, str) else tuple(names)
-    return run_reproduce(ReproduceSettings(wanted, scale, seeds, read_settings(flags, None)))
+    return run_reproduce(ReproduceSettings(wanted, scale, seeds, settings))
