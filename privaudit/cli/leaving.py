@@ -57,11 +57,7 @@ def _end_in_time(code: int) -> None:
     """End the process after a while if a thread or a child of the user's code keeps it from ending."""
     for _ in range(MOST_ROUNDS):
         time.sleep(PATIENCE)
-        left = [
-            f"thread '{thread.name}'"
-            for thread in threading.enumerate()
-            if not thread.daemon and thread is not threading.main_thread()
-        ]
+        left = [f"thread '{thread.name}'" for thread in threading.enumerate() if _keeps_the_process(thread)]
         for child in _children():
             left.append(f"process '{child.name}'")
             with suppress(OSError):
@@ -73,6 +69,12 @@ def _end_in_time(code: int) -> None:
             )
             break
     _end(code)
+
+
+def _keeps_the_process(thread: threading.Thread) -> bool:
+    """Whether a thread is one of the user's that Python would wait for; the pool of our workers ends its own."""
+    of_pool = type(thread).__module__.startswith("joblib.externals.loky")
+    return not (thread.daemon or of_pool or thread is threading.main_thread())
 
 
 def _children() -> list[BaseProcess]:
