@@ -33,6 +33,9 @@ NOTHING = Cost(0.0, 0.0)
 #: Seconds of a core for the report, HTML and PDF, and for what a run measures besides asking models.
 REPORT_SECONDS, MEASURING_SECONDS = 7.0, 1.0
 
+#: The same for the start of the processes, which import torch.
+STARTING_SECONDS = 4.0
+
 #: Steps that a model takes to relearn, where nobody knows yet: many need none, some the limit of 400.
 RELEARN_STEPS = 25
 
@@ -163,7 +166,7 @@ def estimate_run(
     judged = speed.querying * (models * asked) + relearning(speed, len(forget.rows)) * models
     half = speed.method * 0.5 + speed.querying * len(forget.rows)
     parts = {
-        "retraining": makespan([_training(speed, plan, job) for job in missing], plan.workers),
+        "retraining": _retraining(speed, plan, missing),
         "tuning": (speed.method + speed.querying * asked) * trials,
         "unlearning": speed.method,
         "u_lira": makespan([half] * u_lira_models, plan.workers),
@@ -205,7 +208,7 @@ def estimate_trials(
     if relearned:
         one += relearning(speed, len(forget.rows))
     parts = {
-        "retraining": makespan([_training(speed, plan, job) for job in missing], plan.workers),
+        "retraining": _retraining(speed, plan, missing),
         "unlearning": makespan(durations, plan.workers),
         "measuring": makespan([one] * judged, plan.workers) + _of_a_core(speed, REPORT_SECONDS + MEASURING_SECONDS),
     }
@@ -313,6 +316,12 @@ def _missing(jobs: Sequence[RetrainJob]) -> list[RetrainJob]:
 
 def _training(speed: Speed, plan: AuditPlan, job: RetrainJob) -> Cost:
     return speed.training * (len(job.members) * plan.specification.recipe.epochs)
+
+
+def _retraining(speed: Speed, plan: AuditPlan, missing: list[RetrainJob]) -> Cost:
+    """All the trainings that are missing, and the start of the processes that they run in."""
+    trained = makespan([_training(speed, plan, job) for job in missing], plan.workers)
+    return trained + _of_a_core(speed, STARTING_SECONDS) if missing and plan.workers > 1 else trained
 
 
 def _of_a_core(speed: Speed, seconds: float) -> Cost:
