@@ -101,8 +101,9 @@ def strangers(values: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ...]:
 
 
 def _ranks(values: npt.NDArray[Any]) -> FloatArray:
-    ranks: FloatArray = stats.rankdata(values)
-    return ranks - ranks.mean()
+    ranks = stats.rankdata(values)
+    centred: FloatArray = ranks - ranks.mean()
+    return centred
 
 
 def _correlation(one: FloatArray, other: FloatArray) -> float:

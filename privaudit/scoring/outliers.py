@@ -74,7 +74,7 @@ class Outliers:
     @property
     def odd(self) -> tuple[int, ...]:
         """The models that stand out."""
-        return tuple(sorted({model for model, *_ in (*self.models, *self.strangers)}))
+        return tuple(sorted({model for model, _ in self.models} | {model for model, _, _ in self.strangers}))
 
     def left_out(self, mates: npt.NDArray[np.int64]) -> tuple[int, ...]:
         """The models to leave out, with their complements; none where too few would remain.
