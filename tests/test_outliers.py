@@ -168,6 +168,37 @@ def test_neither_page_one_nor_the_gate_relies_on_models_that_are_unlike_each_oth
     assert "the models are unlike each other" in json.loads(gate.stdout)["checks"][0]["reason"]
 
 
+def test_a_signals_file_with_one_bad_model_reads_what_the_others_read(privaudit: Run, tmp_path: Path) -> None:
+    values, keep = leaking(models=16, samples=800)
+    values += 20
+    order = np.random.default_rng(4).permutation(16)
+    spoiled = spoil(values, "twenty times as large")[order]
+    spoiled[int(np.flatnonzero(order == 2)[0]), 33] = 1e6
+    bad, mate, other = (int(np.flatnonzero(order == model)[0]) for model in (5, 4, 2))
+    path = tmp_path / "bad.npz"
+    ids = np.arange(800) + 70_000
+    np.savez(path, statistic=spoiled, keep=keep[order], labels=np.zeros(800, int), sample_ids=ids)
+    done = privaudit("score", "--signals", path, "--out", tmp_path / "o", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    rest = np.delete(np.arange(16), [4, 5])
+    expected = auc(lira.online(values[rest], keep[rest]).ravel(), keep[rest].ravel())
+    assert results["attacks"]["lira"]["auc"] == pytest.approx(expected, abs=0.003)
+    assert results["outliers"]["left_out"] == sorted((bad, mate))
+    assert [one["model"] for one in results["outliers"]["models"]] == [bad]
+    assert [(one["model"], one["sample_id"]) for one in results["outliers"]["values"]] == [(other, 70_033)]
+    assert f"warning: model {bad} is unlike its siblings" in done.stderr
+    assert f"sample 70033 under model {other}" in done.stderr
+    assert len(results["warnings"]) == 2
+    html = Path(results["report"]["html"]).read_text()
+    assert f"Warning: model {bad} is unlike its siblings" in html
+    assert "70033" in html
+    redacted = privaudit("score", "--signals", path, "--out", tmp_path / "o", "--redact", "ids", "--json")
+    html = Path(json.loads(redacted.stdout)["report"]["html"]).read_text()
+    assert "What stands out" in html
+    assert "70033" not in html
+
+
 @pytest.mark.parametrize("models", [4, 8, 32])
 def test_nothing_stands_out_where_all_is_well(models: int) -> None:
     """Heavy tails, leaks of any size, samples of very different spread, constants: none of it is an outlier."""
