@@ -120,6 +120,23 @@ def _handlers() -> Callable[[], None]:
     return put_back
 
 
+@contextmanager
+def other_draws() -> Iterator[None]:
+    """Seed the global generators of Python and NumPy by chance, as in another process, and put them back afterwards.
+
+    `user_code` gives each call the generators of the one before: what draws from them seems to be the same each time.
+    """
+    restore = [kept() for kept in (_generators, _numpy)]
+    random.seed()
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed()
+    try:
+        yield
+    finally:
+        for put_back in restore:
+            put_back()
+
+
 def _generators() -> Callable[[], None]:
     before = random.getstate()
 

@@ -16,8 +16,8 @@ from privaudit.inversion.analytic import FeatureReader, match_features, recover_
 from privaudit.inversion.engines import Kind, make_engine
 from privaudit.inversion.gradients import Vmapped, named, norms, observe
 from privaudit.inversion.labels import recover_labels
-from privaudit.inversion.matching import Canvas, match_gradients, matching_cost, total_variation
-from privaudit.inversion.optimisers import LBFGS, Adam
+from privaudit.inversion.matching import Canvas, Objective, match_gradients, matching_cost, total_variation
+from privaudit.inversion.optimisers import LBFGS, Adam, Schedule
 from privaudit.inversion.presets import PRESETS, Attack, FeatureAttack
 from privaudit.inversion.proxies import proxies_of
 from privaudit.inversion.scale import PixelScale
@@ -200,6 +200,41 @@ def test_batched_optimisers_are_those_of_torch(name: str) -> None:
         assert torch.allclose(ours[row], theirs.detach()[0], atol=1e-4)
 
 
+def test_on_a_hill_lbfgs_is_torchs_too() -> None:
+    """Where the surface bends down, what was learnt of its curvature counts for nothing."""
+
+    def hill(at: torch.Tensor) -> torch.Tensor:
+        return at.cos().sum(1) + 0.3 * at[:, 0] * at[:, 1]
+
+    starts = torch.tensor([[0.3, -0.2], [0.05, 0.4]], dtype=torch.float64)
+    ours = starts.clone()
+    optimiser = LBFGS(ours)
+    for _ in range(20):
+        leaf = ours.clone().requires_grad_()
+        value = hill(leaf)
+        (slope,) = torch.autograd.grad(value.sum(), leaf)
+        ours = optimiser.step(ours, slope, value.detach(), torch.full((2, 1), 0.1, dtype=torch.float64))
+    for row in range(2):
+        theirs = starts[row : row + 1].clone().requires_grad_()
+        reference = torch.optim.LBFGS([theirs], lr=0.1, max_iter=20)
+
+        def closure(theirs: torch.Tensor = theirs, reference: torch.optim.LBFGS = reference) -> torch.Tensor:
+            reference.zero_grad()
+            loss = hill(theirs).sum()
+            loss.backward()
+            return loss
+
+        reference.step(closure)
+        assert torch.allclose(ours[row], theirs.detach()[0], atol=1e-6)
+
+
+def test_steps_shrink_to_a_tenth_at_three_moments() -> None:
+    """At 3/8, 5/8 and 7/8 of the steps, while the objective falls."""
+    schedule = Schedule(1, 0.2, 80, torch.device("cpu"))
+    rates = [float(schedule.rates(step, torch.tensor([0.9**step]))) for step in range(80)]
+    assert rates == pytest.approx([0.2] * 30 + [0.02] * 20 + [0.002] * 20 + [0.0002] * 10)
+
+
 def test_solved_searches_leave_the_batch() -> None:
     """One search starts at the solution: it stops at once, the other goes on as if it were alone."""
     model, (images, labels) = convolutional(nn.Tanh), samples(2)
@@ -261,6 +296,59 @@ def test_the_best_image_of_a_search_by_features_is_returned() -> None:
         apart = (reader(found.images) - features).square().sum(1) / features.square().sum(1)
     assert torch.allclose(found.objective, apart, rtol=1e-4)
     assert torch.allclose(found.images, starts, atol=1e-6), "the first was the best"
+
+
+def test_the_slope_of_an_objective_is_that_of_all_of_it() -> None:
+    """Cost and variation together, by differences along random directions."""
+    # Without a maximum in it: where that changes hands there is no slope.
+    model = network(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 144, CLASSES))
+    images, labels = samples(3)
+    engine = make_engine("vmapped", model, 8)
+    canvas = Canvas.of(model, PIXELS, standardised=False)
+    generator = torch.Generator().manual_seed(4)
+    seen, at = observe(engine, images, labels), torch.rand(3, images[0].numel(), generator=generator)
+    for weight in (0.0, 30.0):
+        attack = Attack(name="some", cost="l2", steps=1, restarts=1, total_variation=weight)
+        objective = Objective(engine, seen, labels, images.shape[1:], attack, canvas)
+        _, slope = objective(at)
+        along = torch.randn(at.shape, generator=generator)
+        rise = (objective(at + 5e-4 * along)[0] - objective(at - 5e-4 * along)[0]) / 1e-3
+        # A few neighbours change places on the way.
+        assert torch.allclose((slope * along).sum(1), rise, rtol=0.03, atol=0.03 + 0.03 * weight)
+
+
+def test_a_search_that_goes_nowhere_ends_when_its_step_has_shrunk_three_times() -> None:
+    """No unit is awake, so no pixel matters: of 200 steps each stall takes 20, and the fourth is the end."""
+    model = network(nn.Flatten(), nn.Linear(144, 6), nn.ReLU(), nn.Linear(6, CLASSES))
+    with torch.no_grad():
+        model.get_parameter("network.1.bias").fill_(-100.0)
+    images, labels = samples(2)
+    engine = make_engine("vmapped", model, 8)
+    seen = tuple(part + 1 for part in observe(engine, images, labels))
+    attack = Attack(name="stuck", optimiser="adam", cost="l2", steps=200, restarts=1, total_variation=0.0)
+    found = match_gradients(engine, seen, labels, images, attack, Canvas.of(model, PIXELS, standardised=False))
+    assert found.steps.tolist() == [81, 81]
+
+
+def test_the_largest_derivative_is_taken_whatever_its_sign() -> None:
+    given = torch.tensor([[0.5, -2.0, 3.0]])
+    slopes = torch.tensor([[-2.0, 0.0, 1e-6]])
+    found = recover_input(slopes.unsqueeze(2) * given.unsqueeze(1), slopes)
+    assert torch.allclose(found, given)
+    found = recover_input(slopes[:, :2].unsqueeze(2) * given.unsqueeze(1), slopes[:, :2])
+    assert torch.allclose(found, given)
+
+
+def test_feature_matching_weighs_variation() -> None:
+    model, (images, _) = convolutional(nn.Tanh), samples(4)
+    reader, canvas = FeatureReader(model, "network.6"), Canvas.of(model, PIXELS, standardised=False)
+    with torch.no_grad():
+        features = reader(images).detach().clone()
+    starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(5))
+    found = match_features(reader, features, starts, FeatureAttack(steps=4, total_variation=0.5), canvas)
+    with torch.no_grad():
+        apart = (reader(found.images) - features).square().sum(1) / features.square().sum(1)
+    assert torch.allclose(found.objective, apart + 0.5 * total_variation(found.images), rtol=1e-4)
 
 
 def test_total_variation_counts_both_directions() -> None:
@@ -428,6 +516,8 @@ def test_pixel_scale_of_floats_is_that_of_the_data() -> None:
     unit = scale.to_unit(images)
     assert (unit.min(), unit.max()) == (0, 1)
     assert np.allclose(scale.to_input(torch.from_numpy(unit)).numpy(), images, atol=1e-6)
+    blank = np.full((2, 4, 4, 1), 2.5, np.float32)
+    assert not PixelScale.of(blank).to_unit(blank).any(), "without a range there is nothing to divide by"
     assert PixelScale.of(np.zeros((1, 4, 4, 1), np.uint8)) == PixelScale(0, 1, 255)
 
 

@@ -32,7 +32,8 @@ def margins(random: np.random.Generator, keep: KeepArray, shift: Any, correlatio
     first, second = random.normal(size=(2, len(keep) // 2, keep.shape[1]))
     noise = np.empty(keep.shape)
     noise[0::2], noise[1::2] = first, correlation * first + np.sqrt(1 - correlation**2) * second
-    return random.uniform(0.5, 2, keep.shape[1]) * (noise + shift * keep)
+    margin: FloatArray = random.uniform(0.5, 2, keep.shape[1]) * (noise + shift * keep)
+    return margin
 
 
 def scores_of(values: FloatArray, keep: KeepArray, **how: Any) -> Scores:
@@ -61,7 +62,8 @@ def test_risk_intervals_hold_what_an_audit_reads_on_average() -> None:
     separation = np.repeat([0.0, 1.0, 2.0, 4.0], 300)
     keep = paired_design(len(separation), 16, 0)
     table = scores_of(margins(random, keep, separation), keep).table
-    check_intervals(separation, *(table[name].to_numpy() for name in ("risk", "risk_low", "risk_high")), 16)
+    risk, low, high = (table[name].to_numpy(np.float64) for name in ("risk", "risk_low", "risk_high"))
+    check_intervals(separation, risk, low, high, 16)
 
 
 @pytest.mark.parametrize("models", [8, 16, 32, 64])
@@ -140,7 +142,7 @@ def agreement(values: FloatArray, keep: KeepArray) -> float:
     """Spearman's ρ between the rankings of the first and the second half of the models."""
     half = len(keep) // 2
     places = [ranking(lira.online(values[part], keep[part]), keep[part]) for part in (slice(half), slice(half, None))]
-    return float(stats.spearmanr(*places).statistic)
+    return float(stats.spearmanr(places[0], places[1]).statistic)
 
 
 def stability_of(values: FloatArray, keep: KeepArray) -> Any:

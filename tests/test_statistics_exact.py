@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from privaudit.statistics.intervals import clopper_pearson, logit_interval, mean_interval, spearman
-from privaudit.statistics.jackknife import Refits, jackknife_error
-from privaudit.statistics.performance import performance
+from privaudit.statistics.jackknife import Refits, jackknife_error, jackknife_influence
+from privaudit.statistics.performance import Evaluation, performance
 from privaudit.statistics.roc import auc, balanced_accuracy, roc
 from privaudit.statistics.separation import bayes_accuracy, d_prime
 from privaudit.statistics.shares import right_shares
@@ -203,6 +203,32 @@ def test_the_error_of_a_rate_is_no_less_than_that_of_clusters_nor_of_independent
                 assert rate.true_positives is not None
                 low, high = clopper_pearson(rate.true_positives, 8000)
                 assert rate.interval[0] <= low < high <= rate.interval[1]
+
+
+def test_a_rate_without_some_models_is_counted_to_the_letter() -> None:
+    """Of 1,000 others 10 may be called: the members above the eleventh are found."""
+    scores, member = interleaved(1000)
+    evaluation = Evaluation(scores, member, np.zeros(2000, np.int64))
+    evaluation.leave_out(scores, member)
+    ((_, exact),) = evaluation._without
+    assert exact[1] == 11 / 1000
+
+
+def test_of_two_ways_to_refit_a_rate_the_calmer_counts() -> None:
+    """Many members share a score at the threshold: that way of counting jumps, the smoothed one does not."""
+    random = np.random.default_rng(11)
+    member = np.tile(np.arange(2000) < 1000, (8, 1))
+    scores = random.normal(size=member.shape) + member
+    scores[:, :300] = 2.33
+    clusters = np.repeat(np.arange(8), 2000).reshape(8, 2000)
+    evaluation = Evaluation(scores, member, clusters)
+    for one in range(8):
+        evaluation.leave_out(np.delete(scores, one, axis=0), np.delete(member, one, axis=0))
+    moved = np.array(evaluation._without)[:, :, 1]
+    errors = jackknife_error(moved)
+    assert max(errors) > 1.2 * min(errors)
+    expected = jackknife_influence(moved[:, int(np.argmin(errors))])
+    assert evaluation.performance().rates[0].influence == pytest.approx(expected.tolist())
 
 
 def test_false_alarms_that_vary_widen_the_interval_of_a_rate() -> None:

@@ -16,6 +16,9 @@ STANDS = (
 #: What test samples that were trained on do.
 TOO_LOW = ", so the target's figure is too low"
 
+#: From this share of the test samples on they move the figure (its distance from ½, by that share) enough to matter.
+MATERIAL = 0.05
+
 POPULATION = (
     "RMIA and the population attack take their population from the test set. Where it differs from the training "
     "samples they still read ½ on models that leak nothing, but may find less than with samples like those of training"
@@ -102,7 +105,7 @@ def is_too_low(results: dict[str, Any]) -> bool:
         return False
     near = found["near"]
     share = found["test_in_training_share"] + (0.0 if near is None else near["test"] / max(near["asked"]["test"], 1))
-    return bool(share >= 0.01)
+    return bool(share >= MATERIAL)
 
 
 def control_rows(results: dict[str, Any]) -> list[list[str]]:

@@ -116,8 +116,8 @@ def confirm(
     """
     told, chance = int(is_certain(asr).sum()), chance_of(models, CERTAIN, correlation)
     if halves is None:
-        reason = "no two halves of the shadow models can confirm each other (that takes 8 of them, in pairs)"
-        return Confirmation(told, chance, None, None, 0, None, named=False, reason=reason)
+        alone = "no two halves of the shadow models can confirm each other (that takes 8 of them, in pairs)"
+        return Confirmation(told, chance, None, None, 0, None, named=False, reason=alone)
     picked = [is_certain(half.asr) for half in halves]
     shares = [float(picked[1 - one][picked[one]].mean()) for one in (0, 1) if picked[one].any()]
     leaders = max(1, min(LEADERS, len(asr) // 10))

@@ -17,6 +17,7 @@ from privaudit.data.examine import OPTIONAL, REQUIRED, Given, examine
 from privaudit.data.factory import given_by_function
 from privaudit.data.locate import given_by, is_folder
 from privaudit.errors import PrivauditError
+from privaudit.foreign import other_draws
 from privaudit.testing.contract import demand_none, name_of
 
 Array = npt.NDArray[Any]
@@ -51,7 +52,9 @@ def check_dataset(factory: Callable[[], Any] | str | Path, *, overlap: float = 0
 
 def _problems(factory: Callable[[], Any] | str | Path, name: str, overlap: float) -> list[str]:
     try:
-        arrays, again = _read(factory, name), _read(factory, name)
+        arrays = _read(factory, name)
+        with other_draws():
+            again = _read(factory, name)
     except PrivauditError as error:
         return [_without(str(error).replace("\n  ", " "), name)]
     try:

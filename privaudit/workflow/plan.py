@@ -21,6 +21,7 @@ from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.data.locate import is_function, lasting_name
 from privaudit.engines.base import Engine, choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
+from privaudit.foreign import other_draws
 from privaudit.networks import check_network, network_source
 from privaudit.registry import absolute_reference, without_folder
 from privaudit.scoring.table import SampleFacts
@@ -294,7 +295,8 @@ def demand_same_again(plan: AuditPlan) -> None:
     """
     if not is_function(plan.settings.dataset):
         return
-    again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
+    with other_draws():
+        again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
     parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
     changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
     if changed:
