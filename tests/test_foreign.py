@@ -247,6 +247,6 @@ def test_a_file_without_its_function_and_an_import_that_is_missing_are_told_with
     with pytest.raises(UsageError, match="no_such_module_anywhere") as refused:
         import_reference(f"{tmp_path}/lacks.py:net", "network")
     assert "install it" in str(refused.value.hint)
-    with pytest.raises(UsageError, match="unknown network 'own.py'") as refused:
+    with pytest.raises(UsageError, match=r"unknown network 'own\.py'") as refused:
         NETWORKS.check("own.py")
     assert "own.py:function" in str(refused.value.hint)
