@@ -50,7 +50,10 @@ def import_reference(reference: str, what: str) -> Any:
         with user_code():
             module = _module_of_file(file) if is_file else _module_named(module_name, here)
     except ImportError as error:
-        raise UsageError(f"cannot find {what} '{reference}': {error}", hint=HOW) from error
+        # A module that the user's file imports is missing, not the file.
+        lacking = getattr(error, "name", None)
+        hint = f"{module_name} imports it: install it, or mend that line." if is_file and lacking else HOW
+        raise UsageError(f"cannot find {what} '{reference}': {error}", hint=hint) from error
     except PrivauditError:
         raise
     except Exception as error:
@@ -201,6 +204,8 @@ class Registry:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"Did you mean '{near[0]}'? " if near else ""
+            if name.endswith(".py"):
+                meant = f"Of a file a function is named too: {name}:function. "
             raise UsageError(
                 f"unknown {self.family} '{name}'", hint=f"{meant}Known {self.family}s: {', '.join(known) or 'none'}."
             )

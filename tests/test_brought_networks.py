@@ -7,6 +7,7 @@ import functools
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -140,6 +141,12 @@ class WhileItTrains(Two):
         return Named(logits, 2 * logits) if self.training else logits
 
 
+class SoftenedWhileItTrains(Two):
+    def forward(self, inputs: torch.Tensor) -> Any:
+        logits = super().forward(inputs)
+        return logits.softmax(1) if self.training else logits
+
+
 class InEval(Two):
     def forward(self, inputs: torch.Tensor) -> Any:
         logits = super().forward(inputs)
@@ -155,6 +162,7 @@ class InEval(Two):
         (lambda z: [z], "its entry 0, alone of shape"),
         (lambda z: Named(z, z + 1), "its 'logits' is taken"),
         (lambda z: type("Output", (), {"logits": z})(), "its 'logits' is taken"),
+        (lambda z: SimpleNamespace(answer=z, hidden=None), "its entry answer, alone of shape"),
         (lambda z: z[:, :, None, None], "the last 1s are dropped"),
         (lambda z: z.log_softmax(1), "log-probabilities"),
         (lambda z: z.bfloat16(), "bfloat16, which rounds"),
@@ -184,6 +192,7 @@ def test_logits_that_are_plain_are_taken_and_it_is_said(after: Any, said: str) -
         (ending(lambda z: z.softmax(0)), "between 0 and 1 whatever its weights"),
         (ending(torch.sigmoid), "between 0 and 1 whatever its weights"),
         (lambda shape, classes: InEval(classes), "probabilities"),
+        (lambda shape, classes: SoftenedWhileItTrains(classes), "while it trains it returns probabilities"),
         (ending(lambda z: z.squeeze()), "one sample alone"),
         (ending(lambda z: dropout(z)), "in eval mode it says something else each time"),
         (ending(lambda z: z.to(torch.complex64)), "complex64"),

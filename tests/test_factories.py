@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from scipy import sparse
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from privaudit.data import Dataset
@@ -81,9 +82,11 @@ def test_four_arrays_are_told_apart_by_their_dimensions(returned: Any) -> None:
 
 def test_a_table_and_its_column_of_classes_are_a_table() -> None:
     words = pd.Series(np.array(["low", "high"] * 30), name="income")
-    data = read((pd.DataFrame({"age": np.arange(60) % 7, "town": ["Ghent", "Lyon", "Turin"] * 20}), words))
-    assert data.class_names == ("high", "low")
-    assert data.input_shape == (4,)
+    table = pd.DataFrame({"age": np.arange(60) % 7, "town": ["Ghent", "Lyon", "Turin"] * 20})
+    for column in (words, list(words)):
+        data = read((table, column))
+        assert data.class_names == ("high", "low")
+        assert data.input_shape == (4,)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,10 @@ def test_a_table_and_its_column_of_classes_are_a_table() -> None:
         (DataLoader(TensorDataset(torch.tensor(X), torch.tensor(Y))), r"train_loader\.dataset"),
         ((i for i in range(3)), r"a stream \(generator\)"),
         (None, "returned NoneType: it must return"),
+        ((sparse.csr_matrix(X), Y), r"a sparse matrix\n.*toarray"),
+        ((X[:, 0], Y), r"arrays of \[60\], \[60\](.|\n)*X\[:, None\]"),
+        ((Y, X), "not inputs"),
+        ((np.zeros(60, [("age", "f4"), ("pay", "f4")]), Y), "a structured array of the fields age, pay"),
         (TensorDataset(torch.tensor(X), torch.tensor(Y)), "returned TensorDataset"),
     ],
 )  # fmt: skip

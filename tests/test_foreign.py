@@ -240,3 +240,13 @@ def test_a_plug_in_that_can_not_be_imported_or_exits_is_told(tmp_path: Path, mon
         networks.load("one")
     with pytest.raises(UsageError, match="can't be loaded from fails_at_import:net: ZeroDivisionError"):
         networks.load("two")
+
+
+def test_a_file_without_its_function_and_an_import_that_is_missing_are_told_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "lacks.py").write_text("import no_such_module_anywhere\n")
+    with pytest.raises(UsageError, match="no_such_module_anywhere") as refused:
+        import_reference(f"{tmp_path}/lacks.py:net", "network")
+    assert "install it" in str(refused.value.hint)
+    with pytest.raises(UsageError, match=r"unknown network 'own\.py'") as refused:
+        NETWORKS.check("own.py")
+    assert "own.py:function" in str(refused.value.hint)

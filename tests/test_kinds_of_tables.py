@@ -50,10 +50,11 @@ NUMBERED = np.arange(ROWS) % 12
         NUMBERED.astype(object),
         pd.array(NUMBERED, dtype="Int64"),
         pd.array(NUMBERED.astype(str), dtype="string"),
+        [f"{number:+d}" if number else "0" for number in NUMBERED - 3],
         pd.Categorical(NUMBERED),
         [Decimal(int(number)) for number in NUMBERED],
     ],
-    ids=["int", "negative", "float", "words", "objects", "Int64", "string", "categories", "Decimal"],
+    ids=["int", "negative", "float", "words", "objects", "Int64", "string", "signs", "categories", "Decimal"],
 )
 def test_classes_that_are_numbers_are_sorted_as_numbers(classes: Any) -> None:
     """A target that was trained elsewhere knows them as 0 … 11: labels are those, not the places of words."""
@@ -186,7 +187,9 @@ def test_missing_values_name_every_column_by_the_rows_of_the_file() -> None:
         ({"train": table(a=[[1]] * ROWS)}, "'a' holds a list in"),
         ({"train": table(a=[{}] * ROWS)}, "'a' holds a dict in"),
         ({"train": table(a=pd.array([1, None] * 100, dtype="Int64"))}, "'a' of the train table lacks 100 values"),
-        ({"target": ["income"]}, "no target column"),
+        ({"target": ["income"]}, "target is a list of 1: it must be the name of a column"),
+        ({"target": table()["income"]}, "target is a Series of 200"),
+        ({"train": table(income=[[1]] * ROWS)}, "target 'income' of the train table holds a list in 200 rows"),
         ({"target": None}, "no target column"),
         ({"id": "income"}, "both target and id"),
         ({"id": "age"}, "the id column 'age' holds .* more than once, in rows"),

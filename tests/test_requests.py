@@ -42,6 +42,11 @@ def read(folder: Path, content: str | bytes, known: KnownSamples = INTEGERS, **f
         "\ufeff101\n103\n".encode("utf-16-be"),
         '"101"\n"103"\n',
         "101.0\n103.0\n",
+        "1.010000000000000000e+02\n1.030000000000000000e+02\n",
+        "id,label\n101,3\n103,3\n",
+        "id,class_id\n101,3\n103,4\n",
+        "sample_id,user_id\n101,3\n103,4\n",
+        "sample_id,note\n101,a,\n103,b,\n",
         "# of March\n\n101\n   \n#102\n 103 \n",
         "101,\n103,\n",
         "101;;\n103;;\n",
@@ -86,6 +91,15 @@ def test_what_can_mean_one_thing_alone_is_understood(tmp_path: Path, content: st
         ("index,subject\n0,101\n", 1, "'index,subject'"),
         ("subject\n101\n", 1, "'subject'"),
         ("0\n101\n103\n", 1, "pandas"),
+        (pd.Series([1, 101]).to_csv(index=False), 1, "pandas"),
+        ("0\n1\n2\n", 1, "pandas"),
+        (pd.DataFrame({"sample_id": [101, 103], "note": ""}).to_csv(index_label=False), 2, "3 cells, the header 2"),
+        ('"sample_id","note"\n"1",101,\n"2",103,\n', 2, "3 cells, the header 2"),
+        ("9" * 5000 + "\n", 1, "too many digits"),
+        ("sample_id,note\n" + "9" * 5000 + ",a\n", 2, "too many digits"),
+        ("5-10\n", 1, "a range"),
+        ("[5 10 17]\n", 1, "as a program shows a list"),
+        ('="101"\n', 1, "formula"),
         ('"0"\n101\n', 1, "pandas"),
         ("5\n1E+05\n", 2, "shortened"),
         ("1.2E+3\n", 1, "shortened"),
@@ -142,6 +156,10 @@ def test_a_doubt_is_refused_with_line_and_content(tmp_path: Path, content: str, 
         (b"id,ID\n1,2\n", "2 columns are called 'id'"),
         (b"id,subject\n0,101\n1,103\n", "only counts the rows"),
         (b"ID;subject\n1;101\n2;103\n", "only counts the rows"),
+        (b"id,subject\n17,101\n18,103\n", "only counts the rows"),
+        (b"id,user_id\n17,101\n23,103\n", "may number the requests"),
+        (b"id,PersonID\n17,101\n", "may number the requests"),
+        (b"sample_id,sampleid\n101,103\n", "a column sample_id and a column sampleid"),
         (b"path\ncat/1.png\n", "have no paths"),
     ],
     ids=repr,
@@ -188,8 +206,10 @@ def test_paths_name_samples_where_they_have_some(tmp_path: Path) -> None:
     for content, said in (
         ("sample_id,path\n2,cat/1.png\n", "not the same sample"),
         ("0\ncat/1.png\n", "some samples by id and some by path"),
-        ("1.png\n", "line 1: '1.png'"),
-        ("path\n/elsewhere/cat/1.png\n", "1 of 1 paths are not"),
+        ("1.png\n", "1 of 1 paths are not .*'1.png' \\(line 1\\)"),
+        ("path\n/elsewhere/cat/1.png\n", "1 of 1 paths are not .*is 'cat/1.png' meant"),
+        ("C:\\train\\dog\\1.png\n", "1 of 1 paths are not .*is 'dog/1.png' meant"),
+        ("é.png\n", "1 of 1 paths are not .*is 'dog/é.png' meant"),
     ):
         with pytest.raises(UsageError, match=said):
             read(tmp_path, content, PATHS)
@@ -242,8 +262,8 @@ def test_samples_of_equal_score_go_by_ids_of_text() -> None:
 
 
 def test_a_list_that_begins_with_the_first_samples_is_one(tmp_path: Path) -> None:
-    assert read(tmp_path, "0\n1\n2\n").rows.tolist() == [0, 1, 2]
     assert read(tmp_path, "0\n").rows.tolist() == [0]
+    assert read(tmp_path, "1\n0\n2\n").rows.tolist() == [1, 0, 2]
     assert read(tmp_path, "sample_id\n0\n101\n").rows.tolist() == [0, 101]
 
 
@@ -259,3 +279,21 @@ def test_a_list_typed_in_place_of_a_file_is_told() -> None:
         choose_forget_set("random:1", table, ("a", "b"), 0, skip_unknown=True)
     with pytest.raises(UsageError):
         api.unlearn(forget=[1, 2])  # type: ignore[call-overload]
+
+
+def test_a_number_that_names_no_class_is_no_position_among_classes_named_by_numbers() -> None:
+    table = pd.DataFrame({"sample_id": [1, 2, 3, 4], "label": [0, 0, 1, 1]})
+    assert choose_forget_set("class:1", table, ("cat", "dog"), 0).rows.tolist() == [2, 3]
+    assert choose_forget_set("class:20", table, ("10", "20"), 0).rows.tolist() == [2, 3]
+    for wrong in ("1", "10.0", "١", "9" * 5000):
+        with pytest.raises(UsageError, match="there is no class"):
+            choose_forget_set(f"class:{wrong}", table, ("10", "20"), 0)
+
+
+@pytest.mark.parametrize("wrong", ["ids:a\0b", "ids:~/requests.csv", "ids:", "ids"])
+def test_a_request_file_that_can_not_be_opened_is_a_usage_error(wrong: str) -> None:
+    table = pd.DataFrame({"sample_id": [1, 2], "label": [0, 1]})
+    with pytest.raises(UsageError, match="cannot read the ids of") as refused:
+        choose_forget_set(wrong, table, ("a", "b"), 0)
+    assert "\0" not in str(refused.value)
+    assert ("~" in wrong) == ("home folder" in str(refused.value.hint))

@@ -18,7 +18,7 @@ from privaudit.errors import DataError
 #: More different classes than this are looked at twice.
 MANY = 20
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)

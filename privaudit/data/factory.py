@@ -57,6 +57,7 @@ def given_by_value(returned: Any, reference: str) -> Given:
             return _given_by_arrays((*parts[0], *parts[1]), reference)
         if _is_pair_of_arrays(parts) or (len(parts) == 4 and all(map(_is_array, parts))):
             return _given_by_arrays(parts, reference)
+        _refuse_odd_arrays(parts, reference)
         if len(parts) == 2 and isinstance(returned, tuple) and all(map(is_dataset, parts)):
             return given_by_datasets((parts[0], parts[1]), reference)
         for part in parts:
@@ -71,6 +72,24 @@ def given_by_value(returned: Any, reference: str) -> Given:
     if isinstance(returned, tuple):
         what = f"a tuple of {len(returned)} ({', '.join(type(part).__name__ for part in returned[:6])})"
     raise DataError(f"{reference} returned {what}: {MAY_RETURN}")
+
+
+def _refuse_odd_arrays(parts: tuple[Any, ...], reference: str) -> None:
+    """Refuse arrays that are no inputs with their labels, before they are taken for torch Datasets."""
+    for part in parts:
+        if hasattr(part, "toarray") and hasattr(part, "nnz"):
+            raise DataError(f"{reference} returned a sparse matrix", hint="Networks take dense ones: X.toarray().")
+        if isinstance(part, np.ndarray) and part.dtype.names is not None:
+            raise DataError(
+                f"{reference} returned a structured array of the fields {', '.join(part.dtype.names[:6])}",
+                hint='Make a table of it: {"train": pandas.DataFrame(array), "target": "name of the column"}.',
+            )
+    if len(parts) in (2, 4) and all(isinstance(part, np.ndarray) for part in parts):
+        shapes = ", ".join(str(list(part.shape)) for part in parts)
+        raise DataError(
+            f"{reference} returned arrays of {shapes}: not inputs [N, …] with their labels [N]",
+            hint="A single feature is a column: X[:, None]. Return (X, y), or (X_train, y_train, X_test, y_test).",
+        )
 
 
 def _refuse_stream(returned: Any, reference: str) -> None:
@@ -146,7 +165,8 @@ def _given_by_arrays(parts: tuple[Any, ...], reference: str) -> Given:
 def _given_by_columns(parts: tuple[Any, ...], reference: str, notes: list[str]) -> Given:
     """Turn tables of inputs with columns of classes beside them into arrays."""
     tables = []
-    target = "y" if parts[1].ndim != 1 or getattr(parts[1], "name", None) is None else parts[1].name
+    name = parts[1].name if isinstance(parts[1], pd.Series) else None
+    target = "y" if name is None else name
     if target in parts[0].columns:
         target = f"{target} (target)"
     for table, y in zip(parts[::2], parts[1::2], strict=True):

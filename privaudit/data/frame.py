@@ -68,6 +68,7 @@ def arrays_of_table(returned: Mapping[str, Any], source: str) -> Given:
             notes.append(f"columns that the test table alone has are left out: {shown(extra, NAMED)}")
     features = [column for column in train.columns if column not in (target, id_column)]
     _demand_values({"train": train, "test": test}, [*features, target], source)
+    _demand_plain_classes({"train": train, "test": test}, target, source)
     ids = _ids(train, id_column, source)
     if test is None:
         kept, held_out = _split(train[target])
@@ -104,6 +105,11 @@ def _demand_columns(train: pd.DataFrame, test: Any, target: Any, id_column: Any,
             )
     known = f"Columns: {shown(list(train.columns), 30)}."
     for what, name in (("target", target), ("id", id_column)):
+        if isinstance(name, pd.Series | np.ndarray | list):
+            raise DataError(
+                f"{source}: {what} is a {type(name).__name__} of {len(name):,}: it must be the name of a column",
+                hint=f"Put it into the table: train.assign({what}=…), and give its name. {known}",
+            )
         if (what == "target" or name is not None) and not (_is_name(name) and name in train):
             raise DataError(f"{source}: there is no {what} column '{name}'", hint=known)
     if target == id_column:
@@ -147,6 +153,18 @@ def _demand_values(tables: Mapping[str, pd.DataFrame | None], columns: list[Any]
             _listed(source, found),
             hint="Remove those rows, or fill them: table.dropna(), table.fillna(…).",
         )
+
+
+def _demand_plain_classes(tables: Mapping[str, pd.DataFrame | None], target: Any, source: str) -> None:
+    """Refuse lists, sets and the like in the column of classes: what can't be hashed can't be counted."""
+    for part, table in tables.items():
+        strange = [] if table is None else [type(one).__name__ for one in table[target] if not _is_name(one)]
+        if strange:
+            raise DataError(
+                f"{source}: the target '{target}' of the {part} table holds a {strange[0]} in {len(strange):,} rows: "
+                "neither number nor word",
+                hint="A classifier is audited, and a sample has one class: several labels a sample are not.",
+            )
 
 
 def _demand_finite(tables: Mapping[str, tuple[pd.DataFrame, list[EncodedColumn]]], source: str) -> None:

@@ -101,6 +101,7 @@ def _entries(returned: Any) -> Iterator[tuple[str, Any]]:
         yield from zip(names, returned, strict=True)
     else:
         yield from ((name, getattr(returned, name)) for name in LOGITS if hasattr(returned, name))
+        yield from ((name, value) for name, value in getattr(returned, "__dict__", {}).items() if name not in LOGITS)
 
 
 def _fits(tensor: torch.Tensor, batch: int, classes: int) -> bool:

@@ -15,6 +15,9 @@ WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoin
 #: A count that older checkpoints lack, and that says nothing of what a network answers.
 COUNT = "num_batches_tracked"
 
+#: How many models torch's `AveragedModel` (SWA, EMA) has averaged: it stands beside the weights, and is none of them.
+AVERAGED = "n_averaged"
+
 #: At most this many names are listed in a message.
 NAMED = 4
 
@@ -55,6 +58,7 @@ def fits_of(weights: Weights, expected: Weights) -> list[Fit]:
     """
     plain = {unwrapped(name): tensor for name, tensor in weights.items()}
     wanted = {unwrapped(name): name for name in expected}
+    beside = {name for name in plain if name.rpartition(".")[2] == AVERAGED and name not in wanted}
     if len(plain) < len(weights) or len(wanted) < len(expected) or not wanted:
         return []  # Without their wrappers two names are one: nothing can be proved.
     groups = tied_names(expected)
@@ -66,9 +70,10 @@ def fits_of(weights: Weights, expected: Weights) -> list[Fit]:
             continue
         prefix = given.removesuffix(some)
         inside = {name.removeprefix(prefix): tensor for name, tensor in plain.items() if name.startswith(prefix)}
+        inside = {name: tensor for name, tensor in inside.items() if f"{prefix}{name}" not in beside}
         own = {wanted[name]: tensor for name, tensor in inside.items() if name in wanted}
         if len(own) == len(inside) and not missing_names(own, expected) and not _misshapen(own, expected):
-            left_out = tuple(name for name in plain if not name.startswith(prefix))
+            left_out = tuple(name for name in plain if not name.startswith(prefix) or name in beside)
             found.append(Fit(own, prefix, left_out))
     return found
 

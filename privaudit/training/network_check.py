@@ -253,7 +253,7 @@ def _has_tensors(layer: nn.Module) -> bool:
 
 def _are_probabilities(logits: torch.Tensor) -> bool:
     return bool((logits >= 0).all()) and torch.allclose(
-        logits.sum(1),
+        logits.float().sum(1),
         torch.ones(len(logits), device=logits.device),
         atol=1e-4 if logits.dtype == torch.float32 else 1e-2,
     )
@@ -292,7 +292,7 @@ def _train(
             loss = functional.cross_entropy(logits.float(), labels)
         if taken is not None and taken not in found.facts:
             found.facts.append(f"while it trains {taken}")
-        if _are_probabilities(logits.detach().float()):
+        if _are_probabilities(logits.detach()):
             found.problems.append("while it trains it returns probabilities: leave the softmax out")
         if not loss.requires_grad:
             found.problems.append(

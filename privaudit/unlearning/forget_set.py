@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -132,7 +133,9 @@ def _class_label(name: str, class_names: tuple[str, ...]) -> int:
     name = name.strip()
     if name in class_names:
         return class_names.index(name)
-    if name.isdecimal() and int(name) < len(class_names):
+    # Where all names are numbers themselves, a number that is none of them is no position.
+    positions = not all(re.fullmatch(r"[-+]?[0-9.]+", known) for known in class_names)
+    if positions and re.fullmatch(r"[0-9]{1,9}", name) and int(name) < len(class_names):
         return int(name)
     known = ", ".join(class_names[:20]) + ("…" if len(class_names) > 20 else "")
     raise UsageError(f"--forget: there is no class '{name}'", hint=f"Classes: {known}.")

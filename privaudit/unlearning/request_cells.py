@@ -18,12 +18,20 @@ SampleIdentifier = int | str
 #: Above this a number that went through a float need not be what it was.
 _EXACT_FLOATS = 2**53
 
+#: More digits than any id has, and than Python turns into an integer.
+_MOST_DIGITS = 30
+
 _MISSING = re.compile(r"(nan|na|n/a|none|null|nil|nat|<na>|\(?missing\)?|-|#.*)?", re.IGNORECASE)
 
 #: What a cell looks like that is no plain integer, and what that means.
 _REASONS = (
     (r"-[0-9].*", "no sample has a negative id"),
     (r"'.*", "a spreadsheet marked it as text: remove the apostrophe"),
+    (r"=.*", "a spreadsheet's formula: write what it shows"),
+    (rf"[0-9]{{{_MOST_DIGITS + 1},}}", "too many digits for an id"),
+    (r"[0-9]+ *(-|:|\.\.+) *[0-9]+", "a range? Write every id that is meant, one a line"),
+    (r"([\[({][\s0-9,;]+[])}]*|[0-9][\s0-9,;]*[])}]+) *[,;]?", "as a program shows a list: write one id a line, bare"),
+    (r"\+[0-9]+|[0-9]+\.|0x[0-9a-f]+", "write plain digits"),
     (r"0[0-9]+(\.0*)?", "an integer has no zeros before it; is it an id of another system?"),
     (r"[+-]?[0-9.,]+e[+-]?[0-9]+", "a spreadsheet shortened a long number, and its digits are lost"),
     (r"[0-9]{1,3}([.,'’_\s][0-9]{3})+", "a thousands separator, or several ids? Write plain digits, one id a line"),
@@ -93,17 +101,32 @@ class KnownSamples:
                 return row
         return None
 
+    def _row_of_longer_path(self, cell: str) -> int | None:
+        """The row whose path, from the class's folder on, ends this one, or is ended by it."""
+        parts = cell.replace("\\", "/").split("/")
+        ends = (self.by_path.get("/".join(parts[start:])) for start in range(1, len(parts)))
+        return next((row for row in ends if row is not None), self._names.get(cell))
+
+    @cached_property
+    def _names(self) -> dict[str, int]:
+        return _once([path.rsplit("/", 1)[-1] for path in self.paths or ()])
+
     def looks_like(self, cell: str) -> str | None:
         """What an unknown name may have been before a spreadsheet changed it; never taken for it."""
-        row = self._alike.get(_alike(cell))
+        row = self._alike.get(_alike(cell), self._row_of_longer_path(cell))
         source = self.ids if self.are_text else self.paths
         return None if row is None or source is None else str(source[row])
 
 
 def as_integer(cell: str) -> int | None:
-    """The integer that a cell is beyond doubt: plain digits, or such with .0 behind (a float's way of writing it)."""
+    """The integer that a cell is beyond doubt: plain digits, or a float of that value as programs write it."""
+    if len(cell) > _MOST_DIGITS:
+        return None
     if re.fullmatch(r"0|[1-9][0-9]*", cell):
         return int(cell)
+    # As numpy.savetxt writes: all 19 digits of a float are there, so none was lost.
+    if re.fullmatch(r"[0-9]\.[0-9]{18}e\+[01][0-9]", cell) and (value := float(cell)).is_integer():
+        return int(value) if value < _EXACT_FLOATS else None
     # 12.000 may be twelve thousand; one or two zeros are no group of thousands.
     if re.fullmatch(r"(0|[1-9][0-9]*)\.0{1,2}", cell) and int(cell.split(".")[0]) < _EXACT_FLOATS:
         return int(cell.split(".")[0])
@@ -124,6 +147,8 @@ def why_no_integer(cell: str) -> str | None:
     for pattern, reason in _REASONS:
         if re.fullmatch(pattern, cell, re.IGNORECASE | re.ASCII):
             return reason
+    if any(unicodedata.category(sign) in ("Cf", "Cc") for sign in cell):
+        return "it holds a character that can't be seen; ids of this audit are integers"
     return "ids of this audit are integers"
 
 

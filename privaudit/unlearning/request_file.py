@@ -74,12 +74,15 @@ class Sheet:
         Rows that hold anything, without header and comments.
     comments
         How many lines were comments.
+    width
+        How many cells the header has, with those without a name at its end.
     """
 
     header: list[str] | None
     columns: dict[str, int]
     rows: list[Row]
     comments: int
+    width: int = 1
 
 
 def read_sheet(path: Path, *, comments: bool = True) -> Sheet:
@@ -107,7 +110,8 @@ def read_sheet(path: Path, *, comments: bool = True) -> Sheet:
         first = next(lines.told(), "")
     delimiter, header, columns = _header_of(path, first, delimiters)
     if header is not None and len(header) > 1:
-        return Sheet(header, columns, _parted(path, lines, delimiter), lines.comments)
+        width = len(next(csv.reader([first], delimiter=delimiter)))
+        return Sheet(header, columns, _parted(path, lines, delimiter), lines.comments, width)
     rows = [] if header is not None or not first else [Row(lines.number, [first.strip()], first)]
     rows += [Row(lines.number, [line.strip()], line) for line in lines.told()]
     return Sheet(header, columns, rows, lines.comments)
@@ -158,7 +162,8 @@ def _text_of(path: Path) -> str:
             raise UsageError(f"{path} has {path.stat().st_size:,} bytes: that is no list of requests", hint=AS_CSV)
         content = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the ids of {path}: {error}", hint=_meant(path)) from error
+        named = str(path).replace("\0", "\\0") if path.parts else "no file"
+        raise UsageError(f"cannot read the ids of {named}: {error}", hint=_meant(path)) from error
     for signature, what in _NO_TEXT.items():
         if content.startswith(signature):
             raise UsageError(f"cannot read the ids of {path}: it is {what}, not text", hint=AS_CSV)
@@ -194,6 +199,8 @@ def _refuse_json(path: Path, text: str) -> None:
 def _meant(path: Path) -> str:
     if re.fullmatch(r"[\w .;|-]+(,[\w .;|-]+)*", str(path)) and not path.suffix:
         return "ids: takes a file: write the ids into one, one a line. Nothing was done."
+    if path.parts[:1] == ("~",):
+        return "A shell puts your home folder in place of a ~ that stands first alone: write the whole path."
     return "Write one sample_id a line, or a CSV with a column sample_id. Nothing was done."
 
 
@@ -211,6 +218,10 @@ def _header_of(path: Path, line: str, delimiters: tuple[str, ...]) -> tuple[str,
             name = next((name for name in known if name in names), None)
             if name is None:
                 continue
+            if name == "sample_id" and "sampleid" in names:
+                raise UsageError(
+                    f"{path} has a column sample_id and a column sampleid", hint="Keep one. Nothing was done."
+                )
             if names.count(name) > 1:
                 raise UsageError(
                     f"{path}: {names.count(name)} columns are called '{name}'", hint="Keep one. Nothing was done."

@@ -6,6 +6,7 @@ anything else is told by line and content, and nothing is done.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,15 @@ from privaudit.unlearning.request_file import COLUMNS, DELIMITERS, Row, Sheet, c
 SHOWN_LINES, SHOWN_UNKNOWN = 5, 20
 
 NOTHING = "Nothing was done."
+
+_PATH = re.compile(r".*[/\\].*|.*\.[A-Za-z]{3,4}")
+
+#: Names of columns that hold ids of somebody or something, though privaudit does not know whose.
+_NAME_OF_IDS = re.compile(
+    r"(?i:(?!class|label)(.*[\s_.-])?"
+    r"(ids?|key|index|idx|uid|samples?|subjects?|persons?|people|users?|patients?|customers?|members?|rows?))"
+    r"|.*[a-z]I[Dd]"
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +112,8 @@ def read_requests(path: Path, known: KnownSamples, *, skip_unknown: bool = False
     if not sheet.rows:
         raise UsageError(f"{path} names no sample below its header", hint=f"Write one sample_id a line. {NOTHING}")
     by_path = _goes_by_path(path, sheet, known)
-    _demand_no_index(path, sheet, known)
+    _demand_one_column_of_ids(path, sheet, known)
+    _demand_no_shift(path, sheet, known, by_path)
     _demand_no_doubt_of_header(path, sheet, known)
     named, problems = [], []
     for row in sheet.rows:
@@ -138,34 +149,57 @@ def _goes_by_path(path: Path, sheet: Sheet, known: KnownSamples) -> bool:
         raise UsageError(
             f"{path} names some samples by id and some by path", hint=f"Use one of them, below a header. {NOTHING}"
         )
-    return paths > 0
+    # What looks like paths is told as such, though none of them is known.
+    return paths > 0 or (known.paths is not None and not ids and any(_PATH.fullmatch(cell) for cell in cells))
 
 
-def _demand_no_index(path: Path, sheet: Sheet, known: KnownSamples) -> None:
-    """Refuse a column ``id`` that only counts the rows of a table where another column may hold the ids."""
+def _demand_one_column_of_ids(path: Path, sheet: Sheet, known: KnownSamples) -> None:
+    """Refuse a column ``id`` that may number the requests where another column may hold the samples' ids."""
     if sheet.header is None or len(sheet.header) < 2 or "id" not in sheet.columns:
         return
     at = sheet.columns["id"]
-    if _is_named_sample_id(sheet.header[at]) or len(sheet.rows) < 2:
+    if _is_named_sample_id(sheet.header[at]):
         return
-    counted = [as_integer(row.cells[at]) if at < len(row.cells) else None for row in sheet.rows]
-    if counted not in (list(range(len(counted))), list(range(1, len(counted) + 1))):
-        return
+    numbers = [as_integer(_cell(row, at)) for row in sheet.rows]
+    counts = (
+        len(numbers) > 1 and numbers[0] is not None and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    )
     for column, name in enumerate(sheet.header):
-        others = {row.cells[column] if column < len(row.cells) else "" for row in sheet.rows}
-        if column in sheet.columns.values() or len(others) < len(sheet.rows):
+        others = [_cell(row, column) for row in sheet.rows]
+        counts_too = counts and len(set(others)) == len(others)
+        if column in sheet.columns.values() or not (counts_too or _NAME_OF_IDS.fullmatch(name.strip())):
             continue
         if all(known.row_of_id(cell) is not None for cell in others):
+            what = "only counts the rows" if counts else "may number the requests"
             raise UsageError(
-                f"{path}: column '{sheet.header[at]}' only counts the rows, and column '{name}' holds ids too",
+                f"{path}: column '{sheet.header[at]}' {what}, and column '{name}' holds ids too",
                 hint=f"Call the column that is meant sample_id. {NOTHING}",
             )
 
 
+def _demand_no_shift(path: Path, sheet: Sheet, known: KnownSamples, by_path: bool) -> None:
+    """Refuse rows that may begin with a name of their own, which the header leaves out as R and pandas can."""
+    if sheet.header is None or len(sheet.header) < 2 or any(len(row.cells) <= sheet.width for row in sheet.rows):
+        return
+    at = sheet.columns["path" if by_path else "id"] + 1
+    find = known.row_of_path if by_path else known.row_of_id
+    if all(find(_cell(row, at)) is not None for row in sheet.rows):
+        row = sheet.rows[0]
+        raise UsageError(
+            f"{path}, line {row.line}: {_shown(row.raw)} has {len(row.cells)} cells, the header {sheet.width}: "
+            "do the rows begin with a number of their own?",
+            hint=f"Give every column a name. {NOTHING}",
+        )
+
+
+def _cell(row: Row, column: int) -> str:
+    return row.cells[column] if column < len(row.cells) else ""
+
+
 def _demand_no_doubt_of_header(path: Path, sheet: Sheet, known: KnownSamples) -> None:
     first = [row.cells[0].strip('"') for row in sheet.rows[:2]]
-    # pandas calls a column that has no name 0, and writes that above it.
-    if sheet.header is None and len(first) > 1 and first[0] == "0" and first[1] not in ("1", "1.0"):
+    # pandas calls a column that has no name 0, and writes that above it: be it above 1, the lines 0, 1, 2 are no proof.
+    if sheet.header is None and len(first) > 1 and first[0] == "0":
         raise UsageError(
             f"{path}, line {sheet.rows[0].line}: '0' may be a sample_id, or pandas' header of a column without a name",
             hint=f"Write a header above it, or in its place: sample_id. {NOTHING}",
