@@ -120,9 +120,9 @@ def test_what_pairs_contribute_has_the_same_sign_with_refits_and_without() -> No
 
 
 def test_a_gap_is_a_difference_of_means_over_the_cells_that_are_there() -> None:
-    scores = np.array([[1.0, np.nan], [5.0, 2.0], [9.0, 7.0], [0.0, 1.0], [np.nan, 4.0]])
+    scores = np.array([[1.0, np.nan], [5.0, 2.0], [12.0, 7.0], [0.0, 1.0], [np.nan, 4.0]])
     keep = np.array([[True, True], [True, True], [True, False], [False, False], [False, True]])
-    np.testing.assert_allclose(gap(scores, keep), [5 - 0, 3 - 4])
+    np.testing.assert_allclose(gap(scores, keep), [6 - 0, 3 - 4])
 
 
 def test_a_tie_is_not_right() -> None:
@@ -190,6 +190,15 @@ def test_a_comparison_is_the_order_less_the_others_corrected_for_all_of_them() -
 )
 def test_verdicts_at_their_edges(mean: float, interval: list[float] | None, p: float, seeds: int, said: str) -> None:
     assert judge({"mean": mean, "ci": interval}, p, seeds) == said
+
+
+def test_a_claim_must_hold_after_the_correction() -> None:
+    """p = 16/512 on its own, and four contrasts: three more with no better p make it 1/8."""
+    gains = [0.02, 0.03, 0.01, 0.04, 0.02, 0.05, 0.03, -0.02, -0.03]
+    found = compare(runs(gains), "risk")
+    primary = found["contrasts"][0]
+    assert primary["p"] < 0.05 < primary["p_holm"]
+    assert found["verdict"]["claim"] == "inconclusive"
 
 
 def test_budgets_are_compared_within_a_seed() -> None:

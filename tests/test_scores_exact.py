@@ -101,7 +101,7 @@ def margins_as_signals(margins: npt.NDArray[np.float64]) -> npt.NDArray[np.float
 
 
 def test_the_target_is_attacked_by_those_who_never_saw_a_sample() -> None:
-    """Eq. 4 of Carlini et al. with scipy; test samples are judged by a made-up half of the models, another each seed."""
+    """Eq. 4 of Carlini et al. with scipy; test samples are judged by a made-up half of the models, another by seed."""
     random = np.random.default_rng(2)
     keep = paired_design(60, 8, 5)
     shadow, shadow_test = random.normal(size=keep.shape) + 2 * keep, random.normal(size=(8, 40))
