@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +138,15 @@ def _goes_by_path(path: Path, sheet: Sheet, known: KnownSamples) -> bool:
         raise UsageError(
             f"{path} names some samples by id and some by path", hint=f"Use one of them, below a header. {NOTHING}"
         )
-    return paths > 0
+    return paths > 0 or (not ids and _look_like_paths(cells, known))
+
+
+def _look_like_paths(cells: list[str], known: KnownSamples) -> bool:
+    """Whether all cells end as the samples' files do: unknown paths (purged ones, say), not bad ids."""
+    if known.are_text or not known.paths or not cells:
+        return False
+    endings = {PurePosixPath(one).suffix for one in known.paths} - {""}
+    return all(PurePosixPath(cell).suffix in endings for cell in cells)
 
 
 def _demand_no_index(path: Path, sheet: Sheet, known: KnownSamples) -> None:
