@@ -9,6 +9,7 @@ from scipy import stats
 
 from privaudit.attacks import lira
 from privaudit.attacks.suite import Evidence
+from privaudit.errors import EvidenceError
 from privaudit.scoring.blind import BlindBaseline, _weights
 from privaudit.scoring.risk import attack_success
 from privaudit.scoring.score import clusters_of, score
@@ -203,3 +204,9 @@ def test_halves_of_the_models_are_told_apart_in_the_table() -> None:
 def test_cells_of_a_pair_share_a_cluster() -> None:
     evidence, *_ = audit_with_canaries()
     assert clusters_of(evidence)[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_one_model_that_never_saw_a_sample_has_no_spread_to_judge_by() -> None:
+    out = np.array([[True], [False], [False], [False]])
+    with pytest.raises(EvidenceError, match="at least two shadow models"):
+        lira.offline_one_sided(np.zeros(1), np.zeros((4, 1)), out)

@@ -1,0 +1,149 @@
+"""Intervals of risk, rankings and blind baselines where a plain case says nothing: mirror images, ties, small sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from privaudit.attacks import lira
+from privaudit.evaluation.membership import MOST_FITTED, _spaced
+from privaudit.scoring import redrawn
+from privaudit.scoring.blind import _Described, blind_baseline
+from privaudit.scoring.halves import attack_halves
+from privaudit.scoring.picked import picked_and_judged
+from privaudit.scoring.redrawn import chance_of
+from privaudit.scoring.risk import memorisation
+from privaudit.scoring.risk_interval import risk_interval, risk_table
+from privaudit.scoring.stability import EXTRAPOLATION, RESAMPLES, _split_halves, ranking_stability
+from privaudit.scoring.unseen import _smallest_p
+from privaudit.shadow.design import paired_design
+from privaudit.statistics import similarity
+from privaudit.statistics.intervals import logit_interval
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.shares import right_shares
+from privaudit.statistics.similarity import place
+from privaudit.statistics.trials import sign_flip_p
+
+
+def test_the_interval_of_a_risk_is_the_mirror_image_of_that_of_its_complement() -> None:
+    table = risk_table(8, 0)
+    np.testing.assert_allclose(table.low, 1 - table.high[::-1], atol=1e-9)
+    shares = np.arange(9) / 8
+    low, high = risk_interval(shares, np.full(9, 8), 0.0)
+    assert np.all((low <= shares) & (shares <= high))
+
+
+def test_simulated_pairs_have_the_spread_and_the_correlation_that_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(redrawn.lira, "online", lambda statistic, keep: told.append((statistic, keep)) or statistic)
+    redrawn._simulated(6, -10, np.full(20_000, 1.5))
+    statistic, keep = told[0]
+    assert keep[:, 0].tolist() == [True, False] * 3
+    np.testing.assert_allclose(statistic.std(axis=1), 1, atol=0.03)
+    np.testing.assert_allclose(statistic.mean(axis=1), [1.5, 0] * 3, atol=0.03)
+    np.testing.assert_allclose([np.corrcoef(statistic[2 * p : 2 * p + 2])[0, 1] for p in range(3)], -0.5, atol=0.03)
+    monkeypatch.undo()
+    # Of 4 models the two targets of a pair are told by two means: all four are right by chance in one of eight.
+    assert chance_of(4, 1.0) == pytest.approx(1 / 8, abs=0.02)
+
+
+def test_a_margin_of_zero_is_not_right() -> None:
+    keep = np.array([[True], [False], [True], [False]])
+    assert memorisation(np.array([[0.0], [-1.0], [2.0], [-1.0]]), keep).tolist() == [0.5]
+
+
+def test_the_error_of_a_rankings_halves_is_that_of_a_mean_of_influences() -> None:
+    random = np.random.default_rng(0)
+    keep = paired_design(600, 16, 0)
+    values = random.normal(size=keep.shape) + keep * random.uniform(0, 4, 600)
+    asr = np.asarray(lira.verdict_is_right(np.asarray(lira.online(values, keep)), keep)).mean(axis=0)
+    split, influence = _split_halves(values, keep, 5)
+    assert abs(influence.mean()) < 1e-12
+    assert len(set(split.round(12))) > 5, "every split is another one"
+    found = ranking_stability(values, keep, asr, 0.0, 5)
+    assert found is not None
+    assert found.split_half == pytest.approx(split.mean())
+    assert found.spread == pytest.approx(np.std(split, ddof=1))
+    reach = 1.96 * stats.sem(influence)
+    assert found.half_interval == pytest.approx((split.mean() - reach, split.mean() + reach))
+    # The forecast errs by itself too, however many samples there are.
+    assert found.reliability is not None
+    assert found.interval is not None
+    by_itself = EXTRAPOLATION * (found.reliability - found.split_half)
+    least = logit_interval(found.reliability, by_itself, RESAMPLES - 1)
+    assert least is not None
+    assert found.interval[0] <= least[0] + 1e-12
+    assert found.interval[1] >= least[1] - 1e-12
+
+
+def test_the_picked_are_judged_by_two_halves_that_err_independently() -> None:
+    random = np.random.default_rng(1)
+    keep = paired_design(300, 16, 0)
+    values = random.normal(size=keep.shape) + keep * random.uniform(0, 3, 300)
+    halves = attack_halves(values, keep)
+    assert halves is not None
+    judged = []
+    for picking, judging in (halves, halves[::-1]):
+        chosen = np.argsort(-picking.ranking())[:30]
+        part, side = judging.statistic, judging.keep
+        refits = Refits(
+            8, lambda left, part=part, side=side, chosen=chosen: lira.online(part[left], side[left])[:, chosen]
+        )
+        models = np.arange(8) // 2
+        judged.append(right_shares(judging.ratio[:, chosen], side[:, chosen], np.zeros(30, np.int64), models, refits))
+    share = float(np.mean([one.share[0] for one in judged]))
+    error = np.hypot(judged[0].error[0], judged[1].error[0]) / 2
+    found = picked_and_judged(halves)
+    assert (found.count, found.by_others) == (30, pytest.approx(share))
+    assert found.interval == pytest.approx(logit_interval(share, error, 6))
+
+
+def test_the_chance_of_the_smallest_of_several_p_values() -> None:
+    """Among what was observed and three redraws, one redraw is as far off in another respect: 2 of 4."""
+    off = np.array([[3.0, 1.0], [1.0, 2.0], [2.0, 3.0], [0.0, 0.0]])
+    assert _smallest_p(off) == 0.5
+    assert _smallest_p(off[[3, 0, 1, 2]]) == 1.0
+
+
+def test_the_p_of_inputs_is_one_sided_and_knows_unequal_sides() -> None:
+    random = np.random.default_rng(2)
+    train = random.normal(size=(80, 3)).astype(np.float32), np.zeros(80, np.int64)
+    test = random.normal(size=(30, 3)).astype(np.float32), np.zeros(30, np.int64)
+    areas = []
+    for seed in range(4):
+        found = blind_baseline(train, test, seed)
+        assert found is not None
+        # Mann and Whitney's error of one half: 40 of one side, 15 of the other.
+        width = np.sqrt(56 / (12 * 40 * 15))
+        assert found.inputs_p == pytest.approx(stats.norm.sf((found.auc - 0.5) / width))
+        areas.append(found.auc)
+    assert min(areas) < 0.5
+    assert len(set(areas)) == 4, "another seed draws other halves"
+
+
+def test_copies_of_training_samples_are_near_training_samples() -> None:
+    components = np.array([[0.0, 0], [5, 5], [0, 0.1], [5, 5.1]])
+    described = _Described(components, components, components)
+    fitted = np.array([True, True, False, False])
+    found = described._nearest(np.array([True, False]), fitted, ~fitted)
+    assert found.tolist() == [3, -3]
+
+
+def test_drawn_signs_never_make_what_was_observed_impossible() -> None:
+    """Thirty gains of one size: no draw is as far out, and p is that of the one that was observed."""
+    assert sign_flip_p(np.ones(30)) == pytest.approx(1 / 100_001, rel=1e-6)
+
+
+def test_references_are_taken_in_parts_and_members_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    references = np.linspace(0, 1, 5)[:, np.newaxis, np.newaxis, np.newaxis] * np.ones((5, 2, 2, 1))
+    whole = place(references[[2]] + 0.05, references[[2]], references, np.array([2]))
+    monkeypatch.setattr(similarity, "CHUNK", 2)
+    parts = place(references[[2]] + 0.05, references[[2]], references, np.array([2]))
+    assert (parts.nearest.tolist(), parts.rank.tolist()) == (whole.nearest.tolist(), whole.rank.tolist()) == ([3], [1])
+    spaced = _spaced(np.arange(5 * MOST_FITTED))
+    assert (len(spaced), spaced[0], spaced[-1]) == (MOST_FITTED, 0, 5 * MOST_FITTED - 1)
