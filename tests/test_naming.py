@@ -110,6 +110,7 @@ def test_results_of_an_earlier_version_are_read_and_name_nobody(audits: dict[str
     table = pd.read_parquet(folder / "scores.parquet").drop(columns=["confirmed", "risk_of_half", "shift_of_half"])
     table.to_parquet(folder / "scores.parquet")
     results: dict[str, Any] = json.loads((folder / "score.json").read_text())
+    results["table_sha256"] = files.sha256_of(folder / "scores.parquet")
     del results["told_right"]
     results["stability"] = {"split_half": 0.3, "spread": 0.01, "reliability": 0.46, "models_needed": 100}
     for group in results["groups"].values():

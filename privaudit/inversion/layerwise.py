@@ -71,8 +71,8 @@ def layers_of(model: nn.Module) -> list[Layer]:
     """
     if model._forward_hooks or model._forward_pre_hooks:
         raise NoRule("a layer has hooks")
-    # What a network returns within a dict or a tuple comes from a layer without a rule: here a whole model is a sequence.
-    if type(model) not in (nn.Sequential, Classifier):
+    # Only a layer without a rule returns a dict or a tuple, so that here a whole model is a sequence too.
+    if not isinstance(model, nn.Sequential) or type(model) not in (nn.Sequential, Classifier):
         if type(model) not in RULES:
             raise NoRule(f"there is no rule for {type(model).__name__}")
         return [RULES[type(model)](model)]
