@@ -101,7 +101,8 @@ def test_the_untrained_control_knows_that_models_are_compared_and_how_few_pairs_
 def test_canaries_are_held_against_everyone_else() -> None:
     found = positive(np.array([0.9, 1.0, 0.5, 0.6, 0.7]), np.array([True, True, False, False, False]))
     assert found is not None
-    assert (found.count, found.mean_asr, found.others_mean_asr) == (2, pytest.approx(0.95), pytest.approx(0.6))
+    assert found.count == 2
+    assert [found.mean_asr, found.others_mean_asr] == pytest.approx([0.95, 0.6])
     assert positive(np.ones(3), np.zeros(3, np.bool_)) is None
 
 

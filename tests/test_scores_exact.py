@@ -117,7 +117,7 @@ def test_the_target_is_attacked_by_those_who_never_saw_a_sample() -> None:
         z = (np.concatenate([member, test]) - mean) / scale
         expected = np.mean(z[:60, np.newaxis] > z[60:])
         given = [margins_as_signals(part) for part in (shadow, member, shadow_test, test)]
-        found = audit_target(given[0], keep, *given[1:], seed=seed)
+        found = audit_target(given[0], keep, given[1], given[2], given[3], seed)
         assert found.auc == pytest.approx(expected)
         assert (found.positives, found.negatives) == (60, 40)
         areas.append(found.auc)
