@@ -26,7 +26,7 @@ from privaudit.statistics.epsilon import epsilon_from_trials
 from privaudit.statistics.gaussian import Moments, log_density, moments_of
 from privaudit.statistics.intervals import clopper_pearson, logit_interval
 from privaudit.statistics.performance import Evaluation, performance
-from privaudit.statistics.roc import roc
+from privaudit.statistics.roc import balanced_accuracy, roc
 from privaudit.statistics.shares import right_shares
 from privaudit.statistics.similarity import place
 from privaudit.statistics.trials import bonferroni
@@ -214,19 +214,43 @@ def test_degrees_of_freedom_of_one_model_and_of_models_left_out() -> None:
 
 def test_what_a_rate_becomes_without_some_models() -> None:
     """Smoothed: hits less slope times alarms; exactly: at the threshold that lets through 1% of those that are left."""
-    random = np.random.default_rng(8)
-    member = np.arange(6000) < 3000
-    scores = random.normal(size=6000) + 2 * member
-    evaluation = Evaluation(scores, member, np.arange(6000) % 10)
-    left = np.arange(6000) % 10 > 0
-    evaluation.leave_out(scores[left], member[left])
+    # A member between any two others, and one that equals every second of them.
+    scores = np.concatenate([np.arange(3000) + 0.5, np.arange(0.0, 3000, 2), np.arange(3000.0)])
+    member = np.arange(7500) < 4500
+    cluster = np.random.default_rng(8).integers(0, 8, 7500)
+    evaluation = Evaluation(scores, member, cluster)
     curve = roc(scores, member)
     threshold, width, slope = curve.tpr_at(0.01)[1], curve.width_at(0.01), curve.slope_at(0.01)
-    inside, outside = scores[left & member], scores[left & ~member]
-    above = [stats.norm.cdf((part - threshold) / width).mean() for part in (inside, outside)]
-    smooth, exact = evaluation._without[0]
-    assert smooth[1] == pytest.approx(above[0] - slope * above[1])
-    assert exact[1] == pytest.approx(roc(scores[left], member[left]).tpr_at(0.01)[0])
+    moved = []
+    for left in (cluster != one for one in range(8)):
+        evaluation.leave_out(scores[left], member[left])
+        inside, outside = scores[left & member], scores[left & ~member]
+        above = [stats.norm.cdf((part - threshold) / width).mean() for part in (inside, outside)]
+        moved.append([above[0] - slope * above[1], roc(scores[left], member[left]).tpr_at(0.01)[0]])
+    np.testing.assert_allclose([[part[1] for part in both] for both in evaluation._without], moved)
+    # Of the two the one that varies less tells the error.
+    influence = 7 / 8 * (np.mean(moved, axis=0) - moved)
+    smaller = influence[:, np.argmin(np.std(moved, axis=0))]
+    np.testing.assert_allclose(evaluation.performance().rates[0].influence, smaller)
+
+
+def test_what_a_pair_contributes_to_a_rate_and_which_half_judges_it() -> None:
+    """A model that says more of everything has more hits and more false alarms: in the error they make up."""
+    random = np.random.default_rng(11)
+    clusters = np.broadcast_to(np.arange(16)[:, np.newaxis] // 2, (16, 500))
+    member = random.random((16, 500)) < 0.5
+    scores = random.normal(size=(16, 500)) + member + 0.5 * random.normal(size=(8, 1)).repeat(2, axis=0)
+    found = performance(scores, member, clusters)
+    curve = roc(scores.ravel(), member.ravel())
+    tpr, threshold = curve.tpr_at(0.01)
+    called = scores >= threshold
+    alarms = (called & ~member).sum() / curve.negatives
+    cells = np.where(
+        member, (called - tpr) / curve.positives, -curve.slope_at(0.01) * (called - alarms) / curve.negatives
+    )
+    np.testing.assert_allclose(found.rates[0].influence, cells.reshape(8, -1).sum(axis=1), atol=1e-12)
+    by_pairs = balanced_accuracy(scores.ravel(), member.ravel(), clusters.ravel())
+    assert found.balanced_accuracy == by_pairs != balanced_accuracy(scores.ravel(), member.ravel(), np.arange(8000))
 
 
 def test_verdicts_that_are_not_there_are_not_asked() -> None:
@@ -269,8 +293,7 @@ def test_what_stands_out_at_its_edges() -> None:
 
 
 def test_corrected_p_values_end_at_one_and_risk_is_held_against_what_it_should() -> None:
-    assert bonferroni(0.01, 4) == pytest.approx(0.04)
-    assert (bonferroni(0.6, 4), bonferroni(None, 4)) == (1.0, 1.0)
+    assert [bonferroni(0.01, 4), bonferroni(0.6, 4), bonferroni(None, 4)] == pytest.approx([0.04, 1, 1])
     rising, falling = np.arange(12.0), -np.arange(12.0)
     table: Any = dict.fromkeys(("forgettability", "fidelity", "shift"), rising)
     found = relate_to_risk(rising, falling, table)

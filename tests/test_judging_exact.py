@@ -18,6 +18,7 @@ from privaudit.errors import UsageError
 from privaudit.evaluation.membership import choose_members, mia_efficacy
 from privaudit.evaluation.order_comparison import RANDOM_GROUPS, compare, judge, same_budget
 from privaudit.evaluation.utility import accuracy
+from privaudit.ranking import order_rows
 from privaudit.scoring.risk import gap
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
@@ -37,7 +38,8 @@ def test_a_trials_row_bounds_what_was_not_reached() -> None:
     assert row["log_relearn_ratio"] == pytest.approx(math.log(400 / 2.5))
     assert row["relearn"] == 400
     row = as_row(found | {"relearn_steps": 20, "retrained_relearn_steps": 40})
-    assert (row["log_relearn_ratio"], row["relearn"]) == (pytest.approx(math.log(0.5)), 20)
+    assert row["log_relearn_ratio"] == pytest.approx(math.log(0.5))
+    assert row["relearn"] == 20
     assert "relearn" not in as_row(found)
 
 
@@ -67,10 +69,19 @@ def test_made_up_membership_is_redrawn_and_its_mean_has_the_error_of_a_mean(monk
 
     monkeypatch.setattr(controls, "auc", known)
     monkeypatch.setattr(controls, "REDRAWS", len(areas))
+    monkeypatch.setattr(controls, "MOST_SAMPLES", 20)
+    asked: list[bytes] = []
+    real = lira.online
+
+    def online(statistic: Any, keep: Any) -> Any:
+        asked.append(statistic.tobytes())
+        return real(statistic, keep)
+
+    monkeypatch.setattr(lira, "online", online)
     values = margins(np.random.default_rng(0).normal(size=(8, 30)))
     control = never_trained(values, 0)
     never_trained(values, 1)
-    assert len(set(drawn)) == 10, "every redraw of every seed is another one"
+    assert len(set(drawn)) == len(set(asked)) == 10, "every redraw of every seed is another one, of other samples"
     error = stats.sem(areas)
     assert control.standard_error == pytest.approx(error)
     assert control.auc == pytest.approx(np.mean(areas))
@@ -208,3 +219,10 @@ def test_budgets_are_compared_within_a_seed() -> None:
     assert same_budget(table)
     table.loc[(table["seed"] == 1) & (table["arm"] == "risk"), "forget_steps"] = 51
     assert not same_budget(table)
+
+
+def test_the_tail_of_a_class_comes_after_its_body_however_low_its_loss() -> None:
+    table = pd.DataFrame(
+        {"sample_id": [1, 2, 3, 4], "tail": [True, False, True, False], "loss": [0.1, 0.3, 0.2, 0.4], "label": [0] * 4}
+    )
+    assert order_rows(table, "tail", descending=False, seed=0).tolist() == [1, 3, 0, 2]

@@ -120,8 +120,8 @@ def test_two_steps_carry_momentum() -> None:
 
 
 def test_ascent_asks_its_guard_before_it_moves() -> None:
-    methods: list[Any] = [GradientAscent, NegGradPlus]
-    for method in methods:
+    makes: tuple[Any, ...] = (GradientAscent, NegGradPlus)
+    for method in makes:
         context, weight, *_ = linear_context()
         unlearner = method(context, with_changes(method.defaults, {"learning_rate": 0.5}))
         unlearner.guard._allowed = -1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -12,7 +13,7 @@ from privaudit.attacks import lira
 from privaudit.evaluation.membership import MOST_FITTED, _spaced
 from privaudit.scoring import redrawn
 from privaudit.scoring.blind import _Described, blind_baseline
-from privaudit.scoring.halves import attack_halves
+from privaudit.scoring.halves import Half, attack_halves
 from privaudit.scoring.picked import picked_and_judged
 from privaudit.scoring.redrawn import chance_of
 from privaudit.scoring.risk import memorisation
@@ -23,7 +24,7 @@ from privaudit.shadow.design import paired_design
 from privaudit.statistics import similarity
 from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.shares import right_shares
+from privaudit.statistics.shares import Shares, right_shares
 from privaudit.statistics.similarity import place
 from privaudit.statistics.trials import sign_flip_p
 
@@ -40,7 +41,12 @@ def test_simulated_pairs_have_the_spread_and_the_correlation_that_are_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(redrawn.lira, "online", lambda statistic, keep: told.append((statistic, keep)) or statistic)
+
+    def online(statistic: Any, keep: Any) -> Any:
+        told.append((statistic, keep))
+        return statistic
+
+    monkeypatch.setattr(lira, "online", online)
     redrawn._simulated(6, -10, np.full(20_000, 1.5))
     statistic, keep = told[0]
     assert keep[:, 0].tolist() == [True, False] * 3
@@ -81,6 +87,12 @@ def test_the_error_of_a_rankings_halves_is_that_of_a_mean_of_influences() -> Non
     assert found.interval[1] >= least[1] - 1e-12
 
 
+def judge(half: Half, chosen: npt.NDArray[np.int64]) -> Shares:
+    refits = Refits(8, lambda left: lira.online(half.statistic[left], half.keep[left])[:, chosen])
+    one_group, pairs = np.zeros(len(chosen), np.int64), np.arange(8) // 2
+    return right_shares(half.ratio[:, chosen], half.keep[:, chosen], one_group, pairs, refits)
+
+
 def test_the_picked_are_judged_by_two_halves_that_err_independently() -> None:
     random = np.random.default_rng(1)
     keep = paired_design(300, 16, 0)
@@ -90,16 +102,12 @@ def test_the_picked_are_judged_by_two_halves_that_err_independently() -> None:
     judged = []
     for picking, judging in (halves, halves[::-1]):
         chosen = np.argsort(-picking.ranking())[:30]
-        part, side = judging.statistic, judging.keep
-        refits = Refits(
-            8, lambda left, part=part, side=side, chosen=chosen: lira.online(part[left], side[left])[:, chosen]
-        )
-        models = np.arange(8) // 2
-        judged.append(right_shares(judging.ratio[:, chosen], side[:, chosen], np.zeros(30, np.int64), models, refits))
+        judged.append(judge(judging, chosen))
     share = float(np.mean([one.share[0] for one in judged]))
     error = np.hypot(judged[0].error[0], judged[1].error[0]) / 2
     found = picked_and_judged(halves)
-    assert (found.count, found.by_others) == (30, pytest.approx(share))
+    assert found.count == 30
+    assert found.by_others == pytest.approx(share)
     assert found.interval == pytest.approx(logit_interval(share, error, 6))
 
 

@@ -116,8 +116,8 @@ def test_the_target_is_attacked_by_those_who_never_saw_a_sample() -> None:
         scale = np.sqrt((squares + 8 * squares.sum() / (3 * 100)) / (3 + 8))
         z = (np.concatenate([member, test]) - mean) / scale
         expected = np.mean(z[:60, np.newaxis] > z[60:])
-        given = [margins_as_signals(part) for part in (shadow, member, shadow_test, test)]
-        found = audit_target(given[0], keep, given[1], given[2], given[3], seed)
+        of_shadow, of_member, of_shadow_test, of_test = map(margins_as_signals, (shadow, member, shadow_test, test))
+        found = audit_target(of_shadow, keep, of_member, of_shadow_test, of_test, seed)
         assert found.auc == pytest.approx(expected)
         assert (found.positives, found.negatives) == (60, 40)
         areas.append(found.auc)
