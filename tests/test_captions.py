@@ -13,7 +13,7 @@ import pytest
 from pypdf import PdfReader
 
 from privaudit import api
-from privaudit.report import lines
+from privaudit.report import comparison, lines, overview
 from privaudit.report.figures import DRAWINGS, QUIET, draw, table_behind
 from privaudit.report.model import build_content
 from privaudit.report.parts import Figure, Report, Section, Table
@@ -173,3 +173,11 @@ def test_what_is_typed_survives_copying_from_the_pdf() -> None:
     in_lines = re.sub(r"\s+", " ", text)
     for typed in (TYPED[0], TYPED[2], TYPED[5], NAME):
         assert typed in in_lines, "what fits into a line is whole there"
+
+
+def test_no_interval_is_not_called_a_95_percent_interval() -> None:
+    assert overview._bounds(None) == "no interval"
+    assert overview._bounds([0.4, 0.6]) == "95% interval 0.400–0.600"
+    found = {"a": 0.5, "b": 0.6, "difference": 0.1, "ci": None}
+    assert comparison._fact("AUC", found).note == "A 50.0%, B 60.0%; no interval"
+    assert comparison._fact("AUC", found | {"ci": [0.0, 0.2]}).note.endswith("; 95% interval +0.00 to +20.0 points")

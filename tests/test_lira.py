@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -274,3 +276,9 @@ def test_the_test_set_is_split_into_two_halves_that_share_nothing() -> None:
         assert len(reported) - len(validation) in (0, 1)
         assert sorted(validation) == list(validation)
     assert split_test(120, 3)[0].tolist() != split_test(120, 4)[0].tolist()
+
+
+@pytest.mark.parametrize("attack", [lira.online, lira.offline])
+def test_an_odd_number_of_models_is_no_set_of_pairs(attack: Any) -> None:
+    with pytest.raises(EvidenceError, match="5 models are no complementary pairs"):
+        attack(np.zeros((5, 3)), np.ones((5, 3), bool))

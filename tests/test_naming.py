@@ -106,7 +106,7 @@ def test_the_scatter_draws_risk_and_shift_from_separate_halves(audits: dict[str,
 
 
 def test_results_of_an_earlier_version_are_read_and_name_nobody(audits: dict[str, Path], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(audits["leak"], tmp_path / "old"))
+    folder = Path(shutil.copytree(audits["leak"], tmp_path / audits["leak"].name))
     table = pd.read_parquet(folder / "scores.parquet").drop(columns=["confirmed", "risk_of_half", "shift_of_half"])
     table.to_parquet(folder / "scores.parquet")
     results: dict[str, Any] = json.loads((folder / "score.json").read_text())

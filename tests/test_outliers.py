@@ -101,12 +101,21 @@ def spoil(values: Array, how: str) -> Array:
         "of the other sign": -values[5] * 3,
         "moved": values[5] + 60,
         "constant": np.zeros(values.shape[1]),
+        "the same of everybody": np.full(values.shape[1], values[5].mean()),
         "noise": level + 40 * random.normal(size=values.shape[1]),
     }[how]
     return spoiled
 
 
-KINDS = ("twenty times as large", "five times as large", "of the other sign", "moved", "constant", "noise")
+KINDS = (
+    "the same of everybody",
+    "twenty times as large",
+    "five times as large",
+    "of the other sign",
+    "moved",
+    "constant",
+    "noise",
+)
 
 
 @pytest.mark.parametrize("how", KINDS)
@@ -115,9 +124,48 @@ def test_a_model_unlike_its_siblings_is_named_and_left_out(how: str) -> None:
     values += 20
     spoiled = spoil(values, how)
     found = find_outliers(spoiled)
-    assert [model for model, _ in found.models] == [5]
+    assert found.odd == (5,)
     assert found.left_out(lira.complements(16)) == (4, 5)
+    assert found.kinds is None
     assert found.cells == ()
+    said = sentences(found.to_json(np.arange(1500)), (4, 5), 16)
+    assert said[0].startswith("model 5 is unlike its siblings")
+    assert said[0].endswith("left out of every figure, with what completes them: models 4, 5")
+
+
+@pytest.mark.parametrize("models", [4, 6, 8, 32])
+@pytest.mark.parametrize("how", ["twenty times as large", "a twentieth", "moved"])
+def test_where_half_of_the_models_are_odd_the_audit_says_not_to_trust_it(models: int, how: str) -> None:
+    """The median is nobody's then, so that distances from it tell nothing."""
+    values, _ = leaking(models=models)
+    values += 5
+    half = values[: models // 2]
+    half[:] = {"twenty times as large": half * 20, "a twentieth": half / 20, "moved": half + 60}[how]
+    found = find_outliers(values)
+    assert found.odd == ()
+    assert found.kinds is not None
+    assert {found.kinds.model < models // 2, found.kinds.other < models // 2} == {True, False}
+    said = sentences(found.to_json(np.arange(1500)), (), models)
+    assert said[-1].endswith("which are the odd ones can't be told: do not trust this audit")
+
+
+def test_neither_page_one_nor_the_gate_relies_on_models_that_are_unlike_each_other(
+    privaudit: Run, tmp_path: Path
+) -> None:
+    values, keep = leaking(models=8, samples=400)
+    values += 20
+    values[:4] *= 20
+    path = tmp_path / "half.npz"
+    np.savez(path, statistic=values, keep=keep, labels=np.zeros(400, int))
+    done = privaudit("score", "--signals", path, "--out", tmp_path / "o", "--json")
+    results = json.loads(done.stdout)
+    assert "do not trust this audit" in done.stderr
+    assert any("do not trust this audit" in said for said in results["warnings"])
+    html = Path(results["report"]["html"]).read_text()
+    assert "The models are unlike each other: this audit must not be relied on" in html
+    gate = privaudit("gate", results["audit"], "--max-auc", "0.9", "--out", tmp_path / "o", "--json")
+    assert gate.returncode == 4
+    assert "the models are unlike each other" in json.loads(gate.stdout)["checks"][0]["reason"]
 
 
 def test_a_signals_file_with_one_bad_model_reads_what_the_others_read(privaudit: Run, tmp_path: Path) -> None:
@@ -165,7 +213,8 @@ def test_nothing_stands_out_where_all_is_well(models: int) -> None:
         np.where(np.arange(1200) % 3, 7.0, normal),
         np.zeros(keep.shape),
     ):
-        assert find_outliers(values).models == ()
+        assert find_outliers(values).odd == ()
+        assert find_outliers(values).kinds is None
         assert find_outliers(values).samples == ()
         assert not find_outliers(values).cells or models == 4
 

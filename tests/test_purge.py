@@ -299,6 +299,56 @@ def test_a_purge_that_was_cut_short_at_its_last_seal_is_finished(root: Path, mon
     assert api.verify(**places(root))["missing"] == []
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "forgetting.parquet", "exposure.parquet"])
+def test_a_run_that_a_killed_purge_had_not_sealed_again_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    runs = {path for path in out_of(root).glob("unlearn/*/*") if path.suffix in (".parquet", ".json")}
+    with monkeypatch.context() as patched:
+        stop_at(patched, "seal", lambda path: path.name == name)
+        with pytest.raises(KeyboardInterrupt):
+            purge(root)
+    purge(root)
+    assert {path for path in out_of(root).glob("unlearn/*/*") if path.suffix in (".parquet", ".json")} == runs
+    for path in runs:
+        if path.suffix == ".parquet":
+            assert not set(pd.read_parquet(path)["sample_id"]) & set(ASKED)
+    assert api.verify(**places(root))["missing"] == []
+
+
+def test_a_purge_that_was_cut_short_before_its_table_was_replaced_is_finished(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        stop_at(patched, "seal", lambda path: path.name == "score.json")
+        with pytest.raises(KeyboardInterrupt):
+            purge(root)
+    scores = out_of(root) / "scores.parquet"
+    # The seal goes before what it sealed is replaced.
+    files.seal_of(scores).unlink()
+    purge(root)
+    assert not set(pd.read_parquet(scores)["sample_id"]) & set(ASKED)
+    assert api.verify(**places(root))["missing"] == []
+
+
+def test_a_purge_that_was_killed_while_it_rendered_is_finished(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(workflow, "render_report", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            purge(root)
+    rendered: list[Path] = []
+
+    def render(folder: Path) -> dict[str, str | None]:
+        rendered.append(folder)
+        return {"html": "report.html", "pdf": None}
+
+    monkeypatch.setattr(workflow, "render_report", render)
+    with pytest.raises(UsageError, match="2 of 2 ids are not in the training set"):
+        purge(root)
+    assert rendered == [out_of(root)]
+    assert not (store_of(root).folder / "purge.salt").exists()
+
+
 def test_a_purge_begun_by_an_earlier_version_is_finished(root: Path) -> None:
     """It had recorded an unsalted digest, removed models and cut the design."""
     store = store_of(root)

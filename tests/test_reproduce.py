@@ -371,10 +371,9 @@ def test_verdicts_of_the_former_rule_are_not_shown(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("privaudit.workflow.reproduction_report.talk", said.append)
     monkeypatch.setattr("privaudit.workflow.reproduction_report.write_report", lambda report, folder: {})
     monkeypatch.setattr("privaudit.workflow.reproduction_report.build_reproduction", lambda studies, _: studies)
-    shutil.copytree(STUDIES[0] / "table1", tmp_path / "old" / "table1")
-    (tmp_path / "old" / "verdicts.json").write_text(
-        '{"table1": {"controlled": {"verdict": "supported", "p_holm": 0.0}}}'
-    )
+    study = tmp_path / STUDIES[0].name
+    shutil.copytree(STUDIES[0] / "table1", study / "table1")
+    (study / "verdicts.json").write_text('{"table1": {"controlled": {"verdict": "supported", "p_holm": 0.0}}}')
     for path in tmp_path.rglob("*.json"):
         files.seal(path)
     render_reproduction(tmp_path)

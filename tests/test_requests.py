@@ -198,6 +198,13 @@ def test_what_a_spreadsheet_changed_is_no_unknown_id_to_skip(tmp_path: Path) -> 
         read(tmp_path, "id\n7\n", KnownSamples(np.array(["id", "7"], object)))
 
 
+def test_paths_that_are_all_unknown_are_called_unknown_paths(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("cat/9.png\ndog/8.png\n")
+    known = KnownSamples(np.array([0, 1]), ("cat/1.png", "dog/2.png"))
+    with pytest.raises(UsageError, match=r"2 of 2 paths are not in the training set: 'cat/9.png' \(line 1\)"):
+        read_requests(tmp_path / "ids.txt", known)
+
+
 def test_paths_name_samples_where_they_have_some(tmp_path: Path) -> None:
     assert read(tmp_path, "path\ncat/2, b.png\n./dog/1.png\n", PATHS).rows.tolist() == [1, 2]
     assert read(tmp_path, "cat/1.png\ncat\\2, b.png\n", PATHS).rows.tolist() == [0, 1]

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import stats
 
 from privaudit import files
 from privaudit.data.duplicates import find_duplicates
 from privaudit.report import comparable
 from privaudit.report.model import build_content
-from privaudit.scoring.blind import blind_baseline
+from privaudit.scoring.blind import _uneven, blind_baseline
 from privaudit.scoring.unseen import UnseenControl, never_seen
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
@@ -256,3 +257,18 @@ def test_a_target_that_holds_thanks_to_test_samples_it_was_trained_on_is_not_tol
     assert "re-audit" in comparable.of_unlearning(results)[0]
     # Where rows repeat by nature, or none does, nothing is said.
     assert comparable.doubts(results | {"duplicates": counts | {"ordinary": True}}) == []
+
+
+def test_few_samples_of_a_class_are_not_called_uneven_more_often_than_chance_makes_them() -> None:
+    """Of 25 test samples and rare classes the χ² distribution alone says p ≤ .0125 in 4% of audits."""
+    random = np.random.default_rng(20)
+    shares = [0.9, 0.06, 0.02, 0.01, 0.01]
+    p_values = []
+    for _ in range(300):
+        mixed = np.stack([random.multinomial(1_000, shares), random.multinomial(25, shares)])
+        p_values.append(_uneven(mixed[:, mixed.sum(axis=0) > 0], random))
+    assert np.mean(np.array(p_values) <= 0.0125) <= 0.0125 + 2 * np.sqrt(0.0125 * 0.9875 / 300)
+    # It is Fisher's exact test of two classes (two-sided by χ²), and a missing class is seen.
+    counts = np.array([[30, 2], [4, 4]])
+    assert _uneven(counts, random) == pytest.approx(stats.fisher_exact(counts).pvalue, abs=0.006)
+    assert _uneven(np.array([[30, 30, 2], [30, 0, 1]]), random) < 0.001

@@ -115,7 +115,44 @@ def test_complements_that_leave_samples_out_are_found_and_never_both_used_on_one
     assert not find_design(halves(16, 1000, 5)).nearly  # chance makes none
 
 
-@pytest.mark.parametrize("kind", ["in order", "shuffled", "mixed", "nearly", "halves", "repeated", "trained twice"])
+def folds(sets: int, parts: int, samples: int, seed: int) -> Mask:
+    """Cross-validations: each model of a set leaves out another part of the samples."""
+    part = np.random.default_rng(seed).integers(0, parts, (sets, 1, samples))
+    return np.asarray(part != np.arange(parts)[:, np.newaxis]).reshape(-1, samples)
+
+
+def test_models_of_a_cross_validation_are_found_and_one_of_either_side_takes_part() -> None:
+    keep = folds(4, 4, 600, 0)
+    for given in (keep, ~keep):
+        order = order_of(16, 1)
+        design = find_design(given[order])
+        assert {frozenset(order[list(models)] // 4) for models in design.folds} == {frozenset([i]) for i in range(4)}
+        assert design.sentence() == "16 models: 4 sets of folds (16 models), found by content"
+        assert not design.is_paired
+        ordered = given[order][design.order]
+        rotation = rotation_of(design, ordered, 0)
+        for start in range(0, 16, 4):
+            of_set = slice(start, start + 4)
+            assert (rotation.used & ordered)[of_set].sum(axis=0).tolist() == [1] * 600
+            assert (rotation.used & ~ordered)[of_set].sum(axis=0).tolist() == [1] * 600
+            assert (rotation.partners[of_set][rotation.used[of_set]] // 4 == start // 4).all()
+            assert len(np.unique(rotation.clusters[of_set])) == 1
+    # Some models are lost, and some samples deviate: what is left of the sets is found, with single models beside it.
+    lost = keep[[0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15]]
+    lost[0, :5] ^= True
+    design = find_design(np.concatenate([lost, halves(6, 600, 3)]))
+    assert design.folds == ((0, 1, 2), (3, 4, 5, 6), (7, 8, 9), (10, 11, 12, 13))
+    assert design.single == tuple(range(14, 20))
+    # Chance, and equally many models a sample, make no set.
+    assert not find_design(halves(16, 600, 2)).folds
+    assert not find_design(np.random.default_rng(0).random((16, 600)) < 0.75).folds
+    quarter = np.random.default_rng(1).random((16, 600)).argsort(axis=0) < 4
+    assert not find_design(quarter).folds
+
+
+@pytest.mark.parametrize(
+    "kind", ["in order", "shuffled", "mixed", "nearly", "halves", "repeated", "trained twice", "folds", "lone folds"]
+)
 def test_noise_reads_one_half_whatever_the_design(kind: str) -> None:
     """Complements owe each other −.3, as on digits: judged by each other they read .526 and more."""
     random = np.random.default_rng(10)
@@ -130,11 +167,17 @@ def test_noise_reads_one_half_whatever_the_design(kind: str) -> None:
             keep = halves(12, 700, draw)
         elif kind == "repeated":
             keep = np.concatenate([keep, keep[:6]])
+        elif kind == "folds":
+            keep = folds(4, 4, 700, draw)
+        elif kind == "lone folds":
+            keep = ~folds(4, 4, 700, draw)
         elif kind == "trained twice":
             keep = np.repeat(halves(8, 700, draw), 2, axis=0)
         if kind != "in order":
             keep = keep[order_of(len(keep), draw)]
-        areas.append(read(noise(random, keep), keep, draw)["lira"])
+        # Models that share most of their training sets owe each other less: more of it, so that it shows.
+        owed = 0.6 if "folds" in kind else 0.3
+        areas.append(read(noise(random, keep, owed), keep, draw)["lira"])
     assert abs(np.mean(areas) - 0.5) <= 4 * np.std(areas, ddof=1) / np.sqrt(len(areas)) + 1e-3
 
 

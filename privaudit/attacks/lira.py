@@ -79,7 +79,8 @@ def online(
     Raises
     ------
     EvidenceError
-        Where fewer than 4 models are given, or a sample has no model left on a side.
+        Where fewer than 4 models are given, an odd number of them without ``partners``, or a sample has no model left
+        on a side.
     """
 
     def ratio(x: FloatArray, inside: Fit, outside: Fit, floor: FloatArray) -> FloatArray:
@@ -150,6 +151,10 @@ def _rotate(
             f"LiRA needs at least {FEWEST_MODELS} shadow models, not {models}: the target and its complement are "
             "dropped from each fit, and both sides must keep a model",
             hint=f"Use --shadows {FEWEST_MODELS} or more; 16 and more give intervals worth having.",
+        )
+    if partners is None and models % 2:
+        raise EvidenceError(
+            f"{models} models are no complementary pairs: who is dropped with each target must be given"
         )
     queries = statistic[..., np.newaxis] if statistic.ndim == 2 else statistic
     mean = np.empty(queries.shape[:2]) if out is None else out

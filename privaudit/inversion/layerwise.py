@@ -39,6 +39,7 @@ from privaudit.inversion.layers import (
     Standardising,
 )
 from privaudit.networks.build import Standardise
+from privaudit.networks.outputs import Classifier
 
 #: By exact type: a subclass may do anything.
 RULES: dict[type[nn.Module], Callable[[Any], Layer]] = {
@@ -70,7 +71,8 @@ def layers_of(model: nn.Module) -> list[Layer]:
     """
     if model._forward_hooks or model._forward_pre_hooks:
         raise NoRule("a layer has hooks")
-    if type(model) is not nn.Sequential:
+    # What a network returns within a dict or a tuple comes from a layer without a rule: here a whole model is a sequence.
+    if type(model) not in (nn.Sequential, Classifier):
         if type(model) not in RULES:
             raise NoRule(f"there is no rule for {type(model).__name__}")
         return [RULES[type(model)](model)]

@@ -94,8 +94,8 @@ def _fact(label: str, found: dict[str, Any] | None, say: Any = percent) -> Fact:
         return Fact(label, "too little evidence", "one of the audits does not resolve this rate")
     value, bounds = _change(found, as_number=say is number).split(" (", 1)
     unit = "" if say is number else " points"
-    reach = bounds.split(")")[0]
-    return Fact(label, value + unit, f"A {say(found['a'])}, B {say(found['b'])}. 95% interval {reach}{unit}")
+    reach = bounds.split(")")[0] if found["ci"] is None else f"95% interval {bounds.split(')')[0]}{unit}"
+    return Fact(label, value + unit, f"A {say(found['a'])}, B {say(found['b'])}; {reach}")
 
 
 def _finding(results: dict[str, Any]) -> list[str]:

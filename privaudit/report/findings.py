@@ -10,7 +10,10 @@ from privaudit.attacks.suite import ATTACKS
 from privaudit.report import comparable, lines, words
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.words import number, percent
-from privaudit.scoring.outliers import LISTED
+from privaudit.scoring.outliers import LISTED, of_kinds
+
+#: What may stand out, as it is called in results.
+OUTSTANDING = ("models", "values", "samples", "accuracies", "strangers", "kinds")
 
 
 def title_of(attack: str, results: dict[str, Any] | None = None) -> str:
@@ -58,7 +61,7 @@ def what_was_audited(results: dict[str, Any]) -> Section:
 def _what_stands_out(results: dict[str, Any]) -> list[Table]:
     """Models, values and samples that are far from all others; the first of each."""
     found = results.get("outliers")
-    if not found or not any(found.get(kind) for kind in ("models", "values", "samples", "accuracies")):
+    if not found or not any(found.get(kind) for kind in OUTSTANDING):
         return []
 
     rows = [
@@ -77,6 +80,12 @@ def _what_stands_out(results: dict[str, Any]) -> list[Table]:
         [f"model {one['model']}", "all", f"right on {percent(one['accuracy'])}, others on {percent(one['siblings'])}"]
         for one in found.get("accuracies", [])
     ]
+    rows += [
+        [f"model {one['model']}", "all", f"rank correlation {one['correlation']:.2f}, others {one['siblings']:.2f}"]
+        for one in found.get("strangers", [])
+    ]
+    if (kinds := found.get("kinds")) is not None:
+        rows.append([f"models {kinds['model']}, {kinds['other']}", "all", of_kinds(kinds)])
     return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,12 @@ def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
         note = (
             f"this run resolves {percent(lira['smallest_fpr'])} and above"
             if tpr is None
-            else f"guessing finds {rate(fpr)}. 95% interval {interval(lira['tpr_ci'][fpr], percent)}; {hits:,} of "
+            else f"guessing finds {rate(fpr)}; {_bounds(lira['tpr_ci'][fpr], percent)}; {hits:,} of "
             f"{lira['positives']:,} memberships"
         )
         value = "too little evidence" if tpr is None else percent(tpr)
         facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
-    facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), f"95% interval {interval(lira['auc_ci'])}"))
+    facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), _bounds(lira["auc_ci"])))
     facts.append(
         Fact(
             "Samples told right in ≥ 90% of models",
@@ -51,6 +52,10 @@ def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
         )
     )
     return facts
+
+
+def _bounds(found: list[float] | None, say: Callable[[float], str] = number) -> str:
+    return interval(found, say) if found is None else f"95% interval {interval(found, say)}"
 
 
 def _by_other_half(results: dict[str, Any]) -> str:

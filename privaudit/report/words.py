@@ -166,14 +166,23 @@ def is_good_proxy(found: dict[str, Any]) -> bool:
     return found["ci"] is not None and found["ci"][0] > 0.5
 
 
+UNLIKE = "the models are unlike each other: this audit must not be relied on"
+
+
+def are_unlike(results: dict[str, Any]) -> bool:
+    """Whether so many models stand out that they could not be left out, or it can't be told which are the odd ones."""
+    outliers = results.get("outliers") or {}
+    odd = outliers.get("models") or outliers.get("strangers")
+    return bool(outliers.get("kinds") or (odd and not outliers["left_out"]))
+
+
 def finding(results: dict[str, Any], of_unlearning: list[str]) -> list[str]:
     """The finding in a sentence or two, with its limits, and what is said of the latest unlearning."""
     lira = results["attacks"]["lira"]
     if any(not control["holds"] for control in negative_controls(results)):
         return ["A negative control failed: this audit must not be relied on. See Controls."]
-    outliers = results.get("outliers") or {}
-    if outliers.get("models") and not outliers["left_out"]:
-        return ["The models are unlike each other: this audit must not be relied on. See what stands out."]
+    if are_unlike(results):
+        return [f"{UNLIKE[0].upper()}{UNLIKE[1:]}. See what stands out."]
     bounds = lira["auc_ci"]
     if bounds is None:
         said = (

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks.lira import FEWEST_MODELS
+from privaudit.scoring.model_kinds import DifferentKinds, different_kinds, strangers
 from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray
 
@@ -67,6 +68,13 @@ class Outliers:
     cells: tuple[tuple[int, int, float], ...]
     samples: tuple[tuple[int, float], ...]
     accuracies: tuple[tuple[int, float, float], ...] = ()
+    strangers: tuple[tuple[int, float, float], ...] = ()
+    kinds: DifferentKinds | None = None
+
+    @property
+    def odd(self) -> tuple[int, ...]:
+        """The models that stand out."""
+        return tuple(sorted({model for model, _ in self.models} | {model for model, _, _ in self.strangers}))
 
     def left_out(self, mates: npt.NDArray[np.int64]) -> tuple[int, ...]:
         """The models to leave out, with their complements; none where too few would remain.
@@ -76,8 +84,8 @@ class Outliers:
         mates
             ``[S]``: the complement of each model, itself where it has none.
         """
-        places = {place for model, _ in self.models for place in (model, int(mates[model]))}
-        few = len(self.models) <= MOST_LEFT_OUT * len(mates) and len(mates) - len(places) >= FEWEST_MODELS
+        places = {place for model in self.odd for place in (model, int(mates[model]))}
+        few = len(self.odd) <= MOST_LEFT_OUT * len(mates) and len(mates) - len(places) >= FEWEST_MODELS
         return tuple(sorted(places)) if few else ()
 
     def to_json(self, ids: npt.NDArray[Any]) -> dict[str, Any]:
@@ -91,6 +99,10 @@ class Outliers:
             "accuracies": [
                 {"model": model, "accuracy": own, "siblings": siblings} for model, own, siblings in self.accuracies
             ],
+            "strangers": [
+                {"model": model, "correlation": own, "siblings": siblings} for model, own, siblings in self.strangers
+            ],
+            "kinds": None if self.kinds is None else self.kinds.to_json(),
         }
 
 
@@ -125,12 +137,21 @@ def find_outliers(statistic: npt.NDArray[Any], is_margin: bool = False) -> Outli
                 cells[cell] = max(cells.get(cell, 0.0), float(distance[model, row]))
             for row in np.flatnonzero(own > SAMPLE_TIMES * usual):
                 samples[int(row) + block.start] = float(own[row] / usual)
+    plain = _few(queries[:, :, 0])
+    usual = usual_spread(plain)
+    odd = strangers(plain) if usual > 0 else ()
     return Outliers(
         tuple(sorted(models.items())),
         tuple((*cell, far) for cell, far in sorted(cells.items(), key=lambda one: -one[1]) if cell[0] not in models),
         tuple(sorted(samples.items(), key=lambda one: -one[1])),
         _accuracies(queries[:, :, 0]) if is_margin else (),
+        odd,
+        different_kinds(plain, usual) if usual > 0 and not models and not odd else None,
     )
+
+
+def _few(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return values[:, :: max(1, -(-values.shape[1] // SAMPLES))]
 
 
 def _accuracies(margins: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ...]:
@@ -143,7 +164,7 @@ def _accuracies(margins: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ..
 
 def usual_spread(values: npt.NDArray[Any]) -> float:
     """The median of the samples' spreads between models, of those that vary; 0 where none does."""
-    few = values[:, :: max(1, -(-values.shape[1] // SAMPLES))]
+    few = _few(values)
     own = _spread(few, np.median(few, axis=0))
     return float(np.median(own[own > 0])) if np.any(own > 0) else 0.0
 
@@ -181,7 +202,7 @@ def drawn_in(signals: npt.NDArray[Any], used: npt.NDArray[np.bool_] | None = Non
 
 
 def _models(values: npt.NDArray[Any], usual: float) -> dict[int, float]:
-    few = values[:, :: max(1, -(-values.shape[1] // SAMPLES))].astype(np.float64)
+    few = _few(values).astype(np.float64)
     centre = np.median(few, axis=0)
     typical = np.median(np.abs(few - centre) / np.maximum(_spread(few, centre), usual), axis=1)
     sibling = float(np.median(typical))
@@ -229,13 +250,22 @@ def sentences(found: dict[str, Any], left_out: tuple[int, ...], models: int) -> 
         said.append(
             f"model {one['model']} is unlike its siblings: its values lie {how} from the median of all models as theirs"
         )
-    if found["models"]:
+    named = {one["model"] for one in found["models"]}
+    said += [
+        f"model {one['model']} is unlike its siblings: it follows the median of all models over samples with a rank "
+        f"correlation of {one['correlation']:.2f}, they typically with {one['siblings']:.2f}"
+        for one in found["strangers"]
+        if one["model"] not in named
+    ]
+    if said:
         rest = (
             f"left out of every figure, with what completes them: models {', '.join(map(str, left_out))}"
             if left_out
             else f"of {models} models they are too many to be left out: do not trust this audit"
         )
         said[-1] += f"; {rest}"
+    if (kinds := found["kinds"]) is not None:
+        said.append(f"{of_kinds(kinds)}, and which are the odd ones can't be told: do not trust this audit")
     said += [
         f"model {one['model']} is right on {100 * one['accuracy']:.0f}% of the samples, the others typically on "
         f"{100 * one['siblings']:.0f}%"
@@ -258,6 +288,17 @@ def sentences(found: dict[str, Any], left_out: tuple[int, ...], models: int) -> 
                 "as is usual: their own figures tell little"
             )
     return said
+
+
+def of_kinds(kinds: dict[str, Any]) -> str:
+    """How two models differ that are no siblings, from `DifferentKinds.to_json`."""
+    if kinds["wider"] is not None:
+        how = f"spread {_times(kinds['wider'])} as widely over the samples as"
+    else:
+        how = f"typically lie {kinds['higher']:,.0f} spreads above"
+    return (
+        f"the models are of different kinds: the values of model {kinds['model']} {how} those of model {kinds['other']}"
+    )
 
 
 def _times(value: float) -> str:

@@ -213,7 +213,11 @@ def _described(side: Scored) -> dict[str, Any]:
             if results["controls"][name] is not None
         ),
         "controls_run": results["controls"]["negative"] is not None,
-        "warnings": [*comparable.unlike(results), *comparable.repeated(results)],
+        "warnings": [
+            *([words.UNLIKE] if words.are_unlike(results) else []),
+            *comparable.unlike(results),
+            *comparable.repeated(results),
+        ],
         "sha256": {name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
     }
 

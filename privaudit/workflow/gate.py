@@ -14,7 +14,7 @@ from typing import Any, Literal
 from privaudit import files
 from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
-from privaudit.report import comparable
+from privaudit.report import comparable, words
 from privaudit.scoring.table import demand_own
 from privaudit.statistics.intervals import Interval
 from privaudit.workflow.render import results_folder
@@ -128,6 +128,8 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
         if failed:
             verdict: Verdict = "too little evidence"
             reason = f"the {' and the '.join(failed)} control failed: nothing this audit says can be trusted"
+        elif words.are_unlike(results):
+            verdict, reason = "too little evidence", words.UNLIKE
         elif bounds is None:
             verdict, reason = "too little evidence", reason or "there are too few shadow models for an interval"
         elif bounds[0] > limit.most:
@@ -136,7 +138,7 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
             verdict = "holds"
         else:
             verdict, reason = "too little evidence", "the limit lies within the interval: more --shadows narrow it"
-        if not failed:
+        if not failed and not words.are_unlike(results):
             verdict, reason = _of_sides(verdict, reason, results, attack, of_target)
         checks.append(Check(limit, value, bounds, verdict, reason))
     return checks

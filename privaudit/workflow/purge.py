@@ -27,10 +27,11 @@ from privaudit.unlearning.request_cells import SampleIdentifier
 from privaudit.workflow.purge_digest import digest, digest_of_earlier_version, make_salt, salt_path
 from privaudit.workflow.purge_inventory import empty_folders_above, files_below
 from privaudit.workflow.purge_plan import PurgePlan, ids_of, plan_purge, read_scores
-from privaudit.workflow.removal_record import by_sample
+from privaudit.workflow.removal_record import RECORD, by_sample
 from privaudit.workflow.render import render_report
-from privaudit.workflow.reproduction_report import render_reproduction
+from privaudit.workflow.reproduction_report import VERDICTS, render_reproduction
 from privaudit.workflow.tables import REPRODUCTION, RESULTS, SCORES, read_table, table_bytes, write_table
+from privaudit.workflow.unlearn_run import EXPOSURE, FORGETTING, METRICS
 
 Rows = npt.NDArray[np.int64]
 
@@ -44,6 +45,7 @@ def run_purge(
         out = settings.out / store.audit
         files.claim(out)
         _finish_last(store, out)
+        _seal_what_was_cut(store, out)
         plan, chosen = plan_purge(settings, store.audit, forget, seed, skip_unknown=skip_unknown)
         scores = read_scores(out)
         ids = ids_of(scores, chosen.rows)
@@ -70,11 +72,18 @@ def run_purge(
             if path.name == SCORES:
                 _announce(out, left, ids, entry | {"skipped": len(skipped)})
             write_table(left, path)
-        # Without it nobody can tell from the digest who was purged.
-        files.remove(salt_path(store))
-        if any(path.parent == out.parent / REPRODUCTION for path in plan.files.anew):
-            render_reproduction(out.parent / REPRODUCTION)
-        return plan.to_json() | {"report": render_report(out)}
+        return plan.to_json() | {"report": _render_anew(out, salt_path(store))}
+
+
+def _render_anew(out: Path, salt: Path) -> dict[str, str | None]:
+    """Render what showed the samples, and end the purge: until then, the same command finishes it."""
+    studies = out.parent / REPRODUCTION
+    if not studies.is_symlink() and any(studies.glob(f"{out.name}-*/{VERDICTS}")):
+        render_reproduction(studies)
+    report = render_report(out)
+    # Without it nobody can tell from the digest who was purged.
+    files.remove(salt)
+    return report
 
 
 def _finish_last(store: AuditStore, out: Path) -> None:
@@ -86,9 +95,21 @@ def _finish_last(store: AuditStore, out: Path) -> None:
     if not purges or purges[-1]["digest"] not in done or results["table_sha256"] != files.sha256_of(out / SCORES):
         return
     files.seal(out / SCORES)
-    files.remove(salt_path(store))
-    render_report(out)
+    _render_anew(out, salt_path(store))
     talk(f"  the purge of {purges[-1]['samples']:,} samples on {purges[-1]['date']} was cut short and is finished now")
+
+
+def _seal_what_was_cut(store: AuditStore, out: Path) -> None:
+    """Seal what a purge that was cut short had written, or was about to: runs that ended are not taken for unfinished.
+
+    A run's record is whole before its results are, and nothing but a purge touches these afterwards.
+    """
+    if not salt_path(store).exists():
+        return
+    ended = [path.parent for path in out.glob(f"unlearn/*/{RECORD}") if files.is_whole(path)]
+    for path in [out / SCORES, *(folder / name for folder in ended for name in (METRICS, FORGETTING, EXPOSURE))]:
+        if files.inspect_seal(path) is files.Seal.UNFINISHED:
+            files.seal(path)
 
 
 def _demand_whole(plan: PurgePlan, store: AuditStore) -> None:

@@ -16,7 +16,7 @@ VERDICTS = "verdicts.json"
 
 
 def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str, str | None]:
-    """Read every whole study below ``<out>/reproduction/`` and render one report of them.
+    """Read every whole study below ``<out>/reproduction/`` and render one report; no paths where there are none.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str
         images = folder.parent / answers[0]["about"]["audit"] / PICTURES
         if show_samples and images.is_file():
             pictures[verdicts.parent.name] = [pictures_in(images)]
+    if not studies:
+        return {"html": None, "pdf": None}
     files.claim(folder)
     return write_report(build_reproduction(studies, pictures), folder)
 

@@ -2,19 +2,21 @@
 
 Two models that split the samples between them owe each other something: what one has seen the other has not, and given
 a sample's membership their statistics are correlated, negatively as a rule. Judged by each other they read a leak in
-noise. So they are found wherever they stand, and dropped together.
+noise. So they are found wherever they stand, and dropped together; so are the models of a cross-validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.seeds import generator
+from privaudit.workflow.signals_folds import Sets, drawn_of_folds, find_folds
 
 Mask = npt.NDArray[np.bool_]
 Pairs = tuple[tuple[int, int], ...]
@@ -48,6 +50,8 @@ class Design:
         the target saw would tell of the target itself.
     outliers
         Models unlike all others, with their complements: they take no part.
+    folds
+        Sets of models each of which left out (or alone saw) another part of the samples, as in a cross-validation.
     """
 
     models: int
@@ -56,16 +60,17 @@ class Design:
     single: tuple[int, ...]
     repeats: tuple[int, ...]
     outliers: tuple[int, ...] = ()
+    folds: Sets = ()
 
     @property
     def is_paired(self) -> bool:
         """Whether complementary pairs are all that takes part."""
-        return not self.nearly and len(self.single) < 2 and len(self.pairs) > 1
+        return not self.nearly and not self.folds and len(self.single) < 2 and len(self.pairs) > 1
 
     @property
     def order(self) -> npt.NDArray[np.int64]:
-        """The models that take part, ``[S′]``, partners next to each other."""
-        paired = [model for pair in (*self.pairs, *self.nearly) for model in pair]
+        """The models that take part, ``[S′]``: partners next to each other, then sets of folds, then single models."""
+        paired = [model for group in (*self.pairs, *self.nearly, *self.folds) for model in group]
         return np.array(paired if self.is_paired else [*paired, *self.single], np.int64)
 
     @property
@@ -86,6 +91,7 @@ class Design:
         kinds = [
             _count(len(self.pairs), "complementary pair"),
             _count(len(self.nearly), "nearly complementary pair"),
+            _count(len(self.folds), "set", f" of folds ({sum(map(len, self.folds))} models)"),
             "" if self.is_paired else _count(len(self.single), "model", " without complement"),
         ]
         said = f"{self.models} models: {' and '.join(kind for kind in kinds if kind)}, found by content"
@@ -108,6 +114,7 @@ class Design:
             "models": self.models,
             "pairs": [list(pair) for pair in self.pairs],
             "nearly": [list(pair) for pair in self.nearly],
+            "folds": [list(models) for models in self.folds],
             "single": list(self.single),
             "left_out": list(self.left_out),
             "sentence": self.sentence(),
@@ -158,7 +165,13 @@ def find_design(keep: Mask, left: Mask | None = None) -> Design:
         nearly = []
     of_pairs = {model for pair in nearly for model in pair}
     alone = tuple(model for model in sorted(single) if model not in of_pairs)
-    return Design(len(keep), tuple(sorted(pairs)), tuple(sorted(nearly)), alone, tuple(sorted(repeats)), outliers)
+    folds = find_folds(keep, alone)
+    if not _leaves_two_a_side(keep, pairs, nearly, single, folds):
+        folds = ()
+    of_folds = {model for models in folds for model in models}
+    alone = tuple(model for model in alone if model not in of_folds)
+    twos = (tuple(sorted(pairs)), tuple(sorted(nearly)))
+    return Design(len(keep), *twos, alone, tuple(sorted(repeats)), outliers, folds)
 
 
 def _nearly_complements(keep: Mask, models: list[int]) -> list[tuple[int, int]]:
@@ -186,15 +199,19 @@ def _nearly_complements(keep: Mask, models: list[int]) -> list[tuple[int, int]]:
     return found
 
 
-def _leaves_two_a_side(keep: Mask, pairs: Iterable[Any], nearly: Pairs | list[Any], single: list[int]) -> bool:
-    """Whether nearly complementary pairs leave every sample two models a side; one is dropped with each target."""
-    in_pairs = {model for pair in nearly for model in pair}
-    others = keep[[model for model in single if model not in in_pairs]]
+def _leaves_two_a_side(
+    keep: Mask, pairs: Iterable[Any], nearly: Pairs | list[Any], single: list[int], folds: Sets = ()
+) -> bool:
+    """Whether pairs drawn from groups leave every sample two models a side; one is dropped with each target."""
+    groups = [list(group) for group in (*nearly, *folds)]
+    in_groups = {model for group in groups for model in group}
+    others = keep[[model for model in single if model not in in_groups]]
     whole = len(list(pairs)) + np.zeros(keep.shape[1], np.int64)
     inside, outside = others.sum(axis=0), (~others).sum(axis=0)
-    for a, b in nearly:
-        whole += keep[a] != keep[b]
-        inside, outside = inside + (keep[a] & keep[b]), outside + ~(keep[a] | keep[b])
+    for group in groups:
+        seen, missed = keep[group].any(axis=0), ~keep[group].all(axis=0)
+        whole += seen & missed
+        inside, outside = inside + ~missed, outside + ~seen
     return bool(np.all(whole + np.minimum(inside, outside) >= 2))
 
 
@@ -208,9 +225,9 @@ class Rotation:
         bool ``[S, N]``: the cells that take part, equally many a side for each sample.
     partners
         ``[S, N]``: the model of the other side that is dropped with each target: its complement where it has one that
-        is on the other side of this sample, else a random model that has none.
+        is on the other side of this sample, one of its set of folds, else a random model that has none.
     clusters
-        ``[S]``: which models depend on each other: those of a pair.
+        ``[S]``: which models depend on each other: those of a pair, or of a set of folds.
     """
 
     used: Mask
@@ -234,15 +251,24 @@ def rotation_of(design: Design, keep: Mask, seed: int) -> Rotation:
     in_pairs = 2 * (len(design.pairs) + len(design.nearly))
     mate = np.arange(models)
     mate[:in_pairs] ^= 1
+    clusters = np.minimum(mate, np.arange(models))
     whole = keep != keep[mate]
     alone = ~whole
     # Of complements that are on one side of a sample, one at random takes no part: they depend on each other.
     coin = generator(seed, "nearly").random((in_pairs // 2, keep.shape[1])) < 0.5
     alone[0:in_pairs:2] &= coin
     alone[1:in_pairs:2] &= ~coin
+    sizes = [len(group) for group in design.folds]
+    ends = (in_pairs + np.cumsum([0, *sizes])).tolist()
+    sets = tuple(tuple(range(start, stop)) for start, stop in pairwise(ends))
+    drawn, alone_in_set, of_sets = drawn_of_folds(keep, sets, seed)
+    for group in sets:
+        rows = list(group)
+        whole[rows], alone[rows], clusters[rows] = drawn[rows], alone_in_set[rows], rows[0]
     balanced = balanced_cells(keep, seed, alone)
-    partners = np.where(whole, mate[:, np.newaxis], random_partners(keep, balanced, seed))
-    return Rotation(whole | balanced, partners, np.minimum(mate, np.arange(models)))
+    mates = np.where(drawn, of_sets, mate[:, np.newaxis])
+    partners = np.where(whole, mates, random_partners(keep, balanced, seed))
+    return Rotation(whole | balanced, partners, clusters)
 
 
 def balanced_cells(keep: Mask, seed: int, among: Mask | None = None) -> Mask:

@@ -1,0 +1,209 @@
+"""What runs are judged by, in numbers known beforehand: rows of trials, choices of models, measures at their edges."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.special import expit, logit
+
+from privaudit import controls
+from privaudit.attacks import lira
+from privaudit.controls import NegativeControl, never_trained, positive, untrained
+from privaudit.errors import UsageError
+from privaudit.evaluation.membership import choose_members, mia_efficacy
+from privaudit.evaluation.order_comparison import RANDOM_GROUPS, compare, judge, same_budget
+from privaudit.evaluation.utility import accuracy
+from privaudit.scoring.risk import gap
+from privaudit.shadow.design import paired_design
+from privaudit.signals import SIGNALS
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.performance import performance
+from privaudit.statistics.shares import right_shares
+from privaudit.workflow.trial_judge import as_row
+from privaudit.workflow.u_lira import choose_models
+
+
+def test_a_trials_row_bounds_what_was_not_reached() -> None:
+    """Not within the limit counts as the limit, nothing to relearn as half of the first look (every 5 steps)."""
+    found = {"forget": 0.4, "retrained_forget": 0.55, "retrained_test": 0.9, "relearn_limit": 400}
+    row = as_row(found | {"relearn_steps": None, "retrained_relearn_steps": 0})
+    assert row["forget_gap"] == pytest.approx(0.15)
+    assert row["log_relearn"] == pytest.approx(math.log(400))
+    assert row["log_relearn_ratio"] == pytest.approx(math.log(400 / 2.5))
+    assert row["relearn"] == 400
+    row = as_row(found | {"relearn_steps": 20, "retrained_relearn_steps": 40})
+    assert (row["log_relearn_ratio"], row["relearn"]) == (pytest.approx(math.log(0.5)), 20)
+    assert "relearn" not in as_row(found)
+
+
+def test_shadow_models_to_unlearn_from_are_the_first_that_may_judge_in_whole_pairs() -> None:
+    judging = np.repeat([False, True, True, False, True, True], 2)
+    assert choose_models(judging, 4) == [2, 3, 4, 5]
+    assert choose_models(judging, 5) == [2, 3, 4, 5, 8, 9]
+    for wanted in (2, 9, 10):
+        with pytest.raises(UsageError, match="between 4 and 8"):
+            choose_models(judging, wanted)
+
+
+def margins(values: Any) -> Any:
+    signals = np.zeros((*values.shape, 1, len(SIGNALS)), np.float32)
+    signals[..., 0, SIGNALS.index("margin")] = values
+    return signals
+
+
+def test_made_up_membership_is_redrawn_and_its_mean_has_the_error_of_a_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    areas = [0.48, 0.5, 0.53, 0.47, 0.54]
+    drawn: list[bytes] = []
+    told = iter([*areas, *areas])
+
+    def known(_: Any, member: Any) -> float:
+        drawn.append(member.tobytes())
+        return next(told)
+
+    monkeypatch.setattr(controls, "auc", known)
+    monkeypatch.setattr(controls, "REDRAWS", len(areas))
+    values = margins(np.random.default_rng(0).normal(size=(8, 30)))
+    control = never_trained(values, 0)
+    never_trained(values, 1)
+    assert len(set(drawn)) == 10, "every redraw of every seed is another one"
+    error = stats.sem(areas)
+    assert control.standard_error == pytest.approx(error)
+    assert control.auc == pytest.approx(np.mean(areas))
+    assert control.interval == pytest.approx((control.auc - 1.96 * error, control.auc + 1.96 * error))
+
+
+@pytest.mark.parametrize(("area", "error", "holds"), [(0.504, 0, True), (0.506, 0, False), (0.46, 0.0101, True)])
+def test_a_negative_control_allows_a_half_of_a_percent_and_four_errors(area: float, error: float, holds: bool) -> None:
+    assert NegativeControl("of nothing", area, None, error).holds is holds
+    assert not NegativeControl("of nothing", 0.5 - 4.1 * 0.01, None, 0.01).holds
+
+
+def test_the_untrained_control_knows_that_models_are_compared_and_how_few_pairs_there_are() -> None:
+    """One odd model moves the scores of all: attacked anew without each pair, the error is larger than over pairs."""
+    random = np.random.default_rng(42)
+    keep = paired_design(400, 16, 0)
+    values = random.normal(size=keep.shape) + keep
+    values[3] += 6
+    control = untrained(margins(values), keep)
+    reach = stats.t.ppf(0.975, 7) * control.standard_error / (control.auc * (1 - control.auc))
+    assert control.interval == pytest.approx(tuple(expit(logit(control.auc) + way * reach) for way in (-1, 1)))
+    pair = np.broadcast_to((np.arange(16) // 2)[:, np.newaxis], keep.shape)
+    over_pairs = performance(lira.online(values.astype(np.float32), keep), keep, pair).auc_standard_error
+    assert over_pairs is not None
+    assert control.standard_error > 1.2 * over_pairs
+
+
+def test_canaries_are_held_against_everyone_else() -> None:
+    found = positive(np.array([0.9, 1.0, 0.5, 0.6, 0.7]), np.array([True, True, False, False, False]))
+    assert found is not None
+    assert (found.count, found.mean_asr, found.others_mean_asr) == (2, pytest.approx(0.95), pytest.approx(0.6))
+    assert positive(np.ones(3), np.zeros(3, np.bool_)) is None
+
+
+def test_what_pairs_contribute_has_the_same_sign_with_refits_and_without() -> None:
+    """Verdicts that no other model has a say in: leaving a pair out tells just what the pair itself does."""
+    random = np.random.default_rng(1)
+    keep = paired_design(2000, 16, 0)
+    ratio = np.where(keep, 1, -1) * (random.normal(size=keep.shape) + 0.3 * (np.arange(16) // 2)[:, np.newaxis])
+    group, models = np.arange(2000) % 2, np.arange(16) // 2
+    found = right_shares(ratio, keep, group, models, Refits(16, lambda left: ratio[left]))
+    assert np.corrcoef(found.influence.ravel(), found.by_cluster.ravel())[0, 1] > 0.95
+    weights = np.array([1.0, -1.0])
+    errors = [np.sqrt(8 / 7 * np.sum((part @ weights) ** 2)) for part in (found.influence, found.by_cluster)]
+    assert found.contrast_error(weights) == pytest.approx(max(errors))
+    assert found.degrees == 7
+
+
+def test_a_gap_is_a_difference_of_means_over_the_cells_that_are_there() -> None:
+    scores = np.array([[1.0, np.nan], [5.0, 2.0], [12.0, 7.0], [0.0, 1.0], [np.nan, 4.0]])
+    keep = np.array([[True, True], [True, True], [True, False], [False, False], [False, True]])
+    np.testing.assert_allclose(gap(scores, keep), [6 - 0, 3 - 4])
+
+
+def test_a_tie_is_not_right() -> None:
+    assert accuracy(np.array([1.0, 0.0, -1.0, 2.0])) == 0.5
+
+
+def test_unequal_sides_weigh_the_same_in_the_attacks_accuracy() -> None:
+    """Nine members and three outsiders that nothing tells apart but one value: ½ (share right of each side)."""
+    member, outsider = np.full(9, 0.9), np.array([0.9, 0.9, 0.1])
+    efficacy, balanced = mia_efficacy(member, outsider, np.array([0.1, 0.9, 0.9, 0.9]))
+    assert balanced == pytest.approx((1 + 1 / 3) / 2)
+    assert efficacy == pytest.approx(1 / 4)
+
+
+def test_another_seed_draws_other_members() -> None:
+    rows, labels = np.arange(100, 300), np.arange(300) % 4
+    first, again, other = (choose_members(rows, labels, 40, seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first, again)
+    assert set(first) != set(other)
+    assert set(first) <= set(rows.tolist())
+
+
+def runs(gains: list[float], nothing: float = 0.5, floor: float = 0.95) -> pd.DataFrame:
+    """Nine seeds of the ordered arm, which gains that much over random groups."""
+    rows = []
+    for seed, gain in enumerate(gains):
+        base = 0.7 + 0.01 * seed
+        tow = {"risk": base + gain, RANDOM_GROUPS: base, "one-shot": base - 0.1, "reverse": base, "do-nothing": nothing}
+        for arm, value in (tow | {"retrain": floor}).items():
+            rows.append(
+                {"arm": arm, "seed": seed, "tow": value, "forget_steps": 0 if arm in ("do-nothing", "retrain") else 50}
+                | dict.fromkeys(("forget", "retain", "test", "mia_efficacy", "mia_gap", "jensen_shannon"), 0.5)
+                | {"seconds": 1.0, "forget_steps_run": 50, "stopped": None}
+            )
+    return pd.DataFrame(rows)
+
+
+def test_a_comparison_is_the_order_less_the_others_corrected_for_all_of_them() -> None:
+    gains = [0.02, 0.03, 0.01, 0.04, 0.02, 0.05, 0.03, 0.02, -0.01]
+    found = compare(runs(gains), "risk")
+    primary = found["contrasts"][0]
+    assert (primary["second"], primary["primary"]) == (RANDOM_GROUPS, True)
+    assert primary["mean"] == pytest.approx(np.mean(gains))
+    # Of 512 choices of signs as far out: as it is, −.01 turned, .01 turned too, and the mirror images of these.
+    assert primary["p"] == pytest.approx(6 / 512)
+    assert primary["p_holm"] >= 2 * primary["p"]
+    assert found["arms"]["risk"]["tow_sd"] == pytest.approx(np.std(0.7 + 0.01 * np.arange(9) + gains, ddof=1))
+    assert found["verdict"]["claim"] == "supported"
+    assert "nothing here for an order to show" not in found["verdict"]["sentence"]
+    as_good = compare(runs(gains, nothing=0.95, floor=0.95), "risk")
+    assert "nothing here for an order to show" in as_good["verdict"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "p", "seeds", "said"),
+    [
+        (0.02, [0.01, 0.03], 0.04, 9, "supported"),
+        (-0.02, [-0.03, -0.01], 0.04, 9, "not supported"),
+        (0.02, [0.01, 0.03], 0.05, 9, "inconclusive"),
+        (0.0, [-0.009, 0.009], 0.6, 9, "not supported"),
+        (0.0, [-0.02, 0.02], 0.6, 9, "inconclusive"),
+        (0.0, None, 0.6, 9, "not supported"),
+        (0.02, [0.01, 0.03], 0.001, 8, "descriptive"),
+    ],
+)
+def test_verdicts_at_their_edges(mean: float, interval: list[float] | None, p: float, seeds: int, said: str) -> None:
+    assert judge({"mean": mean, "ci": interval}, p, seeds) == said
+
+
+def test_a_claim_must_hold_after_the_correction() -> None:
+    """p = 22/512 on its own; of four contrasts two have smaller ones, so that it counts twice."""
+    gains = [0.02, 0.03, 0.01, 0.04, 0.02, 0.05, 0.03, 0.02, -0.03]
+    found = compare(runs(gains), "risk")
+    primary = found["contrasts"][0]
+    assert primary["p"] == pytest.approx(22 / 512)
+    assert primary["p_holm"] == pytest.approx(44 / 512)
+    assert found["verdict"]["claim"] == "inconclusive"
+
+
+def test_budgets_are_compared_within_a_seed() -> None:
+    table = runs([0.0] * 3)
+    assert same_budget(table)
+    table.loc[(table["seed"] == 1) & (table["arm"] == "risk"), "forget_steps"] = 51
+    assert not same_budget(table)
