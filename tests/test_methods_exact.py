@@ -27,6 +27,7 @@ from privaudit.unlearning.parameters import with_changes
 from privaudit.unlearning.random_labels import RandomLabels
 from privaudit.unlearning.retain import RetainStream
 from privaudit.unlearning.saliency import SaliencyUnlearning, salient
+from privaudit.unlearning.scrub import Scrub
 from privaudit.unlearning.sequence import plan_stages, run_sequence
 from privaudit.unlearning.shadow_teacher import ShadowTeacher
 from privaudit.unlearning.stages import Sequencing, Stage, sequence_of
@@ -65,6 +66,30 @@ def test_bad_teacher_asks_teachers_and_model_at_one_temperature() -> None:
     assert gradient is not None
     # T² KL at temperature T has the gradient T (p_T − q_T) xᵀ.
     np.testing.assert_allclose(gradient.numpy(), 3 * kl_gradient(weight / 3, x, teacher), atol=1e-5)
+
+
+def test_scrub_disobeys_at_one_temperature() -> None:
+    context, original, x, _ = linear_context()
+    method = Scrub(context, with_changes(Scrub.defaults, {"temperature": 3}))
+    weight = original + np.random.default_rng(3).normal(size=original.shape) / 4
+    next(context.model.parameters()).data.copy_(torch.from_numpy(weight))
+    method.step(torch.arange(4))
+    gradient = next(context.model.parameters()).grad
+    assert gradient is not None
+    expected = -3 * kl_gradient(weight / 3, x[:4], softmax(x[:4] @ original.T / 3, axis=1))
+    np.testing.assert_allclose(gradient.numpy(), expected, atol=1e-5)
+
+
+def test_a_loss_that_has_reached_lambda_takes_no_part() -> None:
+    """v_i = 1 where l_i < λ: midway between 2 and 3 it is 2.5, and 2.5 is not below it."""
+    scores = np.array([1.0, 2.0, 3.0, 4.0])
+    context, *_ = linear_context()
+    wanted = Sequencing(order="loss", groups=2, pace="self-paced")
+    stages = sequence_of(lambda _: (np.arange(4), scores), context.model, wanted, 1)
+    nothing = np.empty(0, np.int64)
+    assert stages[0].rows_now(context.model, nothing).tolist() == [0, 1]
+    scores[1] = 2.5
+    assert stages[0].rows_now(context.model, nothing).tolist() == [0]
 
 
 def test_fine_tuning_ends_with_what_is_left_of_the_last_pass() -> None:

@@ -14,6 +14,7 @@ from privaudit.evaluation.membership import MOST_FITTED, _spaced
 from privaudit.scoring import redrawn
 from privaudit.scoring.blind import _Described, blind_baseline
 from privaudit.scoring.halves import Half, attack_halves
+from privaudit.scoring.outliers import drawn_in
 from privaudit.scoring.picked import picked_and_judged
 from privaudit.scoring.redrawn import chance_of
 from privaudit.scoring.risk import memorisation
@@ -21,6 +22,7 @@ from privaudit.scoring.risk_interval import risk_interval, risk_table
 from privaudit.scoring.stability import EXTRAPOLATION, RESAMPLES, _split_halves, ranking_stability
 from privaudit.scoring.unseen import _smallest_p
 from privaudit.shadow.design import paired_design
+from privaudit.signals import SIGNALS
 from privaudit.statistics import similarity
 from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
@@ -155,3 +157,26 @@ def test_references_are_taken_in_parts_and_members_evenly(monkeypatch: pytest.Mo
     assert (parts.nearest.tolist(), parts.rank.tolist()) == (whole.nearest.tolist(), whole.rank.tolist()) == ([3], [1])
     spaced = _spaced(np.arange(5 * MOST_FITTED))
     assert (len(spaced), spaced[0], spaced[-1]) == (MOST_FITTED, 0, 5 * MOST_FITTED - 1)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_values_are_drawn_in_to_ten_spreads_of_their_sample_or_of_the_usual_one(masked: bool) -> None:
+    """Medians and deviations of those that take part, 1.4826 times the median deviation; narrow samples have leeway."""
+    random = np.random.default_rng(12)
+    margin = SIGNALS.index("margin")
+    signals = np.full((12, 400, 1, len(SIGNALS)), np.nan)
+    values = random.normal(size=(12, 400))
+    values[:, :20] *= 1e-3
+    values[3, :40] += np.linspace(5, 40, 40)
+    signals[:, :, 0, margin] = values
+    used = np.ones(values.shape, np.bool_)
+    if masked:
+        used[8:] = random.random((4, 400)) < 0.5
+    asked = np.where(used, values, np.nan)
+    centre = np.nanmedian(asked, axis=0)
+    own = 1.4826 * np.nanmedian(np.abs(asked - centre), axis=0)
+    plain = 1.4826 * np.median(np.abs(values - np.median(values, axis=0)), axis=0)
+    reach = 10 * np.maximum(own, np.median(plain))
+    found = drawn_in(signals, used if masked else None)[:, :, 0, margin]
+    np.testing.assert_allclose(found, np.clip(values, centre - reach, centre + reach))
+    assert 0 < (found != values).sum() < 40

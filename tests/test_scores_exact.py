@@ -12,11 +12,13 @@ from privaudit.attacks.suite import Evidence
 from privaudit.errors import EvidenceError
 from privaudit.scoring.blind import BlindBaseline, _weights
 from privaudit.scoring.risk import attack_success
+from privaudit.scoring.risk_interval import risk_interval
 from privaudit.scoring.score import clusters_of, score
 from privaudit.scoring.table import SampleFacts, tail_of
 from privaudit.scoring.target import audit_target
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
+from privaudit.statistics.performance import performance
 
 
 def test_a_statistic_that_no_other_model_shares_scores_as_far_as_float32_can_tell() -> None:
@@ -168,6 +170,27 @@ def test_canaries_are_scored_and_take_no_part_in_anything_else() -> None:
     rho = stats.spearmanr(target[~canary, 0, SIGNALS.index("loss")], alone).statistic
     assert scores.loss_proxy.spearman == pytest.approx(rho)
     assert scores.attacks["lira"].positives == 55 * 4
+    margin, keep = evidence.plain("margin")[:, ~canary], evidence.keep[:, ~canary]
+    seen, unseen = (np.where(side, margin > 0, False).sum(axis=0) / 4 for side in (keep, ~keep))
+    np.testing.assert_allclose(ordinary["memorisation"], seen - unseen)
+    # How attacks agree goes by each sample's gap: the mean score where IN minus that where OUT.
+    ratio = np.asarray(lira.online(evidence.every_query("margin")[:, ~canary], keep))
+    of_lira = (np.where(keep, ratio, 0) - np.where(keep, 0, ratio)).sum(axis=0)
+    rho = stats.spearmanr(of_lira, seen - unseen).statistic
+    assert scores.agreement["label-only"].spearman == pytest.approx(rho)
+
+
+def test_intervals_of_risk_know_how_pairs_go_together() -> None:
+    evidence, facts, _ = audit_with_canaries()
+    margin = SIGNALS.index("margin")
+    noise = np.random.default_rng(7).normal(size=(4, 60))
+    evidence.signals[0::2, :, :, margin] = noise[:, :, np.newaxis]
+    evidence.signals[1::2, :, :, margin] = -noise[:, :, np.newaxis]
+    table = score(evidence, facts).table[~facts.canary]
+    low, high = risk_interval(table["asr"].to_numpy(), np.full(55, 8), -1.0)
+    np.testing.assert_array_equal(table["risk_low"], low)
+    np.testing.assert_array_equal(table["risk_high"], high)
+    assert np.any(low != risk_interval(table["asr"].to_numpy(), np.full(55, 8), 0.0)[0])
 
 
 def test_halves_of_the_models_are_told_apart_in_the_table() -> None:
@@ -210,3 +233,17 @@ def test_one_model_that_never_saw_a_sample_has_no_spread_to_judge_by() -> None:
     out = np.array([[True], [False], [False], [False]])
     with pytest.raises(EvidenceError, match="at least two shadow models"):
         lira.offline_one_sided(np.zeros(1), np.zeros((4, 1)), out)
+
+
+def test_the_error_of_an_attack_that_compares_models_is_that_of_attacking_anew_without_each_pair() -> None:
+    evidence, facts, _ = audit_with_canaries()
+    real = ~facts.canary
+    margin, keep = evidence.every_query("margin")[:, real], evidence.keep[:, real]
+    left_out = [np.arange(8) // 2 != pair for pair in range(4)]
+    refits = [(np.asarray(lira.online(margin[left], keep[left])), keep[left]) for left in left_out]
+    pair = np.broadcast_to((np.arange(8) // 2)[:, np.newaxis], keep.shape)
+    ratio = np.asarray(lira.online(margin, keep))
+    anew, apart = performance(ratio, keep, pair, refits), performance(ratio, keep, pair)
+    found = score(evidence, facts).attacks["lira"]
+    assert found.auc_influence == pytest.approx(anew.auc_influence)
+    assert found.auc_influence != pytest.approx(apart.auc_influence)
