@@ -19,7 +19,10 @@ PORTABLE = "--device cpu --precision fp32"
 #: What makes each report, in order; the last command renews it.
 COMMANDS = {
     "digits": [f"score --dataset digits --shadows 32 {PORTABLE}", "unlearn --order risk --forget random:10%"],
-    "mnist": ["score --dataset mnist --samples 10000 --shadows 16 --invert 0", "unlearn --order risk --forget random:10%"],
+    "mnist": [
+        "score --dataset mnist --samples 10000 --shadows 16 --invert 0",
+        "unlearn --order risk --forget random:10%",
+    ],
     "cifar10": [
         "score --dataset cifar10",
         "unlearn --order risk --forget random:10%",
