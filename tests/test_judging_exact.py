@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import expit, logit
+from torch import nn
 
 from privaudit import controls
 from privaudit.attacks import lira
@@ -20,13 +22,19 @@ from privaudit.evaluation.order_comparison import RANDOM_GROUPS, compare, judge,
 from privaudit.evaluation.utility import accuracy
 from privaudit.ranking import order_rows
 from privaudit.scoring.risk import gap
+from privaudit.scoring.unseen import _interval, _Ranked
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
+from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import performance
+from privaudit.statistics.roc import auc, balanced_accuracy
 from privaudit.statistics.shares import right_shares
-from privaudit.workflow.trial_judge import as_row
-from privaudit.workflow.u_lira import choose_models
+from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.workflow.judging import Judged, _mean_outside
+from privaudit.workflow.trial_judge import TrialJudge, as_row
+from privaudit.workflow.trials import Treatment
+from privaudit.workflow.u_lira import attack_unlearned, choose_models
 
 
 def test_a_trials_row_bounds_what_was_not_reached() -> None:
@@ -226,3 +234,72 @@ def test_the_tail_of_a_class_comes_after_its_body_however_low_its_loss() -> None
         {"sample_id": [1, 2, 3, 4], "tail": [True, False, True, False], "loss": [0.1, 0.3, 0.2, 0.4], "label": [0] * 4}
     )
     assert order_rows(table, "tail", descending=False, seed=0).tolist() == [1, 3, 0, 2]
+
+
+def test_unlearned_models_are_attacked_and_judged_by_whole_pairs() -> None:
+    random = np.random.default_rng(3)
+    seen = paired_design(200, 12, 0)
+    statistic = random.normal(size=seen.shape) + seen
+    pair = np.broadcast_to((np.arange(12) // 2)[:, np.newaxis], seen.shape)
+    ratio = np.asarray(lira.online(statistic, seen))
+    found = attack_unlearned(statistic, seen)
+    assert found.auc == pytest.approx(auc(ratio.ravel(), seen.ravel()))
+    assert found.balanced_accuracy == balanced_accuracy(ratio.ravel(), seen.ravel(), pair.ravel())
+    assert found.balanced_accuracy != balanced_accuracy(ratio.ravel(), seen.ravel(), (2 * pair + seen).ravel())
+    assert len(found.auc_influence) == 6
+
+
+def test_tuning_compares_with_the_half_of_the_test_set_that_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both tugs of war in closed form; the validation half of either model stands where the reported one did."""
+    judge = TrialJudge.__new__(TrialJudge)
+    own = {"forget": 0.7, "retain": 0.9, "test": 0.8, "validation": 0.6}
+    judge._accuracies = {"forget": 0.6, "retain": 1.0, "test": 0.85, "validation": 0.9}
+    judge._efficacy = {"original": 0.2, "reference": 0.55}
+    logits = np.zeros((3, 2), np.float32)
+    judge._reference = Judged(logits, logits, logits, logits)
+    judge._scene = SimpleNamespace(relearn=False)  # type: ignore[assignment]
+    monkeypatch.setattr(judge, "_ask", lambda _: judge._reference)
+    monkeypatch.setattr(judge, "_accuracy", lambda *_: own)
+    monkeypatch.setattr(judge, "_mia", lambda _: 0.5)
+    monkeypatch.setattr(judge, "_by_sample", lambda *_: {})
+    found = judge.of(nn.Identity(), Treatment("do-nothing"))
+    assert found["tow"] == pytest.approx(0.9 * 0.9 * 0.95)
+    assert found["tow_validation"] == pytest.approx(0.9 * 0.9 * 0.7)
+    assert found["mia_gap"] == pytest.approx(0.05)
+    assert found["mia_gap_to_original"] == pytest.approx(0.3)
+    assert found["jensen_shannon"] == 0
+
+
+def test_the_interval_of_never_seen_samples_knows_that_models_differ() -> None:
+    """Where each pair of models prefers one side by its own measure, the spread over pairs is the error."""
+    random = np.random.default_rng(4)
+    outside = ~paired_design(4000, 16, 0)
+    side = np.arange(4000) < 2000
+    effect = random.normal(scale=0.5, size=(8, 1)).repeat(2, axis=0)
+    ranked = _Ranked.of(random.normal(size=outside.shape) + effect * side, outside)
+    areas = ranked.areas(side[np.newaxis])[0]
+    assert areas == pytest.approx(
+        [auc(ranked.ranks[model, cells], side[cells]) for model, cells in enumerate(outside)], abs=1e-4
+    )
+    error = stats.sem(areas.reshape(8, 2).mean(axis=1))
+    expected = logit_interval(float(areas.mean()), float(error), 7)
+    assert expected is not None
+    assert _interval(ranked, side, areas) == pytest.approx(expected, abs=0.1 * float(error))
+
+
+def test_the_reference_is_the_mean_of_those_who_never_saw_a_sample() -> None:
+    keep = paired_design(30, 8, 0)
+    values = np.random.default_rng(5).normal(size=keep.shape) + 5 * keep
+    expected = np.mean(values[~keep[:, 4], 4])
+    found = _mean_outside(margins(values), keep)
+    assert found[4] == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(found, np.nanmean(np.where(keep, np.nan, values), axis=0), rtol=1e-5)
+
+
+def test_what_is_kept_is_judged_apart_from_what_is_forgotten() -> None:
+    values = np.where(np.arange(10) < 4, -1.0, 1.0)
+    logits = np.zeros((3, 2), np.float32)
+    judged = Judged(margins(values), margins(np.array([1.0, -1, 1, 1])), logits, logits)
+    forget = ForgetSet(np.array([0, 1, 2, 8]), scattered=True)
+    found = judged.accuracies(forget, np.array([3, 4, 5, 6, 7, 9]))
+    assert found == pytest.approx({"forget": 1 / 4, "retain": 5 / 6, "test": 3 / 4})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from scipy.special import softmax
 from torch import nn
 
 from privaudit.evaluation.relearn import RelearnSettings, mean_loss, relearn_time
+from privaudit.shadow.design import paired_design
+from privaudit.shadow.store import shadow_key
 from privaudit.testing import practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
+from privaudit.unlearning import teachers as stored_teachers
 from privaudit.unlearning.ascent_guard import AscentGuard
 from privaudit.unlearning.bad_teacher import BadTeacher
 from privaudit.unlearning.base import UNLEARNERS, Parameters, StopUnlearning, Unlearner
@@ -31,11 +35,12 @@ from privaudit.unlearning.scrub import Scrub
 from privaudit.unlearning.sequence import plan_stages, run_sequence
 from privaudit.unlearning.shadow_teacher import ShadowTeacher
 from privaudit.unlearning.stages import Sequencing, Stage, sequence_of
-from privaudit.unlearning.teachers import Teachers
+from privaudit.unlearning.teachers import PairSplit, Teachers
 from privaudit.unlearning.trajectory import Trajectory
 from tests.test_methods import (
     CLASSES,
     FEATURES,
+    Linear,
     ce_gradient,
     everything,
     kl_gradient,
@@ -298,3 +303,27 @@ def test_relearning_in_batches_trains_in_training_mode_in_the_order_of_the_seed_
     context, *_ = linear_context()
     next(context.model.parameters()).data.fill_(float("nan"))
     assert mean_loss(context.model, context.samples, context.forget) == float("inf")
+
+
+def test_a_stored_model_teaches_just_what_it_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows in any order: each is taught by the mean of those teaching models that were trained without it."""
+    context, _, x, _ = linear_context()
+    weights = np.random.default_rng(5).normal(size=(8, CLASSES, FEATURES))
+    keep = paired_design(20, 8, 0)
+    teaching = np.arange(8) // 2 % 2 == 0
+    store: Any = SimpleNamespace(model=lambda key: key)
+    specification: Any = SimpleNamespace(classes=CLASSES)
+    of_key = {shadow_key(model): Linear(weights[model]) for model in range(8)}
+    monkeypatch.setattr("privaudit.files.demand_whole", lambda *_: None)
+    monkeypatch.setattr(stored_teachers, "load_model", lambda _, key: of_key[key])
+    rows = np.array([13, 2, 7])
+    found = stored_teachers.teachers_of(
+        store, specification, context.samples, rows, keep, PairSplit(teaching, ~teaching)
+    )
+    assert found.rows.tolist() == [2, 7, 13]
+    for place, row in enumerate([2, 7, 13]):
+        speaks = teaching & ~keep[:, row]
+        assert speaks.sum() == found.count[place] == 2
+        expected = np.mean([softmax(weight @ x[row]) for weight in weights[speaks]], axis=0)
+        np.testing.assert_allclose(found.mean[place], expected, rtol=1e-5)
+        assert found.position(torch.tensor([row])).tolist() == [place]

@@ -105,6 +105,7 @@ def test_u_lira_unlearns_what_each_shadow_model_saw(audit: Path, monkeypatch: py
 
     def noting(bench: Any, request: Any, make_model: Any, forget: Any, retain: Any, *rest: Any, **named: Any) -> Any:
         calls.append((forget, retain))
+        assert named["is_target"] is False, "the score table's losses are the target's, and no shadow model's"
         return run_method(bench, request, make_model, forget, retain, *rest, **named)
 
     def loading(specification: Any, path: Path) -> Any:
