@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +24,7 @@ from privaudit.evaluation.order_comparison import RANDOM_GROUPS, compare, judge,
 from privaudit.evaluation.utility import accuracy
 from privaudit.ranking import order_rows
 from privaudit.scoring.risk import gap
+from privaudit.scoring.target import audit_target
 from privaudit.scoring.unseen import _interval, _Ranked
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
@@ -31,9 +34,13 @@ from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc, balanced_accuracy
 from privaudit.statistics.shares import right_shares
 from privaudit.unlearning.forget_set import ForgetSet
-from privaudit.workflow.judging import Judged, _mean_outside
+from privaudit.unlearning.gradient_ascent import GradientAscent
+from privaudit.unlearning.stages import Sequencing
+from privaudit.workflow.bench import Request
+from privaudit.workflow.judging import Judged, _mean_outside, audit_again, of_models
+from privaudit.workflow.score import StoredSignals
 from privaudit.workflow.trial_judge import TrialJudge, as_row
-from privaudit.workflow.trials import Treatment
+from privaudit.workflow.trials import Scene, Treatment
 from privaudit.workflow.u_lira import attack_unlearned, choose_models
 
 
@@ -303,3 +310,45 @@ def test_what_is_kept_is_judged_apart_from_what_is_forgotten() -> None:
     forget = ForgetSet(np.array([0, 1, 2, 8]), scattered=True)
     found = judged.accuracies(forget, np.array([3, 4, 5, 6, 7, 9]))
     assert found == pytest.approx({"forget": 1 / 4, "retain": 5 / 6, "test": 3 / 4})
+
+
+def test_each_part_is_audited_by_its_own_rows_and_by_those_who_may_judge() -> None:
+    random = np.random.default_rng(6)
+    keep = paired_design(80, 12, 0)
+    shadow = margins(random.normal(size=keep.shape) + 2 * keep)
+    shadow_test, pool, test = (margins(random.normal(size=size)) for size in ((12, 30), (80,), (20,)))
+    stored = StoredSignals(keep, shadow, pool, shadow_test, test, shadow)
+    judging = np.arange(12) >= 4
+    part = of_models(stored, judging)
+    for name in ("keep", "shadow", "shadow_test", "untrained"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(stored, name)[judging])
+    logits = np.zeros((3, 2), np.float32)
+    models = {"original": Judged(pool, test, logits, logits)}
+    forget, retain, reported = np.arange(15), np.arange(15, 80), np.arange(5, 25)
+    again = audit_again(models, part, ForgetSet(forget, scattered=True), retain, reported, 7)
+    for name, rows in (("forget", forget), ("retain", retain)):
+        alone = audit_target(
+            shadow[judging][:, rows], keep[judging][:, rows], pool[rows], shadow_test[judging][:, reported], test, 7
+        )
+        assert again["original"][name]["auc"] == alone.auc
+    of_class = audit_again(models, part, ForgetSet(forget, scattered=False), retain, reported, 7)
+    assert of_class["original"]["forget"] is None
+
+
+def test_a_trial_is_named_by_everything_that_decides_it(tmp_path: Path) -> None:
+    table = pd.DataFrame({"risk": [0.5, 0.6, 0.7], "lira": [0.0, 1, 2], "loss": [1.0, 2, 3]})
+
+    def ascent(rate: float, order: str) -> Treatment:
+        return Treatment(Request("ga", replace(GradientAscent.defaults, learning_rate=rate), Sequencing(order), 0))
+
+    def scene(seed: int, shadows: int, rows: list[int], own: bool) -> Scene:
+        bench: Any = SimpleNamespace(table=table, shadows=shadows)
+        forget = ForgetSet(np.array(rows), scattered=True)
+        return Scene(seed, bench, forget, tmp_path, tmp_path, (tmp_path, tmp_path), own, ())
+
+    scenes = [scene(*one) for one in ((0, 8, [0, 1], True), (1, 8, [0, 1], True), (0, 16, [0, 1], True))]
+    scenes += [scene(0, 8, [0, 2], True), scene(0, 8, [0, 1], False)]
+    treatments = [ascent(0.1, "risk"), ascent(0.2, "risk"), ascent(0.1, "loss"), Treatment("retrain")]
+    paths = {one.path(treatment) for one in scenes for treatment in treatments}
+    assert len(paths) == len(scenes) * len(treatments)
+    assert scene(0, 8, [0, 1], True).path(ascent(0.1, "risk")) == scenes[0].path(treatments[0])
