@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -24,11 +25,13 @@ from privaudit.scoring.unseen import _smallest_p
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics import similarity
+from privaudit.statistics.differences import Estimate, difference
 from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.shares import Shares, right_shares
 from privaudit.statistics.similarity import place
 from privaudit.statistics.trials import sign_flip_p
+from privaudit.unlearning.forget_set import choose_forget_set
 
 
 def test_the_interval_of_a_risk_is_the_mirror_image_of_that_of_its_complement() -> None:
@@ -180,3 +183,17 @@ def test_values_are_drawn_in_to_ten_spreads_of_their_sample_or_of_the_usual_one(
     found = drawn_in(signals, used if masked else None)[:, :, 0, margin]
     np.testing.assert_allclose(found, np.clip(values, centre - reach, centre + reach))
     assert 0 < (found != values).sum() < 40
+
+
+def test_a_difference_of_shares_ends_at_one_and_another_seed_forgets_others() -> None:
+    wide = np.array([0.4, -0.4, 0.3, -0.3])
+    found = difference(Estimate(0.1, wide), Estimate(0.9, -wide), paired=False)
+    assert found.value == pytest.approx(0.8)
+    assert found.interval is not None
+    assert found.interval[1] == 1.0
+    assert found.interval[0] < 0.8
+    table = pd.DataFrame({"label": np.arange(200) % 4})
+    rows = [choose_forget_set("random:20", table, ("a", "b", "c", "d"), seed).rows for seed in (1, 1, 2)]
+    assert [len(one) for one in rows] == [20, 20, 20]
+    np.testing.assert_array_equal(rows[0], rows[1])
+    assert set(rows[0]) != set(rows[2])
