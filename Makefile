@@ -15,8 +15,9 @@ audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
 	$(RUN)/privaudit unlearn --order risk --forget random:10%
 
+# A file is run by one process, since its tests share what they train.
 test: $(VENV)/.installed-dev lint
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/.installed-dev
 	$(RUN)/pytest -m slow
