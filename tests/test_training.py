@@ -12,7 +12,7 @@ import torch
 from privaudit.errors import TrainingDiverged, UsageError
 from privaudit.networks import build_network, check_network, network_source
 from privaudit.shadow.trainer import ModelSpecification, train_with_new_seeds
-from privaudit.training.augment import augment_batch
+from privaudit.training.augment import Augmenter
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of, train
 from privaudit.training.recipe import RECIPES, Recipe, resolve_recipe
@@ -263,21 +263,63 @@ def test_a_seed_that_diverges_is_replaced_and_recorded(monkeypatch: pytest.Monke
     assert calls[0][4] != calls[1][4]
 
 
+def augmented(images: torch.Tensor, kind: Any, epochs: int = 1, seed: int = 0) -> list[torch.Tensor]:
+    """All images as one batch, in their order, in each epoch."""
+    augmenter = Augmenter(kind, images.shape[1:], len(images), torch.Generator().manual_seed(seed))
+    batches = []
+    for epoch in range(epochs):
+        augmenter.begin_epoch(epoch, torch.arange(len(images)), [len(images)], torch.device("cpu"))
+        batches.append(augmenter(images))
+    return batches
+
+
 def test_augmentation_shifts_and_mirrors() -> None:
     images = torch.arange(2 * 6 * 6).reshape(2, 6, 6, 1).to(torch.uint8) + 1
-    generator = torch.Generator().manual_seed(0)
-    assert torch.equal(augment_batch(images, "none", generator), images)
+    assert torch.equal(augmented(images, "none")[0], images)
     many = images[:1].expand(200, -1, -1, -1)
-    flipped = augment_batch(many, "flip", generator)
+    flipped = augmented(many, "flip")[0]
     mirrored = (flipped == many.flip(2)).flatten(1).all(1)
     assert bool(((flipped == many).flatten(1).all(1) | mirrored).all())
     assert 60 < int(mirrored.sum()) < 140
-    cropped = augment_batch(many, "crop", generator)
+    cropped = augmented(many, "crop")[0]
     padded = torch.nn.functional.pad(images[0, :, :, 0], (4, 4, 4, 4))
     windows = {tuple(padded[r : r + 6, c : c + 6].flatten().tolist()) for r in range(9) for c in range(9)}
     seen = {tuple(image.flatten().tolist()) for image in cropped}
     assert seen <= windows
     assert len(seen) > 40
+
+
+def test_each_image_is_mirrored_in_every_other_epoch_and_shifted_over_its_mirrored_edges() -> None:
+    image = torch.arange(36, dtype=torch.float32).reshape(6, 6, 1)
+    many = image.expand(100, -1, -1, -1)
+    padded = torch.nn.functional.pad(image.permute(2, 0, 1)[None], (2, 2, 2, 2), mode="reflect")[0, 0]
+    windows = {tuple(padded[r : r + 6, c : c + 6].flatten().tolist()) for r in range(5) for c in range(5)}
+    mirrors = {tuple(padded[r : r + 6, c : c + 6].flip(1).flatten().tolist()) for r in range(5) for c in range(5)}
+    assert not windows & mirrors
+    epochs = [[tuple(one.flatten().tolist()) for one in batch] for batch in augmented(many, "shift-flip", 4)]
+    assert {one for epoch in epochs for one in epoch} == windows | mirrors
+    first = [one in mirrors for one in epochs[0]]
+    assert 30 < sum(first) < 70
+    assert [one in mirrors for one in epochs[1]] == [not before for before in first]
+    assert [one in mirrors for one in epochs[2]] == first
+
+
+def test_what_is_drawn_does_not_depend_on_how_it_is_sent() -> None:
+    """The draws of an epoch are those that one batch after the other made: weights of earlier audits stay theirs."""
+    images = torch.randint(0, 256, (10, 5, 7, 3), dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(3)
+    expected = []
+    for part in images.split([4, 3, 3]):
+        shift = torch.randint(0, 9, (2, len(part), 1), generator=generator)
+        mirrored = torch.rand((len(part), 1), generator=generator) < 0.5
+        padded = torch.nn.functional.pad(part, (0, 0, 4, 4, 4, 4))
+        for each, down, right, mirror in zip(padded, shift[0, :, 0], shift[1, :, 0], mirrored[:, 0], strict=True):
+            window = each[down : down + 5, right : right + 7]
+            expected.append(window.flip(1) if mirror else window)
+    augmenter = Augmenter("crop-flip", images.shape[1:], 10, torch.Generator().manual_seed(3))
+    augmenter.begin_epoch(0, torch.arange(10), [4, 3, 3], torch.device("cpu"))
+    batches = [augmenter(part) for part in images.split([4, 3, 3])]
+    assert torch.equal(torch.cat(batches), torch.stack(expected))
 
 
 def test_inputs_are_channels_last_on_the_unit_scale() -> None:

@@ -39,8 +39,10 @@ a FOLDER, or image-folder with --data-dir FOLDER: train/<class>/* with
 test/<class>/* (or val, valid, validation), or without: some are held out,
 FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
 
-Networks: cnn, mlp, resnet18, resnet50, resnext50, module:factory.
-Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
+Networks: airbench (made to be trained in ten epochs), airbench-narrow,
+  airbench-wide, cnn, mlp, resnet18, resnet50, resnext50, module:factory.
+Recipes: airbench (that network's), fast (one-cycle), paper (200 epochs,
+  ÷10 at 100 and 150).
 """
 
 
@@ -59,13 +61,13 @@ Recipes: fast (one-cycle), paper (200 epochs, ÷10 at 100 and 150).
 )
 @click.option("--samples", type=int, help="Use a random class-stratified subset of this many training samples.")
 @click.option("--shadows", type=int, help="Number of shadow models; they come in pairs.")
-@click.option("--recipe", help="How to train: fast or paper [fast].")
+@click.option("--recipe", help="How to train: airbench, fast or paper [the network's].")
 @click.option("--training", help="Train by a function of your own instead: FILE.py:function or module:function.")
 @click.option("--epochs", type=int, help="Epochs, instead of the recipe's.")
 @click.option("--batch-size", type=int, help="Batch size, instead of the recipe's.")
 @click.option("--learning-rate", type=float, help="Highest learning rate, instead of the recipe's.")
 @click.option("--weight-decay", type=float, help="Weight decay, instead of the recipe's.")
-@click.option("--augment", help="none, flip, crop or crop-flip.")
+@click.option("--augment", help="none, flip, crop, crop-flip or shift-flip.")
 @click.option("--seed", type=int, help="Seed of everything random [0].")
 @click.option("--device", help="auto, cpu or cuda [auto].")
 @click.option("--precision", help="auto, fp32 or bf16 [auto: bf16 where the hardware has it].")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from privaudit.config import available_cores
 from privaudit.data.dataset import IntArray
 from privaudit.data.pictures import is_deep, is_grey, sentences, upright
 from privaudit.errors import DataError
@@ -149,30 +151,67 @@ class Decoder:
 
     def decode(self, files: list[Path]) -> npt.NDArray[Any]:
         """Return uint8 images ``[n, H, W, C]`` with one channel or three."""
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            with self._lock:
-                if self._mode is None:
-                    self._grey = sum(pool.map(_is_grey_file, self._files, chunksize=256))
-                    self._mode = "L" if self._grey == len(self._files) else "RGB"
-            images = list(pool.map(self._decode_one, files, chunksize=64))
+        with self._lock:
+            if self._mode is None:
+                self._grey = sum(chain.from_iterable(_on_every_core(_are_grey, self._files)))
+                self._mode = "L" if self._grey == len(self._files) else "RGB"
+            images: list[npt.NDArray[Any]] = []
+            for pictures, peculiarities in _on_every_core(_decode_files, files, self._mode, self.image_size):
+                self._demand_one_size(files[len(images) :], pictures)
+                self._peculiarities.update(peculiarities)
+                images += pictures
         stack = np.stack(images) if images else np.empty((0, 0, 0), np.uint8)
         return stack[..., np.newaxis] if self._mode == "L" else stack
 
-    def _decode_one(self, path: Path) -> npt.NDArray[Any]:
+    def _demand_one_size(self, files: list[Path], pictures: list[npt.NDArray[Any]]) -> None:
+        for path, picture in zip(files, pictures, strict=False):
+            size = (picture.shape[1], picture.shape[0])
+            reference = self._reference = self._reference or (path, size)
+            if size != reference[1]:
+                raise DataError(
+                    f"mixed image sizes: {path} is {size[0]}×{size[1]}, "
+                    f"{reference[0]} is {reference[1][0]}×{reference[1][1]}",
+                    hint="Resize them all with --image-size 64 (or another number of pixels).",
+                )
+
+
+#: Files that a thread or a process is handed at a time, and below how many files starting processes does not pay.
+FEW, MANY, WORTH_PROCESSES = 16, 500, 4000
+
+
+def _on_every_core(function: Callable[..., Any], files: list[Path], *arguments: Any) -> Iterable[Any]:
+    """Apply a function to portions of the files; return what it returns, in order.
+
+    Many files by processes: opening a small picture is mostly Python, which threads can't do side by side.
+    """
+    processes = len(files) >= WORTH_PROCESSES and available_cores() > 1
+    size = MANY if processes else FEW
+    portions = [files[start : start + size] for start in range(0, len(files), size)]
+    if processes:
+        from joblib import Parallel, delayed
+
+        pool = Parallel(n_jobs=min(available_cores(), len(portions)), backend="loky", return_as="generator")
+        yield from pool(delayed(function)(portion, *arguments) for portion in portions)
+        return
+    with ThreadPoolExecutor(available_cores()) as threads:
+        yield from threads.map(lambda portion: function(portion, *arguments), portions)
+
+
+def _decode_files(files: list[Path], mode: str, image_size: int | None) -> tuple[list[npt.NDArray[Any]], Counter[str]]:
+    """Return the pictures of some files and how many of them were peculiar in which way."""
+    pictures, peculiarities = [], Counter[str]()
+    for path in files:
         with _opened(path) as image:
-            picture, found = upright(image, self._mode or "RGB")
-        if self.image_size is not None:
-            picture = picture.resize((self.image_size, self.image_size), Image.Resampling.BILINEAR)
-        with self._lock:
-            reference = self._reference = self._reference or (path, picture.size)
-            self._peculiarities.update(found)
-        if picture.size != reference[1]:
-            raise DataError(
-                f"mixed image sizes: {path} is {picture.size[0]}×{picture.size[1]}, "
-                f"{reference[0]} is {reference[1][0]}×{reference[1][1]}",
-                hint="Resize them all with --image-size 64 (or another number of pixels).",
-            )
-        return np.asarray(picture)
+            picture, found = upright(image, mode)
+        if image_size is not None:
+            picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
+        peculiarities.update(found)
+        pictures.append(np.asarray(picture))
+    return pictures, peculiarities
+
+
+def _are_grey(files: list[Path]) -> list[bool]:
+    return [_is_grey_file(path) for path in files]
 
 
 def _is_grey_file(path: Path) -> bool:

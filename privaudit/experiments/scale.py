@@ -78,5 +78,5 @@ def audit_settings(scale: Scale, base: AuditSettings) -> AuditSettings:
         wanted["samples"] = SMALL_SAMPLES
     if scale.name == "paper":
         wanted |= PAPER.get(base.dataset, {})
-    changes = {name: value for name, value in wanted.items() if getattr(base, name) in (None, "fast")}
+    changes = {name: value for name, value in wanted.items() if getattr(base, name) is None}
     return replace_settings(base, **changes)

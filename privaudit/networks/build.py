@@ -21,6 +21,9 @@ from privaudit.torch_globals import full_fp32, seeded_globals
 NETWORKS = Registry(
     "network",
     {
+        "airbench": "privaudit.networks.airbench:build_airbench",
+        "airbench-narrow": "privaudit.networks.airbench:build_narrow",
+        "airbench-wide": "privaudit.networks.airbench:build_wide",
         "cnn": "privaudit.networks.cnn:build_cnn",
         "mlp": "privaudit.networks.mlp:build_mlp",
         "resnet18": "privaudit.networks.residual:build_resnet18",

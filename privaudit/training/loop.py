@@ -13,10 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from privaudit.errors import TrainingDiverged
+from privaudit.networks.adapting import AdaptsToInputs
 from privaudit.torch_globals import full_fp32, seeded_globals
-from privaudit.training.augment import augment_batch
+from privaudit.training.augment import Augmenter
+from privaudit.training.averaging import AverageWeights
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import Recipe
 from privaudit.training.views import view
@@ -130,24 +133,35 @@ def _train(
     rows = torch.from_numpy(np.ascontiguousarray(members)).to(device)
     steps_per_epoch = -(-len(rows) // recipe.batch_size)
     steps = steps_per_epoch * recipe.epochs
+    adapting = _adapt(model, samples, rows, seed)
     optimizer = make_optimizer(model, recipe)
+    rates = [group["lr"] / recipe.learning_rate for group in optimizer.param_groups]
+    average = AverageWeights(model, steps) if recipe.averaging else None
+    augmentation = Augmenter(recipe.augment, samples.inputs.shape[1:], len(rows), generator)
     model.train()
     losses: list[float] = []
     step = 0
     for epoch in range(recipe.epochs):
+        if adapting is not None:
+            adapting.begin_epoch(epoch)
         total = torch.zeros((), device=device)
-        shuffled = rows[torch.randperm(len(rows), generator=generator).to(device)]
-        for batch in shuffled.split(_batch_sizes(len(rows), steps_per_epoch)):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate_at(step, steps)
-            inputs = augment_batch(samples.inputs[batch], recipe.augment, generator)
+        order = torch.randperm(len(rows), generator=generator)
+        sizes = _batch_sizes(len(rows), steps_per_epoch)
+        augmentation.begin_epoch(epoch, order, sizes, device)
+        for batch in rows[order.to(device)].split(sizes):
+            for group, times in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = recipe.rate_at(step, steps) * times
+            inputs = augmentation(samples.inputs[batch])
             with hardware.autocast():
-                loss = functional.cross_entropy(model(as_network_input(inputs)).float(), samples.labels[batch])
+                logits = model(as_network_input(inputs)).float()
+                loss = functional.cross_entropy(logits, samples.labels[batch], label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(batch)
             step += 1
+            if average is not None:
+                average.after_step(step)
         losses.append(total.item() / len(rows))
         if not np.isfinite(losses[-1]):
             raise TrainingDiverged(
@@ -157,6 +171,8 @@ def _train(
             )
         if on_epoch is not None:
             on_epoch(epoch + 1)
+    if adapting is not None:
+        adapting.begin_epoch(-1)
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise TrainingDiverged(
             f"the last step left weights that are not numbers (recipe '{recipe.name}', learning rate "
@@ -167,10 +183,40 @@ def _train(
     return TrainingRecord(time.perf_counter() - start, losses, len(rows) * recipe.epochs)
 
 
+#: Training inputs that a network with a part computed from them looks at.
+ADAPTED_TO = 2000
+
+
+def _adapt(model: nn.Module, samples: Samples, rows: torch.Tensor, seed: int) -> AdaptsToInputs | None:
+    """Show a network that wants it some of its members' inputs; return it, None where it does not."""
+    network = getattr(model, "network", model)
+    if not isinstance(network, AdaptsToInputs):
+        return None
+    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:ADAPTED_TO]
+    inputs = as_network_input(samples.inputs[rows[chosen.to(rows.device)]])
+    standardise = getattr(model, "standardise", None)
+    network.adapt(inputs if standardise is None else standardise(inputs))
+    return network
+
+
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Momentum SGD as one fused kernel over all parameters."""
+    """Return momentum SGD as one fused kernel over all parameters.
+
+    Where the recipe lets BatchNorm's biases learn faster they are a group of their own, decayed by as much a step as
+    the others are.
+    """
+    groups: list[dict[str, object]] = [{"params": list(model.parameters())}]
+    if recipe.bias_rate != 1:
+        biases = [
+            module.bias for module in model.modules() if isinstance(module, _BatchNorm) and module.bias is not None
+        ]
+        chosen = set(biases)
+        groups = [{"params": [parameter for parameter in model.parameters() if parameter not in chosen]}]
+        if biases:
+            rate, decay = recipe.learning_rate * recipe.bias_rate, recipe.weight_decay / recipe.bias_rate
+            groups.append({"params": biases, "lr": rate, "weight_decay": decay})
     return torch.optim.SGD(
-        model.parameters(),
+        groups,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,

@@ -34,10 +34,10 @@ from privaudit.signals import SIGNALS
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
-from privaudit.training.recipe import resolve_recipe
 from privaudit.training.views import ORIGINAL, parse_queries
 from privaudit.workflow.canaries import Canaries, choose_canaries
 from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
+from privaudit.workflow.training_choice import choose_training
 
 #: The most rows of the pool that untrained models are asked about.
 CONTROL_ROWS = 2_000
@@ -198,7 +198,7 @@ class AuditPlan:
 def _training_identity(specification: ModelSpecification) -> dict[str, Any]:
     """How models are trained: by a recipe, or by a function of the user's, beside which a recipe decides nothing."""
     if specification.training is None:
-        return {"recipe": specification.recipe.model_dump(mode="json")}
+        return {"recipe": specification.recipe.identity()}
     return {"recipe": None, "training_function": training_identity(specification.training)}
 
 
@@ -238,18 +238,10 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     elif shadows % 2:
         notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
         shadows += 1
-    changes = settings.recipe_changes()
-    if settings.training is not None:
-        _check_no_recipe(settings)
-    elif settings.recipe == "fast":
-        suggested = {"epochs": defaults.epochs, "augment": defaults.augment if data.is_image else "none"}
-        changes |= {name: value for name, value in suggested.items() if changes[name] is None}
-    recipe = resolve_recipe(settings.recipe, changes)
-    if recipe.augment != "none" and not data.is_image:
-        raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")
+    network, recipe = choose_training(settings, defaults, data)
     workers = engine_of(settings, hardware.device).width
     specification = ModelSpecification(
-        network=absolute_reference(settings.network or defaults.network),
+        network=absolute_reference(network),
         input_shape=data.input_shape,
         classes=data.classes,
         statistics=data.channel_statistics(),
@@ -306,18 +298,6 @@ def demand_same_again(plan: AuditPlan) -> None:
         )
 
 
-def _check_no_recipe(settings: AuditSettings) -> None:
-    """With ``--training`` a flag of the recipe is a mistake: nothing would come of it."""
-    senseless = [name for name, value in settings.recipe_changes().items() if value is not None]
-    if settings.recipe != "fast":
-        senseless.append("recipe")
-    if senseless:
-        raise UsageError(
-            f"--{senseless[0].replace('_', '-')} means nothing with --training: the function says how to train",
-            hint="Put it into the function.",
-        )
-
-
 def engine_of(settings: AuditSettings, device: str) -> Engine:
     """The engine that was asked for."""
     if settings.engine == "local" and settings.address is not None:
@@ -336,21 +316,21 @@ def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str 
     """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
     full = CUDA_DEFAULTS.get(settings.dataset)
     sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs", "training"))
-    if full is None or sized or settings.recipe != "fast":
+    if full is None or sized or settings.recipe is not None:
         return None
     whole = {
         "network": full.network,
         "samples": data.available if full.samples is None else full.samples,
         "shadows": full.shadows,
-        "epochs": full.epochs,
-        "augment": full.augment,
+        "epochs": full.epochs_of(full.network),
+        "augment": full.augment_of(full.network),
     }
     usual = {
         "network": defaults.network,
         "samples": len(data),
         "shadows": defaults.shadows,
-        "epochs": defaults.epochs,
-        "augment": defaults.augment,
+        "epochs": defaults.epochs_of(defaults.network),
+        "augment": defaults.augment_of(defaults.network),
     }
     flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
     return " ".join(flags) or None

@@ -94,7 +94,7 @@ def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSe
         image_size=data["image_size"],
         network=code.get("network", identity["network"]),
         training=code.get("training"),
-        recipe="fast" if recipe is None else recipe["name"],
+        recipe=None if recipe is None else recipe["name"],
         seed=identity["seed"],
         device=identity["device"],
         precision=identity["precision"],

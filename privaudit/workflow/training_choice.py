@@ -1,0 +1,66 @@
+"""Which network is trained by which recipe, where the settings leave it open."""
+
+from __future__ import annotations
+
+from privaudit.config import AuditSettings, Defaults
+from privaudit.data import Dataset
+from privaudit.errors import UsageError
+from privaudit.networks.airbench import SMALLEST_SIDE
+from privaudit.training.recipe import Recipe, resolve_recipe
+
+#: Steps that a shadow model takes by default at least: few samples get more epochs.
+FEWEST_STEPS = 240
+
+#: Networks that have a recipe of their own begin with its name.
+OWN_RECIPE = "airbench"
+
+
+def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) -> tuple[str, Recipe]:
+    """Return the network's name and its recipe; `UsageError` where they don't fit the data or each other.
+
+    A network trains by its own recipe where it has one, else by ``fast``. What the settings name goes before the
+    defaults of the dataset, and those before the recipe's.
+    """
+    network = settings.network or default_network(defaults, data)
+    changes = settings.recipe_changes()
+    if settings.training is not None:
+        _demand_no_recipe(settings)
+        return network, resolve_recipe("fast", changes)
+    name = settings.recipe or (OWN_RECIPE if network.startswith(OWN_RECIPE) else "fast")
+    if name in ("fast", OWN_RECIPE):
+        changes = _suggested(name, defaults, data, changes) | {
+            key: value for key, value in changes.items() if value is not None
+        }
+    recipe = resolve_recipe(name, changes)
+    if recipe.augment != "none" and not data.is_image:
+        raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")
+    return network, recipe
+
+
+def default_network(defaults: Defaults, data: Dataset) -> str:
+    """Return the default network; for images that are too small for it the cnn."""
+    too_small = data.is_image and min(data.input_shape[:2]) < SMALLEST_SIDE
+    return "cnn" if too_small and defaults.network.startswith(OWN_RECIPE) else defaults.network
+
+
+def _suggested(name: str, defaults: Defaults, data: Dataset, changes: dict[str, object]) -> dict[str, object]:
+    """What suits this dataset, by the recipe's parameters."""
+    if name == "fast":
+        return {"epochs": defaults.epochs, "augment": defaults.augment if data.is_image else "none"}
+    batch = changes["batch_size"] or resolve_recipe(name, {}).batch_size
+    steps_an_epoch = -(-(len(data) // 2) // int(str(batch)))
+    return {"epochs": max(defaults.own_epochs, -(-FEWEST_STEPS // steps_an_epoch))} | (
+        {} if data.is_image else {"augment": "none"}
+    )
+
+
+def _demand_no_recipe(settings: AuditSettings) -> None:
+    """With ``--training`` a flag of the recipe is a mistake: nothing would come of it."""
+    senseless = [name for name, value in settings.recipe_changes().items() if value is not None]
+    if settings.recipe is not None:
+        senseless.append("recipe")
+    if senseless:
+        raise UsageError(
+            f"--{senseless[0].replace('_', '-')} means nothing with --training: the function says how to train",
+            hint="Put it into the function.",
+        )
