@@ -8,7 +8,6 @@ import platform
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
 from privaudit.training.recipe import resolve_recipe
 from privaudit.training.views import ORIGINAL, parse_queries
+from privaudit.version import version_of
 from privaudit.workflow.canaries import Canaries, choose_canaries
 from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
 
@@ -205,7 +205,7 @@ def _training_identity(specification: ModelSpecification) -> dict[str, Any]:
 def library_versions() -> dict[str, str]:
     """Versions of what computes."""
     names = ("privaudit", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    return {"python": platform.python_version()} | {name: version_of(name) for name in names}
 
 
 def plan_audit(settings: AuditSettings) -> AuditPlan:
