@@ -65,7 +65,8 @@ def test_jobs_go_where_whoever_asks_has_gone(tmp_path: Path, monkeypatch: pytest
 def test_engines_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     assert choose(workers=3) == local.LocalEngine(3, 0)
-    assert choose(device="cuda") == local.LocalEngine(4, 4)
+    monkeypatch.setattr(local, "processes_a_card", len)
+    assert choose(device="cuda") == local.LocalEngine(16, 4)
     assert choose(device="cuda", workers=8) == local.LocalEngine(8, 4)  # two models at a time on each GPU
     assert choose("ray", share=0.25) == RayEngine("a:1", None, 0.0, (Path("s"),))
     assert choose("ray", "cuda", share=0.25) == RayEngine("a:1", None, 0.25, (Path("s"),))
@@ -76,8 +77,8 @@ def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("torch.cuda.set_device", taken.append)
     for _ in range(4):
         local._turn.cache_clear()  # another process
-        local._take_gpu(str(tmp_path), 3)
-        local._take_gpu(str(tmp_path), 3)  # its next job stays where it is
+        local._take_gpu(str(tmp_path), range(3))
+        local._take_gpu(str(tmp_path), range(3))  # its next job stays where it is
     assert taken == [0, 0, 1, 1, 2, 2, 0, 0]
 
 

@@ -119,7 +119,7 @@ def run_sequence(
     context = unlearner.context
     if any(stage.retain is not None for stage in stages):
         check_retain_can_change(unlearner)
-    device = context.samples.inputs.device
+    device = context.samples.device
     stopped = None
     with seeded_layers(context.generator.initial_seed(), device):
         progress = journal.load(unlearner) if journal is not None else None
@@ -165,7 +165,7 @@ def _run_stage(
 ) -> tuple[StageEntry, npt.NDArray[np.int64], str | None]:
     start = time.perf_counter()
     looking = 0.0
-    device = unlearner.context.samples.inputs.device
+    device = unlearner.context.samples.device
     rows = stage.rows_now(unlearner.context.model, reached)
     budget = stage.budget_for(rows)
     if stage.retain is not None:

@@ -133,7 +133,7 @@ class AuditPlan:
     @cached_property
     def engine(self) -> Engine:
         """What runs its jobs."""
-        return engine_of(self.settings, self.specification.hardware.device)
+        return engine_of(self.settings, self.specification.hardware)
 
     def design(self, models: int) -> npt.NDArray[np.bool_]:
         """Who sees what, for this many shadow models."""
@@ -247,7 +247,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     recipe = resolve_recipe(settings.recipe, changes)
     if recipe.augment != "none" and not data.is_image:
         raise UsageError(f"augment '{recipe.augment}' is for images, but an input has shape {list(data.input_shape)}")
-    workers = engine_of(settings, hardware.device).width
+    workers = engine_of(settings, hardware).width
     specification = ModelSpecification(
         network=absolute_reference(settings.network or defaults.network),
         input_shape=data.input_shape,
@@ -318,17 +318,18 @@ def _check_no_recipe(settings: AuditSettings) -> None:
         )
 
 
-def engine_of(settings: AuditSettings, device: str) -> Engine:
+def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:
     """The engine that was asked for."""
     if settings.engine == "local" and settings.address is not None:
         raise UsageError(f"--address {settings.address} is that of a cluster", hint="Add --engine ray.")
     return choose_engine(
         settings.engine,
-        device=device,
+        device=hardware.device,
         workers=settings.workers,
         address=settings.address,
         gpu_share=settings.gpu_share,
         folders=(settings.store, settings.out),
+        card=hardware.card,
     )
 
 
