@@ -85,14 +85,16 @@ def test_unlearning_waits_only_to_see_that_a_step_may_be_taken(name: str) -> Non
                 run_once(unlearner, lambda _: None)
     finally:
         handle.remove()
-    a_step = {"ga": 2, "neggrad-plus": 2, "shadow-teacher": 2}.get(name, 1)  # A processor's teacher works in halves.
+    # Adam counts its steps for each parameter, always on the processor; there the shadow teacher works in two halves.
+    of_adam = len(list(context.model.parameters())) if name in ("bad-teacher", "scrub") else 0
+    a_step = {"ga": 2, "neggrad-plus": 2, "shadow-teacher": 2}.get(name, 1) + of_adam
     assert steps > 0 or name == "ssd"
     assert waits.total <= max(1, a_step * steps), waits.seen
 
 
 @pytest.mark.parametrize("steps", [5, 20])
 def test_a_search_waits_once_a_step(steps: int) -> None:
-    """To drop what is done, and with it the work on it."""
+    """To drop what is done, and with it the work on it: that takes two more each time."""
     model = build_network("cnn", (12, 12, 1), 5, ((0.4,), (0.3,)), 0).eval()
     images = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(1))
     labels = functional.one_hot(torch.arange(3), 5).float()
@@ -101,4 +103,4 @@ def test_a_search_waits_once_a_step(steps: int) -> None:
     canvas = Canvas.of(model, PixelScale(0.0, 1.0, 255.0), standardised=False)
     with Synchronisations() as waits:
         match_gradients(engine, seen, labels, images.flip(0), Attack(name="few", steps=steps), canvas)
-    assert waits.total <= steps, waits.seen
+    assert waits.total <= steps + 2 * len(images), waits.seen

@@ -87,7 +87,10 @@ def relearn_time(
         for step in range(1, settings.limit + 1):
             while len(waiting) < min(settings.batch_size, len(rows)):
                 waiting = torch.cat([waiting, rows[torch.randperm(len(rows), generator=generator)]])
-            batch, waiting = waiting[: settings.batch_size].to(device), waiting[settings.batch_size :]
+            batch, waiting = (
+                waiting[: settings.batch_size].to(device, non_blocking=True),
+                waiting[settings.batch_size :],
+            )
             copied.train(len(batch) > 1)
             with hardware.autocast():
                 logits = copied(as_network_input(samples.take(batch)))

@@ -173,7 +173,7 @@ def _run_stage(
     retained, spent, stopped = unlearner.retain_steps, 0, None
     try:
         for batch in _batches(rows, budget, unlearner):
-            unlearner.step(torch.from_numpy(batch).to(device))
+            unlearner.step(torch.from_numpy(batch).to(device, non_blocking=True))
             spent += len(batch)
             report(float(before + spent))
             if watch is not None:
