@@ -2,9 +2,9 @@
 
     python benchmarks/gpu.py --write cifar10.npz --data-dir data         images once, for the calls that follow
     python benchmarks/gpu.py --dataset cifar10.npz                       16 ResNet-18 on all of them
-    python benchmarks/gpu.py --dataset cifar10.npz --seconds 120         … as many pairs of them as fit into that time
-    python benchmarks/gpu.py --dataset cifar10.npz --cudnn fast          … by cuDNN's fastest kernels, not the fixed ones
-    python benchmarks/gpu.py --dataset cifar10.npz --at-once 1 2 4       … as many models at a time as a trial finds best
+    python benchmarks/gpu.py --dataset cifar10.npz --seconds 120         … as many pairs as fit into that time
+    python benchmarks/gpu.py --dataset cifar10.npz --cudnn fast          … by cuDNN's fastest kernels
+    python benchmarks/gpu.py --dataset cifar10.npz --at-once 1 2 4       … as many at a time as a trial finds best
     python benchmarks/gpu.py --samples 256 --shadows 4 --epochs 1        anywhere, to see that it runs
 
 The jobs are those of `privaudit score`: its plan, its design, its training, its signals, its engine. A network that has
@@ -200,7 +200,7 @@ def tell_speed(plan: AuditPlan, work: int, seconds: float) -> None:
     two = torch.from_numpy(np.array(plan.arrays.pool_inputs[:2])).to(device)
     try:
         operations = PER_MULTIPLICATION * multiplications(plan.specification.build("size"), two) * work
-    except RuntimeError as error:
+    except Exception as error:  # The rest is worth more than this line.
         say(f"  its operations can't be counted: {error}")
         return
     _, limit = card_limit(device)
@@ -235,7 +235,7 @@ def write(options: argparse.Namespace) -> None:
     begun = time.perf_counter()
     data = load_dataset(options.dataset, data_dir=options.data_dir, samples=options.samples, seed=options.seed)
     arrays = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
-    np.savez(options.write, allow_pickle=False, **arrays)
+    np.savez(options.write, **arrays)
     say(f"{len(data):,} + {len(data.y_test):,} images in {options.write} after {time.perf_counter() - begun:.1f} s")
 
 
@@ -285,9 +285,10 @@ def main() -> None:
         seconds = time.perf_counter() - begun
         keys = shadow_keys(done)
         records = [read_record(plan.store, key) for key in keys]
-        say(
-            f"  {done} of {plan.shadows} models, test accuracy {np.mean([one['test_accuracy'] for one in records]):.4f}"
-        )
+        accuracy = float(np.mean([one["test_accuracy"] for one in records]))
+        say(f"  {done} of {plan.shadows} models, test accuracy {accuracy:.4f}")
+        alone = [one["members"] * recipe.epochs / one["seconds"] for one in records]
+        say(f"  {min(engine.width, done) * float(np.mean(alone)):,.0f} samples/s of all processes while they train")
         tell_speed(plan, int(keep[:done].sum()) * recipe.epochs, seconds)
         if done < lira.FEWEST_MODELS:
             say(f"  no attack: it needs {lira.FEWEST_MODELS} shadow models, here are {done}")

@@ -15,10 +15,17 @@ python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=()
+whole=${GPU_SECONDS:-470} # for everything
 
 section() { # NAME SECONDS COMMAND…: told when it begins and ends; remembered where it fails
     local name=$1 limit=$2 begun=$SECONDS status=0
     shift 2
+    if [ "$limit" -gt $((whole - SECONDS)) ]; then limit=$((whole - SECONDS)); fi
+    if [ "$limit" -lt 5 ]; then
+        echo "== $name: no time left"
+        failed+=("$name")
+        return
+    fi
     echo "== $name"
     timeout --kill-after=10 "$limit" "$@" || status=$?
     echo "== $name: exit $status after $((SECONDS - begun)) s, $SECONDS s in all"
