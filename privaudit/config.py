@@ -40,7 +40,7 @@ class AuditSettings(BaseModel):
     weight_decay: float | None = Field(None, allow_inf_nan=False)
     augment: str | None = None
     seed: int = Field(0, ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     workers: int | None = Field(None, ge=1)
     engine: Literal["local", "ray"] = "local"

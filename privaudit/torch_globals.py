@@ -1,10 +1,11 @@
-"""What torch keeps for the whole process: how exactly fp32 is computed, and its random generators."""
+"""What torch keeps for the whole process: how exactly it computes, by which kernels, and its random generators."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -61,6 +62,43 @@ def _set_fp32_switches(matmul: str, convolutions: bool) -> None:
     """Set the old switches as well: torch raises where it finds that they contradict the new ones."""
     torch.set_float32_matmul_precision(matmul)
     torch.backends.cudnn.allow_tf32 = convolutions
+
+
+#: Which of cuDNN's kernels convolutions take: ``"deterministic"``, or ``"fast"``, those that won a race on the spot.
+#: Only a benchmark asks for the second, to say what the first costs.
+CUDNN: Literal["deterministic", "fast"] = "deterministic"
+
+
+@contextmanager
+def pinned_cudnn() -> Iterator[None]:
+    """Let cuDNN take kernels that come to the same bits each time (see `CUDNN`), and put its switches back afterwards.
+
+    A model's weights depend on configuration, seed and index alone. ``torch.backends.cudnn.benchmark`` times kernels
+    and takes the fastest: which that is depends on what else runs on the card, and kernels differ in their last bits.
+    Of those that heuristics propose some add in whatever order their threads arrive in; deterministic mode leaves them
+    out. The switches are those of the process, not of the thread.
+    """
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = CUDNN == "deterministic", CUDNN == "fast"
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+#: What cuBLAS wants to be told before CUDA starts, so that matrix products come to the same bits each time, and the
+#: value that its manual gives: 8 buffers of 4 MiB.
+CUBLAS_VARIABLE, CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+
+
+def pin_cublas() -> None:
+    """Fix cuBLAS's workspace for this process and those that it starts, unless the environment says otherwise.
+
+    It has to be called before the first matrix product on a GPU: with several streams cuBLAS picks kernels by the
+    workspace that is free at the moment, and other kernels add in another order.
+    """
+    os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_WORKSPACE)
 
 
 @contextmanager

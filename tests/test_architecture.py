@@ -33,7 +33,7 @@ FLOORS = [
     ["engines"],
     ["training"],
     ["networks", "data"],
-    ["progress", "config", "registry", "files", "scratch", "seeds", "torch_globals"],
+    ["progress", "config", "registry", "files", "scratch", "seeds", "torch_globals", "version"],
     ["seals"],
     ["links", "foreign"],
     ["errors"],

@@ -26,6 +26,7 @@ from privaudit.errors import PrivauditError, UsageError
 from privaudit.progress import Progress
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import query_job
+from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.workflow.plan import plan_audit
 from tests.conftest import ROOT, SMALL, Run
 from tests.ray_cluster import Cluster, cluster
@@ -65,7 +66,8 @@ def test_jobs_go_where_whoever_asks_has_gone(tmp_path: Path, monkeypatch: pytest
 def test_engines_are_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     assert choose(workers=3) == local.LocalEngine(3, 0)
-    assert choose(device="cuda") == local.LocalEngine(4, 4)
+    monkeypatch.setattr(local, "processes_a_card", len)
+    assert choose(device="cuda") == local.LocalEngine(16, 4)
     assert choose(device="cuda", workers=8) == local.LocalEngine(8, 4)  # two models at a time on each GPU
     assert choose("ray", share=0.25) == RayEngine("a:1", None, 0.0, (Path("s"),))
     assert choose("ray", "cuda", share=0.25) == RayEngine("a:1", None, 0.25, (Path("s"),))
@@ -76,9 +78,49 @@ def test_processes_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr("torch.cuda.set_device", taken.append)
     for _ in range(4):
         local._turn.cache_clear()  # another process
-        local._take_gpu(str(tmp_path), 3)
-        local._take_gpu(str(tmp_path), 3)  # its next job stays where it is
+        local._take_gpu(str(tmp_path), range(3))
+        local._take_gpu(str(tmp_path), range(3))  # its next job stays where it is
     assert taken == [0, 0, 1, 1, 2, 2, 0, 0]
+
+
+def test_one_card_by_its_number_is_the_only_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Jobs and this process take it; the audit stays that of any card."""
+    taken: list[int] = []
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.setattr("torch.cuda.set_device", taken.append)
+    monkeypatch.setattr(local, "processes_a_card", lambda cards: 3 if list(cards) == [2] else 0)
+    hardware = resolve_hardware("cuda:2", "bf16")
+    assert (hardware, hardware.card, taken) == (Hardware("cuda", "bf16"), 2, [2])
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"]
+    engine = local.LocalEngine.of("cuda", None, hardware.card)
+    assert engine == local.LocalEngine(3, 1, 2)
+    local._turn.cache_clear()
+    local._take_gpu(str(tmp_path), range(engine.first, engine.first + engine.gpus))
+    assert taken == [2, 2]
+    with pytest.raises(UsageError, match="--device cuda:4: torch sees 4 CUDA devices here"):
+        resolve_hardware("cuda:4", "bf16")
+    with pytest.raises(UsageError, match="Ray itself gives each task its GPU"):
+        choose_engine("ray", device="cuda", workers=None, address="a:1", gpu_share=1.0, folders=[], card=2)
+
+
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "cards", "processes"), [(16, 78, 1, 4), (2, 78, 1, 2), (16, 78, 8, 2), (16, 23, 1, 1)]
+)
+def test_as_many_processes_share_a_card_as_cores_and_memory_carry(
+    monkeypatch: pytest.MonkeyPatch, cores: int, gigabytes: int, cards: int, processes: int
+) -> None:
+    monkeypatch.setattr(local, "available_cores", lambda: cores)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda card: (gigabytes << 30, 80 << 30))
+    assert local.processes_a_card(range(cards)) == processes
+
+
+@pytest.mark.parametrize("device", ["cuda:", "cuda:x", "cuda:-1", "gpu", "cpu:0"])
+def test_devices_that_there_are_none_of_are_told(device: str) -> None:
+    with pytest.raises(UsageError, match="device = "):
+        read_settings({"device": device}, None)
 
 
 def test_ray_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,24 +7,42 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
 
+TINY = ("--network", "cnn", "--samples", "256", "--epochs", "1", "--device", "cpu")
 
-@pytest.mark.parametrize(
-    ("shadows", "at_once", "found"), [("2", ["1", "2"], "no attack: it needs 4"), ("4", ["1"], "online LiRA: AUC 0.")]
-)
-def test_it_runs_on_a_cpu(small_npz: Path, shadows: str, at_once: list[str], found: str) -> None:
-    command = [sys.executable, "benchmarks/gpu.py", "--dataset", str(small_npz), "--network", "cnn"]
-    command += ["--samples", "256", "--shadows", shadows, "--epochs", "1", "--device", "cpu", "--at-once", *at_once]
+
+def benchmark(*options: str | Path) -> str:
+    command = [sys.executable, "benchmarks/gpu.py", *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
-    assert f"{shadows} × cnn" in done.stdout
-    assert "samples/s" in done.stdout
-    assert "of the card's" not in done.stdout
-    assert found in done.stdout
-    assert done.stdout.count("trial:") == (len(at_once) if len(at_once) > 1 else 0)
+    return done.stdout
+
+
+def test_it_runs_on_a_cpu_as_wide_as_a_trial_finds_best(small_npz: Path) -> None:
+    said = benchmark("--dataset", small_npz, *TINY, "--shadows", "4", "--at-once", "1", "2")
+    assert "4 × cnn" in said
+    assert said.count("trial:") == 2
+    assert "4 of 4 models, test accuracy 0." in said
+    assert "samples/s" in said
+    assert "of the card's" not in said
+    assert "online LiRA, global variance: AUC 0." in said
+
+
+def test_it_trains_as_many_pairs_as_fit_into_the_time(small_npz: Path) -> None:
+    said = benchmark("--dataset", small_npz, *TINY, "--shadows", "8", "--at-once", "1", "--seconds", "0")
+    assert "2 of 8 models" in said
+    assert "no attack: it needs 4 shadow models, here are 2" in said
+
+
+def test_it_reads_images_once(small_npz: Path, tmp_path: Path) -> None:
+    benchmark("--write", tmp_path / "copy.npz", "--dataset", small_npz)
+    with np.load(small_npz) as first, np.load(tmp_path / "copy.npz") as second:
+        assert np.array_equal(first["x_train"], second["x_train"].squeeze(-1))
+        assert np.array_equal(first["y_test"], second["y_test"])
 
 
 @pytest.mark.parametrize(
@@ -34,5 +52,5 @@ def test_it_runs_on_a_cpu(small_npz: Path, shadows: str, at_once: list[str], fou
 def test_the_limit_is_the_cards(monkeypatch: pytest.MonkeyPatch, name: str, limit: float | None) -> None:
     monkeypatch.setattr("torch.cuda.get_device_name", lambda: name)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "gpu.py"), run_name="gpu_benchmark")
-    assert benchmark["card_limit"]("cuda") == (name, None if limit is None else limit * 1e12)
+    found = runpy.run_path(str(ROOT / "benchmarks" / "gpu.py"), run_name="gpu_benchmark")
+    assert found["card_limit"]("cuda") == (name, None if limit is None else limit * 1e12)

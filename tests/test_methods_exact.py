@@ -56,9 +56,9 @@ def test_the_climb_that_stops_ascent_is_a_running_mean() -> None:
     before = float(guard._before[context.forget].mean())
     loss = before + 1.5 * (guard.ceiling - before)
     for _ in range(4):
-        guard.check(everything(context), loss)
+        guard.check(everything(context), torch.tensor(loss))
     with pytest.raises(StopUnlearning, match="would destroy"):
-        guard.check(everything(context), loss)
+        guard.check(everything(context), torch.tensor(loss))
 
 
 def test_bad_teacher_asks_teachers_and_model_at_one_temperature() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from privaudit import torch_globals
 from privaudit.config import AuditSettings
 from privaudit.engines.base import run_jobs
 from privaudit.engines.local import LocalEngine
@@ -44,11 +45,20 @@ def exact() -> bool:
     return all(switch.fp32_precision == "ieee" for switch in switches) and old == (False, False, "highest")
 
 
+def pinned() -> bool:
+    """Whether cuDNN takes kernels that come to the same bits each time."""
+    return torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
+
+
 @pytest.fixture(autouse=True)
 def as_a_user_left_it() -> Iterator[None]:
-    """A script that lowers torch's precision first, as many do."""
+    """A script that lowers torch's precision first and lets cuDNN race its kernels, as many do."""
     torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.benchmark = True
     yield
+    assert torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.deterministic
+    torch.backends.cudnn.benchmark = False
     assert torch.get_float32_matmul_precision() == "medium"
     assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.allow_tf32
@@ -56,7 +66,7 @@ def as_a_user_left_it() -> Iterator[None]:
 
 
 class Witness(nn.Module):
-    """A linear network that notes how fp32 is computed whenever it is asked."""
+    """A linear network that notes how it is computed whenever it is asked."""
 
     #: Of the class, so that copies write here too.
     seen: ClassVar[list[bool]] = []
@@ -67,7 +77,7 @@ class Witness(nn.Module):
         self.seen.clear()
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        self.seen.append(exact())
+        self.seen.append(exact() and pinned())
         answers: torch.Tensor = self.layer(inputs)
         return answers
 
@@ -81,7 +91,7 @@ def one_epoch() -> Recipe:
     return resolve_recipe("fast", {"epochs": 1, "batch_size": 6})
 
 
-def test_models_are_trained_asked_and_relearned_in_full_fp32() -> None:
+def test_models_are_trained_asked_and_relearned_in_full_fp32_by_fixed_kernels() -> None:
     samples, rows, model = few_samples(), np.arange(12), Witness()
 
     def by_hand(
@@ -107,7 +117,7 @@ def test_models_are_trained_asked_and_relearned_in_full_fp32() -> None:
 def job(number: int, shared: Path, report: Any) -> None:
     torch.set_float32_matmul_precision("high")
     with one_thread(CPU):
-        (shared / f"{number}").write_text(str(exact()))
+        (shared / f"{number}").write_text(str(exact() and pinned()))
 
 
 def test_workers_compute_full_fp32(tmp_path: Path) -> None:
@@ -198,3 +208,12 @@ def test_fp32_on_a_gpu_is_another_audit_than_it_was() -> None:
     }
     assert of_gpu["fp32"].identity["fp32"] == "ieee"
     assert "fp32" not in of_gpu["bf16"].identity
+
+
+def test_a_benchmark_can_let_cudnn_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_globals, "CUDNN", "fast")
+    torch.backends.cudnn.benchmark = False
+    with torch_globals.pinned_cudnn():
+        assert torch.backends.cudnn.benchmark
+        assert not torch.backends.cudnn.deterministic
+    torch.backends.cudnn.benchmark = True

@@ -44,7 +44,7 @@ one audit and its models; a run that was stopped goes on where it was.
 @click.option("--shadows", type=int, help="Shadow models [the scale's].")
 @click.option("--epochs", type=int, help="Epochs of every model [the scale's].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies.")
-@click.option("--device", help="auto, cpu or cuda [auto].")
+@click.option("--device", help="auto, cpu, cuda, or one card: cuda:1 [auto].")
 @show_samples_option
 @engine_options
 @store_option

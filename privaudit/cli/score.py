@@ -69,7 +69,7 @@ Recipes: airbench (that network's), fast (one-cycle), paper (200 epochs,
 @click.option("--weight-decay", type=float, help="Weight decay, instead of the recipe's.")
 @click.option("--augment", help="none, flip, crop, crop-flip or shift-flip.")
 @click.option("--seed", type=int, help="Seed of everything random [0].")
-@click.option("--device", help="auto, cpu or cuda [auto].")
+@click.option("--device", help="auto, cpu, cuda, or one card: cuda:1 [auto].")
 @click.option("--precision", help="auto, fp32 or bf16 [auto: bf16 where the hardware has it].")
 @engine_options
 @click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from privaudit.errors import UsageError
 from privaudit.foreign import kept_alive
 from privaudit.progress import Progress
 
@@ -50,7 +51,14 @@ def run_jobs(function: JobFunction, jobs: Sequence[Any], shared: Any, engine: En
 
 
 def choose_engine(
-    name: str, *, device: str, workers: int | None, address: str | None, gpu_share: float, folders: Sequence[Path]
+    name: str,
+    *,
+    device: str,
+    workers: int | None,
+    address: str | None,
+    gpu_share: float,
+    folders: Sequence[Path],
+    card: int | None = None,
 ) -> Engine:
     """The engine of this name.
 
@@ -68,14 +76,26 @@ def choose_engine(
         The part of a GPU that a job takes on a Ray cluster, in (0, 1].
     folders
         What jobs read and write: a cluster's nodes must share them.
+    card
+        The only GPU that jobs may take; None for any.
+
+    Raises
+    ------
+    UsageError
+        For one card of a cluster.
     """
     if name == "ray":
+        if card is not None:
+            raise UsageError(
+                f"--device cuda:{card}: Ray itself gives each task its GPU",
+                hint="Use --device cuda, and CUDA_VISIBLE_DEVICES where a node of the cluster is started.",
+            )
         from privaudit.engines.ray import RayEngine
 
         return RayEngine(address, workers, gpu_share if device == "cuda" else 0.0, tuple(folders))
     from privaudit.engines.local import LocalEngine
 
-    return LocalEngine.of(device, workers)
+    return LocalEngine.of(device, workers, card)
 
 
 class Meter:

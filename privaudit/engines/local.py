@@ -37,20 +37,34 @@ class LocalEngine:
         Processes; with 1 the jobs run in this one.
     gpus
         GPUs that the processes are spread over; 0 where jobs compute on the CPU.
+    first
+        The number of the first of these GPUs.
     """
 
     width: int
     gpus: int = 0
+    first: int = 0
 
     @classmethod
-    def of(cls, device: str, workers: int | None) -> LocalEngine:
-        """One process a core, or one a GPU, unless told otherwise."""
+    def of(cls, device: str, workers: int | None, card: int | None = None) -> LocalEngine:
+        """One process a core, or as many as pay a GPU (`processes_a_card`), unless told otherwise.
+
+        Parameters
+        ----------
+        device
+            ``cpu`` or ``cuda``.
+        workers
+            How many processes in all; None for what suits the machine.
+        card
+            The only GPU that they may take; None for any.
+        """
         if device != "cuda":
             return cls(workers or available_cores())
         import torch
 
-        gpus = torch.cuda.device_count()
-        return cls(workers or gpus, gpus)
+        cards = list(range(torch.cuda.device_count())) if card is None else [card]
+        width = workers or len(cards) * processes_a_card(cards)
+        return cls(width, len(cards), cards[0])
 
     def run(self, function: JobFunction, jobs: Sequence[Any], shared: Any, progress: Progress) -> None:
         """See `privaudit.engines.base.Engine.run`."""
@@ -76,7 +90,7 @@ class LocalEngine:
             )
             try:
                 with _watch(board, progress):
-                    arguments = (str(folder), self.gpus, _here())
+                    arguments = (str(folder), range(self.first, self.first + self.gpus), _here())
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -84,6 +98,26 @@ class LocalEngine:
                     "a worker process was killed (often by the system, for want of memory)",
                     hint="Run the same command again: finished models are kept. Fewer --workers need less memory.",
                 ) from error
+
+
+#: A small network leaves most of a card idle: while one process prepares a step, others compute theirs. Beyond a few
+#: there is nothing left to fill, and each pays for a start of its own, some seconds, and for its own copy of the data.
+MOST_A_CARD = 4
+
+#: What a process should find on a card: CUDA itself (half a GiB), the pool, and the largest of our networks at its
+#: default batch with all that it keeps for the way back.
+BYTES_A_PROCESS = 16 << 30
+
+
+def processes_a_card(cards: Sequence[int]) -> int:
+    """How many processes share a card by default: as many as cores and free memory carry, 1 … `MOST_A_CARD`.
+
+    Asking starts CUDA in this process; workers are processes begun afresh, so that it does not matter to them.
+    """
+    import torch
+
+    free = min(torch.cuda.mem_get_info(card)[0] for card in cards)
+    return max(1, min(MOST_A_CARD, available_cores() // len(cards), int(free) // BYTES_A_PROCESS))
 
 
 def dismiss() -> None:
@@ -113,7 +147,7 @@ def _here() -> str | None:
         return None
 
 
-def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: int, here: str | None) -> None:
+def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: range, here: str | None) -> None:
     from joblib import load
 
     # Processes wait for more jobs where they were started; whoever asks may have gone elsewhere since.
@@ -143,11 +177,11 @@ def _leave_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _take_gpu(folder: str, gpus: int) -> None:
+def _take_gpu(folder: str, gpus: range) -> None:
     """Make one of the GPUs this process's own; processes take them in turn."""
     import torch
 
-    torch.cuda.set_device(_turn(folder) % gpus)
+    torch.cuda.set_device(gpus[_turn(folder) % len(gpus)])
 
 
 @cache

@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from privaudit.errors import PrivauditError, UsageError
 from privaudit.foreign import kept_alive
 from privaudit.progress import Progress, talk
 from privaudit.scratch import lasting_folder
+from privaudit.version import version_of
 
 #: How often a task whose worker or node was lost is run again.
 RETRIES = 10
@@ -205,7 +205,7 @@ class _Common:
 
 
 def _versions() -> tuple[str, ...]:
-    return tuple(version(name) for name in VERSIONS)
+    return tuple(version_of(name) for name in VERSIONS)
 
 
 @contextmanager

@@ -80,17 +80,20 @@ def relearn_time(
         return RelearnTime(0, settings.limit)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.SGD(copied.parameters(), lr=settings.learning_rate, momentum=settings.momentum)
-    device = samples.inputs.device
+    device = samples.device
     rows = torch.from_numpy(forget)
     waiting = rows[:0]
     with seeded_layers(seed, device):
         for step in range(1, settings.limit + 1):
             while len(waiting) < min(settings.batch_size, len(rows)):
                 waiting = torch.cat([waiting, rows[torch.randperm(len(rows), generator=generator)]])
-            batch, waiting = waiting[: settings.batch_size].to(device), waiting[settings.batch_size :]
+            batch, waiting = (
+                waiting[: settings.batch_size].to(device, non_blocking=True),
+                waiting[settings.batch_size :],
+            )
             copied.train(len(batch) > 1)
             with hardware.autocast():
-                logits = copied(as_network_input(samples.inputs[batch]))
+                logits = copied(as_network_input(samples.take(batch)))
                 loss = functional.cross_entropy(logits.float(), samples.labels[batch])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -107,7 +107,8 @@ def match_features(
         (slope,) = torch.autograd.grad(value.sum(), leaf)
         value = value.detach()
         better = value < lowest
-        best[better], lowest[better] = variables[better], value[better]
+        best = torch.where(better.unsqueeze(1), variables, best)
+        lowest = torch.where(better, value, lowest)
         variables = optimiser.step(variables, slope, value, schedule.rates(step, value)).clamp(0, 1)
         if on_step is not None:
             on_step(len(variables))

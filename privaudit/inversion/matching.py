@@ -229,7 +229,9 @@ def match_gradients(
         if on_step is not None:
             on_step(len(alive))
         better = value < lowest[alive]
-        best[alive[better]], lowest[alive[better]] = variables[better], value[better]
+        # By torch.where: to pick rows by a mask, the processor would have to wait until the card knows how many.
+        best[alive] = torch.where(better.unsqueeze(1), variables, best[alive])
+        lowest[alive] = torch.where(better, value, lowest[alive])
         rates = schedule.rates(step, value)
         if attack.optimiser == "lbfgs":
             rates = torch.full_like(rates, attack.rate)

@@ -23,7 +23,7 @@ from privaudit.progress import progress, talk
 from privaudit.seeds import derive_seed
 from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
-from privaudit.torch_globals import full_fp32
+from privaudit.torch_globals import full_fp32, pin_cublas, pinned_cudnn
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
 from privaudit.training.own import load_training, train_by_function
@@ -264,13 +264,15 @@ def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
 
 @contextmanager
 def one_thread(hardware: Hardware) -> Iterator[None]:
-    """Compute with one thread on a CPU, and fp32 in full: the order of additions, and so the bits, then never vary."""
+    """Compute with one thread on a CPU, by fixed kernels on a GPU, and fp32 in full: then the bits never vary."""
     before = torch.get_num_threads()
+    if hardware.device == "cuda":
+        pin_cublas()  # Processes on other nodes of a cluster have their own environment.
     if hardware.device == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()
     try:
-        with full_fp32():
+        with full_fp32(), pinned_cudnn():
             yield
     finally:
         torch.set_num_threads(before)

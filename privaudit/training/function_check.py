@@ -108,8 +108,8 @@ def _watched(function: TrainingFunction, shares: list[Any], changed: list[str]) 
 
 @torch.no_grad()
 def _loss(model: nn.Module, samples: Samples, members: npt.NDArray[np.int64]) -> float:
-    rows = torch.from_numpy(np.ascontiguousarray(members)).to(samples.inputs.device)
-    logits = model.eval()(as_network_input(samples.inputs[rows]))
+    rows = torch.from_numpy(np.ascontiguousarray(members)).to(samples.device)
+    logits = model.eval()(as_network_input(samples.take(rows)))
     return float(functional.cross_entropy(logits.float(), samples.labels[rows]))
 
 

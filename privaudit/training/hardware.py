@@ -6,25 +6,29 @@ import contextlib
 import ctypes
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from privaudit.errors import UsageError
+from privaudit.torch_globals import pin_cublas
 
 
 @dataclass(frozen=True)
 class Hardware:
     """Where tensors live and in which precision networks run.
 
-    ``precision`` is ``"bf16"`` (autocast) or ``"fp32"``. Both are part of an audit's identity: they change weights.
+    ``device`` is ``"cpu"`` or ``"cuda"``, this process's current card; ``precision`` is ``"bf16"`` (autocast) or
+    ``"fp32"``. Both are part of an audit's identity: they change weights. ``card`` is the only one that processes may
+    take where one was named (``cuda:1``), else None; it changes nothing.
     ``"fp32"`` means IEEE single precision: within `privaudit.torch_globals.full_fp32` nothing is rounded to TF32 or
     bf16 on the way.
     """
 
     device: str
     precision: str
+    card: int | None = field(default=None, compare=False)
 
     @property
     def torch_device(self) -> torch.device:
@@ -39,14 +43,39 @@ class Hardware:
 
 
 def resolve_hardware(device: str, precision: str) -> Hardware:
-    """Turn ``auto`` into what this machine has; `UsageError` where it lacks what was asked for."""
+    """Turn ``auto`` into what this machine has; `UsageError` where it lacks what was asked for.
+
+    Parameters
+    ----------
+    device
+        ``auto``, ``cpu``, ``cuda``, or one card: ``cuda:1`` makes it this process's current one.
+    precision
+        ``auto``, ``fp32`` or ``bf16``.
+    """
+    asked = device
+    device, _, number = asked.partition(":")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no CUDA device here", hint="Use --device cpu or --device auto.")
+        raise UsageError(f"--device {asked}: torch sees no CUDA device here", hint="Use --device cpu or --device auto.")
+    card = int(number) if number else None
+    if device == "cuda":
+        pin_cublas()
+    if card is not None:
+        _take_card(card)
     if precision == "auto":
         precision = "bf16" if _has_bfloat16(device) else "fp32"
-    return Hardware(device, precision)
+    return Hardware(device, precision, card)
+
+
+def _take_card(card: int) -> None:
+    count = torch.cuda.device_count()
+    if card >= count:
+        raise UsageError(
+            f"--device cuda:{card}: torch sees {count} CUDA device{'' if count == 1 else 's'} here, counted from 0",
+            hint="Use --device cuda for all of them.",
+        )
+    torch.cuda.set_device(card)
 
 
 #: glibc's names of what mallopt sets: malloc.h.

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from privaudit.errors import TrainingDiverged
 from privaudit.networks.adapting import AdaptsToInputs
-from privaudit.torch_globals import full_fp32, seeded_globals
+from privaudit.torch_globals import full_fp32, pinned_cudnn, seeded_globals
 from privaudit.training.augment import Augmenter
 from privaudit.training.averaging import AverageWeights
 from privaudit.training.hardware import Hardware
@@ -30,9 +30,10 @@ TRAINING_FORMAT = 1
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs and labels as tensors on the device they are used on.
+    """Inputs and labels as tensors, labels on the device that they are used on.
 
-    ``inputs`` stays uint8 ``[N, H, W, C]`` for images (float ``[N, D]`` for features) until a batch is taken.
+    ``inputs`` stays uint8 ``[N, H, W, C]`` for images (float ``[N, D]`` for features) until a batch is taken, and lies
+    on the same device; where that is a card without room for it, in main memory. `take` gives a batch in either case.
     """
 
     inputs: torch.Tensor
@@ -41,10 +42,32 @@ class Samples:
     @classmethod
     def from_arrays(cls, inputs: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], device: str) -> Samples:
         """Wrap arrays; read-only (memory-mapped) ones are shared, not copied."""
-        return cls(_as_tensor(inputs).to(device), _as_tensor(labels).to(device))
+        near = device if _has_room(device, inputs.nbytes) else "cpu"
+        return cls(_as_tensor(inputs).to(near), _as_tensor(labels).to(device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are handed out."""
+        return self.labels.device
+
+    def take(self, rows: torch.Tensor) -> torch.Tensor:
+        """The inputs at these rows (int64 ``[B]``, on any device), on the device that they are used on."""
+        return self.inputs[rows.to(self.inputs.device)].to(self.labels.device)
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+#: Share of a card's free memory that a pool may fill: networks and their activations need the rest.
+POOL_SHARE = 0.5
+
+
+def _has_room(device: str, size: int) -> bool:
+    """Whether ``size`` bytes may lie on the device for the whole of a job."""
+    if torch.device(device).type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= POOL_SHARE * free
 
 
 def _as_tensor(array: npt.NDArray[np.generic]) -> torch.Tensor:
@@ -110,11 +133,11 @@ def train(
 def seeded_layers(seed: int, device: torch.device) -> Iterator[None]:
     """Seed what layers draw from (dropout, say), torch's global generators, and put them back afterwards.
 
-    What runs within computes fp32 in full (`privaudit.torch_globals.full_fp32`).
+    What runs within computes fp32 in full (`privaudit.torch_globals.full_fp32`), by cuDNN's deterministic kernels.
     """
     if device.type == "cuda":
         torch.cuda.init()
-    with full_fp32(), seeded_globals(seed):
+    with full_fp32(), pinned_cudnn(), seeded_globals(seed):
         yield
 
 
@@ -151,7 +174,7 @@ def _train(
         for batch in rows[order.to(device)].split(sizes):
             for group, times in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = recipe.rate_at(step, steps) * times
-            inputs = augmentation(samples.inputs[batch])
+            inputs = augmentation(samples.take(batch))
             with hardware.autocast():
                 logits = model(as_network_input(inputs)).float()
                 loss = functional.cross_entropy(logits, samples.labels[batch], label_smoothing=recipe.label_smoothing)
@@ -193,7 +216,7 @@ def _adapt(model: nn.Module, samples: Samples, rows: torch.Tensor, seed: int) ->
     if not isinstance(network, AdaptsToInputs):
         return None
     chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:ADAPTED_TO]
-    inputs = as_network_input(samples.inputs[rows[chosen.to(rows.device)]])
+    inputs = as_network_input(samples.take(rows[chosen.to(rows.device)]))
     standardise = getattr(model, "standardise", None)
     network.adapt(inputs if standardise is None else standardise(inputs))
     return network
@@ -245,7 +268,8 @@ def logits_of(
     """Logits ``[N, C]`` of one view in eval mode and fp32, whatever the training precision was."""
     model.eval()
     inputs = samples.inputs if rows is None else samples.inputs[torch.from_numpy(rows).to(samples.inputs.device)]
-    batches = inputs.split(QUERY_BATCH[inputs.device.type])
-    with full_fp32():
-        parts = [model(as_network_input(view(batch, *seen_as))).float().cpu() for batch in batches]
-    return torch.cat(parts).numpy()
+    batches = inputs.split(QUERY_BATCH[samples.device.type])
+    with full_fp32(), pinned_cudnn():
+        parts = [model(as_network_input(view(batch.to(samples.device), *seen_as))).float() for batch in batches]
+    # One transfer at the end: to fetch each batch's answers would let a card wait for every one of them.
+    return torch.cat(parts).cpu().numpy()

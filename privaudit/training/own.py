@@ -111,7 +111,7 @@ def train_by_function(
     """
     start = time.perf_counter()
     rows = torch.from_numpy(np.ascontiguousarray(members)).to(hardware.torch_device)
-    inputs = as_network_input(samples.inputs[rows])
+    inputs = as_network_input(samples.take(rows))
     labels = samples.labels[rows]
     before = {key: tensor.detach().clone() for key, tensor in model.state_dict().items()}
     share = _Share(report)

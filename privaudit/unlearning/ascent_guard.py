@@ -42,11 +42,13 @@ class AscentGuard:
         self._allowed = self.ceiling - mean
         self._climb = 0.0
 
-    def check(self, batch: torch.Tensor, loss: float) -> None:
-        """Raise `StopUnlearning` where ascent on these rows, whose mean loss is ``loss`` now, must go no further."""
+    def check(self, batch: torch.Tensor, mean_loss: torch.Tensor) -> None:
+        """Raise `StopUnlearning` where ascent on these rows, of this mean loss now, must go no further."""
+        # Both numbers at once: each look at one of them lets a card wait.
+        loss, before = torch.stack([mean_loss.detach(), self._before[batch].mean()]).tolist()
         if not math.isfinite(loss):
             raise StopUnlearning(f"the loss on the forget set became {loss}")
-        self._climb = MEMORY * self._climb + (1 - MEMORY) * (loss - float(self._before[batch].mean()))
+        self._climb = MEMORY * self._climb + (1 - MEMORY) * (loss - before)
         if self._climb >= self._allowed:
             raise StopUnlearning(
                 f"the loss of the forgotten rose by {self._climb:.3g}, to about {self._mean + self._climb:.3g}, where "

@@ -180,7 +180,7 @@ class Unlearner:
     def logits(self, rows: torch.Tensor) -> torch.Tensor:
         """The model's logits ``[B, C]`` at these rows of the pool, in the mode that it is in, with gradient."""
         with self.context.hardware.autocast():
-            logits: torch.Tensor = self.context.model(as_network_input(self.context.samples.inputs[rows]))
+            logits: torch.Tensor = self.context.model(as_network_input(self.context.samples.take(rows)))
         return logits.float()
 
     def original_logits(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
@@ -196,7 +196,8 @@ class Unlearner:
         """One step down the sum of losses, each of which may be made when its turn comes: less is held at a time."""
         optimizer.zero_grad(set_to_none=True)
         for loss in losses:
-            if not math.isfinite(loss.item()):
-                raise StopUnlearning(f"the loss became {loss.item()}")
+            value = loss.item()  # The one wait for the card: a step that would ruin the model must not be taken.
+            if not math.isfinite(value):
+                raise StopUnlearning(f"the loss became {value}")
             loss.backward()
         optimizer.step()

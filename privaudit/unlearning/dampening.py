@@ -16,8 +16,21 @@ from privaudit.training.loop import as_network_input
 from privaudit.unlearning.base import Context, StopUnlearning, Unlearner
 from privaudit.unlearning.parameters import Parameters, setting
 
-#: Per-sample gradients held at once, in numbers.
+#: Per-sample gradients held at once, in numbers: on a CPU fixed, so that the sums do not depend on the machine.
 MOST_NUMBERS = 1 << 25
+
+#: Bytes of a card's free memory that go to each of these numbers: the number, its square, and the activations that
+#: vmap keeps for them. In networks of few weights these are the larger part, so there are never more samples than that.
+BYTES_A_NUMBER = 64
+MOST_ON_CARD = 512
+
+
+def chunk_of(weights: int, device: torch.device) -> int:
+    """How many samples' gradients of so many weights are held at once: on a card as many as its memory allows."""
+    if device.type != "cuda":
+        return max(1, MOST_NUMBERS // weights)
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(MOST_ON_CARD, int(free) // (BYTES_A_NUMBER * weights)))
 
 
 @dataclass(frozen=True)
@@ -64,13 +77,15 @@ class SelectiveDampening(Unlearner):
         self.forget_steps_beside += len(context.forget)
         of_retain = self._squares(context.retain, count)
         self.retain_steps += len(context.retain)
+        dampened = torch.zeros((), dtype=torch.int64, device=context.samples.device)
         with torch.no_grad():
             for name, weight in context.model.named_parameters():
                 to_forget = of_forget[name] / len(context.forget)
                 to_all = (of_forget[name] + of_retain[name]) / everyone
                 factor = dampening(to_forget, to_all, self.parameters.alpha, self.parameters.dampening)
-                self._dampened += int((factor < 1).sum())
+                dampened += (factor < 1).sum()
                 weight.mul_(factor)
+        self._dampened += int(dampened)
         if not self._dampened:
             raise StopUnlearning(
                 f"no weight matters to the forget set more than α = {self.parameters.alpha:g} times as much as to all "
@@ -90,9 +105,9 @@ class SelectiveDampening(Unlearner):
 
         gradients = vmap(grad(loss), in_dims=(None, 0, 0))
         total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
-        chunk = max(1, MOST_NUMBERS // sum(weight.numel() for weight in weights.values()))
+        chunk = chunk_of(sum(weight.numel() for weight in weights.values()), context.samples.device)
         for part in torch.from_numpy(rows).to(context.samples.labels.device).split(chunk):
-            inputs = as_network_input(context.samples.inputs[part])
+            inputs = as_network_input(context.samples.take(part))
             for name, gradient in gradients(weights, inputs, context.samples.labels[part]).items():
                 total[name] += gradient.square().sum(0)
             count(len(part))

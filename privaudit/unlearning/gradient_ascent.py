@@ -29,5 +29,5 @@ class GradientAscent(Unlearner):
     def step(self, batch: torch.Tensor) -> None:
         self.context.model.eval()
         loss = functional.cross_entropy(self.logits(batch), self.context.samples.labels[batch])
-        self.guard.check(batch, loss.item())
+        self.guard.check(batch, loss)
         self.descend(loss, self._optimizer)

@@ -43,7 +43,7 @@ class NegGradPlus(Unlearner):
         retain = self._retain.take(len(batch))
         train_frozen(self.context.model)
         to_forget = functional.cross_entropy(self.logits(batch), labels[batch])
-        self.guard.check(batch, to_forget.item())
+        self.guard.check(batch, to_forget)
         to_keep = functional.cross_entropy(self.logits(retain), labels[retain])
         self.descend(alpha * to_keep - (1 - alpha) * to_forget, self._optimizer)
         self.retain_steps += len(retain)

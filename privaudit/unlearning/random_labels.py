@@ -37,7 +37,8 @@ class RandomLabels(Unlearner):
         context, size = self.context, self.parameters.batch_size
         retain = self._retain.take_share(self._ratio * len(batch))
         true = context.samples.labels[batch]
-        offset = torch.randint(1, context.classes, (len(batch),), generator=context.generator).to(true.device)
+        offset = torch.randint(1, context.classes, (len(batch),), generator=context.generator)
+        offset = offset.to(true.device, non_blocking=True)
         rows = torch.cat([batch, retain])
         labels = torch.cat([(true + offset) % context.classes, context.samples.labels[retain]])
         context.model.train()

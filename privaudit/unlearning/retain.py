@@ -36,7 +36,7 @@ class RetainStream:
             shuffled = self._rows[torch.randperm(len(self._rows), generator=self._generator)]
             self._waiting = torch.cat([self._waiting, shuffled])
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
-        return taken.to(self._device)
+        return taken.to(self._device, non_blocking=True)
 
     def take_share(self, exact: float) -> torch.Tensor:
         """The next ``exact`` rows on average: what a call falls short of a whole number, later ones make good."""

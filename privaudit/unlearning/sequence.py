@@ -119,7 +119,7 @@ def run_sequence(
     context = unlearner.context
     if any(stage.retain is not None for stage in stages):
         check_retain_can_change(unlearner)
-    device = context.samples.inputs.device
+    device = context.samples.device
     stopped = None
     with seeded_layers(context.generator.initial_seed(), device):
         progress = journal.load(unlearner) if journal is not None else None
@@ -165,7 +165,7 @@ def _run_stage(
 ) -> tuple[StageEntry, npt.NDArray[np.int64], str | None]:
     start = time.perf_counter()
     looking = 0.0
-    device = unlearner.context.samples.inputs.device
+    device = unlearner.context.samples.device
     rows = stage.rows_now(unlearner.context.model, reached)
     budget = stage.budget_for(rows)
     if stage.retain is not None:
@@ -173,7 +173,7 @@ def _run_stage(
     retained, spent, stopped = unlearner.retain_steps, 0, None
     try:
         for batch in _batches(rows, budget, unlearner):
-            unlearner.step(torch.from_numpy(batch).to(device))
+            unlearner.step(torch.from_numpy(batch).to(device, non_blocking=True))
             spent += len(batch)
             report(float(before + spent))
             if watch is not None:

@@ -83,7 +83,8 @@ class Teachers:
 
     def position(self, batch: torch.Tensor) -> torch.Tensor:
         """Where these rows of the pool stand in `mean`, `divergence` and `count`."""
-        return torch.from_numpy(np.searchsorted(self.rows, batch.cpu().numpy())).to(self.mean.device)
+        # On the batch's own device: asking a card for the rows would let it wait.
+        return torch.searchsorted(torch.from_numpy(self.rows).to(batch.device), batch).to(self.mean.device)
 
 
 def sharpened(mean: torch.Tensor, power: float) -> torch.Tensor:

@@ -8,7 +8,6 @@ import platform
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,7 @@ from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import TRAINING_FORMAT
 from privaudit.training.own import load_training, takes_what_it_is_given, training_identity
 from privaudit.training.views import ORIGINAL, parse_queries
+from privaudit.version import version_of
 from privaudit.workflow.canaries import Canaries, choose_canaries
 from privaudit.workflow.metadata import NO_SAMPLE, read_metadata
 from privaudit.workflow.training_choice import choose_training
@@ -133,7 +133,7 @@ class AuditPlan:
     @cached_property
     def engine(self) -> Engine:
         """What runs its jobs."""
-        return engine_of(self.settings, self.specification.hardware.device)
+        return engine_of(self.settings, self.specification.hardware)
 
     def design(self, models: int) -> npt.NDArray[np.bool_]:
         """Who sees what, for this many shadow models."""
@@ -205,7 +205,7 @@ def _training_identity(specification: ModelSpecification) -> dict[str, Any]:
 def library_versions() -> dict[str, str]:
     """Versions of what computes."""
     names = ("privaudit", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+    return {"python": platform.python_version()} | {name: version_of(name) for name in names}
 
 
 def plan_audit(settings: AuditSettings) -> AuditPlan:
@@ -239,7 +239,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
         shadows += 1
     network, recipe = choose_training(settings, defaults, data)
-    workers = engine_of(settings, hardware.device).width
+    workers = engine_of(settings, hardware).width
     specification = ModelSpecification(
         network=absolute_reference(network),
         input_shape=data.input_shape,
@@ -298,17 +298,18 @@ def demand_same_again(plan: AuditPlan) -> None:
         )
 
 
-def engine_of(settings: AuditSettings, device: str) -> Engine:
+def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:
     """The engine that was asked for."""
     if settings.engine == "local" and settings.address is not None:
         raise UsageError(f"--address {settings.address} is that of a cluster", hint="Add --engine ray.")
     return choose_engine(
         settings.engine,
-        device=device,
+        device=hardware.device,
         workers=settings.workers,
         address=settings.address,
         gpu_share=settings.gpu_share,
         folders=(settings.store, settings.out),
+        card=hardware.card,
     )
 
 

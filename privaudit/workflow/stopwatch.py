@@ -105,7 +105,7 @@ def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier
     """
     hardware = plan.specification.hardware
     most = processes if hardware.device == "cuda" else min(processes, available_cores())
-    engine = LocalEngine.of(hardware.device, most)
+    engine = LocalEngine.of(hardware.device, most, hardware.card)
     talk("  measuring a few steps")
     with scratch_folder() as folder:
         task = _Task(plan.specification, plan.arrays, setting, tiers, folder, engine.width)
