@@ -30,7 +30,8 @@ class Synchronisations(TorchDispatchMode):
     @property
     def total(self) -> int:
         """All of them."""
-        return sum(self.seen.values())
+        count: int = self.seen.total()
+        return count
 
 
 def _by_mask(indices: Any) -> bool:
