@@ -234,8 +234,7 @@ def write(options: argparse.Namespace) -> None:
     """Read the images once, for calls that follow."""
     begun = time.perf_counter()
     data = load_dataset(options.dataset, data_dir=options.data_dir, samples=options.samples, seed=options.seed)
-    arrays = {"x_train": data.x_train, "y_train": data.y_train, "x_test": data.x_test, "y_test": data.y_test}
-    np.savez(options.write, **arrays)
+    np.savez(options.write, x_train=data.x_train, y_train=data.y_train, x_test=data.x_test, y_test=data.y_test)
     say(f"{len(data):,} + {len(data.y_test):,} images in {options.write} after {time.perf_counter() - begun:.1f} s")
 
 

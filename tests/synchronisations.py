@@ -16,7 +16,7 @@ class Synchronisations(TorchDispatchMode):
     """Counts, by operator, the calls for which the processor would wait for a GPU: numbers read, masks made rows."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.seen: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -30,7 +30,8 @@ class Synchronisations(TorchDispatchMode):
     @property
     def total(self) -> int:
         """All of them."""
-        return sum(self.seen.values())
+        count: int = self.seen.total()
+        return count
 
 
 def _by_mask(indices: Any) -> bool:

@@ -21,6 +21,7 @@ from privaudit.config import AuditSettings, read_settings
 from privaudit.data.locate import DATA_VARIABLE, DATASETS
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
 
@@ -185,7 +186,7 @@ def test_exit_codes_are_told() -> None:
 
 def test_environment_variables_are_told() -> None:
     common = section(DOCS / "commands.md", "Common to all")
-    for name in (DATA_VARIABLE, DEBUG_VARIABLE, ADDRESS_VARIABLE, "TMPDIR"):
+    for name in (DATA_VARIABLE, DEBUG_VARIABLE, ADDRESS_VARIABLE, CUBLAS_VARIABLE, "TMPDIR"):
         assert f"`{name}`" in common
     # No other is read: whoever reads one more has to tell it.
     readers = {
@@ -197,6 +198,7 @@ def test_environment_variables_are_told() -> None:
         "privaudit/data/locate.py",
         "privaudit/engines/ray.py",
         "privaudit/scratch.py",
+        "privaudit/torch_globals.py",
     }
 
 

@@ -95,7 +95,7 @@ def audit(privaudit: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 def score_again(root: Path, **changes: Any) -> Any:
     places = {"store": root / "store", "out": root / "out"}
-    return package.score(**{**FLAGS, "device": DEVICE, "workers": 1, "invert": 0, **places, **changes})  # type: ignore[call-overload]
+    return package.score(**{**FLAGS, "device": DEVICE, "workers": 1, "invert": 0, **places, **changes})
 
 
 def weights_below(root: Path, name: str) -> dict[str, bytes]:

@@ -49,7 +49,8 @@ def waits_of_training(batch_size: int, epochs: int) -> int:
     model = build_network("cnn", (8, 8, 1), 3, ((0.5,), (0.3,)), 0)
     with Synchronisations() as waits:
         train(model, few_images(), np.arange(60), resolve_recipe("fast", changes), 0, CPU)
-    return waits.total
+    total: int = waits.total
+    return total
 
 
 def test_training_waits_once_an_epoch_and_never_in_a_step() -> None:

@@ -55,7 +55,7 @@ def engine_options(function: Command) -> Command:
         click.option("--gpu-share", type=float, help="With ray on GPUs: the part of one that a job takes [1]."),
         click.option("--address", help="The Ray cluster's HOST:PORT [$RAY_ADDRESS, else a Ray of its own]."),
         click.option("--engine", help="local: processes on this machine; ray: a Ray cluster [local]."),
-        click.option("--workers", type=int, help="Jobs at a time, one thread each [one a core, or one a GPU]."),
+        click.option("--workers", type=int, help="Jobs at a time, one thread each [one a core, or up to four a GPU]."),
     ):
         function = option(function)
     return function
