@@ -212,10 +212,13 @@ def _training(task: _Task) -> tuple[Cost, Cost]:
     first = some(rows)
     if first.processor < ENOUGH_SECONDS:
         first = some(rows)
-    batches = max(1, int(ENOUGH_SECONDS / max(first.processor, 1e-4)))
+    batches = max(2, int(ENOUGH_SECONDS / max(first.processor, 1e-4)))
     trained = min(size, rows * batches)
-    epochs = max(1, min(50, rows * batches // trained))
-    training = some(trained, epochs) * (1 / (trained * epochs))
+    epochs = max(1 if trained > rows else 2, min(50, rows * batches // trained))
+    # What a training takes before its first step (a network may look at its inputs) is not spread over the few steps
+    # of this one: the steps beyond the first are what thousands like them will take.
+    steps = some(trained, epochs) + first * -1
+    training = Cost(max(0.0, steps.processor), max(0.0, steps.wall)) * (1 / (trained * epochs - rows))
     asked = np.arange(min(size, max(rows, trained)))
     logits_of(model, pool, asked[:rows])
     querying = _timed(lambda: logits_of(model, pool, asked), hardware.device) * (1 / len(asked))
