@@ -30,8 +30,8 @@ MOST_DIRECTIONS = 24
 #: Epochs in which the first layer's biases learn. Afterwards no gradient has to travel through the largest images.
 EPOCHS_OF_FIRST_BIAS = 3
 
-#: What the logits are multiplied by, so that training starts undecided.
-LOGIT_SCALE = 1 / 9
+#: What the last features are multiplied by, so that training starts undecided.
+FEATURE_SCALE = 1 / 9
 
 #: The weight of a new batch in BatchNorm's running mean and variance: few epochs leave little time to average.
 NORM_MOMENTUM = 0.4
@@ -109,11 +109,11 @@ class Airbench(AdaptsToInputs):
         self.blocks = nn.Sequential(
             nn.GELU(), _block(self.whitening.channels, width), _block(width, 4 * width), _block(4 * width, 4 * width)
         )
-        self.head = nn.Linear(4 * width, classes, bias=False)
+        self.head = nn.Linear(4 * width, classes)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         features = self.blocks(self.whitening(inputs)).amax(dim=(2, 3))
-        logits: torch.Tensor = self.head(features) * LOGIT_SCALE
+        logits: torch.Tensor = self.head(features * FEATURE_SCALE)
         return logits
 
     def adapt(self, inputs: torch.Tensor) -> None:

@@ -209,9 +209,8 @@ def _training(task: _Task) -> tuple[Cost, Cost]:
 
     # A step of a batch as large as it will be, or as there is, to warm up; then as many as fill the time.
     rows = min(size, recipe.batch_size)
+    some(rows)
     first = some(rows)
-    if first.processor < ENOUGH_SECONDS:
-        first = some(rows)
     batches = max(2, int(ENOUGH_SECONDS / max(first.processor, 1e-4)))
     trained = min(size, rows * batches)
     epochs = max(1 if trained > rows else 2, min(50, rows * batches // trained))
