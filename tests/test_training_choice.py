@@ -54,12 +54,15 @@ def test_a_named_network_keeps_its_recipe() -> None:
     assert choice(images(32, 400), network="airbench-wide")[1].name == "airbench"
 
 
-def test_few_samples_get_more_epochs() -> None:
-    for count in (40, 500, 3_000, 10_000):
+def test_few_samples_get_smaller_batches_and_very_few_more_epochs() -> None:
+    expected = {40: (32, 240), 500: (32, 30), 3_000: (64, 12), 10_000: (256, 12), 20_000: (256, 12)}
+    for count, (batch, epochs) in expected.items():
         recipe = choice(images(16, count))[1]
-        steps = recipe.epochs * -(-(count // 2) // recipe.batch_size)
-        assert steps >= FEWEST_STEPS
-        assert recipe.epochs == 12 or steps < FEWEST_STEPS + -(-(count // 2) // recipe.batch_size)
+        assert (recipe.batch_size, recipe.epochs) == (batch, epochs)
+        assert recipe.epochs * -(-(count // 2) // recipe.batch_size) >= FEWEST_STEPS
+        assert recipe.learning_rate == pytest.approx(0.5 * batch / 256)
+    assert choice(images(16, 500), batch_size=128)[1].learning_rate == pytest.approx(0.25)
+    assert choice(images(16, 500), batch_size=128, learning_rate=0.3)[1].learning_rate == 0.3
 
 
 def test_what_was_asked_for_goes_before_every_default() -> None:

@@ -8,8 +8,12 @@ from privaudit.errors import UsageError
 from privaudit.networks.airbench import SMALLEST_SIDE
 from privaudit.training.recipe import Recipe, resolve_recipe
 
-#: Steps that a shadow model takes by default at least: few samples get more epochs.
-FEWEST_STEPS = 240
+#: Steps that a shadow model takes by default at least, and in an epoch: few samples get smaller batches, and very few
+#: more epochs.
+FEWEST_STEPS, STEPS_AN_EPOCH = 240, 20
+
+#: Batches are never smaller by default: BatchNorm needs a few samples to know a mean by.
+SMALLEST_BATCH = 32
 
 #: Networks that have a recipe of their own begin with its name.
 OWN_RECIPE = "airbench"
@@ -47,11 +51,21 @@ def _suggested(name: str, defaults: Defaults, data: Dataset, changes: dict[str, 
     """What suits this dataset, by the recipe's parameters."""
     if name == "fast":
         return {"epochs": defaults.epochs, "augment": defaults.augment if data.is_image else "none"}
-    batch = changes["batch_size"] or resolve_recipe(name, {}).batch_size
-    steps_an_epoch = -(-(len(data) // 2) // int(str(batch)))
-    return {"epochs": max(defaults.own_epochs, -(-FEWEST_STEPS // steps_an_epoch))} | (
-        {} if data.is_image else {"augment": "none"}
-    )
+    usual, members = resolve_recipe(name, {}), len(data) // 2
+    batch = int(str(changes["batch_size"] or _batch_size(members, usual.batch_size)))
+    epochs = max(defaults.own_epochs, -(-FEWEST_STEPS // -(-members // batch)))
+    # The gradient is a mean over the batch: in proportion, each sample moves the weights by as much in any batch.
+    rate = usual.learning_rate * batch / usual.batch_size
+    suggested = {"epochs": epochs, "batch_size": batch, "learning_rate": rate}
+    return suggested if data.is_image else suggested | {"augment": "none"}
+
+
+def _batch_size(members: int, largest: int) -> int:
+    """Return a power of two that gives an epoch about as many steps as it has with many samples."""
+    size = largest
+    while size > SMALLEST_BATCH and members < STEPS_AN_EPOCH * size * 0.75:
+        size //= 2
+    return size
 
 
 def _demand_no_recipe(settings: AuditSettings) -> None:
