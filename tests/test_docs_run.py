@@ -78,7 +78,7 @@ PLACEHOLDERS = {
 #: The same for NAME, by the flag that it follows.
 NAMES = {"--method": "ga", "--dataset": "digits", None: "table6"}
 
-AUDIT_NAME = re.compile(r"\b(digits|mnist|cifar10)-cnn-[0-9a-f]{8}\b")
+AUDIT_NAME = re.compile(r"\b(digits|mnist|cifar10)-(?:cnn|airbench-narrow)-[0-9a-f]{8}\b")
 
 #: Exit codes other than 0 that are answers.
 ANSWERS = {"gate": {0, 3, 4}}

@@ -100,7 +100,7 @@ def test_training_data_does_not_outlive_a_stopped_run(tmp_path: Path, sent: sign
         tmp_path / "d.npz", x_train=images[:1100], y_train=labels[:1100], x_test=images[1100:], y_test=labels[1100:]
     )
     places = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
-    size = ["--shadows", "64", "--epochs", "20", "--workers", "2", "--invert", "0"]
+    size = ["--network", "cnn", "--shadows", "64", "--epochs", "20", "--workers", "2", "--invert", "0"]
     process = subprocess.Popen(
         [sys.executable, "-m", "privaudit", "score", "--dataset", str(tmp_path / "d.npz"), *size, *places],
         cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path / "temporary")}, start_new_session=True,
