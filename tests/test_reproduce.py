@@ -482,6 +482,8 @@ def test_names_and_scales() -> None:
     assert audit_settings(scale_of("paper"), AuditSettings(dataset="cifar10")).recipe == "paper"
     assert audit_settings(scale_of("small"), AuditSettings(dataset="mnist")).samples == 10_000
     assert audit_settings(scale_of("small"), AuditSettings(dataset="mnist", samples=500)).samples == 500
+    assert audit_settings(scale_of("small"), AuditSettings(dataset="cifar10")).network == "cnn"
+    assert audit_settings(scale_of("small"), AuditSettings(dataset="cifar10", network="mlp")).network == "mlp"
 
 
 @pytest.fixture(scope="module")

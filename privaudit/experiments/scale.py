@@ -60,8 +60,14 @@ SCALES = {
     ),
 }
 
-#: What a dataset needs besides at `small`: MNIST's default is all of its 60,000 samples.
-SMALL_SAMPLES = 10_000
+#: What a dataset needs besides at `small`: MNIST's default is all of its 60,000 samples, and that of larger images a
+#: network which would make days of the hours that dozens of retrainings take.
+SMALL: dict[str, dict[str, Any]] = {
+    "mnist": {"samples": 10_000},
+    "cifar10": {"network": "cnn"},
+    "cifar100": {"network": "cnn"},
+    "tiny-imagenet": {"network": "cnn"},
+}
 
 
 def scale_of(name: str) -> Scale:
@@ -74,8 +80,8 @@ def scale_of(name: str) -> Scale:
 def audit_settings(scale: Scale, base: AuditSettings) -> AuditSettings:
     """The audit that serves every experiment: the scale's sizes wherever ``base`` says nothing."""
     wanted = dict(scale.audit)
-    if scale.name == "small" and base.dataset == "mnist":
-        wanted["samples"] = SMALL_SAMPLES
+    if scale.name == "small":
+        wanted |= SMALL.get(base.dataset, {})
     if scale.name == "paper":
         wanted |= PAPER.get(base.dataset, {})
     changes = {name: value for name, value in wanted.items() if getattr(base, name) is None}
