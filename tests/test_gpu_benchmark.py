@@ -54,3 +54,13 @@ def test_the_limit_is_the_cards(monkeypatch: pytest.MonkeyPatch, name: str, limi
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     found = runpy.run_path(str(ROOT / "benchmarks" / "gpu.py"), run_name="gpu_benchmark")
     assert found["card_limit"]("cuda") == (name, None if limit is None else limit * 1e12)
+
+
+def test_time_to_accuracy_is_that_of_the_shortest_schedule_that_ends_there(small_npz: Path) -> None:
+    command = [sys.executable, "benchmarks/accuracy.py", "--dataset", str(small_npz), "--network", "cnn"]
+    command += ["--epochs", "1", "12", "--reach", "0.5", "1.01"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cnn, 1 epochs:" in done.stdout
+    assert "cnn, 101%: not reached" in done.stdout
+    assert "cnn, 50%: " in done.stdout
