@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=None)
     parser.add_argument("--shadows", type=int, default=16)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=None, help="models trained at a time [one a core]")
     parser.add_argument("--store", type=Path, required=True)
     options = parser.parse_args()
     sizes = [size for size in (4, 6, 8, 12, 16, 24, 32, 48, 64) if size <= options.shadows]
@@ -76,6 +77,7 @@ def main() -> None:
             shadows=options.shadows,
             seed=seed,
             invert=0,
+            workers=options.workers,
             store=options.store,
             out=options.store / "reports",
         )

@@ -17,6 +17,7 @@ from privaudit.errors import EvidenceError, UsageError
 from privaudit.experiments.answer import answer, read_runs
 from privaudit.experiments.arms import ARMS, default_parameters, request
 from privaudit.experiments.catalogue import BY_NAME, EXPERIMENTS
+from privaudit.experiments.decide import without_former_reliability
 from privaudit.experiments.entry import (
     ATTACKED,
     CLASSES,
@@ -37,6 +38,7 @@ from privaudit.experiments.reproduce import chosen, demand_inversions, list_expe
 from privaudit.experiments.scale import audit_settings, scale_of
 from privaudit.experiments.units import choose_classes, drawn_with_repetition, forget_classes, with_units
 from privaudit.experiments.verdict import CLAIMS, decide, measure_contrast
+from privaudit.report.reproduction import build_reproduction
 from privaudit.report.reproduction_methods import answers
 from privaudit.statistics.trials import paired_difference
 from privaudit.unlearning.forget_set import choose_forget_set
@@ -364,6 +366,36 @@ def test_stored_results_are_decided_again(privaudit: Run, tmp_path: Path) -> Non
     named = privaudit("reproduce", "table1", "--decide", "--out", tmp_path)
     assert named.returncode == 2
     assert "Leave the names out" in named.stderr
+
+
+def test_what_a_former_reliability_corrected_is_not_decided_again() -> None:
+    """Spearman and Brown's forecast has no interval; what is over its root goes with it, and nothing else."""
+    runs = pd.DataFrame({"correlation": [0.3, 0.4], "corrected_correlation": [0.6, 0.8]})
+    about = {"audit": "a", "reliability": 0.25}
+    found, kept = without_former_reliability({"name": "figure5", "about": about}, runs)
+    assert found == {"name": "figure5", "about": {"audit": "a", "reliability": None, "reliability_ci": None}}
+    assert kept["corrected_correlation"].isna().all()
+    assert kept["correlation"].tolist() == [0.3, 0.4]
+    present = {"name": "figure5", "about": about | {"reliability_ci": [0.2, 0.3]}}
+    assert without_former_reliability(present, runs) == (present, runs)
+    # In the committed results no reliability lacks its interval.
+    for path in GALLERY.glob("*/*/results.json"):
+        about = json.loads(path.read_text("utf-8"))["about"]
+        assert about.get("reliability") is None or about.get("reliability_ci") is not None, path
+
+
+def test_the_report_says_what_was_run_elsewhere() -> None:
+    """A study whose Figure 5 was run again on another machine: the table of studies names both."""
+    study = STUDIES[0]
+    answers = [json.loads(path.read_text("utf-8")) for path in sorted(study.glob("*/results.json"))]
+    for one in answers:
+        one["about"] |= {"date": "2030-01-01", "hardware": "abacus"}
+        if one["name"] == "figure1":  # the first of them
+            one["about"] |= {"date": "2031-01-01", "hardware": "slide rule"}
+    verdicts = json.loads((study / "verdicts.json").read_text("utf-8"))
+    report = build_reproduction([(study.name, answers, verdicts)], {})
+    run = next(section for section in report.sections if section.anchor == "what-was-run").tables[0].rows[0][-1]
+    assert run == "2030-01-01, abacus; Figure 1: 2031-01-01, slide rule"
 
 
 def test_verdicts_of_the_former_rule_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

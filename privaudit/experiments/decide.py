@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.experiments.answer import RESULTS, RUNS, answer, read_runs, write_answer
@@ -77,6 +79,7 @@ def _decide_again(place: Path) -> dict[str, Any] | None:
         return None
     # One audit answers Figure 1, not runs: its verdicts stand as they are.
     given = before["contrasts"] if len(runs) == 0 else None
+    before, runs = without_former_reliability(before, runs)
     try:
         found = answer(BY_NAME[before["name"]], runs, before, given)
     except EvidenceError as error:
@@ -84,3 +87,18 @@ def _decide_again(place: Path) -> dict[str, Any] | None:
         return None
     write_answer(found, runs, place.parent)
     return found
+
+
+def without_former_reliability(before: dict[str, Any], runs: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return results and runs without what rests on a reliability that has no interval.
+
+    Earlier versions foretold it by Spearman and Brown's formula, which is mostly too high, so that a correlation over
+    its root is too low. It can't be told anew without the audit's signals: running the experiment again tells it.
+    """
+    about = before["about"]
+    if about.get("reliability") is None or about.get("reliability_ci") is not None:
+        return before, runs
+    before = before | {"about": about | {"reliability": None, "reliability_ci": None}}
+    if "corrected_correlation" in runs:
+        runs = runs.assign(corrected_correlation=float("nan"))
+    return before, runs

@@ -170,7 +170,7 @@ def _what_was_run(studies: list[Study]) -> Section:
                 " or ".join(map(str, seeds)),
                 words.percent(about["accuracy"]["target_test"]),
                 f"{words.number(about['lira']['auc'])} ({words.interval(about['lira']['auc_ci'])})",
-                f"{about['date']}, {about['hardware']}",
+                _when_and_where(study[1]),
             ]
         )
     return Section(
@@ -199,6 +199,16 @@ def _what_was_run(studies: list[Study]) -> Section:
             )
         ],
     )  # fmt: skip
+
+
+def _when_and_where(answers: list[dict[str, Any]]) -> str:
+    """When and on what most of a study was run, and which of its experiments elsewhere or on another day."""
+    runs: dict[str, list[str]] = {}
+    for answer in answers:
+        about = answer["about"]
+        runs.setdefault(f"{about['date']}, {about['hardware']}", []).append(answer["title"])
+    most = max(runs, key=lambda run: len(runs[run]))
+    return "; ".join([most, *(f"{', '.join(titles)}: {run}" for run, titles in runs.items() if run != most)])
 
 
 def _section(name: str, studies: list[Study], pictures: dict[str, list[Figure]]) -> Section:
