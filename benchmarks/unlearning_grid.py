@@ -56,7 +56,7 @@ from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request, run_method
 from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.unlearn import scored
+from privaudit.workflow.unlearn_inputs import scored
 
 Rows = npt.NDArray[np.int64]
 

@@ -53,7 +53,7 @@ def no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
     base = AuditSettings(store=root / "store", out=root / "out", workers=1)
-    return UnlearnSettings(base=base, **changes)
+    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
 
 
 def store_of(root: Path, audit: str) -> AuditStore:

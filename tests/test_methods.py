@@ -723,7 +723,8 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
     for trial in tuning["trials"]:
         assert trial["tow"] == pytest.approx(tug_of_war(trial["accuracy"], tuning["reference"]))
     fixed = privaudit(
-        "unlearn", "--store", own_audit / "store", "--out", own_audit / "out", "--tune", "--learning-rate", "0.1"
+        *("unlearn", "--method", "ga", "--tune", "--learning-rate", "0.1"),
+        *("--store", own_audit / "store", "--out", own_audit / "out"),
     )
     assert fixed.returncode == 2
     assert "nothing to search" in fixed.stderr
@@ -732,12 +733,12 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--parameter", "alpha=1"], "no parameter 'alpha'"),
+        (["--method", "ga", "--parameter", "alpha=1"], "no parameter 'alpha'"),
         (["--method", "ssd", "--learning-rate", "0.1"], "no parameter 'learning_rate'"),
         (["--method", "retrain", "--tune"], "retrain has no parameters"),
         (["--method", "retrain", "--learning-rate", "0.1"], "retrain has no parameters"),
-        (["--u-lira", "998"], "--shadows 998 keeps"),
-        (["--learning-rate", "inf"], "0 or a positive finite number"),
+        (["--method", "ga", "--u-lira", "998"], "--shadows 998 keeps"),
+        (["--method", "ga", "--learning-rate", "inf"], "0 or a positive finite number"),
         (["--method", "scrub", "--parameter", "epochs=0"], "at least 1"),
     ],
 )
@@ -750,7 +751,7 @@ def test_mistaken_parameters_are_told(privaudit: Run, own_audit: Path, arguments
 
 def test_a_destroyed_model_is_told(privaudit: Run, own_audit: Path) -> None:
     """Weights beyond all numbers can't be judged."""
-    arguments = ["--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
+    arguments = ["--method", "ga", "--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
     done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
     assert done.returncode == 1
     assert "unlearning destroyed the model" in done.stderr
