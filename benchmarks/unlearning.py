@@ -27,7 +27,7 @@ from privaudit.unlearning.forget_set import choose_forget_set
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request, run_method
 from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.unlearn import scored
+from privaudit.workflow.unlearn_inputs import scored
 
 
 def main() -> None:

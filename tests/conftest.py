@@ -89,8 +89,9 @@ def small_audit(privaudit: Run, small_npz: Path, tmp_path_factory: pytest.TempPa
 
 
 def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
-    """What ``unlearn --json`` prints for the audit below ``root``."""
-    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *more)
+    """What ``unlearn --json`` prints for the audit below ``root``; by gradient ascent where no method is named."""
+    method = () if "--method" in more else ("--method", "ga")
+    done = privaudit("unlearn", "--store", root / "store", "--out", root / "out", "--json", *method, *more)
     assert done.returncode == 0, done.stderr
     results: dict[str, Any] = json.loads(done.stdout)
     return results

@@ -149,8 +149,8 @@ def test_canaries_are_flagged_and_kept_apart(privaudit: Run, small_npz: Path, tm
     assert results["epsilon"]["trials"] is None  # four pairs are too few
     assert 0 <= results["epsilon"]["one_run"]["epsilon"] < 5
     assert results["epsilon"]["one_run"]["canaries"] == 20
-    again = privaudit("unlearn", "--forget", "top-risk:20", "--reference", "shadow", "--store", tmp_path / "s", "--out",
-                      tmp_path / "o", "--json")  # fmt: skip
+    wanted = ("--method", "ga", "--forget", "top-risk:20", "--reference", "shadow")
+    again = privaudit("unlearn", *wanted, "--store", tmp_path / "s", "--out", tmp_path / "o", "--json")
     assert again.returncode == 0, again.stderr
     forgotten = pd.read_parquet(Path(json.loads(again.stdout)["folder"]) / "forgetting.parquet")
     assert (forgotten["sample_id"] >= 0).all()

@@ -94,7 +94,7 @@ def test_it_is_asked_for_again_unlearned_from_and_verified(privaudit: Run, given
     assert json.loads(again.stdout)["to_train"] == 0
     # From here on the file is not needed any more.
     (root / "ours v1.pt").rename(root / "elsewhere.pt")
-    done = privaudit("unlearn", "--audit", name, "--forget", "random:20", *places, "--json")
+    done = privaudit("unlearn", "--method", "ga", "--audit", name, "--forget", "random:20", *places, "--json")
     assert done.returncode == 0, done.stderr
     unlearned = json.loads(done.stdout)
     assert unlearned["seconds"]["training"] is None

@@ -327,7 +327,7 @@ def on_card() -> Context:
 @pytest.mark.parametrize("name", list(UNLEARNERS))
 def test_every_unlearning_method_runs_and_leaves_numbers(name: str) -> None:
     method, context = UNLEARNERS.load(name), on_card()
-    changes = {"ssd": {"alpha": 1.1}}.get(name, {"passes": 1.0})
+    changes = {"ssd": {"alpha": 1.1}, "shadow-teacher": {"effort": 0.1}}.get(name, {"passes": 1.0})
     before = [weight.detach().clone() for weight in context.model.parameters()]
     with one_thread(context.hardware):
         unlearner = method(context, with_changes(method.defaults, changes))
@@ -351,7 +351,7 @@ def test_unlearning_by_the_command_with_its_judges(privaudit: Run, audit: dict[s
 
 def test_shadow_models_teach(privaudit: Run, audit: dict[str, Any], tmp_path: Path) -> None:
     shutil.copytree(audit["root"], tmp_path / "root")
-    run = ("--method", "shadow-teacher", "--passes", "1", "--forget", "random:20", "--reference", "shadow")
+    run = ("--method", "shadow-teacher", "--parameter", "effort=0.05", "--forget", "random:20", "--reference", "shadow")
     results = unlearn(privaudit, tmp_path / "root", *run, "--workers", "1")
     assert results["method"] == "shadow-teacher"
-    assert results["forget_steps_run"] == 20
+    assert results["forget_steps_run"] == results["forget_steps"] > 0

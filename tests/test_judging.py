@@ -53,7 +53,7 @@ def no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
     base = AuditSettings(store=root / "store", out=root / "out", workers=1)
-    return UnlearnSettings(base=base, **changes)
+    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
 
 
 def store_of(root: Path, audit: str) -> AuditStore:
@@ -119,7 +119,9 @@ def test_forgetting_and_exposure_tables_hold_liras_ratio(audit: Path, nothing_do
 
 
 def test_who_teaches_does_not_judge(audit: Path) -> None:
-    found = run_unlearn(settings(audit, method="shadow-teacher", passes=1, u_lira=4, reference="shadow"))
+    found = run_unlearn(
+        settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=4, reference="shadow")
+    )
     pairs = split_pairs(8, 3)
     assert found["judging_shadows"] == pairs.judging.sum() == 4
     forgetting = pd.read_parquet(Path(found["folder"]) / "forgetting.parquet")
@@ -131,7 +133,7 @@ def test_who_teaches_does_not_judge(audit: Path) -> None:
     expected = (np.where(lira.online(statistic, keep) > 0, keep, ~keep)).mean(axis=0)[ids]
     assert forgetting["risk"].to_numpy() == pytest.approx(expected, abs=1 / 8 + 1e-9)
     with pytest.raises(UsageError, match="between 4 and 4 shadow models"):
-        run_unlearn(settings(audit, method="shadow-teacher", passes=1, u_lira=6, reference="shadow"))
+        run_unlearn(settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=6, reference="shadow"))
 
 
 def test_requests_are_recorded(audit: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 from scipy.special import rel_entr as relative_entropy
-from scipy.stats import entropy
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
@@ -23,6 +23,7 @@ from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.testing import ContractError, check_unlearner, practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
+from privaudit.training.recipe import RECIPES, Recipe
 from privaudit.unlearning.bad_teacher import BadTeacher
 from privaudit.unlearning.base import UNLEARNERS, Context, Methods, Parameters, Unlearner
 from privaudit.unlearning.dampening import DampeningParameters, SelectiveDampening, dampening
@@ -38,12 +39,15 @@ from privaudit.unlearning.saliency import SaliencyUnlearning, salient
 from privaudit.unlearning.scrub import Scrub
 from privaudit.unlearning.sequence import plan_stages, run_sequence
 from privaudit.unlearning.shadow_teacher import ShadowTeacher, cycle
-from privaudit.unlearning.teachers import Teachers, average, power_of_one, sharpened, split_pairs
+from privaudit.unlearning.teachers import Teachers, average, split_pairs
+from privaudit.unlearning.without_classes import mixed, own_answers, share_left
 from privaudit.workflow.tuning import TRIALS, candidates, held_out_set
 from tests.conftest import Run, unlearn
 
 FEATURES, CLASSES = 4, 3
 METHODS = UNLEARNERS.names()
+#: Methods whose batches are mostly retained samples, or D as it is: they let BatchNorm learn.
+MIXING = ("ft", "l1-sparse", "rl", "salun", "scrub", "shadow-teacher")
 STEPPING = [name for name in METHODS if UNLEARNERS.load(name).takes_forget_steps]
 
 
@@ -310,7 +314,7 @@ def test_every_method_keeps_the_contract(name: str) -> None:
     check_unlearner(name)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("ft", "l1-sparse", "rl", "salun", "scrub")])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in MIXING])
 def test_batchnorm_statistics_stay(name: str) -> None:
     """Whatever looks at forget samples alone, or at a mix that is not that of the data, must not move them."""
     context = practice_context()
@@ -340,7 +344,8 @@ def test_rate_zero_changes_no_bit(name: str) -> None:
     context = practice_context()
     before = [weight.detach().clone() for weight in context.model.parameters()]
     method = UNLEARNERS.load(name)
-    unlearner = method(context, with_changes(method.defaults, {"learning_rate": 0}))
+    rate = "peak" if name == "shadow-teacher" else "learning_rate"
+    unlearner = method(context, with_changes(method.defaults, {rate: 0}))
     if method.takes_forget_steps:
         run_sequence(unlearner, plan_stages([context.forget], 2), lambda _: None)
     else:
@@ -559,43 +564,95 @@ def test_teachers_speak_of_what_they_never_saw() -> None:
         average([(Linear(weights[0]), speaks[0])], context.samples, rows, CLASSES)
 
 
-def test_the_mean_is_made_as_sure_as_one_teacher() -> None:
-    context, *_ = linear_context()
-    weights = 3 * np.random.default_rng(5).normal(size=(4, CLASSES, FEATURES))
-    rows = np.arange(5)
-    teachers = average(((Linear(weight), np.ones(5, bool)) for weight in weights), context.samples, rows, CLASSES)
-    x = context.samples.inputs[:5].numpy().astype(float)
-    of_one = entropy(softmax(np.einsum("mcd,nd->mnc", weights, x), axis=2), axis=2).mean()
-    mean = teachers.mean.numpy().astype(float)
-    assert entropy(mean, axis=1).mean() > 1.2 * of_one  # models that disagree are surer than their mean
-    power = power_of_one(teachers)
-    sure = mean**power / (mean**power).sum(axis=1, keepdims=True)
-    assert entropy(sure, axis=1).mean() == pytest.approx(of_one, rel=1e-4)
-    np.testing.assert_allclose(sharpened(teachers.mean, power), sure, rtol=1e-4)
-    alone = average([(Linear(weights[0]), np.ones(5, bool))], context.samples, rows, CLASSES)
-    assert power_of_one(alone) == pytest.approx(1)
-    certain = torch.tensor([[0.0, 1, 0]])
-    assert torch.equal(sharpened(certain, 3.0), certain)
+def test_a_class_that_is_gone_has_no_say_and_its_mass_goes_to_the_others_in_proportion() -> None:
+    """All of class 2, most of class 1 and a sample of class 0: own answer, a mixture, the shadow models'."""
+    random = np.random.default_rng(7)
+    weight, x = random.normal(size=(CLASSES, FEATURES)), random.normal(size=(12, FEATURES)).astype(np.float32)
+    y = np.array([2, 2, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
+    samples = Samples.from_arrays(x, y, "cpu")
+    forget, retain = np.arange(6), np.arange(6, 12)
+    left = share_left(y, forget, retain, CLASSES)
+    assert left.tolist() == pytest.approx([5 / 6, 1 / 4, 0])
+    own = softmax(x[:6] @ weight.T, axis=1)
+    said = random.dirichlet(np.ones(CLASSES), 6)
+    shadow = Teachers(forget, torch.from_numpy(said).float(), torch.zeros(6), np.full(6, 4))
+    rows, answers = own_answers(Linear(weight), samples, forget, left)
+    found = mixed((rows, answers), shadow, left, y).mean.numpy()
+
+    def without(probability: Any, *classes: int) -> Any:
+        kept = probability.copy()
+        kept[..., list(classes)] = 0
+        return kept / kept.sum(axis=-1, keepdims=True)
+
+    np.testing.assert_allclose(found[:2], without(own[:2], 2), rtol=1e-5)
+    expected = 0.5 * without(own[2:5], 1, 2) + 0.5 * without(said[2:5], 2)  # a quarter is left: half of a half
+    np.testing.assert_allclose(found[2:5], expected, rtol=1e-5)
+    np.testing.assert_allclose(found[5], without(said[5], 2), rtol=1e-5)
+    alone = mixed((rows, answers), None, left, y)
+    np.testing.assert_allclose(alone.mean, answers)
+    assert alone.count.tolist() == [1] * 6
 
 
-def test_shadow_teacher_follows_the_teachers_and_keeps_the_rest() -> None:
+def taught(context: Context, said: Any) -> Context:
+    teachers = Teachers(np.arange(len(said)), torch.from_numpy(said).float(), torch.zeros(len(said)), np.full(5, 4))
+    return replace(context, teachers=lambda: teachers)
+
+
+def test_shadow_teacher_follows_the_teachers_and_keeps_the_rest_as_the_model_was_trained() -> None:
+    """Nesterov and weight decay of the recipe, one mean over taught and retained samples, a cycle over the budget."""
     context, weight, x, y = linear_context()
     said = np.random.default_rng(6).dirichlet(np.ones(CLASSES), 5)
-    teachers = Teachers(np.arange(5), torch.from_numpy(said).float(), torch.zeros(5), np.full(5, 4))
-    context = replace(context, teachers=lambda: teachers)
-    changes = {"learning_rate": 0.1, "batch_size": 20, "retain_ratio": 3, "forget_weight": 0.3, "power": 2, "passes": 2}
-    method = ShadowTeacher(context, with_changes(ShadowTeacher.defaults, changes))
+    recipe = Recipe(
+        name="own", epochs=8, batch_size=20, learning_rate=0.2, momentum=0.5, weight_decay=0.1, nesterov=True,
+        schedule="constant",
+    )  # fmt: skip
+    context = replace(taught(context, said), recipe=recipe)
+    method = ShadowTeacher(context, with_changes(ShadowTeacher.defaults, {"effort": 0.5, "peak": 0.4, "most": 0.25}))
+    # Half of 8 epochs over 15 retain samples are 60 gradients, a quarter of them of forget samples: three passes.
+    assert method.passes == 3
     assert method.forget_batch_size == 5
     method.step(everything(context))
-    answers = said**2 / (said**2).sum(axis=1, keepdims=True)
-    gradient = 0.3 * kl_gradient(weight, x[:5], answers) + 0.7 * ce_gradient(weight, x[5:], y[5:])
-    # A quarter of the budget lies behind at the middle of the first of two steps.
-    rate = 0.1 * (1 + math.cos(math.pi * (0.25 - 0.1) / 0.9)) / 2
-    np.testing.assert_allclose(weight_of(context), weight - rate * gradient, rtol=1e-4)
+    gradient = 0.25 * kl_gradient(weight, x[:5], said) + 0.75 * ce_gradient(weight, x[5:], y[5:]) + 0.1 * weight
+    # A sixth of the budget lies behind at the middle of the first of three steps: still warming up.
+    rate = 0.4 * 0.2 * (1 / 6) / 0.2
+    np.testing.assert_allclose(weight_of(context), weight - rate * (1 + 0.5) * gradient, rtol=1e-4)
     assert method.retain_steps == 15
-    assert [cycle(share) for share in (0.05, 0.1, 0.55, 1, 1.7)] == pytest.approx([0.5, 1, 0.5, 0.01, 0.01])
+    assert [cycle(share) for share in (0.1, 0.2, 0.6, 1, 1.7)] == pytest.approx([0.5, 1, 0.5, 0, 0], abs=1e-9)
     with pytest.raises(UsageError, match="not applicable: none left"):
         ShadowTeacher(replace(context, teachers=None, no_teachers="none left"), ShadowTeacher.defaults)
+
+
+def test_shadow_teacher_oversamples_twice_and_spends_a_quarter_of_a_retraining_whatever_is_forgotten() -> None:
+    for forget in (1, 2, 20):
+        context, *_ = linear_context(forget=forget, samples=200)
+        said = np.full((forget, CLASSES), 1 / CLASSES)
+        method = ShadowTeacher(taught(context, said), ShadowTeacher.defaults)
+        ledger = run_sequence(method, plan_stages([context.forget], method.passes), lambda _: None)
+        spent = ledger.forget_steps_run + ledger.retain_steps_run
+        assert spent == pytest.approx(0.25 * 20 * (200 - forget), rel=0.1)  # the recipe where none is known: 20 epochs
+        assert ledger.forget_steps_run / spent == pytest.approx(2 * forget / 200, rel=0.1)
+
+
+def test_shadow_teacher_learns_batchnorm_and_ends_with_the_average_where_the_recipe_does() -> None:
+    context = practice_context()
+    before = {key: value.clone() for key, value in context.model.state_dict().items() if "running_mean" in key}
+    seen: list[torch.Tensor] = []
+    weight = next(context.model.parameters())
+
+    def watch(*_: object) -> None:
+        seen.append(weight.detach().clone())
+
+    recipe = RECIPES["airbench"].model_copy(update={"epochs": 40, "batch_size": 12})
+    method = ShadowTeacher(replace(context, recipe=recipe), ShadowTeacher.defaults)
+    handle = register_optimizer_step_post_hook(watch)
+    try:
+        run_sequence(method, plan_stages([context.forget], method.passes), lambda _: None)
+    finally:
+        handle.remove()
+    after = context.model.state_dict()
+    assert not any(torch.equal(value, after[key]) for key, value in before.items())
+    assert not torch.equal(weight, seen[-1])  # the last step's weights were replaced by the average
+    assert len(seen) >= 40
 
 
 # By the command line.
@@ -627,16 +684,17 @@ def test_shadow_models_teach_and_the_others_have_no_say(privaudit: Run, own_audi
     assert models[0] == models[1]
     assert results["details"]["teachers"] == 2  # 4 of 8 models teach; each sample was seen by one of each pair
     assert results["details"]["teacher_training_samples"] == 0
-    assert results["forget_steps_run"] == results["forget_steps"] == round(30 * results["parameters"]["passes"])
+    # A quarter of thirty epochs over 270, a fifth of every batch to be forgotten.
+    assert results["forget_steps_run"] == results["forget_steps"] == round(0.2 * 0.25 * 30 * 270)
     assert results["tow"] > results["tow_do_nothing"]
 
 
-def test_a_class_has_no_teachers_but_fresh_ones(privaudit: Run, own_audit: Path) -> None:
+def test_a_class_is_taught_by_the_original_without_it_or_by_fresh_teachers(privaudit: Run, own_audit: Path) -> None:
     arguments = ["--method", "shadow-teacher", "--forget", "class:1", "--order", "none", "--reference", "shadow"]
-    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
-    assert done.returncode == 2
-    assert "not applicable" in done.stderr
-    assert "fresh_teachers=2" in done.stderr
+    results = unlearn(privaudit, own_audit, *arguments)
+    assert results["judging_shadows"] == results["shadows"]  # none of them taught
+    assert results["accuracy"]["unlearned"]["forget"] < 0.3
+    assert results["accuracy"]["unlearned"]["retain"] > 0.9
     fresh = ["--parameter", "fresh_teachers=2", "--parameter", "fresh_share=0.5"]
     results = unlearn(privaudit, own_audit, *arguments, *fresh)
     retained = 300 - results["forget"]
@@ -665,7 +723,8 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
     for trial in tuning["trials"]:
         assert trial["tow"] == pytest.approx(tug_of_war(trial["accuracy"], tuning["reference"]))
     fixed = privaudit(
-        "unlearn", "--store", own_audit / "store", "--out", own_audit / "out", "--tune", "--learning-rate", "0.1"
+        *("unlearn", "--method", "ga", "--tune", "--learning-rate", "0.1"),
+        *("--store", own_audit / "store", "--out", own_audit / "out"),
     )
     assert fixed.returncode == 2
     assert "nothing to search" in fixed.stderr
@@ -674,12 +733,12 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--parameter", "alpha=1"], "no parameter 'alpha'"),
+        (["--method", "ga", "--parameter", "alpha=1"], "no parameter 'alpha'"),
         (["--method", "ssd", "--learning-rate", "0.1"], "no parameter 'learning_rate'"),
         (["--method", "retrain", "--tune"], "retrain has no parameters"),
         (["--method", "retrain", "--learning-rate", "0.1"], "retrain has no parameters"),
-        (["--u-lira", "998"], "--shadows 998 keeps"),
-        (["--learning-rate", "inf"], "0 or a positive finite number"),
+        (["--method", "ga", "--u-lira", "998"], "--shadows 998 keeps"),
+        (["--method", "ga", "--learning-rate", "inf"], "0 or a positive finite number"),
         (["--method", "scrub", "--parameter", "epochs=0"], "at least 1"),
     ],
 )
@@ -692,7 +751,7 @@ def test_mistaken_parameters_are_told(privaudit: Run, own_audit: Path, arguments
 
 def test_a_destroyed_model_is_told(privaudit: Run, own_audit: Path) -> None:
     """Weights beyond all numbers can't be judged."""
-    arguments = ["--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
+    arguments = ["--method", "ga", "--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
     done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
     assert done.returncode == 1
     assert "unlearning destroyed the model" in done.stderr

@@ -138,14 +138,14 @@ def test_an_audit_by_a_function(privaudit: Run, small_npz: Path, folder: Path) -
 
     # Unlearning has steps of its own; what it is compared with is trained by the function. From another folder, too.
     places = ("--store", folder / "s", "--out", folder / "o")
-    unlearned = privaudit("unlearn", "--forget", "random:20", *places, "--json", cwd=whole)
+    unlearned = privaudit("unlearn", "--method", "ga", "--forget", "random:20", *places, "--json", cwd=whole)
     assert unlearned.returncode == 0, unlearned.stderr
     assert json.loads(unlearned.stdout)["accuracy"]["retrained"] is not None
 
     (folder / "code" / "own.py").write_text(FIT.replace("range(12)", "range(13)"))
     other = score(privaudit, small_npz, folder, *own, "--dry-run")
     assert json.loads(other.stdout)["audit"] != results["audit"]
-    changed = privaudit("unlearn", "--forget", "random:20", *places, cwd=whole)
+    changed = privaudit("unlearn", "--method", "ga", "--forget", "random:20", *places, cwd=whole)
     assert changed.returncode == 2
     assert "the file of the training function own.py:fit has changed" in changed.stderr
 

@@ -20,8 +20,9 @@ from privaudit.workflow.compare_orders import run_compare_orders
 from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.retraining import retrain_jobs
 from privaudit.workflow.stopwatch import Cost
-from privaudit.workflow.unlearn import UnlearnSettings, request_of, run_unlearn, scored
+from privaudit.workflow.unlearn import UnlearnSettings, request_of, run_unlearn
 from privaudit.workflow.unlearn_estimate import Speed, estimate_run
+from privaudit.workflow.unlearn_inputs import scored
 from tests.conftest import Run
 
 NO_REPORT = {"html": "report.html", "pdf": None}
@@ -36,7 +37,8 @@ def audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
-    return UnlearnSettings(base=AuditSettings(store=root / "store", out=root / "out", workers=1), **changes)
+    base = AuditSettings(store=root / "store", out=root / "out", workers=1)
+    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
 
 
 def files_of(root: Path) -> dict[Path, int]:

@@ -20,7 +20,8 @@ from privaudit.workflow.bench import Bench, run_method
 from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.retraining import retrain_job, retrain_jobs
 from privaudit.workflow.scenes import prepare_scene
-from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn, scored
+from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
+from privaudit.workflow.unlearn_inputs import scored
 
 NO_REPORT = {"html": "report.html", "pdf": None}
 
@@ -39,7 +40,8 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
-    return UnlearnSettings(base=AuditSettings(store=root / "store", out=root / "out", workers=1), **changes)
+    base = AuditSettings(store=root / "store", out=root / "out", workers=1)
+    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
 
 
 def plan_of(root: Path) -> Any:

@@ -67,6 +67,7 @@ class UnlearnFlags(PlaceFlags, total=False):
 
     audit: str | None
     method: str | None
+    retrain_below: float | None
     order: str | None
     descending: bool | None
     forget: str | None

@@ -106,12 +106,22 @@ class Accuracies(TypedDict):
     test: float
 
 
+class Chosen(TypedDict):
+    """By whom a method was chosen (``user`` or ``auto``), why, and how long retraining would take."""
+
+    by: str
+    method: str
+    why: str
+    exact_seconds: float
+
+
 class UnlearnResults(TypedDict):
     """Of `unlearn`."""
 
     audit: str
     run: str
     method: str
+    chosen: Chosen
     order: str
     forget: int
     forget_steps: int

@@ -23,6 +23,7 @@ from privaudit.report.unlearning_words import finding
 
 EPILOG = """\b
 Examples:
+  privaudit unlearn --forget ids:requests.csv
   privaudit unlearn --order risk
   privaudit unlearn --method rl --order risk --descending --forget random:500
   privaudit unlearn --method retrain --forget class:3,7
@@ -38,6 +39,8 @@ ids:FILE (one sample_id a line, or a CSV with sample_id or, of images, path
 and, if you like, request_id and date).
 Orders, lowest first (risk: the paper's hard-to-easy): risk, loss, inversion,
 entropy, tail, memorisation, random, none; --descending turns them round.
+Methods: auto retrains where that takes less than --retrain-below and no order is
+asked for, since retraining is exact; else it takes shadow-teacher.
 Methods that take forget samples in order: ga (gradient ascent), rl (random
 labels), bad-teacher, neggrad-plus, scrub, salun, shadow-teacher (the audit's own
 shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd.
@@ -46,7 +49,8 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 
 @click.command("unlearn", epilog=EPILOG)
 @click.option("--audit", help="Which audit's target model [the latest of the store].")
-@click.option("--method", help="ga, rl, ft, retrain, shadow-teacher, … [ga].")
+@click.option("--method", help="auto, retrain, shadow-teacher, ga, rl, ft, … [auto]; see below.")
+@click.option("--retrain-below", type=float, metavar="MINUTES", help="auto retrains if that takes less [10; 0: never].")
 @click.option("--order", help="What to rank by: risk, loss, …, random or none [risk]; see below.")
 @click.option("--descending", is_flag=True, help="Reverse the order.")
 @click.option("--forget", help="What to forget [random:10%]; see below.")
@@ -100,7 +104,17 @@ def command(as_json: bool, compare_orders: bool, seeds: int | None, dry_run: boo
         _print(results)
 
 
+def _print_chosen(chosen: dict[str, Any]) -> None:
+    if chosen["by"] == "auto":
+        answer(f"method: {chosen['method']}, {chosen['why']}")
+        if chosen["method"] != "retrain":
+            exact = readable_time(math.ceil(chosen["exact_seconds"]))
+            answer(f"the exact alternative: --method retrain, about {exact}")
+
+
 def _print_plan(planned: dict[str, Any]) -> None:
+    if "chosen" in planned:
+        _print_chosen(planned["chosen"])
     what = planned.get("run", planned.get("comparison"))
     if planned.get("is_there"):
         answer(f"{what} is there already: nothing would be trained")
@@ -114,6 +128,7 @@ def _print_plan(planned: dict[str, Any]) -> None:
 
 
 def _print(results: dict[str, Any]) -> None:
+    _print_chosen(results["chosen"])
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
     for name, parts in results["accuracy"].items():
         if parts is not None:

@@ -71,7 +71,7 @@ ARMS = {
 def default_parameters(method: str, arm: Arm) -> Parameters:
     """A method's own parameters, at the budget of the arm."""
     defaults: Parameters = UNLEARNERS.load(method).defaults
-    return replace(defaults, passes=defaults.passes * arm.passes)
+    return defaults.times(arm.passes)
 
 
 def request(method: str, arm: Arm, parameters: Parameters) -> Request:

@@ -30,7 +30,7 @@ from privaudit.workflow.reproduction_report import VERDICTS, render_reproduction
 from privaudit.workflow.retraining import expected_seconds
 from privaudit.workflow.score import run_score
 from privaudit.workflow.tables import REPRODUCTION, RESULTS
-from privaudit.workflow.unlearn import scored
+from privaudit.workflow.unlearn_inputs import scored
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def _run(
         return run_once(unlearner, lambda _: None), unlearner
     size = len(context.forget)
     nested = [context.forget[: max(1, size * (number + 1) // groups)] for number in range(groups)]
-    return run_sequence(unlearner, plan_stages(nested, parameters.passes), lambda _: None), unlearner
+    return run_sequence(unlearner, plan_stages(nested, unlearner.passes), lambda _: None), unlearner
 
 
 def _weights(model: nn.Module) -> list[torch.Tensor]:

@@ -28,8 +28,11 @@ class AverageWeights:
 
     def __init__(self, model: nn.Module, steps: int) -> None:
         self._steps = steps
-        self._weights = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]
-        self._average = [tensor.clone() for tensor in self._weights]
+        self._model = model
+        self._average = [tensor.clone() for tensor in self._weights()]
+
+    def _weights(self) -> list[torch.Tensor]:
+        return [tensor for tensor in self._model.state_dict().values() if tensor.is_floating_point()]
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
@@ -38,5 +41,6 @@ class AverageWeights:
             return
         # At the very end nothing of the last steps enters that the average has not yet: it is what remains.
         kept = 1.0 if step == self._steps else KEPT**EVERY * (step / self._steps) ** 3
-        torch._foreach_lerp_(self._average, self._weights, 1 - kept)
-        torch._foreach_copy_(self._weights, self._average)
+        weights = self._weights()
+        torch._foreach_lerp_(self._average, weights, 1 - kept)
+        torch._foreach_copy_(weights, self._average)

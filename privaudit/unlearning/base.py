@@ -16,6 +16,7 @@ from privaudit.errors import UsageError
 from privaudit.registry import Registry
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of
+from privaudit.training.recipe import Recipe
 from privaudit.unlearning.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Context:
         Makes what the shadow models that never saw a forget sample say of it; None where nothing can.
     no_teachers
         Why there are none.
+    recipe
+        By which the original model was trained; None where a function of the user's trained it, or nobody knows.
     """
 
     model: nn.Module
@@ -116,6 +119,7 @@ class Context:
     build: Callable[..., nn.Module]
     teachers: Callable[[], Teachers] | None = None
     no_teachers: str = "there are no shadow models"
+    recipe: Recipe | None = None
 
 
 class Unlearner:
@@ -146,6 +150,11 @@ class Unlearner:
         self.forget_steps_beside = 0
 
     # What a method that is handed forget samples implements.
+
+    @property
+    def passes(self) -> float:
+        """How often D_u is handed to it in all: what stages share out."""
+        return self.parameters.passes
 
     @property
     def forget_batch_size(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from privaudit.errors import UsageError
 
@@ -54,6 +54,10 @@ class Parameters:
         """Smallest and largest value."""
         metadata = next(item.metadata for item in fields(cls) if item.name == name)
         return metadata.get("low", 1 if name == "batch_size" else 0.0), metadata.get("high", math.inf)
+
+    def times(self, passes: float) -> Self:
+        """The same with so many times the budget."""
+        return replace(self, passes=self.passes * passes)
 
     def describe(self) -> str:
         """Every parameter with its value, for help and errors."""

@@ -23,9 +23,6 @@ from privaudit.training.loop import Samples, logits_of
 #: LiRA needs four models to judge with, and one pair can teach.
 FEWEST_PAIRS = 3
 
-#: The mean is never sharpened more than this.
-MOST_POWER = 16.0
-
 
 @dataclass(frozen=True)
 class PairSplit:
@@ -85,28 +82,6 @@ class Teachers:
         """Where these rows of the pool stand in `mean`, `divergence` and `count`."""
         # On the batch's own device: asking a card for the rows would let it wait.
         return torch.searchsorted(torch.from_numpy(self.rows).to(batch.device), batch).to(self.mean.device)
-
-
-def sharpened(mean: torch.Tensor, power: float) -> torch.Tensor:
-    """Probabilities ``[n, C]`` raised to a power and normalised again; 1 leaves them, more makes them surer."""
-    return (mean.clamp_min(torch.finfo(mean.dtype).tiny).log() * power).softmax(1)
-
-
-def power_of_one(teachers: Teachers) -> float:
-    """The power that makes the teachers' mean as sure as one teacher is, on average over the samples; at least 1.
-
-    Models disagree, so their mean is less certain than any of them. A model that was retrained is one model: taught the
-    mean as it is, the unlearned one would be known by its doubts. One number for all samples, found by bisection, so
-    that the mean entropies are equal.
-    """
-    of_mean = torch.special.entr(teachers.mean).sum(1)
-    wanted = float((of_mean - teachers.divergence).mean())
-    low, high = 1.0, MOST_POWER
-    for _ in range(40):
-        middle = (low + high) / 2
-        entropy = float(torch.special.entr(sharpened(teachers.mean, middle)).sum(1).mean())
-        low, high = (middle, high) if entropy > wanted else (low, middle)
-    return low
 
 
 def teachers_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from privaudit.unlearning.stages import Ranking, Sequencing, sequence_of
 from privaudit.unlearning.teachers import PairSplit, Teachers, split_pairs
 from privaudit.unlearning.trajectory import Trajectory
 from privaudit.workflow.plan import AuditPlan
-from privaudit.workflow.teachers import teachers_for
+from privaudit.workflow.teachers import Stored, make_teachers, why_no_teachers
 
 Rows = npt.NDArray[np.int64]
 
@@ -141,7 +142,7 @@ def run_method(
     method: type[Unlearner] = UNLEARNERS.load(request.method)
     while True:
         model = make_model()
-        teaching = _Teaching(bench, request, pool, ForgetSet(forget, scattered), retain)
+        teaching = _Teaching(bench, request, model, pool, ForgetSet(forget, scattered), retain)
         context = build_context(bench, request, model, forget, retain, samples, teaching)
         start = time.perf_counter()
         unlearner = method(context, request.parameters)
@@ -158,7 +159,7 @@ def run_method(
             ranking_of(bench, request, table, forget, pool),
             model,
             request.sequencing,
-            request.parameters.passes,
+            unlearner.passes,
             retain,
         )
         planned = sum(stage.budget for stage in stages)
@@ -215,25 +216,26 @@ def build_context(
         build=bench.specification.build,
         teachers=None if teaching.why_not else teaching,
         no_teachers=teaching.why_not,
+        recipe=bench.specification.recipe if bench.specification.training is None else None,
     )
 
 
 class _Teaching:
     """Makes the teachers, and remembers whether shadow models of the audit were among them: these must not judge."""
 
-    def __init__(self, bench: Bench, request: Request, pool: Samples, forget: ForgetSet, retain: Rows) -> None:
-        self._fresh = bool(getattr(request.parameters, "fresh_teachers", 0))
-        make, self.why_not = teachers_for(
-            bench.store, bench.specification, bench.keep(), pool, forget, retain, request.parameters, request.seed
-        )
-        self._make = make
+    def __init__(
+        self, bench: Bench, request: Request, model: nn.Module, pool: Samples, forget: ForgetSet, retain: Rows
+    ) -> None:
+        self.why_not = why_no_teachers(forget, bench.shadows, request.parameters) or ""
+        stored = Stored(bench.store, bench.specification, bench.keep())
+        self._make = partial(make_teachers, stored, model, pool, (forget, retain), request.parameters, request.seed)
         self.asked = False
 
     def __call__(self) -> Teachers:
-        if self._make is None:
+        if self.why_not:
             raise EvidenceError(self.why_not)
-        self.asked = not self._fresh
-        return self._make()
+        teachers, self.asked = self._make()
+        return teachers
 
 
 def pairs_of(bench: Bench) -> PairSplit:

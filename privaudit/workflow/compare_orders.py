@@ -37,8 +37,15 @@ from privaudit.workflow.tables import spreadsheet_text
 from privaudit.workflow.teachers import check_applicable
 from privaudit.workflow.trials import FOLDER as TRIALS
 from privaudit.workflow.trials import Scene, Treatment
-from privaudit.workflow.unlearn import UnlearnSettings, chosen_samples, demand_scores, demand_target, request_of, scored
+from privaudit.workflow.unlearn import (
+    DEFAULT_ORDER,
+    UnlearnSettings,
+    chosen_samples,
+    request_of,
+)
+from privaudit.workflow.unlearn_choice import AUTO
 from privaudit.workflow.unlearn_estimate import UnlearnEstimate, estimate_scenes
+from privaudit.workflow.unlearn_inputs import demand_scores, demand_target, scored
 from privaudit.workflow.unlearn_run import takes_order
 
 DEFAULT_SEEDS = 3
@@ -54,6 +61,9 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int, *, dry_run: bool =
     Every seed has a forget set of its own and two retrained models of its own, and where training them all takes at
     most ten minutes an original model of its own (unless the target was given: then all unlearn from that).
     """
+    # The comparison needs a method that is handed samples, many times over: the paper's, and the cheapest.
+    method = "ga" if settings.method == AUTO else settings.method
+    settings = replace(settings, method=method, order=settings.order or DEFAULT_ORDER)
     request = _checked(settings)
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)

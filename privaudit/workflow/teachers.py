@@ -1,9 +1,9 @@
-"""Where the teachers of `shadow-teacher` come from: the stored shadow models, or new ones that exclude D_u."""
+"""Where the teachers of `shadow-teacher` come from: shadow models, the original without a class, or new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +18,26 @@ from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.parameters import Parameters
 from privaudit.unlearning.teachers import Teachers, average, split_pairs, teachers_of
+from privaudit.unlearning.without_classes import mixed, own_answers, share_left
+
+Rows = npt.NDArray[np.int64]
 
 FRESH = "--parameter fresh_teachers=2 trains teachers that exclude the forget set, and counts their cost."
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An audit's shadow models, and who of them saw what (bool ``[S, N]``)."""
+
+    store: AuditStore
+    specification: ModelSpecification
+    keep: npt.NDArray[np.bool_]
 
 
 def why_no_teachers(forget: ForgetSet, shadows: int, parameters: Parameters) -> str | None:
     """Why nothing can teach this forget set; None where something can."""
     if getattr(parameters, "fresh_teachers", 0):
         return None
-    if not forget.scattered:
-        return (
-            "more than half of a class is to be forgotten, and the shadow models saw half of every class: none of "
-            "them says how a model without it behaves"
-        )
     try:
         split_pairs(shadows, 0)
     except EvidenceError as error:
@@ -44,46 +51,54 @@ def check_applicable(method: str, forget: ForgetSet, shadows: int, parameters: P
         raise UsageError(f"{method} is not applicable: {why}", hint=FRESH)
 
 
-def teachers_for(
-    store: AuditStore,
-    specification: ModelSpecification,
-    keep: npt.NDArray[np.bool_],
+def make_teachers(
+    stored: Stored,
+    original: nn.Module,
     samples: Samples,
-    forget: ForgetSet,
-    retain: npt.NDArray[np.int64],
+    rows: tuple[ForgetSet, Rows],
     parameters: Parameters,
     seed: int,
-) -> tuple[Callable[[], Teachers] | None, str]:
-    """How to make the teachers of a forget set when a method asks for them; or None, and why.
+) -> tuple[Teachers, bool]:
+    """Make the teachers of a forget set, and tell whether shadow models of the audit are among them.
 
     Parameters
     ----------
-    keep
-        bool ``[S, N]``: who of the stored shadow models saw what. Their pairs are split by the audit's seed, so that
-        the same ones judge whatever is unlearned.
+    stored
+        Their pairs are split by the audit's seed, so that the same ones judge whatever is unlearned.
+    original
+        The model that is to unlearn, before its first step.
     samples
         The pool, on the device.
+    rows
+        D_u and D_r.
     parameters
         Of the method: where they ask for ``fresh_teachers`` those are trained, by the target's recipe, on random
         shares of D_r.
     seed
         Of the run: decides fresh teachers.
     """
-    if why := why_no_teachers(forget, len(keep), parameters):
-        return None, why
-    fresh = int(getattr(parameters, "fresh_teachers", 0))
-    if fresh:
+    forget, retain = rows
+    specification = stored.specification
+    if fresh := int(getattr(parameters, "fresh_teachers", 0)):
         share = float(getattr(parameters, "fresh_share", 1.0))
-        return lambda: _trained(specification, samples, forget.rows, retain, fresh, share, seed), ""
-    pairs = split_pairs(len(keep), specification.seed)
-    return lambda: teachers_of(store, specification, samples, forget.rows, keep, pairs), ""
+        return _trained(specification, samples, forget.rows, retain, fresh, share, seed), False
+    labels = samples.labels.cpu().numpy()
+    left = share_left(labels, forget.rows, retain, specification.classes)
+    asked = forget.scattered or bool((left[labels[forget.rows]] > 0).any())
+    shadow = None
+    if asked:
+        pairs = split_pairs(len(stored.keep), specification.seed)
+        shadow = teachers_of(stored.store, specification, samples, forget.rows, stored.keep, pairs)
+    if shadow is not None and forget.scattered:
+        return shadow, True
+    return mixed(own_answers(original, samples, forget.rows, left), shadow, left, labels), asked
 
 
 def _trained(
     specification: ModelSpecification,
     samples: Samples,
-    forget: npt.NDArray[np.int64],
-    retain: npt.NDArray[np.int64],
+    forget: Rows,
+    retain: Rows,
     models: int,
     share: float,
     seed: int,

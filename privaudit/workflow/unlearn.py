@@ -14,32 +14,34 @@ import numpy as np
 import pandas as pd
 
 from privaudit import files
-from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.config import AuditSettings
-from privaudit.errors import StoreError, UsageError
+from privaudit.errors import UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
-from privaudit.report import comparable, words
+from privaudit.report import comparable
 from privaudit.report.privacy import privacy_of
-from privaudit.scoring.table import demand_columns
-from privaudit.shadow.store import TARGET, AuditStore, open_audit
+from privaudit.shadow.store import open_audit
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method
 from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Bench, Request, judges, will_teach
-from privaudit.workflow.plan import AuditPlan, replace_settings
+from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.render import render_report
 from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.retraining import wanted_jobs
-from privaudit.workflow.score import are_scored, score_stored
-from privaudit.workflow.tables import RESULTS, SCORES, read_table
-from privaudit.workflow.teachers import check_applicable
+from privaudit.workflow.retraining import expected_seconds, wanted_jobs
+from privaudit.workflow.tables import RESULTS
+from privaudit.workflow.teachers import check_applicable, why_no_teachers
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
 from privaudit.workflow.tuning import candidates, held_out_set
 from privaudit.workflow.u_lira import choose_models
+from privaudit.workflow.unlearn_choice import APPROXIMATE, AUTO, RETRAIN_BELOW, Chosen, choose_method
 from privaudit.workflow.unlearn_estimate import UnlearnEstimate, estimate_run
+from privaudit.workflow.unlearn_inputs import demand_scores, demand_target, scored
 from privaudit.workflow.unlearn_run import METRICS, is_there, make_run, takes_order
+
+#: Where none is asked for.
+DEFAULT_ORDER = "risk"
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class UnlearnSettings:
     """One request to unlearn; None means the method's own default."""
 
     audit: str | None = None
-    method: str = "ga"
-    order: str = "risk"
+    method: str = AUTO
+    retrain_below: float | None = None
+    order: str | None = None
     descending: bool = False
     forget: str = "random:10%"
     groups: int = 5
@@ -70,6 +73,14 @@ class UnlearnSettings:
     skip_unknown: bool = False
     base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
+    def only_by_steps(self) -> str | None:
+        """What of the request only a method can do that is handed forget samples, in words; None where nothing."""
+        if self.order not in (None, "none"):
+            return f"--order {self.order} is asked for, and retraining has none"
+        if self.sequencing() != UnlearnSettings(order=self.order).sequencing():
+            return "the forget set is to be handed over in a certain way, and retraining is handed none"
+        return "--u-lira attacks approximate methods" if self.u_lira is not None else None
+
     def sequencing(self) -> Sequencing:
         """How the forget set is handed over, checked."""
         if self.pace == "self-paced" and self.rerank == "static":
@@ -79,7 +90,7 @@ class UnlearnSettings:
             )
         rerank = "dynamic" if self.pace == "self-paced" else self.rerank or "static"
         sequencing = Sequencing(
-            order=self.order,
+            order=self.order or DEFAULT_ORDER,
             descending=self.descending,
             unit=self.rank_by,
             groups=self.groups,
@@ -99,10 +110,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
 
     With ``dry_run`` nothing is trained, changed or written: what it would do and cost is said and returned.
     """
-    request = request_of(settings)
-    if not takes_order(settings.method):
-        # It runs once: no order means anything to it.
-        settings = replace(settings, order="none", descending=False)
+    request_of(settings)  # A mistake is told before anything is opened.
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
     folder = settings.base.out / store.audit
@@ -119,10 +127,16 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
         forget = chosen_samples(settings, table, plan)
         if forget.said:
             talk(f"to forget: {forget.said}")
+        chosen = _chosen(settings, plan, forget)
+        if chosen.by == AUTO:
+            talk(f"  {chosen.sentence()}")
+        settings = of_method(settings, chosen.method)
+        request = request_of(settings)
+        order = settings.order or DEFAULT_ORDER
         if request is not None:
             check_applicable(request.method, forget, plan.shadows, request.parameters)
             # A score that was never measured is told before anything is trained.
-            score_of(table.iloc[forget.rows], settings.order)
+            score_of(table.iloc[forget.rows], order)
         run_folder = _run_folder(folder / "unlearn", _run_name(plan, settings, table, forget, request))
         cost = None
         if not is_there(run_folder):
@@ -130,7 +144,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
             for sentence in cost.sentences(is_exact=request is None):
                 talk(f"  {sentence}")
         if dry_run:
-            return _planned(settings, plan, run_folder.name, forget, cost)
+            return _planned(settings, plan, run_folder.name, forget, cost) | {"chosen": chosen.to_json()}
         if cost is None:
             talk(f"  run {run_folder.name} is there already: nothing is trained")
             results: dict[str, Any] = files.read_json(run_folder / METRICS)
@@ -146,7 +160,8 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
                 u_lira_models=settings.u_lira,
                 tuned=frozenset(_given(settings)) if settings.tune else None,
                 facts={
-                    "order": settings.order,
+                    "chosen": chosen.to_json(),
+                    "order": order,
                     "descending": settings.descending,
                     "forget_specification": settings.forget if not settings.forget.startswith("ids:") else "ids:FILE",
                     "requests": len(forget.requests),
@@ -159,7 +174,29 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
         warnings = comparable.of_unlearning(files.read_json(folder / RESULTS))
         for warning in warnings:
             talk(f"  warning: {warning}")
-        return results | {"report": report, "folder": str(run_folder), "warnings": warnings}
+        # A run that is there may have been chosen otherwise than this request chose it.
+        asked = {"chosen": chosen.to_json()}
+        return results | asked | {"report": report, "folder": str(run_folder), "warnings": warnings}
+
+
+def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
+    """The request with its method, and without an order where that method runs once."""
+    settings = replace(settings, method=method, retrain_below=None, order=settings.order or DEFAULT_ORDER)
+    # It runs once: no order means anything to it.
+    return settings if takes_order(method) else replace(settings, order="none", descending=False)
+
+
+def _chosen(settings: UnlearnSettings, plan: AuditPlan, forget: ForgetSet) -> Chosen:
+    """Which method does it, and why."""
+    parameters = UNLEARNERS.load(APPROXIMATE).defaults
+    return choose_method(
+        settings.method,
+        wanted=settings.only_by_steps(),
+        # By a training that was timed before: the same request is then always answered alike.
+        exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
+        below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
+        not_applicable=why_no_teachers(forget, plan.shadows, parameters),
+    )
 
 
 def chosen_samples(
@@ -212,7 +249,7 @@ def _planned(
         "run": run,
         "is_there": cost is None,
         "method": settings.method,
-        "order": settings.order,
+        "order": settings.order or DEFAULT_ORDER,
         "forget": len(forget.rows),
         "samples": len(plan.data),
         **(cost.to_json() if cost is not None else {"to_train": 0, "seconds": 0.0}),
@@ -220,9 +257,17 @@ def _planned(
 
 
 def request_of(settings: UnlearnSettings) -> Request | None:
-    """What is asked for, checked; None where the method is retraining itself."""
+    """What is asked for, checked; None where the method is retraining itself.
+
+    Of ``auto`` it is what it may come to.
+    """
+    if settings.method == AUTO:
+        _check_auto(settings)
+        settings = replace(settings, method=APPROXIMATE)
+    elif settings.retrain_below is not None:
+        raise UsageError(f"--retrain-below with --method {settings.method}: it is for --method auto to choose by")
     check_method(settings.method)
-    check_order(settings.order)
+    check_order(settings.order or DEFAULT_ORDER)
     if settings.reference not in ("auto", "retrain", "shadow"):
         raise UsageError(f"unknown reference '{settings.reference}'", hint="Known: auto, retrain, shadow.")
     for name in ("passes", "learning_rate", "batch_size"):
@@ -245,60 +290,22 @@ def request_of(settings: UnlearnSettings) -> Request | None:
     return Request(settings.method, with_changes(method.defaults, changes), sequencing, settings.seed)
 
 
+def _check_auto(settings: UnlearnSettings) -> None:
+    below = settings.retrain_below
+    if below is not None and not 0 <= below < math.inf:
+        raise UsageError(f"--retrain-below {below}: it must be 0 (never) or a number of minutes")
+    if settings.tune or (given := _given(settings)):
+        flag = "tune" if settings.tune else next(iter(given)).replace("_", "-")
+        raise UsageError(
+            f"--{flag} without --method: which parameters there are depends on the method",
+            hint="Name it, for example --method shadow-teacher or --method ga.",
+        )
+
+
 def _given(settings: UnlearnSettings) -> dict[str, Any]:
     """The method's parameters that were asked for by value."""
     common = {name: getattr(settings, name) for name in ("passes", "learning_rate", "batch_size")}
     return {name: value for name, value in common.items() if value is not None} | parse_changes(settings.parameter)
-
-
-def demand_target(store: AuditStore) -> None:
-    """Raise `StoreError` unless the target model is there, whole."""
-    store.demand_not_purged()
-    if not store.is_finished(TARGET):
-        raise StoreError(
-            f"the target model of {store.audit} is missing, damaged or unfinished",
-            hint="Run the same privaudit score again: it makes anew what is missing.",
-        )
-
-
-def demand_scores(store: AuditStore, folder: Path) -> None:
-    """Raise `StoreError` unless the audit is scored: a dry run makes nothing anew."""
-    if not are_scored(folder):
-        raise StoreError(
-            f"{store.audit} has no scores in {folder}: nobody can say what would be forgotten",
-            hint="Run the same privaudit score again: it makes anew what is missing.",
-        )
-
-
-def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
-    """The plan with the size and statistic of the published scores, and the score rows without canaries.
-
-    Scores that are not there, or are damaged, are made from what the store holds.
-    """
-    if not are_scored(folder):
-        shadows = plan.store.finished_shadows()
-        if shadows < FEWEST_MODELS:
-            raise StoreError(
-                f"only {shadows} shadow models of {plan.name} are finished: too few to score with",
-                hint="Run the same privaudit score again: it goes on where it stopped.",
-            )
-        score_stored(replace(plan, shadows=shadows), folder)
-    results = files.read_json(folder / RESULTS)
-    settings = replace_settings(
-        plan.settings,
-        statistic=results["statistic"],
-        queries=",".join(results["queries"]),
-        rmia_gamma=words.gamma_of(results),
-    )
-    table = demand_columns(read_table(folder / SCORES), folder / SCORES)
-    if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
-        raise StoreError(
-            f"{folder / SCORES} does not belong to audit {plan.name}", hint="Run the same privaudit score again."
-        )
-    return (
-        replace(plan, shadows=int(results["shadows"]), settings=settings),
-        table[~table["canary"]].reset_index(drop=True),
-    )
 
 
 def _run_name(
@@ -327,7 +334,7 @@ def _run_name(
     if (source := UNLEARNERS.source(settings.method)) is not None:
         what |= {"source": source}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
-    order = settings.order + ("-descending" if settings.descending else "")
+    order = (settings.order or DEFAULT_ORDER) + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
     slug = "ids" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]

@@ -1,0 +1,334 @@
+"""Unlearning methods on networks and data that none was tuned on: the table of docs/unlearning-results.md.
+
+    python benchmarks/unlearning_grid.py --work grid --data-dir data
+    python benchmarks/unlearning_grid.py --cells digits-noisy/batchnorm --forget few riskiest --methods rl ga
+    python benchmarks/unlearning_grid.py --work grid --table
+
+Each cell is an audit (data and network) and a forget set. Its target model unlearns by each method's defaults, handed
+over all at once, and is held against a model retrained without the forget set; so are the target as it is (``nothing``)
+and a second retrained model (``retrain``). Everything is kept below ``--work``: results in ``results.jsonl``, a line a
+run, and a line that is there is not made again. Seconds are processor time of one core, the teachers' answers included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from privaudit.config import AuditSettings
+from privaudit.data import load_dataset
+from privaudit.errors import PrivauditError
+from privaudit.evaluation.utility import accuracy, tug_of_war
+from privaudit.progress import talk
+from privaudit.scoring.target import split_test
+from privaudit.seeds import generator
+from privaudit.shadow.store import TARGET, open_audit
+from privaudit.shadow.trainer import (
+    ModelSpecification,
+    load_model,
+    one_thread,
+    save_model,
+    signals_on,
+    train_with_new_seeds,
+)
+from privaudit.signals import signal
+from privaudit.training.loop import Samples
+from privaudit.unlearning.base import UNLEARNERS
+from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.parameters import parse_changes, with_changes
+from privaudit.unlearning.stages import Sequencing
+from privaudit.workflow.bench import Bench, Request, run_method
+from privaudit.workflow.plan import AuditPlan
+from privaudit.workflow.reopening import reopen_plan
+from privaudit.workflow.unlearn_inputs import scored
+
+Rows = npt.NDArray[np.int64]
+
+#: Where the noise floor is less than this above doing nothing there is nothing to forget that ToW would show.
+SOMETHING = 0.05
+
+#: What is to be reached: a share of the second retraining's ToW, and at most so much less than doing nothing.
+BAR, WORSE = 0.95, 0.01
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a cell's data come from, how many training samples are taken, and the share with a wrong label."""
+
+    dataset: str
+    samples: int | None
+    wrong: float
+
+
+SOURCES = {
+    "digits": Source("digits", None, 0.0),
+    "digits-noisy": Source("digits", None, 0.15),
+    "mnist": Source("mnist", 3_000, 0.10),
+    "cifar10": Source("cifar10", 10_000, 0.0),
+    "cifar10-3000": Source("cifar10", 3_000, 0.0),
+}
+CELLS = (
+    "digits/cnn",
+    "digits-noisy/batchnorm",
+    "digits-noisy/groupnorm",
+    "digits-noisy/residual",
+    "mnist/cnn",
+    "cifar10/cnn",
+    "cifar10-3000/residual",
+    "cifar10-3000/groupnorm",
+)
+#: Forget sets; ``cluster``: a random sample and the 19 nearest of its class.
+FORGET = {
+    "few": "random:20",
+    "random": "random:10%",
+    "riskiest": "top-risk:5%",
+    "class": "class:3",
+    "cluster": "cluster:20",
+}
+OWN_NETWORKS = ("batchnorm", "groupnorm", "residual")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("grid"), help="audits, retrained models and results")
+    parser.add_argument("--data-dir", type=Path, default=None)
+    parser.add_argument("--cells", nargs="+", default=list(CELLS), metavar="DATA/NETWORK", help=" ".join(CELLS))
+    parser.add_argument("--forget", nargs="+", default=list(FORGET), choices=list(FORGET))
+    parser.add_argument("--methods", nargs="+", default=["shadow-teacher"], help="names, or NAME:parameter=value,…")
+    parser.add_argument("--seeds", type=int, default=1, help="audits of each cell, with data of their own")
+    parser.add_argument("--shadows", type=int, default=16)
+    parser.add_argument("--order", default="none")
+    parser.add_argument("--table", action="store_true", help="only print what is there")
+    options = parser.parse_args()
+    if not options.table:
+        for seed in range(options.seeds):
+            for cell in options.cells:
+                run_cell(options, cell, seed)
+    print_table(read_results(options.work), options)
+
+
+def run_cell(options: argparse.Namespace, cell: str, seed: int) -> None:
+    """Audit what is not audited yet; unlearn what is not unlearned yet."""
+    done = {key_of(result) for result in read_results(options.work)}
+    wanted = [
+        (forget, method)
+        for forget in options.forget
+        for method in ("nothing", "retrain", *options.methods)
+        if (cell, forget, named(method, options.order), seed) not in done
+    ]
+    if not wanted:
+        return
+    plan = audit(options, cell, seed)
+    plan, table = scored(plan, options.work / "out" / plan.name)
+    bench = Bench.of(plan, table)
+    for name in dict.fromkeys(forget for forget, _ in wanted):
+        forget = forget_set(FORGET[name], plan, table, seed)
+        methods = [method for other, method in wanted if other == name]
+        run_forget_set(options, plan, bench, forget, methods, (cell, name, seed))
+
+
+def run_forget_set(
+    options: argparse.Namespace,
+    plan: AuditPlan,
+    bench: Bench,
+    forget: ForgetSet,
+    methods: list[str],
+    where: tuple[str, str, int],
+) -> None:
+    """Retrain twice, then unlearn by every method; a line of results each."""
+    cell, name, seed = where
+    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
+    specification, arrays = plan.specification, plan.arrays
+    pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
+    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)
+    _, reported = split_test(len(test), plan.settings.seed)
+
+    def original() -> nn.Module:
+        return load_model(specification, plan.store.model(TARGET))
+
+    def accuracies(model: nn.Module) -> dict[str, float]:
+        parts = {"forget": (pool, forget.rows), "retain": (pool, retain), "test": (test, reported)}
+        return {
+            part: accuracy(signal(signals_on(model, samples, rows)[:, 0], "margin"))
+            for part, (samples, rows) in parts.items()
+        }
+
+    # The first optimiser of a process makes torch import its compiler for seconds.
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
+    with one_thread(specification.hardware):
+        digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
+        paths = [options.work / "retrained" / plan.name / f"{digest}-{number}.safetensors" for number in (0, 1)]
+        seconds = [retrained(specification, pool, retain, path) for path in paths]
+        reference = accuracies(load_model(specification, paths[0]))
+        for method in methods:
+            stopped, spent = None, 0.0
+            if method == "nothing":
+                model = original()
+            elif method == "retrain":
+                model, spent = load_model(specification, paths[1]), seconds[1]
+            else:
+                request = request_of(method, options.order, seed)
+                began = time.process_time()
+                try:
+                    model, run = run_method(
+                        bench, request, original, forget.rows, retain, (pool, test),
+                        scattered=forget.scattered, watched=False,
+                    )  # fmt: skip
+                    stopped = run.ledger.stopped
+                except PrivauditError as error:
+                    model, stopped = original(), error.message
+                spent = time.process_time() - began
+            found = accuracies(model)
+            result = {
+                "cell": cell,
+                "forget": name,
+                "method": named(method, options.order),
+                "seed": seed,
+                "size": len(forget.rows),
+                "tow": round(tug_of_war(found, reference), 4),
+                "accuracy": {part: round(value, 4) for part, value in found.items()},
+                "reference": {part: round(value, 4) for part, value in reference.items()},
+                "seconds": round(spent, 2),
+                "retraining": round(statistics.mean(seconds), 2),
+                "stopped": stopped,
+            }
+            talk(f"{cell} {name} {method}: ToW {result['tow']:.3f}")
+            with (options.work / "results.jsonl").open("a") as file:
+                file.write(json.dumps(result) + "\n")
+
+
+def retrained(specification: ModelSpecification, pool: Samples, retain: Rows, path: Path) -> float:
+    """Train without the forget set, where that was not done yet; return the seconds that it took."""
+    if not path.with_suffix(".json").exists():
+        began = time.process_time()
+        model, _, _ = train_with_new_seeds(specification, pool, retain, ("grid", path.stem))
+        spent = time.process_time() - began
+        save_model(model, path)
+        path.with_suffix(".json").write_text(json.dumps(spent))
+    seconds: float = json.loads(path.with_suffix(".json").read_text())
+    return seconds
+
+
+def request_of(method: str, order: str, seed: int) -> Request:
+    """``NAME`` or ``NAME:parameter=value,…`` as a request."""
+    name, _, changes = method.partition(":")
+    defaults = UNLEARNERS.load(name).defaults
+    given = parse_changes(tuple(changes.split(","))) if changes else {}
+    return Request(name, with_changes(defaults, given), Sequencing(order=order), seed)
+
+
+def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:
+    """The cell's audit, made by ``privaudit score`` where it is not there yet."""
+    source, network = cell.split("/")
+    path = options.work / f"{source}-{seed}.npz"
+    if not path.exists():
+        write_data(SOURCES[source], path, seed, options.data_dir)
+    store, out = options.work / f"store-{seed}" / cell.replace("/", "-"), options.work / "out"
+    if network in OWN_NETWORKS:
+        network = f"{Path(__file__).parent / 'grid_networks.py'}:{network}"
+    command = [
+        sys.executable, "-m", "privaudit", "score", "--dataset", str(path), "--network", network,
+        "--shadows", str(options.shadows), "--seed", str(seed), "--store", str(store), "--out", str(out),
+        "--canaries", "0", "--invert", "0", "--json",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ)  # noqa: S603
+    return reopen_plan(open_audit(store, None), AuditSettings(store=store, out=out))
+
+
+def write_data(source: Source, path: Path, seed: int, data_dir: Path | None) -> None:
+    """Draw the samples and the wrong labels by the seed."""
+    data = load_dataset(source.dataset, data_dir=data_dir)
+    random = generator(seed, "grid", source.dataset)
+    rows = np.sort(random.permutation(len(data.y_train))[: source.samples or len(data.y_train)])
+    labels = data.y_train[rows].copy()
+    classes = len(data.class_names)
+    wrong = random.permutation(len(labels))[: round(source.wrong * len(labels))]
+    labels[wrong] = (labels[wrong] + random.integers(1, classes, len(wrong))) % classes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez(file, x_train=data.x_train[rows], y_train=labels, x_test=data.x_test, y_test=data.y_test)
+
+
+def forget_set(specification: str, plan: AuditPlan, table: Any, seed: int) -> ForgetSet:
+    """By ``--forget``'s words, or a cluster of near neighbours of one class."""
+    if not specification.startswith("cluster:"):
+        return choose_forget_set(specification, table, plan.data.class_names, seed)
+    labels = plan.data.y_train
+    flat = np.asarray(plan.data.x_train, np.float64).reshape(len(labels), -1)
+    middle = int(generator(seed, "cluster").integers(len(labels)))
+    distance = np.square(flat - flat[middle]).sum(axis=1)
+    distance[labels != labels[middle]] = np.inf
+    return ForgetSet(np.sort(np.argsort(distance, kind="stable")[: int(specification.partition(":")[2])]), True)
+
+
+def named(method: str, order: str) -> str:
+    """What a run is called in the results: orders matter to methods alone."""
+    return method if order == "none" or method in ("nothing", "retrain") else f"{method} ({order})"
+
+
+def key_of(result: dict[str, Any]) -> tuple[str, str, str, int]:
+    return result["cell"], result["forget"], result["method"], result["seed"]
+
+
+def read_results(work: Path) -> list[dict[str, Any]]:
+    """What is there; of a run that was killed in the middle of a line the line is left out."""
+    path = work / "results.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return list(_parsed(lines))
+
+
+def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            yield json.loads(line)
+
+
+def print_table(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """Means over seeds, a row a cell and forget set, and how often each method reached the bar."""
+    by_key: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for result in results:
+        if result["cell"] in options.cells and result["forget"] in options.forget:
+            by_key.setdefault((result["cell"], result["forget"]), {}).setdefault(result["method"], []).append(result)
+    methods = list(dict.fromkeys(result["method"] for result in results))
+    print("| data / network | forget | n | " + " | ".join(methods) + " |")
+    print("|---" * (3 + len(methods)) + "|")
+    reached: dict[str, list[bool]] = {}
+    worse: dict[str, int] = {}
+    for (cell, forget), of_method in by_key.items():
+        tow = {name: statistics.mean(run["tow"] for run in runs) for name, runs in of_method.items()}
+        shown = []
+        for name in methods:
+            if name not in tow:
+                shown.append("–")
+                continue
+            share = statistics.mean(run["seconds"] / run["retraining"] for run in of_method[name])
+            shown.append(f"{tow[name]:.3f}" + ("" if name in ("nothing", "retrain") else f" ({100 * share:.0f}%)"))
+            worse[name] = worse.get(name, 0) + (tow[name] < tow["nothing"] - WORSE)
+            if tow["retrain"] - tow["nothing"] >= SOMETHING:
+                reached.setdefault(name, []).append(tow[name] >= BAR * tow["retrain"])
+        size = next(iter(of_method.values()))[0]["size"]
+        print(f"| {cell} | {forget} | {size} | " + " | ".join(shown) + " |")
+    for name in methods:
+        hits = reached.get(name, [])
+        print(f"{name}: {sum(hits)} of {len(hits)} cells reach the bar; worse than nothing in {worse.get(name, 0)}")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
