@@ -58,6 +58,12 @@ class GateBreached(PrivauditError):
     exit_code = 3
 
 
+class UnlearningRejected(PrivauditError):
+    """An unlearned model that is no result: ruined, or no closer to retraining than doing nothing."""
+
+    exit_code = 3
+
+
 class EvidenceError(PrivauditError):
     """Too little evidence for the verdict that was asked for."""
 

@@ -81,6 +81,7 @@ class UnlearnFlags(PlaceFlags, total=False):
     optimizer_state: str | None
     budget: str | None
     reference: str | None
+    guard: str | None
     passes: float | None
     learning_rate: float | None
     batch_size: int | None

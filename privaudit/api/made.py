@@ -151,6 +151,8 @@ def unlearn(
 
     Raises
     ------
+    UnlearningRejected
+        Where the model came out ``unchanged`` or ``ruined``; its ``results`` are what would have been returned.
     PrivauditError
         Where the command would say so and exit.
     """

@@ -120,6 +120,9 @@ class UnlearnResults(TypedDict):
 
     audit: str
     run: str
+    outcome: str
+    outcome_evidence: dict[str, Any]
+    guard: dict[str, Any] | None
     method: str
     chosen: Chosen
     order: str
@@ -180,6 +183,7 @@ class PurgeResults(TypedDict, total=False):
     removed: dict[str, list[str]]
     cut: list[str]
     made_anew: list[str]
+    unlearned_removed: list[dict[str, str]]
     models_kept: list[dict[str, str]]
     results_kept: list[dict[str, str]]
     unknown: list[dict[str, str]]
@@ -199,3 +203,4 @@ class AuditEntry(TypedDict):
     samples: int | None
     shadows: int | None
     error: str | None
+    runs: list[dict[str, Any]]

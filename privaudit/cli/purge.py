@@ -93,6 +93,8 @@ def _tell(planned: dict[str, Any], said: str, *, in_full: bool) -> None:
         say(f"  {title}")
         for path in paths if in_full else []:
             say(f"    {path}")
+    for gone in planned["unlearned_removed"]:
+        say(f"  goes: {gone['file']} ({gone['why']})")
     for title in ("models_kept", "results_kept"):
         for kept in planned[title]:
             say(f"  stays: {kept['file']} ({kept['why']})")

@@ -18,8 +18,10 @@ from privaudit.cli.options import (
     show_samples_option,
     store_option,
 )
+from privaudit.errors import UnlearningRejected
 from privaudit.progress import readable_time
-from privaudit.report.unlearning_words import finding
+from privaudit.report.outcome_words import is_rejected
+from privaudit.report.unlearning_words import finding, of_guard
 
 EPILOG = """\b
 Examples:
@@ -64,6 +66,7 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @click.option("--optimizer-state", help="Between stages: carry or reset [carry].")
 @click.option("--budget", help="matched (as the one-shot run) or per-stage (the method's passes each) [matched].")
 @click.option("--reference", help="What to compare with: auto, retrain or shadow [auto: retrain if under 10 minutes].")
+@click.option("--guard", help="on: take back steps that cost the retained; off: as the method would have it [on].")
 @click.option("--passes", type=float, help="Budget: passes over the forget set [the method's].")
 @click.option("--learning-rate", type=float, help="Learning rate [the method's].")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
@@ -97,7 +100,15 @@ def command(as_json: bool, compare_orders: bool, seeds: int | None, dry_run: boo
         else:
             _print_comparison(compared)
         return
-    results: Any = api.unlearn(seeds=seeds, **flags)
+    try:
+        results: Any = api.unlearn(seeds=seeds, **flags)
+    except UnlearningRejected as error:
+        _tell(error.results, as_json)
+        raise
+    _tell(results, as_json)
+
+
+def _tell(results: Any, as_json: bool) -> None:
     if as_json:
         answer_json(results)
     else:
@@ -128,6 +139,7 @@ def _print_plan(planned: dict[str, Any]) -> None:
 
 
 def _print(results: dict[str, Any]) -> None:
+    answer(results["outcome_evidence"]["sentence"])
     _print_chosen(results["chosen"])
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
     for name, parts in results["accuracy"].items():
@@ -143,7 +155,12 @@ def _print(results: dict[str, Any]) -> None:
         answer(f"U-LiRA AUC {auc:.3f}{interval} over {attacked['models']} shadow models; ½ is nothing left")
     if results["stopped"]:
         answer(f"stopped early: {results['stopped']}")
-    answer(f"model: {results['folder']}/model.safetensors")
+    if (guard := results["guard"]) is not None and (guard["undone"] or guard["stopped"]):
+        answer(of_guard(results))
+    if is_rejected(results):
+        answer(f"rejected model, not to be deployed: {results['folder']}/rejected.safetensors")
+    else:
+        answer(f"model: {results['folder']}/model.safetensors")
     answer(f"record: {results['folder']}/record.json")
     _print_reports(results)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.report import comparable, lines, words
+from privaudit.report.outcome_words import sentence_of_run
 from privaudit.report.parts import Figure, Section, Table
 from privaudit.report.unlearning_words import is_exact, order, summary
 from privaudit.report.words import number, percent
@@ -39,6 +40,7 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
             ],
         ),
     ]
+    outcome = sentence_of_run(run)
     return Section(
         f"unlearning-{index}",
         f"Unlearning: {run['method']}"
@@ -46,6 +48,7 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
         said,
         tables,
         _difficulties(run, forgetting),
+        lead=outcome or "",
     )
 
 

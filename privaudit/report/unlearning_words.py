@@ -37,6 +37,8 @@ def summary(run: dict[str, Any]) -> list[str]:
         )
     if run["stopped"]:
         paragraphs.append(f"It stopped early: {run['stopped']}.")
+    if (guarded := of_guard(run)) is not None:
+        paragraphs.append(guarded)
     if "forgotten" in run:
         paragraphs += [_when(run), *_retained(run)]
     paragraphs += _relations(run)
@@ -125,6 +127,33 @@ def _relations(run: dict[str, Any]) -> list[str]:
         return ["In this run no sense of difficulty clearly rises or falls with risk."]
     rest = "" if len(said) == len(words.DIFFICULTIES) else "; of the other senses no clear relation was found"
     return [f"In this run {', '.join(said)}{rest}."]
+
+
+def of_guard(run: dict[str, Any]) -> str | None:
+    """What the guard saw and did, in a sentence; None where an earlier version had none, and of retraining."""
+    if "guard" not in run or run["parameters"] is None:
+        return None
+    found = run["guard"]
+    if found is None:
+        return "No guard watched the run (--guard off): nothing was taken back."
+    watched = " and ".join(f"{count:,} {name}" for name, count in found["watched"].items())
+    own = "" if found["held_out"] else " (the retained among them are taught by the method too, the others are not)"
+    said = f"A guard watched {watched} samples{own} and looked {found['looks']:,} times"
+    if not found["undone"]:
+        return f"{said}: nothing had to be taken back."
+    times = len(found["undone"])
+    said += (
+        f": it took the model back {times:,} {'time' if times == 1 else 'times'}, {found['forget_steps_undone']:,} "
+        f"forget-sample gradients in all, and halved the learning rate {found['halvings']:,} "
+        f"{'time' if found['halvings'] == 1 else 'times'} (first because {found['undone'][0]['why']})"
+    )
+    return f"{said}. {_ended(found)}"
+
+
+def _ended(found: dict[str, Any]) -> str:
+    if found["stopped"] is None:
+        return "The run went on to its end."
+    return f"It ended the run at its last good state: {found['stopped']}."
 
 
 def is_exact(run: dict[str, Any]) -> bool:
@@ -222,6 +251,8 @@ def command(run: dict[str, Any]) -> str:
         else:
             more += ["--parameter", f"{name}={value:g}"]
     flags |= {"reference": run["reference_asked"], "seed": run["seed"]}
+    if run["parameters"] is not None and "guard" in run and run["guard"] is None:
+        flags["guard"] = "off"
     if run.get("skipped"):
         more.append("--skip-unknown")
     if run.get("u_lira") is not None:

@@ -22,6 +22,7 @@ from privaudit import files
 from privaudit.errors import StoreError
 from privaudit.progress import talk
 from privaudit.unlearning.base import Unlearner
+from privaudit.unlearning.guard import Guard
 from privaudit.unlearning.sequence import Progress, StageEntry
 from privaudit.unlearning.trajectory import Trajectory
 
@@ -42,11 +43,14 @@ class StageJournal:
         Of the run.
     trajectory
         What was seen so far goes on with it.
+    guard
+        So does what was watched and taken back, where anything is.
     """
 
-    def __init__(self, folder: Path, trajectory: Trajectory) -> None:
+    def __init__(self, folder: Path, trajectory: Trajectory, guard: Guard | None = None) -> None:
         self._folder = folder / "stages"
         self._trajectory = trajectory
+        self._guard = guard
         self._useless = False
 
     def load(self, unlearner: Unlearner) -> Progress | None:
@@ -68,6 +72,8 @@ class StageJournal:
                 continue
             try:
                 _restore(unlearner, tensors, content["values"])
+                if self._guard is not None:
+                    self._guard.restore(tensors, content["guard"])
             except (KeyError, RuntimeError, StoreError) as error:
                 raise NotKept(f"what does not fit any more: {error}") from error
             self._trajectory.restore(tensors["trajectory/steps"].numpy(), tensors["trajectory/margins"].numpy())
@@ -89,11 +95,14 @@ class StageJournal:
         tensors["reached"] = torch.from_numpy(progress.reached)
         tensors["trajectory/steps"] = torch.from_numpy(self._trajectory.steps)
         tensors["trajectory/margins"] = torch.from_numpy(self._trajectory.margins)
+        watched, of_guard = ({}, None) if self._guard is None else self._guard.capture()
+        tensors |= watched
         record = self._folder / f"{len(progress.entries):04d}.json"
         older = sorted(self._folder.glob("*.json"))
         files.write_bytes(record.with_suffix(".safetensors"), safetensors.torch.save(tensors))
         files.seal(record.with_suffix(".safetensors"))
-        files.write_json(record, {"values": values, "entries": [asdict(entry) for entry in progress.entries]})
+        entries = [asdict(entry) for entry in progress.entries]
+        files.write_json(record, {"values": values, "entries": entries, "guard": of_guard})
         files.seal(record)
         for path in older:
             files.remove(path)

@@ -15,6 +15,7 @@ from torch import nn
 from privaudit.errors import UsageError
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
+from privaudit.unlearning.guard import Guard, GuardRecord, forget_optimizer_state
 from privaudit.unlearning.retain import RetainStream
 from privaudit.unlearning.stages import Stage, plan_stages
 
@@ -42,7 +43,7 @@ class Ledger:
     """What a method was allowed to spend and what it spent, in samples.
 
     ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
-    method's preparations.
+    method's preparations. ``guard`` is what a guard saw and took back, where there was one; what it took back was spent.
     """
 
     forget_steps: int
@@ -51,6 +52,7 @@ class Ledger:
     stopped: str | None
     stages: tuple[StageEntry, ...] = ()
     forget_steps_beside: int = 0
+    guard: GuardRecord | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in JSON results."""
@@ -61,14 +63,18 @@ class Ledger:
             "retain_steps_run": self.retain_steps_run,
             "stopped": self.stopped,
             "stages": [asdict(entry) for entry in self.stages],
+            "guard": None if self.guard is None else self.guard.to_json(),
         }
 
 
 class Watch(Protocol):
     """Looks at the model while it forgets."""
 
-    def look(self, spent: int, model: nn.Module) -> None:
-        """Called before the first step, now and then, and after the last, with the gradients spent so far."""
+    def look(self, spent: int, model: nn.Module, *, anew: bool = False) -> None:
+        """Called before the first step, now and then, and after the last, with the gradients spent so far.
+
+        ``anew``: the model was taken back, so that what was seen at this point is not what it is now.
+        """
 
 
 @dataclass
@@ -97,6 +103,7 @@ def run_sequence(
     reset_state: bool = False,
     watch: Watch | None = None,
     journal: Journal | None = None,
+    guard: Guard | None = None,
 ) -> Ledger:
     """Hand every stage's samples to the method until its budget is spent or the method refuses to go on.
 
@@ -114,6 +121,8 @@ def run_sequence(
         Looks at the model now and then.
     journal
         Lets a killed run go on by stage, bit for bit.
+    guard
+        Takes back steps that wreck the model.
     """
     planned = sum(stage.budget for stage in stages)
     context = unlearner.context
@@ -133,7 +142,7 @@ def run_sequence(
                 continue
             if number and reset_state:
                 forget_optimizer_state(unlearner)
-            entry, rows, stopped = _run_stage(unlearner, stage, progress.reached, spent, report, watch)
+            entry, rows, stopped = _run_stage(unlearner, stage, progress.reached, spent, report, watch, guard)
             spent += entry.forget_steps
             progress.entries.append(entry)
             progress.reached = np.union1d(progress.reached, rows)
@@ -147,11 +156,19 @@ def run_sequence(
                 unlearner.finish()
             except StopUnlearning as reason:
                 stopped = f"{reason} (after all {planned:,} forget-sample gradients)"
+        if guard is not None and guard.record.stopped is None:
+            guard.at_end(spent)
         if watch is not None:
-            watch.look(spent, context.model)
+            watch.look(spent, context.model, anew=guard is not None and bool(guard.record.undone))
     context.model.eval()
     return Ledger(
-        planned, spent, unlearner.retain_steps, stopped, tuple(progress.entries), unlearner.forget_steps_beside
+        planned,
+        spent,
+        unlearner.retain_steps,
+        stopped,
+        tuple(progress.entries),
+        unlearner.forget_steps_beside,
+        None if guard is None else guard.record,
     )
 
 
@@ -162,6 +179,7 @@ def _run_stage(
     before: int,
     report: Callable[[float], None],
     watch: Watch | None,
+    guard: Guard | None,
 ) -> tuple[StageEntry, npt.NDArray[np.int64], str | None]:
     start = time.perf_counter()
     looking = 0.0
@@ -180,6 +198,8 @@ def _run_stage(
                 looked = time.perf_counter()
                 watch.look(before + spent, unlearner.context.model)
                 looking += time.perf_counter() - looked
+            if guard is not None:
+                guard.after_step(before + spent, len(batch))
     except StopUnlearning as reason:
         stopped = str(reason)
     entry = StageEntry(
@@ -211,13 +231,6 @@ def change_retain(unlearner: Unlearner, retain: npt.NDArray[np.int64]) -> None:
     for name, value in vars(unlearner).items():
         if isinstance(value, RetainStream):
             setattr(unlearner, name, RetainStream(retain, context.generator, context.samples.labels.device))
-
-
-def forget_optimizer_state(unlearner: Unlearner) -> None:
-    """Empty the state of every torch optimiser that the method keeps as an attribute."""
-    for value in vars(unlearner).values():
-        if isinstance(value, torch.optim.Optimizer):
-            value.state.clear()
 
 
 def _batches(rows: npt.NDArray[np.int64], budget: int, unlearner: Unlearner) -> Iterator[npt.NDArray[np.int64]]:

@@ -39,8 +39,11 @@ class Trajectory:
         #: Spent on looking.
         self.seconds = 0.0
 
-    def look(self, spent: int, model: nn.Module) -> None:
-        """Measure, unless it was done a moment ago."""
+    def look(self, spent: int, model: nn.Module, *, anew: bool = False) -> None:
+        """Measure, unless it was done a moment ago; ``anew`` replaces what was measured at this very point."""
+        if anew and self._steps and self._steps[-1] == spent:
+            self._steps.pop()
+            self._margins.pop()
         soon = self._steps and spent < min(self._planned, self._steps[-1] + self._gap)
         if soon or (self._steps and spent == self._steps[-1]):
             return

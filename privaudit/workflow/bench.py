@@ -29,6 +29,7 @@ from privaudit.signals import signal
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
 from privaudit.unlearning.forget_set import ForgetSet
+from privaudit.unlearning.guard import Guard
 from privaudit.unlearning.journal import NotKept, StageJournal
 from privaudit.unlearning.once import run_once
 from privaudit.unlearning.sequence import Ledger, run_sequence
@@ -79,12 +80,16 @@ class Bench:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be done: a method, its parameters, and how the forget set is handed over."""
+    """What is to be done: a method, its parameters, how the forget set is handed over, and whether under guard.
+
+    Studies (comparisons of orders, tuning, the paper's experiments) leave the guard off: they ask what a method does.
+    """
 
     method: str
     parameters: Parameters
     sequencing: Sequencing
     seed: int
+    guard: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,8 @@ def run_method(
         if not method.takes_forget_steps:
             trajectory = Trajectory(pool, forget, 1)
             trajectory.look(0, model)
-            ledger = run_once(unlearner, lambda share: report(share, 1.0))
+            guard = guard_of(bench, request, unlearner, samples, 1.0)
+            ledger = run_once(unlearner, lambda share: report(share, 1.0), guard)
             seconds = time.perf_counter() - start
             trajectory.look(1, model)
             break
@@ -164,7 +170,8 @@ def run_method(
         )
         planned = sum(stage.budget for stage in stages)
         trajectory = Trajectory(pool, forget, planned)
-        journal = None if folder is None or len(stages) == 1 else StageJournal(folder, trajectory)
+        guard = guard_of(bench, request, unlearner, samples, planned)
+        journal = None if folder is None or len(stages) == 1 else StageJournal(folder, trajectory, guard)
         try:
             ledger = run_sequence(
                 unlearner,
@@ -173,6 +180,7 @@ def run_method(
                 reset_state=request.sequencing.state == "reset",
                 watch=trajectory if watched else None,
                 journal=journal,
+                guard=guard,
             )
         except NotKept as what:
             talk(f"  the interrupted run can't be resumed ({what}): it starts anew")
@@ -218,6 +226,21 @@ def build_context(
         no_teachers=teaching.why_not,
         recipe=bench.specification.recipe if bench.specification.training is None else None,
     )
+
+
+def guard_of(
+    bench: Bench, request: Request, unlearner: Unlearner, samples: tuple[Samples, Samples], planned: float
+) -> Guard | None:
+    """What watches this run, on D_r and on validation samples of classes that are kept; None where it is off."""
+    if not request.guard:
+        return None
+    pool, test = samples
+    context, validation = unlearner.context, split_test(len(test), bench.seed)[0]
+    labels, of_test = pool.labels.cpu().numpy(), test.labels.cpu().numpy()
+    most = 1 + max(int(labels.max()), int(of_test.max()))
+    gone, left = (np.bincount(labels[rows], minlength=most) for rows in (context.forget, context.retain))
+    kept = validation[~(gone > left)[of_test[validation]]]
+    return Guard(unlearner, test, kept, planned, request.seed)
 
 
 class _Teaching:

@@ -97,17 +97,18 @@ def choose_reference(
     halves = halves_of(len(keep))
     if halves is None:
         kind = "shadow models that never saw a sample (too few to measure risk on others: the relation is built in)"
-        return Reference(kind, _mean_outside(shadow, keep), risk)
+        return Reference(kind, mean_outside(shadow, keep), risk)
     of_risk, of_reference = halves
     measuring = replace(stored, shadow=stored.shadow[of_risk], keep=stored.keep[of_risk])
     return Reference(
         "half of the shadow models, those that never saw a sample; risk from the other half",
-        _mean_outside(shadow[of_reference], keep[of_reference]),
+        mean_outside(shadow[of_reference], keep[of_reference]),
         risk_by(measuring, statistic, forget.rows),
     )
 
 
-def _mean_outside(shadow: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+def mean_outside(shadow: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Mean margin ``[n]`` of samples ``[S, n, Q, K]`` under the models that did not see them (``keep`` False)."""
     margin = signal(shadow[:, :, 0], "margin").astype(np.float64)
     mean: npt.NDArray[Any] = np.where(keep, 0.0, margin).sum(axis=0) / (~keep).sum(axis=0)
     return mean

@@ -35,6 +35,12 @@ def judge_model(model: nn.Module, pool: Samples, test: Samples, reported: Rows, 
     )
 
 
+def answers_in_numbers(judged: Judged) -> bool:
+    """Whether everything that a model says is finite."""
+    said = (judged.pool, judged.test, judged.forget_logits, judged.test_logits)
+    return all(bool(np.isfinite(part).all()) for part in said)
+
+
 def membership(models: dict[str, Judged], forget: ForgetSet, retain: Rows, labels: Rows, seed: int) -> dict[str, Any]:
     """MIA-efficacy of every model, and the two distances that the paper calls "MIA gap".
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from privaudit import files
 from privaudit.errors import StoreError
+from privaudit.evaluation.outcome import REJECTED
 from privaudit.links import MARK
 from privaudit.report.privacy import SALT as REDACTION_SALT
 from privaudit.report.samples import THUMBNAILS
@@ -56,6 +57,8 @@ class Inventory:
         Reports to render anew.
     keep
         Models and results that stay, and why.
+    gone
+        Of the files to delete, models of unlearning runs, and why.
     unknown
         What privaudit did not write, or can't reach: it is left alone, and named.
     """
@@ -66,6 +69,7 @@ class Inventory:
     named: list[Path] = field(default_factory=list)
     anew: list[Path] = field(default_factory=list)
     keep: list[tuple[Path, str]] = field(default_factory=list)
+    gone: list[tuple[Path, str]] = field(default_factory=list)
     unknown: list[tuple[Path, str]] = field(default_factory=list)
 
     def goes(self, kind: str, path: Path) -> None:
@@ -235,6 +239,7 @@ def _sort_run(found: Inventory, path: Path, is_whole: bool, is_exact: bool) -> N
             found.keep.append((path, "retrained without them: the record of the model that it is says on whom"))
         else:
             found.goes("models of unlearning runs", path)
+            found.gone.append((path, _why_it_goes(path.parent)))
     elif path.name not in (METRICS, FORGETTING, EXPOSURE):
         _is_unknown(found, path)
     elif not is_whole:
@@ -243,6 +248,21 @@ def _sort_run(found: Inventory, path: Path, is_whole: bool, is_exact: bool) -> N
         found.named.append(path)
     else:
         found.tables.append(path)
+
+
+def _why_it_goes(run: Path) -> str:
+    """Why the model of an unlearning run does not stay; only what was trained without the samples does."""
+    if not files.is_whole(run / RECORD):
+        return "its record is not whole: nothing says what it is"
+    record = files.read_json(run / RECORD)
+    method, outcome = record["method"]["method"], record.get("outcome")
+    if record["method"].get("exact"):
+        return "retrained, but not proven to be without these samples: it may have been trained on some of them"
+    began = f"{method} began from the target, which was trained on these samples"
+    if outcome in REJECTED:
+        return f"outcome {outcome}: {began}, and nothing was removed"
+    told = "" if outcome is None else f"outcome {outcome}: "
+    return f"{told}{began}, and nothing proves that nothing is left of them"
 
 
 def _stays_if_whole(found: Inventory, path: Path, why: str) -> None:

@@ -77,6 +77,7 @@ class PurgePlan:
             "removed": {kind: [str(path) for path in paths] for kind, paths in found.remove.items()},
             "cut": [str(path) for path in [*(path for path, _ in found.cut), *found.tables, *found.named]],
             "made_anew": [str(path) for path in found.anew],
+            "unlearned_removed": [_entry(one) for one in found.gone],
             "models_kept": [_entry(one) for one in found.keep if one[0].suffix == ".safetensors"],
             "results_kept": [_entry(one) for one in found.keep if one[0].suffix != ".safetensors"],
             "unknown": [_entry(one) for one in found.unknown],
@@ -132,8 +133,8 @@ def plan_purge(
     plan.notes = [
         f"{sum(saw.values())} of {len(saw)} shadow models saw at least one of the {plan.samples:,} samples (half of "
         "them saw any one), and so did the target.",
-        "An unlearned model goes: it began as the target, and nothing proves what is left in it. Only a model that "
-        "was trained without these samples stays.",
+        "An unlearned model goes unless its outcome is exact: it began as the target, and nothing proves what is left "
+        "in it. Only a model that was trained without these samples stays.",
         "Left in place: the data itself, which is not the audit's; figures over all samples, which were computed with "
         "them; records of removal, which say what was removed at whose request; copies elsewhere, which are beyond "
         "this tool.",

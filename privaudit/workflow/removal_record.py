@@ -1,4 +1,4 @@
-"""The record of a removal: what was removed, at whose request, by which method, with which evidence and limits."""
+"""The record of a removal, or of an attempt: what was removed, at whose request, by which method, with which evidence and limits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit import __version__, files
+from privaudit.report.outcome_words import is_rejected
 from privaudit.unlearning.base import RETRAIN
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.request_cells import SampleIdentifier, plain
@@ -40,25 +41,31 @@ def write_record(
     results
         Its metrics.
     forget, table
-        What was removed, and the score table that names it.
+        What was to be removed, and the score table that names it.
     model
-        The unlearned model's file.
+        The unlearned model's file, rejected or not.
     seconds
         That the unlearning took.
     """
     evidence = ("accuracy", "tow", "tow_do_nothing", "noise_floor", "mia", "relearn", "jensen_shannon", "reaudit")
     asked, skipped = by_sample(forget.requests), by_sample(forget.skipped)
     rows = table.iloc[forget.rows]
+    named = [
+        {"sample_id": plain(sample), "class_name": str(name), "requests": asked.get(plain(sample), [])}
+        for sample, name in zip(rows["sample_id"], rows["class_name"], strict=True)
+    ]
+    rejected = is_rejected(results)
     content = {
         "format": FORMAT,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "privaudit": __version__,
         "audit": results["audit"],
         "run": results["run"],
-        "removed": [
-            {"sample_id": plain(sample), "class_name": str(name), "requests": asked.get(plain(sample), [])}
-            for sample, name in zip(rows["sample_id"], rows["class_name"], strict=True)
-        ],
+        "outcome": results["outcome"],
+        "outcome_evidence": results["outcome_evidence"],
+        # Of a model that is rejected nothing was removed: it was attempted.
+        "removed": [] if rejected else named,
+        "attempted": named if rejected else [],
         "requests": len(forget.requests),
         "skipped": [{"sample_id": sample, "requests": found} for sample, found in skipped.items()],
         "method": {
@@ -69,6 +76,7 @@ def write_record(
             "exact": results["method"] == RETRAIN,
             "forget_steps_run": results["forget_steps_run"],
             "stopped": results["stopped"],
+            "guard": results["guard"],
             "seconds": round(seconds, 3),
         },
         "model": {"file": model.name, "sha256": files.sha256_of(model)},

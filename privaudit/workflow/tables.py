@@ -11,17 +11,27 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.errors import StoreError
+from privaudit.report.outcome_words import is_rejected
 from privaudit.shadow.store import REMEDY
 
 #: What a scored audit leaves in its output folder.
 SCORES = "scores.parquet"
 RESULTS = "score.json"
 
+#: An unlearned model, and one that is no result of unlearning: its name says that it is not to be deployed.
+MODEL, REJECTED_MODEL = "model.safetensors", "rejected.safetensors"
+MODELS = (MODEL, REJECTED_MODEL)
+
 #: Beside the audits' own folders, where comparisons of two of them go.
 COMPARISONS = "comparisons"
 
 #: And where experiments on them go.
 REPRODUCTION = "reproduction"
+
+
+def model_file(run: dict[str, Any]) -> str:
+    """What the model of an unlearning run is called, from the run's results."""
+    return REJECTED_MODEL if is_rejected(run) else MODEL
 
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:

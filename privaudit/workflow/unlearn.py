@@ -15,10 +15,11 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.config import AuditSettings
-from privaudit.errors import UsageError
+from privaudit.errors import StoreError, UnlearningRejected, UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
-from privaudit.report import comparable
+from privaudit.report import comparable, words
+from privaudit.report.outcome_words import is_rejected, with_outcome
 from privaudit.report.privacy import privacy_of
 from privaudit.shadow.store import open_audit
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method
@@ -30,7 +31,7 @@ from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.render import render_report
 from privaudit.workflow.reopening import reopen_plan
 from privaudit.workflow.retraining import expected_seconds, wanted_jobs
-from privaudit.workflow.tables import RESULTS
+from privaudit.workflow.tables import REJECTED_MODEL, RESULTS
 from privaudit.workflow.teachers import check_applicable, why_no_teachers
 from privaudit.workflow.thumbnails import check_images, write_thumbnails
 from privaudit.workflow.tuning import candidates, held_out_set
@@ -71,6 +72,7 @@ class UnlearnSettings:
     tune: bool = False
     u_lira: int | None = None
     skip_unknown: bool = False
+    guard: str = "on"
     base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
     def only_by_steps(self) -> str | None:
@@ -109,6 +111,11 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
     """Unlearn from the audit's target model; return what ``unlearn --json`` prints.
 
     With ``dry_run`` nothing is trained, changed or written: what it would do and cost is said and returned.
+
+    Raises
+    ------
+    UnlearningRejected
+        Where the outcome is ``unchanged`` or ``ruined``; its ``results`` are what would have been returned.
     """
     request_of(settings)  # A mistake is told before anything is opened.
     store = open_audit(settings.base.store, settings.audit)
@@ -175,8 +182,17 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
         for warning in warnings:
             talk(f"  warning: {warning}")
         # A run that is there may have been chosen otherwise than this request chose it.
-        asked = {"chosen": chosen.to_json()}
-        return results | asked | {"report": report, "folder": str(run_folder), "warnings": warnings}
+        asked = {"chosen": chosen.to_json(), "report": report, "folder": str(run_folder), "warnings": warnings}
+        answered = with_outcome(results) | asked
+    # Tuning and U-LiRA study a method at its settings, whatever comes of it: they tell the outcome, and are done.
+    if is_rejected(answered) and not settings.tune and settings.u_lira is None:
+        error = UnlearningRejected(
+            f"the model is {answered['outcome']}: it is kept as {run_folder / REJECTED_MODEL}, and is not to be deployed",
+            hint="privaudit unlearn --method retrain with the same --forget is exact.",
+        )
+        error.results = answered
+        raise error
+    return answered
 
 
 def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
@@ -270,6 +286,8 @@ def request_of(settings: UnlearnSettings) -> Request | None:
     check_order(settings.order or DEFAULT_ORDER)
     if settings.reference not in ("auto", "retrain", "shadow"):
         raise UsageError(f"unknown reference '{settings.reference}'", hint="Known: auto, retrain, shadow.")
+    if settings.guard not in ("on", "off"):
+        raise UsageError(f"--guard {settings.guard}: it is on or off")
     for name in ("passes", "learning_rate", "batch_size"):
         value = getattr(settings, name)
         zero_is_fine = value == 0 and name == "learning_rate"
@@ -287,7 +305,8 @@ def request_of(settings: UnlearnSettings) -> Request | None:
             raise UsageError("retrain has no parameters: it follows the recipe of the target")
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
-    return Request(settings.method, with_changes(method.defaults, changes), sequencing, settings.seed)
+    parameters = with_changes(method.defaults, changes)
+    return Request(settings.method, parameters, sequencing, settings.seed, guard=settings.guard == "on")
 
 
 def _check_auto(settings: UnlearnSettings) -> None:
@@ -328,6 +347,7 @@ def _run_name(
     sequenced = request is not None and takes_order(request.method)
     if request is not None:
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
+        what |= {"guard": request.guard}
     if request is not None and sequenced:
         what |= {"sequencing": asdict(request.sequencing)}
     # A method that another package brings may be edited under the same name.

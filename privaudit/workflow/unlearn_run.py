@@ -12,7 +12,6 @@ import pandas as pd
 from torch import nn
 
 from privaudit import files
-from privaudit.errors import TrainingDiverged
 from privaudit.evaluation.difficulty import forgotten_at, relate_to_risk
 from privaudit.progress import progress, talk
 from privaudit.scoring.target import split_test
@@ -20,7 +19,7 @@ from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import load_model, one_thread, read_record, save_model
 from privaudit.signals import signal
 from privaudit.statistics.intervals import spearman
-from privaudit.training.loop import Samples, logits_of
+from privaudit.training.loop import Samples
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
 from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.sequence import Ledger
@@ -36,26 +35,27 @@ from privaudit.workflow.judging import (
     of_models,
     risk_by,
 )
+from privaudit.workflow.outcomes import Mute, Situation, decide
 from privaudit.workflow.plan import AuditPlan
 from privaudit.workflow.removal_record import RECORD, write_record
 from privaudit.workflow.retraining import retrained_models
 from privaudit.workflow.score import read_stored_signals
-from privaudit.workflow.tables import write_table
+from privaudit.workflow.tables import MODELS, model_file, write_table
 from privaudit.workflow.tuning import tune
 from privaudit.workflow.u_lira import choose_models, remove_working_files, u_lira
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
 EXPOSURE = "exposure.parquet"
-MODEL = "model.safetensors"
-FILES = (METRICS, FORGETTING, EXPOSURE, MODEL, RECORD)
+FILES = (METRICS, FORGETTING, EXPOSURE, RECORD)
 
 Rows = npt.NDArray[np.int64]
 
 
 def is_there(folder: Path) -> bool:
-    """Whether a run is finished and whole."""
-    return all(files.is_whole(folder / name) for name in FILES)
+    """Whether a run is finished and whole, its model that of its outcome."""
+    whole = all(files.is_whole(folder / name) for name in FILES)
+    return whole and files.is_whole(folder / model_file(files.read_json(folder / METRICS)))
 
 
 def make_run(
@@ -139,18 +139,22 @@ def make_run(
                     report=lambda done, total: bar.advance(done / max(total, 1) - bar.done),
                 )
             seconds = run.seconds
-            _demand_numbers(models["unlearned"], pool, forget.rows, run.ledger)
         for name, path in zip(("retrained", "second_retrained"), paths, strict=False):
             models[name] = load_model(specification, path)
         judged = {
             name: measuring.judge_model(model, pool, test, reported, forget.rows) for name, model in models.items()
         }
+        left, finite = models["unlearned"], measuring.answers_in_numbers(judged["unlearned"])
+        if not finite:
+            # It can't be measured: it counts as if it said nothing of anything.
+            mute = Mute(specification.classes)
+            judged["unlearned"] = measuring.judge_model(mute, pool, test, reported, forget.rows)
         talk("  measuring relearn time and what attacks still tell")
-        relearn = measuring.relearning(models, judged, pool, forget.rows, seed, specification.hardware)
+        able = {name: model for name, model in models.items() if finite or name != "unlearned"}
+        relearn = measuring.relearning(able, judged, pool, forget.rows, seed, specification.hardware)
     ledger = Ledger(0, 0, 0, None) if run is None else run.ledger
     if ledger.stopped:
         talk(f"  stopped: {ledger.stopped}")
-    save_model(models["unlearned"], folder / MODEL)
 
     judging = judges(bench, run is not None and run.taught)
     stored = of_models(read_stored_signals(store, plan.shadows, plan.queries), judging)
@@ -192,7 +196,12 @@ def make_run(
     if u_lira_models is not None and request is not None:
         chosen = choose_models(judging, u_lira_models)
         attacked = u_lira(bench, request, forget.rows, main, chosen, forget.scattered, plan.arrays, plan.engine, folder)
+    pool_labels, test_labels = plan.arrays.pool_labels, plan.arrays.test_labels[reported]
+    situation = Situation(forget, retain, pool_labels, test_labels, reported, specification.classes, stored)
+    method = RETRAIN if request is None else request.method
+    outcome = decide(judged, situation, method, exact=request is None, finite=finite, seed=seed)
     results = {
+        **outcome.to_json(),
         **facts,
         "audit": plan.name,
         "run": folder.name,
@@ -231,7 +240,11 @@ def make_run(
             "training": read_record(store, TARGET)["seconds"],
         },
     }
-    write_record(folder, results, forget, table, folder / MODEL, seconds)
+    for name in MODELS:
+        # Of a run that was cut short, or made again because it was damaged.
+        files.remove(folder / name)
+    save_model(left, folder / model_file(results))
+    write_record(folder, results, forget, table, folder / model_file(results), seconds)
     files.write_json(folder / METRICS, results)
     files.seal(folder / METRICS)
     remove_working_files(folder)
@@ -251,7 +264,7 @@ def _tune(
     one_shot = Sequencing(order="none")
 
     def attempt(model: nn.Module, held_out: ForgetSet, kept: Rows, tried: Parameters) -> str | None:
-        trial = replace(request, parameters=tried, sequencing=one_shot)
+        trial = replace(request, parameters=tried, sequencing=one_shot, guard=False)
         _, run = run_method(bench, trial, lambda: model, held_out.rows, kept, samples, scattered=held_out.scattered)
         return run.ledger.stopped
 
@@ -264,16 +277,6 @@ def _forgotten_at(run: ForgetRun | None, stored: Any, forget: ForgetSet, count: 
     if run is None or not len(run.trajectory.steps):
         return np.full(count, np.nan)
     return forgotten_at(run.trajectory.steps, verdicts_over_time(run.trajectory.margins, stored, forget))
-
-
-def _demand_numbers(model: nn.Module, pool: Samples, rows: npt.NDArray[np.int64], ledger: Ledger) -> None:
-    """Raise `TrainingDiverged` where nothing can be measured of what is left of the model."""
-    if not np.isfinite(logits_of(model, pool, rows)).all():
-        raise TrainingDiverged(
-            "unlearning destroyed the model: what it answers are no numbers any more"
-            + (f" ({ledger.stopped})" if ledger.stopped else ""),
-            hint="Lower --learning-rate.",
-        )
 
 
 def _when(difficulty: pd.DataFrame, forget: ForgetSet) -> dict[str, Any]:

@@ -18,19 +18,19 @@ from privaudit.errors import StoreError
 from privaudit.files import SEAL_SUFFIX, Seal, inspect_seal, is_whole
 from privaudit.progress import talk
 from privaudit.shadow.store import AuditStore, open_audit
-from privaudit.workflow.tables import COMPARISONS, REPRODUCTION, RESULTS, SCORES
+from privaudit.workflow.tables import COMPARISONS, MODELS, REPRODUCTION, RESULTS, SCORES, model_file
 
 #: How many files a message names.
 NAMED = 10
 
 #: What a run that ended is made of.
-RUN_FILES = ("metrics.json", "record.json", "forgetting.parquet", "exposure.parquet", "model.safetensors")
+RUN_FILES = ("metrics.json", "record.json", "forgetting.parquet", "exposure.parquet")
 
 #: Files of the tool's making, below the folder of an audit, a comparison or a reproduction; what a run works with
 #: before it ends may be unsealed at any time.
 _OWN = re.compile(
     r"score\.json|scores\.(parquet|csv)|report\.(json|html|pdf)|redaction\.salt|(reconstructions|thumbnails)\.npz"
-    rf"|inversion-pictures\.npz|unlearn/[^/]+/({'|'.join(map(re.escape, RUN_FILES))})"
+    rf"|inversion-pictures\.npz|unlearn/[^/]+/({'|'.join(map(re.escape, RUN_FILES + MODELS))})"
     r"|compare-orders/[^/]+/(results\.json|runs\.csv)|trials/[^/]+/[^/]+\.json|comparison\.json|samples\.parquet"
     r"|verdicts\.json|[^/]+/results\.(json|csv)"
     r"|(models|retrained)/[^/]+\.(safetensors|json)|(signals|controls)/[^/]+\.npy|inversion/.+\.(npz|json)"
@@ -114,6 +114,15 @@ def _promised(out: Path, *, purged: bool) -> Iterator[Path]:
     for metrics in out.glob(f"unlearn/*/{RUN_FILES[0]}"):
         if not purged:
             yield from (metrics.with_name(name) for name in RUN_FILES)
+            yield _model_of(metrics.parent)
+
+
+def _model_of(run: Path) -> Path:
+    """The model of a run, by its results; where these can't be trusted, the one that lies there."""
+    if is_whole(run / RUN_FILES[0]):
+        return run / model_file(files.read_json(run / RUN_FILES[0]))
+    found = [run / name for name in MODELS if (run / name).exists()]
+    return found[0] if found else run / MODELS[0]
 
 
 def _was_purged(opened: AuditStore) -> bool:
@@ -139,7 +148,7 @@ def _of_others(opened: AuditStore, out: Path) -> Iterator[Path]:
         found = files.read_json(metrics)
         if (found.get("audit", name), found.get("run", run.name)) != (name, run.name):
             yield metrics
-        record, model = run / "record.json", run / "model.safetensors"
+        record, model = run / "record.json", _model_of(run)
         if is_whole(record) and is_whole(model):
             found = files.read_json(record)
             if (found.get("audit", name), found.get("run", run.name)) != (name, run.name):
