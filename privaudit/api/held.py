@@ -117,6 +117,7 @@ def gate(
     max_asr: float | None = None,
     attack: str = "lira",
     target: bool = False,
+    unlearned: str | None = None,
     junit: Place = None,
     store: Place = None,
     out: Place = None,
@@ -135,6 +136,8 @@ def gate(
         Whose figures count; chosen beforehand.
     target
         Hold the target model to the limits, not the shadow models.
+    unlearned
+        An unlearning run (or ``"latest"``) that has to be exact or close.
     junit
         Write JUnit XML here.
     store, out
@@ -161,7 +164,9 @@ def gate(
             raise UsageError(f"--max-{name} {most}: it is a share between 0 and 1")
         limits += [] if most is None else [Limit(name, most)]
     to = None if junit is None else Path(junit)
-    return cast(GateResults, run_gate(settings, audit, limits, attack, of_target=target, junit_file=to))
+    return cast(
+        GateResults, run_gate(settings, audit, limits, attack, of_target=target, junit_file=to, unlearned=unlearned)
+    )
 
 
 def purge(
@@ -215,13 +220,15 @@ def purge(
     return cast(PurgeResults, run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown))
 
 
-def audits(*, store: Place = None) -> list[AuditEntry]:
+def audits(*, store: Place = None, out: Place = None) -> list[AuditEntry]:
     """The audits of a store: ``privaudit list``.
 
     Parameters
     ----------
     store
         The folder that holds them.
+    out
+        Where results are: unlearning runs and what became of them.
 
     Returns
     -------
@@ -230,4 +237,5 @@ def audits(*, store: Place = None) -> list[AuditEntry]:
     """
     from privaudit.workflow.listing import list_audits
 
-    return cast(list[AuditEntry], list_audits(_settings(store=store).store))
+    settings = _settings(store=store, out=out)
+    return cast(list[AuditEntry], list_audits(settings.store, settings.out))

@@ -158,6 +158,7 @@ class GateResults(TypedDict):
 
     audit: str
     checks: list[GateCheck]
+    unlearned: dict[str, Any] | None
 
 
 class VerifyResults(TypedDict):

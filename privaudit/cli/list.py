@@ -8,16 +8,17 @@ import click
 
 from privaudit import api
 from privaudit.cli.answer import answer, answer_json
-from privaudit.cli.options import json_option, store_option
+from privaudit.cli.options import json_option, out_option, store_option
 from privaudit.config import DEFAULT_STORE
 
 
 @click.command("list", epilog="\b\nExample:\n  privaudit list --store shadow_models\n")
 @store_option
+@out_option
 @json_option
-def command(store: Path | None, as_json: bool) -> None:
-    """List the audits of a store; the latest is marked."""
-    rows = api.audits(store=store)
+def command(store: Path | None, out: Path | None, as_json: bool) -> None:
+    """List the audits of a store, and what became of their unlearning runs; the latest audit is marked."""
+    rows = api.audits(store=store, out=out)
     if as_json:
         answer_json({"audits": rows})
         return
@@ -28,3 +29,6 @@ def command(store: Path | None, as_json: bool) -> None:
             f"{row['network']} on {row['dataset']}, {row['samples']:,} samples, {row['shadows']} shadow models"
         )
         answer(f"{'*' if row['latest'] else ' '} {row['audit']}  {what}")
+        for run in row["runs"]:
+            outcome = run["outcome"] or "undecided, by an earlier version"
+            answer(f"    {run['run']}  {outcome}, {run['forget']:,} samples to forget")

@@ -21,7 +21,7 @@ from privaudit.cli.options import (
 from privaudit.errors import UnlearningRejected
 from privaudit.progress import readable_time
 from privaudit.report.outcome_words import is_rejected
-from privaudit.report.unlearning_words import finding, of_guard
+from privaudit.report.unlearning_words import of_guard
 
 EPILOG = """\b
 Examples:
@@ -148,7 +148,6 @@ def _print(results: dict[str, Any]) -> None:
     if results["tow"] is not None:
         floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
         answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
-    answer(finding(results))
     if (attacked := results["u_lira"]) is not None:
         auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"
@@ -157,6 +156,7 @@ def _print(results: dict[str, Any]) -> None:
         answer(f"stopped early: {results['stopped']}")
     if (guard := results["guard"]) is not None and (guard["undone"] or guard["stopped"]):
         answer(of_guard(results))
+    answer(f"outcome: {results['outcome']}")
     if is_rejected(results):
         answer(f"rejected model, not to be deployed: {results['folder']}/rejected.safetensors")
     else:

@@ -42,8 +42,8 @@ CLOSER_IN_MARGINS = 0.1
 #: A fall of accuracy that is ruin: so much, or a quarter of what the reference has above guessing if that is less.
 RUIN, RUIN_SHARE = 0.05, 0.25
 
-#: A fall of the mean margin that is ruin, as a share of the reference's mean absolute margin. Wrong or soft labels halve
-#: the margins of a model that is as good as before (measured: 4.0 of 9.3 after rl on digits).
+#: A fall of the mean margin that is ruin, as a share of the reference's mean absolute margin. Wrong or soft labels
+#: halve the margins of a model that is as good as before (measured: 4.0 of 9.3 after rl on digits).
 RUIN_OF_MARGIN = 0.75
 
 #: Of a normal distribution, for 95% on both sides.
@@ -178,11 +178,11 @@ class Figures:
 def name_of(figures: Figures, *, exact: bool) -> Name:
     """Return the outcome that figures come to.
 
-    ``exact``: retrained; whatever is measured. ``ruined``: no numbers, or D_r or test fell (`Fall`).
-    ``unchanged`` where D_u is answered exactly as before. ``unclear``: doing nothing reaches the noise floor, by its interval or within `SAME`. ``unchanged``: less than `CHANGED` of the way
-    to the floor, or a gain that may be chance; unless the margins of D_u came closer, and ToW did not fall beyond chance.
-    ``close``: within `SAME` of the floor, or within `NEAR` where the interval reaches it, and most of the way there. Else
-    ``partial``.
+    ``exact``: retrained; whatever is measured. ``ruined``: no numbers, or D_r or test fell (`Fall`). ``unchanged``
+    where D_u is answered exactly as before. ``unclear``: doing nothing reaches the noise floor, by its interval or
+    within `SAME`. ``unchanged`` too: less than `CHANGED` of the way to the floor, or a gain that may be chance; unless
+    the margins of D_u came closer, and ToW did not fall beyond chance. ``close``: within `SAME` of the floor, or within
+    `NEAR` where the interval reaches it, and most of the way there. Else ``partial``.
     """
     if exact:
         return "exact"
@@ -305,7 +305,7 @@ def fall_of(models: Models, part: str) -> Fall:
     allowed = max(min(RUIN, RUIN_SHARE * above_guessing), Z95 * error)
     least = min(margins, key=lambda one: float(one.mean()))
     margin_allowed = RUIN_OF_MARGIN * float(np.abs(least).mean())
-    fell = accuracy(kept) - accuracy(after) > allowed
+    fell = accuracy(kept) - accuracy(after) > allowed + 1e-9
     collapsed = float(least.mean()) - float(after.mean()) > margin_allowed
     return Fall(
         accuracy=accuracy(after),

@@ -49,7 +49,9 @@ class Resampled:
     sizes: Mapping[str, int]
 
     @classmethod
-    def of(cls, right: Mapping[str, Sequence[npt.NDArray[np.generic]]], *, lift: float = 0.0, seed: int = 0) -> Resampled:
+    def of(
+        cls, right: Mapping[str, Sequence[npt.NDArray[np.generic]]], *, lift: float = 0.0, seed: int = 0
+    ) -> Resampled:
         """Draw samples with replacement, the same ones for all models.
 
         Parameters

@@ -28,8 +28,8 @@ def sentence(name: Name, figures: Figures, method: str) -> str:
     what = f"{figures.forget:,} samples" if figures.forget != 1 else "1 sample"
     said = {
         "exact": f"the model was retrained without the {what}: it never saw them, whatever a measure says of it",
-        "close": f"after {method} the model answers on {what}, retained and test samples as like a model without them as "
-        "two of those are to each other",
+        "close": f"after {method} the model is as like a model without the {what} as two of those are to each other, "
+        "on them, on retained and on test samples",
         "partial": _partial(figures, method, what),
         "unchanged": _unchanged(figures, method, what),
         "ruined": _ruined(figures, method),
@@ -44,8 +44,8 @@ def _partial(figures: Figures, method: str, what: str) -> str:
     if figures.way is not None and figures.way >= 0.005:
         # Of a run that came past the reference and stands behind it again, the whole way would say too much.
         return (
-            f"{method} took the model {percent(min(figures.way, 0.99))} of the way from doing nothing to a model without "
-            f"the {what}"
+            f"{method} took the model {percent(min(figures.way, 0.99))} of the way from doing nothing to a model "
+            f"without the {what}"
         )
     return f"the model answers less surely on the {what} after {method}; how far a model without them is, can't be told"
 
@@ -71,8 +71,8 @@ def _ruined(figures: Figures, method: str) -> str:
 def _fallen(part: str, fall: Fall) -> str:
     if fall.kept - fall.accuracy > fall.allowed:
         return (
-            f"{_PARTS[part]} accuracy is {percent(fall.accuracy)} where a model without them keeps {percent(fall.kept)} "
-            f"({percent(fall.before)} before)"
+            f"{_PARTS[part]} accuracy is {percent(fall.accuracy)} where a model without them keeps "
+            f"{percent(fall.kept)} ({percent(fall.before)} before)"
         )
     return (
         f"on {_PARTS[part]} samples its mean margin is {fall.margin:.3g} where a model without them keeps "
@@ -82,8 +82,14 @@ def _fallen(part: str, fall: Fall) -> str:
 
 def _measured(name: Name, figures: Figures) -> str:
     """The figures in brackets."""
-    if name == "exact" or figures.tow is None or figures.tow_do_nothing is None or figures.noise_floor is None:
+    if figures.tow is None or figures.tow_do_nothing is None or figures.noise_floor is None:
         return "" if name == "exact" else f" (held against {figures.basis})"
+    if name == "exact":
+        # What is measured of it is chance: how like each other two models are that never saw them.
+        return (
+            f" (ToW {number(figures.tow)}, doing nothing {number(figures.tow_do_nothing)}; held against "
+            f"{figures.basis}: that distance is chance, the noise floor)"
+        )
     floor = "a second retraining" if figures.floor_measured else "by chance"
     gain = "" if figures.gain_ci is None else f", gain {figures.gain_ci[0]:+.3f} to {figures.gain_ci[1]:+.3f}"
     return (

@@ -17,7 +17,9 @@ NAMES = {"original": "Do nothing (original)", "retrained": "Retrained", "second_
 
 def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.DataFrame, index: int) -> Section:
     """One unlearning run."""
-    said = summary(run)
+    said, outcome = summary(run), sentence_of_run(run)
+    # An outcome leads the section, and is not said twice.
+    said = said if outcome is None else said[:-1]
     if (run["shadows"], run["statistic"]) != (results["shadows"], results["statistic"]):
         said.insert(
             0,
@@ -25,7 +27,8 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
             f"{run['statistic']}, the audit above with {results['shadows']} and {results['statistic']}: run it again "
             "to compare them.",
         )
-    said[-1:-1] = [f"Warning: {one}." for one in comparable.of_unlearning(results)]
+    place = len(said) - (outcome is None)
+    said[place:place] = [f"Warning: {one}." for one in comparable.of_unlearning(results)]
     tables = [
         _accuracy(run),
         *([] if "mia" not in run else [_what_is_left(run)]),
@@ -40,7 +43,6 @@ def section_of_run(results: dict[str, Any], run: dict[str, Any], forgetting: pd.
             ],
         ),
     ]
-    outcome = sentence_of_run(run)
     return Section(
         f"unlearning-{index}",
         f"Unlearning: {run['method']}"

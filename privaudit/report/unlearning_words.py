@@ -8,6 +8,7 @@ from typing import Any
 
 from privaudit.progress import readable_time
 from privaudit.report import words
+from privaudit.report.outcome_words import sentence_of_run
 from privaudit.report.words import flags_of, number, percent
 
 LIMITS = (
@@ -172,7 +173,9 @@ def can_tell(run: dict[str, Any]) -> bool:
 
 
 def finding(run: dict[str, Any]) -> str:
-    """What ToW says of the run, for the report and the terminal."""
+    """What became of the run, in words; what ToW says of it where an earlier version decided nothing."""
+    if (outcome := sentence_of_run(run)) is not None:
+        return outcome
     nothing = "" if run["tow"] is None else number(run["tow_do_nothing"])
     if is_exact(run):
         said = (

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from privaudit.seeds import generator
 from privaudit.training.loop import Samples, logits_of
@@ -236,9 +235,7 @@ class Guard:
         self._good_at = spent
 
     def _state(self) -> dict[str, torch.Tensor]:
-        return {
-            name: tensor.detach().clone() for name, tensor in self._unlearner.context.model.state_dict().items()
-        }
+        return {name: tensor.detach().clone() for name, tensor in self._unlearner.context.model.state_dict().items()}
 
     # What a journal keeps of it.
 

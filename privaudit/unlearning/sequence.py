@@ -43,7 +43,7 @@ class Ledger:
     """What a method was allowed to spend and what it spent, in samples.
 
     ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
-    method's preparations. ``guard`` is what a guard saw and took back, where there was one; what it took back was spent.
+    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
     """
 
     forget_steps: int

@@ -17,6 +17,7 @@ from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageE
 from privaudit.report import comparable, words
 from privaudit.scoring.table import demand_own
 from privaudit.statistics.intervals import Interval
+from privaudit.workflow.gate_outcome import check_run
 from privaudit.workflow.render import results_folder
 from privaudit.workflow.score import are_scored
 from privaudit.workflow.tables import RESULTS, SCORES
@@ -152,8 +153,11 @@ def run_gate(
     *,
     of_target: bool = False,
     junit_file: Path | None = None,
+    unlearned: str | None = None,
 ) -> dict[str, Any]:
     """Hold an audit [the latest] against limits; return what ``gate --json`` prints.
+
+    ``unlearned`` names an unlearning run (or ``latest``) that is to be exact or close, besides or instead of limits.
 
     Raises
     ------
@@ -163,21 +167,25 @@ def run_gate(
         Where one can't be told. The ``results`` of either are the same.
     """
     folder = results_folder(settings, audit)
-    checks = check_audit(folder, limits, attack, of_target=of_target)
+    run = None if unlearned is None else check_run(folder, unlearned)
+    checks = [] if run is not None and not limits else check_audit(folder, limits, attack, of_target=of_target)
+    told = [(check.limit.name, str(check.verdict), sentence(check)) for check in checks]
+    told += [] if run is None else [("outcome of unlearning", run["verdict"], run["sentence"])]
     if junit_file is not None:
         if junit_file.is_dir():
             raise UsageError(f"--junit {junit_file} is a folder", hint="Name a file.")
-        files.write_bytes(junit_file, junit(folder.name, checks))
+        files.write_bytes(junit_file, junit(folder.name, told))
     results = {
         "audit": folder.name,
         "checks": [check.to_json() | {"sentence": sentence(check)} for check in checks],
+        "unlearned": run,
     }
-    verdicts = [check.verdict for check in checks]
+    verdicts = [verdict for _, verdict, _ in told]
     error: PrivauditError | None = None
     if "breached" in verdicts:
-        error = GateBreached(f"{verdicts.count('breached')} of {len(checks)} limits are breached")
+        error = GateBreached(f"{verdicts.count('breached')} of {len(verdicts)} limits are breached")
     elif "too little evidence" in verdicts:
-        error = EvidenceError(f"{verdicts.count('too little evidence')} of {len(checks)} limits can't be told")
+        error = EvidenceError(f"{verdicts.count('too little evidence')} of {len(verdicts)} limits can't be told")
     if error is not None:
         error.results = results
         raise error
@@ -231,16 +239,16 @@ def _pair(bounds: list[float] | None) -> Interval | None:
     return None if bounds is None else (bounds[0], bounds[1])
 
 
-def junit(audit: str, checks: list[Check]) -> bytes:
-    """The checks as JUnit XML: a breach is a failure, too little evidence an error."""
+def junit(audit: str, told: list[tuple[str, str, str]]) -> bytes:
+    """Checks by name, verdict and sentence as JUnit XML: a breach is a failure, too little evidence an error."""
     kinds = {"breached": "failure", "too little evidence": "error"}
-    suite = ElementTree.Element("testsuite", name=f"privaudit gate {audit}", tests=str(len(checks)))
+    suite = ElementTree.Element("testsuite", name=f"privaudit gate {audit}", tests=str(len(told)))
     for verdict, kind in kinds.items():
-        suite.set(f"{kind}s", str(sum(check.verdict == verdict for check in checks)))
-    for check in checks:
-        case = ElementTree.SubElement(suite, "testcase", classname="privaudit.gate", name=check.limit.name)
-        if check.verdict in kinds:
-            ElementTree.SubElement(case, kinds[check.verdict], message=sentence(check))
+        suite.set(f"{kind}s", str(sum(found == verdict for _, found, _ in told)))
+    for name, verdict, said in told:
+        case = ElementTree.SubElement(suite, "testcase", classname="privaudit.gate", name=name)
+        if verdict in kinds:
+            ElementTree.SubElement(case, kinds[verdict], message=said)
     text: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
     return text
 

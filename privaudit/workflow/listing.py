@@ -5,14 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from privaudit import files
 from privaudit.errors import StoreError
+from privaudit.report.outcome_words import name_of_run
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
+from privaudit.workflow.tables import model_file
 
 
-def list_audits(root: Path) -> list[dict[str, Any]]:
-    """What each audit of a store is, by name; one that is damaged is there with an error."""
+def list_audits(root: Path, out: Path) -> list[dict[str, Any]]:
+    """What each audit of a store is, by name, with its unlearning runs; one that is damaged is there with an error."""
     latest = latest_audit(root)
-    return [{"audit": name, "latest": name == latest} | _described(AuditStore(root, name)) for name in audits_in(root)]
+    return [
+        {"audit": name, "latest": name == latest} | _described(AuditStore(root, name)) | {"runs": _runs(out / name)}
+        for name in audits_in(root)
+    ]
+
+
+def _runs(folder: Path) -> list[dict[str, Any]]:
+    """Unlearning runs in the order in which they were made, and what became of each; those that are whole."""
+    found = []
+    for path in folder.glob("unlearn/*/metrics.json"):
+        if not files.is_whole(path):
+            continue
+        run = files.read_json(path)
+        outcome, model = name_of_run(run), path.parent / model_file(run)
+        facts = {name: run.get(name) for name in ("method", "order", "forget")}
+        kept = str(model) if files.is_whole(model) else None
+        found.append((run.get("number", 0), {"run": path.parent.name, **facts, "outcome": outcome, "model": kept}))
+    return [run for _, run in sorted(found, key=lambda one: (one[0], one[1]["run"]))]
 
 
 def _described(store: AuditStore) -> dict[str, Any]:

@@ -103,17 +103,16 @@ def decide(
         kept = ~np.isin(situation.test_labels, lost)
         kept = kept if kept.any() else np.ones_like(kept)
 
-    def margins(name: str) -> dict[str, npt.NDArray[Any]] | None:
-        if name not in judged:
-            return None
-        pool, test = (signal(part[:, 0], "margin") for part in (judged[name].pool, judged[name].test))
-        return {"forget": pool[forget.rows], "retain": pool[situation.retain], "test": test[kept]}
-
-    original, unlearned = margins("original"), margins("unlearned")
-    assert original is not None and unlearned is not None
-    models = Models(
-        original, unlearned, margins("retrained"), margins("second_retrained"), reference, situation.classes
-    )
+    margins = {
+        name: {
+            "forget": signal(one.pool[forget.rows, 0], "margin"),
+            "retain": signal(one.pool[situation.retain, 0], "margin"),
+            "test": signal(one.test[kept, 0], "margin"),
+        }
+        for name, one in judged.items()
+    }
+    retrained, second = margins.get("retrained"), margins.get("second_retrained")
+    models = Models(margins["original"], margins["unlearned"], retrained, second, reference, classes=situation.classes)
     figures = figures_of(models, finite=finite, seed=seed)
     name = name_of(figures, exact=exact)
     return Outcome(name, sentence(name, figures, method), figures)

@@ -1,4 +1,4 @@
-"""The record of a removal, or of an attempt: what was removed, at whose request, by which method, with which evidence and limits."""
+"""The record of a removal, or of an attempt: what was removed, for whom, by which method, on which evidence."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
     # Tuning and U-LiRA study a method at its settings, whatever comes of it: they tell the outcome, and are done.
     if is_rejected(answered) and not settings.tune and settings.u_lira is None:
         error = UnlearningRejected(
-            f"the model is {answered['outcome']}: it is kept as {run_folder / REJECTED_MODEL}, and is not to be deployed",
+            f"the model is {answered['outcome']}: it is kept as {run_folder / REJECTED_MODEL}, not to be deployed",
             hint="privaudit unlearn --method retrain with the same --forget is exact.",
         )
         error.results = answered
