@@ -15,10 +15,10 @@ import pandas as pd
 
 from privaudit import files
 from privaudit.config import AuditSettings
-from privaudit.errors import StoreError, UnlearningRejected, UsageError
+from privaudit.errors import UnlearningRejected, UsageError
 from privaudit.progress import talk
 from privaudit.ranking import check_order, score_of
-from privaudit.report import comparable, words
+from privaudit.report import comparable
 from privaudit.report.outcome_words import is_rejected, with_outcome
 from privaudit.report.privacy import privacy_of
 from privaudit.shadow.store import open_audit
