@@ -144,7 +144,7 @@ def test_halved_often_enough_the_run_goes_on() -> None:
     """A rate that wrecks at first and not once it is halved: the run reaches its end, changed and whole."""
     work = learned()
     method = UNLEARNERS.load("ga")
-    unlearner = method(work, Parameters(passes=2, learning_rate=2.0, batch_size=12))
+    unlearner: Any = method(work, Parameters(passes=2, learning_rate=2.0, batch_size=12))
     unlearner.guard.check = lambda *_: None  # ascent's own brake is not what is tried here
     before, knew = state(work), right(work)
     ledger = go(unlearner, guarded(unlearner))

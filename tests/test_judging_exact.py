@@ -37,7 +37,7 @@ from privaudit.unlearning.forget_set import ForgetSet
 from privaudit.unlearning.gradient_ascent import GradientAscent
 from privaudit.unlearning.stages import Sequencing
 from privaudit.workflow.bench import Request
-from privaudit.workflow.judging import Judged, _mean_outside, audit_again, of_models
+from privaudit.workflow.judging import Judged, audit_again, mean_outside, of_models
 from privaudit.workflow.score import StoredSignals
 from privaudit.workflow.trial_judge import TrialJudge, as_row
 from privaudit.workflow.trials import Scene, Treatment
@@ -298,7 +298,7 @@ def test_the_reference_is_the_mean_of_those_who_never_saw_a_sample() -> None:
     keep = paired_design(30, 8, 0)
     values = np.random.default_rng(5).normal(size=keep.shape) + 5 * keep
     expected = np.mean(values[~keep[:, 4], 4])
-    found = _mean_outside(margins(values), keep)
+    found = mean_outside(margins(values), keep)
     assert found[4] == pytest.approx(expected, rel=1e-6)
     np.testing.assert_allclose(found, np.nanmean(np.where(keep, np.nan, values), axis=0), rtol=1e-5)
 

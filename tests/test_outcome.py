@@ -159,17 +159,12 @@ def test_figures_are_those_of_the_paper() -> None:
 
 def test_twenty_people_are_too_few_for_three_of_them_to_tell() -> None:
     """Doing nothing differs from a retrained model on 3 of 20: that may be chance. On 300 of 2,000 it is not."""
+
+    def of(share: float, count: int) -> dict[str, npt.NDArray[np.float64]]:
+        return {"forget": margins(share, count), "retain": margins(1, 500), "test": margins(0.9, 500)}
+
     few, many = (
-        figures_of(
-            Models(
-                *(
-                    {"forget": margins(share, count), "retain": margins(1, 500), "test": margins(0.9, 500)}
-                    for share in (1.0, 0.9, 0.85, 0.85)
-                ),
-                None,
-                10,
-            )
-        )
+        figures_of(Models(of(1.0, count), of(0.9, count), of(0.85, count), of(0.85, count), None, 10))
         for count in (20, 2000)
     )
     assert name_of(few, exact=False) == "unclear"

@@ -19,7 +19,7 @@ def images(side: int, count: int, channels: int = 3) -> Dataset:
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (count, side, side, channels)).astype(np.uint8)
     labels = np.arange(count) % 10
-    own = {"x_train": pixels, "y_train": labels, "x_test": pixels[:20], "y_test": labels[:20]}
+    own: dict[str, Any] = {"x_train": pixels, "y_train": labels, "x_test": pixels[:20], "y_test": labels[:20]}
     return replace(digits, name="own", sample_ids=np.arange(count), paths=None, **own)
 
 

@@ -56,7 +56,7 @@ def _suggested(name: str, defaults: Defaults, data: Dataset, changes: dict[str, 
     epochs = max(defaults.own_epochs, -(-FEWEST_STEPS // -(-members // batch)))
     # The gradient is a mean over the batch: in proportion, each sample moves the weights by as much in any batch.
     rate = usual.learning_rate * batch / usual.batch_size
-    suggested = {"epochs": epochs, "batch_size": batch, "learning_rate": rate}
+    suggested: dict[str, object] = {"epochs": epochs, "batch_size": batch, "learning_rate": rate}
     return suggested if data.is_image else suggested | {"augment": "none"}
 
 
