@@ -99,7 +99,7 @@ def test_score_returns_what_the_command_prints(small_audit: dict[str, Any], copi
 
 
 def test_unlearn_and_purge(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
-    found = privaudit.unlearn(forget="random:10", method="ga", reference="shadow", parameter={}, **copied)
+    found = privaudit.unlearn(forget="random:10", method="retrain", reference="shadow", parameter={}, **copied)
     fits(results.UnlearnResults, found)
     assert Path(found["folder"], "model.safetensors").is_file()
     with pytest.raises(UsageError, match="yes=True does it"):

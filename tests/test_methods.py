@@ -750,13 +750,28 @@ def test_mistaken_parameters_are_told(privaudit: Run, own_audit: Path, arguments
 
 
 def test_a_destroyed_model_is_told(privaudit: Run, own_audit: Path) -> None:
-    """Weights beyond all numbers can't be judged."""
-    arguments = ["--method", "ga", "--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
-    done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
-    assert done.returncode == 1
-    assert "unlearning destroyed the model" in done.stderr
-    assert "Lower --learning-rate" in done.stderr
-    assert "fault of privaudit" not in done.stderr
+    """Weights beyond all numbers: ruined without the guard, and with it the model as it was."""
+    for guard, outcome in (("off", "ruined"), ("on", "unchanged")):
+        arguments = ["--method", "ga", "--learning-rate", "1e30", "--reference", "shadow", "--forget", "random:20"]
+        arguments += ["--guard", guard]
+        done = privaudit("unlearn", "--store", own_audit / "store", "--out", own_audit / "out", *arguments)
+        assert done.returncode == 3, done.stderr
+        assert f"error: the model is {outcome}" in done.stderr
+        assert done.stdout.startswith("RUINED: " if guard == "off" else "NOT forgotten: ")
+        assert "The model is rejected: nothing is removed." in done.stdout.splitlines()[0]
+        assert "model.safetensors" not in done.stdout
+        (folder,) = {Path(line.split(": ")[1]).parent for line in done.stdout.splitlines() if "record:" in line}
+        record = json.loads((folder / "record.json").read_text())
+        assert (record["outcome"], record["removed"], len(record["attempted"])) == (outcome, [], 20)
+        assert (record["method"]["guard"] is None) == (guard == "off")
+        assert privaudit("verify", "--store", own_audit / "store", "--out", own_audit / "out").returncode == 0
+    listed = json.loads(privaudit("list", "--store", own_audit / "store", "--out", own_audit / "out", "--json").stdout)
+    outcomes = {run["run"]: run["outcome"] for audit in listed["audits"] for run in audit["runs"]}
+    assert {"ruined", "unchanged"} <= set(outcomes.values())
+    assert outcomes[folder.name] == "unchanged"
+    gated = privaudit("gate", "--out", own_audit / "out", "--store", own_audit / "store", "--unlearned", "latest")
+    assert gated.returncode == 3
+    assert "unchanged: breached" in gated.stdout
 
 
 def test_held_out_sets_are_of_the_same_kind_and_disjoint() -> None:

@@ -367,7 +367,9 @@ def test_a_run_keeps_the_contract(privaudit: Run, own_audit: Path) -> None:
         tug_of_war(results["accuracy"]["original"], results["accuracy"]["retrained"])
     )
     folder = own_audit / "out" / results["audit"] / "unlearn" / results["run"]
-    assert (folder / "model.safetensors").is_file()
+    rejected = results["outcome"] in ("unchanged", "ruined")
+    assert (folder / "rejected.safetensors").is_file() == rejected
+    assert (folder / "model.safetensors").is_file() != rejected
     forgetting = pd.read_parquet(folder / "forgetting.parquet")
     assert len(forgetting) == 30
     again = unlearn(privaudit, own_audit, "--order", "risk", "--learning-rate", "0.01")
@@ -376,6 +378,15 @@ def test_a_run_keeps_the_contract(privaudit: Run, own_audit: Path) -> None:
 
 def test_doing_nothing_is_the_original(privaudit: Run, own_audit: Path) -> None:
     results = unlearn(privaudit, own_audit, "--order", "none", "--learning-rate", "0")
+    # Whatever the noise is: the model says exactly what it said before.
+    assert results["outcome"] == "unchanged"
+    folder = Path(results["folder"])
+    record = json.loads((folder / "record.json").read_text())
+    assert record["removed"] == []
+    assert len(record["attempted"]) == results["forget"]
+    assert record["model"]["file"] == "rejected.safetensors"
+    assert not (folder / "model.safetensors").exists()
+    assert results["guard"]["undone"] == []
     assert results["accuracy"]["unlearned"] == results["accuracy"]["original"]
     assert results["tow"] == results["tow_do_nothing"]
     assert results["reaudit"]["unlearned"] == results["reaudit"]["original"]
