@@ -558,6 +558,8 @@ def test_teachers_speak_of_what_they_never_saw() -> None:
         np.testing.assert_allclose(teachers.mean[sample], own.mean(axis=0), rtol=1e-5)
         spread = relative_entropy(own, own.mean(axis=0)).sum(axis=1).mean()
         assert float(teachers.divergence[sample]) == pytest.approx(spread, abs=1e-6)
+        one = teachers.one[sample].numpy() if teachers.one is not None else None
+        assert sum(np.allclose(one, answer, rtol=1e-5) for answer in own) == 1  # of one of them, and not of the mean
     assert teachers.count.tolist() == [3, 1, 1, 1, 3]
     assert teachers.position(torch.tensor([4, 0])).tolist() == [4, 0]
     with pytest.raises(EvidenceError, match="has no teacher"):
@@ -653,6 +655,20 @@ def test_shadow_teacher_learns_batchnorm_and_ends_with_the_average_where_the_rec
     assert not any(torch.equal(value, after[key]) for key, value in before.items())
     assert not torch.equal(weight, seen[-1])  # the last step's weights were replaced by the average
     assert len(seen) >= 40
+
+
+def test_each_of_the_teachers_is_as_often_the_one() -> None:
+    random = np.random.default_rng(8)
+    x = random.normal(size=(3000, FEATURES)).astype(np.float32)
+    samples = Samples.from_arrays(x, np.zeros(3000, np.int64), "cpu")
+    weights = random.normal(size=(4, CLASSES, FEATURES))
+    speaks = np.ones(3000, bool)
+    asked = [(Linear(weight), speaks) for weight in weights]
+    one = average(asked, samples, np.arange(3000), CLASSES).answers.numpy()
+    said = np.stack([softmax(x @ weight.T, axis=1) for weight in weights])
+    whose = np.abs(said - one).sum(axis=2).argmin(axis=0)
+    np.testing.assert_allclose(said[whose, np.arange(3000)], one, rtol=1e-4, atol=1e-6)
+    assert np.bincount(whose, minlength=4) == pytest.approx([750] * 4, abs=100)
 
 
 # By the command line.

@@ -49,7 +49,7 @@ class ShadowTeacherParameters(Parameters):
 
 
 class ShadowTeacher(Unlearner):
-    """Minimise CE(q, θ) over batches of D_r and oversampled D_u, q being labels on D_r and the teachers' mean on D_u.
+    """Minimise CE(q, θ) over batches of D_r and oversampled D_u, q being labels on D_r and a teacher's answer on D_u.
 
     Trained as the model was: momentum, weight decay, precision, augmentation, averaging and BatchNorm of its recipe.
     The learning rate rises and falls once over the budget, whatever the stages: at its height D_u is unlearned, and
@@ -67,7 +67,7 @@ class ShadowTeacher(Unlearner):
             raise UsageError(f"shadow-teacher is not applicable: {context.no_teachers}")
         self._teachers = context.teachers()
         self.retain_steps += self._teachers.trained_samples
-        self._answers = self._teachers.mean
+        self._answers = self._teachers.answers
         recipe = self._recipe
         self._optimizer = make_optimizer(context.model, recipe)
         self._rates = [group["lr"] / recipe.learning_rate for group in self._optimizer.param_groups]
@@ -129,7 +129,9 @@ class ShadowTeacher(Unlearner):
     def _loss(self, rows: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of rows, the first of which are taught."""
         samples = self.context.samples
-        targets = functional.one_hot(samples.labels[rows], self.context.classes).to(self._answers.dtype)
+        # `one_hot` looks at the labels, for which a card would have to wait.
+        targets = self._answers.new_zeros(len(rows), self.context.classes)
+        targets.scatter_(1, samples.labels[rows][:, None], 1.0)
         if len(taught):
             targets[: len(taught)] = self._answers[self._teachers.position(taught)]
         with self.context.hardware.autocast():

@@ -67,6 +67,8 @@ class Teachers:
         Jensen-Shannon divergence.
     count
         int64 ``[n]``: how many teachers each sample has.
+    one
+        float32 ``[n, C]``: the softmax of a single teacher, drawn for each sample; None: the mean in its place.
     trained_samples
         Retain samples (each as often as it was used) that training the teachers took; 0 for shadow models, which were
         paid for by the audit.
@@ -77,6 +79,15 @@ class Teachers:
     divergence: torch.Tensor
     count: npt.NDArray[np.int64]
     trained_samples: int = 0
+    one: torch.Tensor | None = None
+
+    @property
+    def answers(self) -> torch.Tensor:
+        """Of one teacher a sample: a model that was retrained is one model.
+
+        Models disagree: the mean of several is more often right, and less sure, than any of them.
+        """
+        return self.mean if self.one is None else self.one
 
     def position(self, batch: torch.Tensor) -> torch.Tensor:
         """Where these rows of the pool stand in `mean`, `divergence` and `count`."""
@@ -125,6 +136,8 @@ def average(
     total = torch.zeros(len(rows), classes, dtype=torch.float64, device=device)
     negentropy = torch.zeros(len(rows), dtype=torch.float64, device=device)
     count = np.zeros(len(rows), np.int64)
+    one = torch.zeros(len(rows), classes, device=device)
+    drawn = generator(0, "one-teacher")
     for model, speaks in asked:
         logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
         probability = logits.softmax(1)
@@ -132,9 +145,14 @@ def average(
         total[where] += probability
         negentropy[where] += torch.special.entr(probability).sum(1).neg()
         count += speaks
+        # Each of a sample's teachers is the one with equal chances, however many there will be.
+        kept = speaks & (drawn.random(len(rows)) * count < 1)
+        one[torch.from_numpy(np.flatnonzero(kept)).to(device)] = probability[
+            torch.from_numpy(kept[speaks]).to(device)
+        ].float()
     if count.min(initial=1) < 1:
         raise EvidenceError("a forget sample has no teacher: every teaching model saw it")
     counts = torch.from_numpy(count).to(device)
     mean = total / counts[:, None]
     divergence = torch.special.entr(mean).sum(1) + negentropy / counts
-    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count)
+    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=one)

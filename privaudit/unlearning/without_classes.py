@@ -69,7 +69,7 @@ def mixed(
     rows, answers = own
     if shadow is None:
         return Teachers(rows, answers, torch.zeros(len(rows), device=answers.device), np.ones(len(rows), np.int64))
-    there = shadow.mean * torch.from_numpy(left > 0).to(answers.device)
+    there = shadow.answers * torch.from_numpy(left > 0).to(answers.device)
     there = there / there.sum(1, keepdim=True).clamp_min(torch.finfo(there.dtype).tiny)
     weight = torch.from_numpy(np.minimum(1.0, left[labels[rows]] / ENOUGH_LEFT)).to(there)[:, None]
     mean = weight * there + (1 - weight) * answers
