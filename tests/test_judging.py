@@ -69,7 +69,8 @@ def store_of(root: Path, audit: str) -> AuditStore:
 def nothing_done(audit: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("privaudit.workflow.unlearn.render_report", lambda *_: NO_REPORT)
-        return unlearned(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
+        results: dict[str, Any] = unlearned(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
+        return results
 
 
 def test_doing_nothing_has_the_u_lira_of_lira(audit: Path, nothing_done: dict[str, Any]) -> None:
@@ -317,9 +318,9 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     requests = tmp_path / "requests.csv"
     requests.write_text("12\n7\n")
     wanted = settings(tmp_path, forget=f"ids:{requests}", passes=1)
-    unlearned = unlearned(wanted)
+    first = unlearned(wanted)
     other = unlearned(replace(wanted, forget="class:1", reference="shadow"))
-    store, out = store_of(tmp_path, unlearned["audit"]), tmp_path / "out" / unlearned["audit"]
+    store, out = store_of(tmp_path, first["audit"]), tmp_path / "out" / first["audit"]
     before = signal(store.read_signals(["0000"])[0, :, 0], "margin")
     saw = np.asarray(store.read_design()[:, [7, 12]].any(axis=1))
     shows = [out / "thumbnails.npz", out.parent / "comparisons" / f"{out.name}--other" / "samples.parquet"]
@@ -350,9 +351,9 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     assert store.read_design().shape == (8, 298)
     for path in (out / "scores.parquet", *out.glob("unlearn/*/*.parquet")):
         assert not pd.read_parquet(path)["sample_id"].isin([7, 12]).any()
-    assert not (Path(unlearned["folder"]) / "model.safetensors").exists()
+    assert not (Path(first["folder"]) / "model.safetensors").exists()
     assert not (Path(other["folder"]) / "model.safetensors").exists()
-    assert (Path(unlearned["folder"]) / "record.json").exists()
+    assert (Path(first["folder"]) / "record.json").exists()
     assert not any(path.exists() for path in shows)
     report = json.loads((out / "report.json").read_text())
     assert any(section["anchor"] == "purged-1" for section in report["sections"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from dataclasses import dataclass, replace
@@ -558,7 +559,8 @@ def test_teachers_speak_of_what_they_never_saw() -> None:
         np.testing.assert_allclose(teachers.mean[sample], own.mean(axis=0), rtol=1e-5)
         spread = relative_entropy(own, own.mean(axis=0)).sum(axis=1).mean()
         assert float(teachers.divergence[sample]) == pytest.approx(spread, abs=1e-6)
-        one = teachers.one[sample].numpy() if teachers.one is not None else None
+        assert teachers.one is not None
+        one = teachers.one[sample].numpy()
         assert sum(np.allclose(one, answer, rtol=1e-5) for answer in own) == 1  # of one of them, and not of the mean
     assert teachers.count.tolist() == [3, 1, 1, 1, 3]
     assert teachers.position(torch.tensor([4, 0])).tolist() == [4, 0]
