@@ -51,7 +51,7 @@ def no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
             monkeypatch.setattr(f"privaudit.workflow.{module}.render_report", lambda *_: NO_REPORT)
 
 
-def unlearned(wanted: UnlearnSettings) -> Any:
+def came_to(wanted: UnlearnSettings) -> Any:
     """What a run came to, rejected or not."""
     return unlearn_anyway(lambda: run_unlearn(wanted))
 
@@ -69,7 +69,7 @@ def store_of(root: Path, audit: str) -> AuditStore:
 def nothing_done(audit: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("privaudit.workflow.unlearn.render_report", lambda *_: NO_REPORT)
-        results: dict[str, Any] = unlearned(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
+        results: dict[str, Any] = came_to(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
         return results
 
 
@@ -125,7 +125,7 @@ def test_forgetting_and_exposure_tables_hold_liras_ratio(audit: Path, nothing_do
 
 
 def test_who_teaches_does_not_judge(audit: Path) -> None:
-    found = unlearned(
+    found = came_to(
         settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=4, reference="shadow")
     )
     pairs = split_pairs(8, 3)
@@ -139,13 +139,13 @@ def test_who_teaches_does_not_judge(audit: Path) -> None:
     expected = (np.where(lira.online(statistic, keep) > 0, keep, ~keep)).mean(axis=0)[ids]
     assert forgetting["risk"].to_numpy() == pytest.approx(expected, abs=1 / 8 + 1e-9)
     with pytest.raises(UsageError, match="between 4 and 4 shadow models"):
-        unlearned(settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=6, reference="shadow"))
+        came_to(settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=6, reference="shadow"))
 
 
 def test_requests_are_recorded(audit: Path, tmp_path: Path) -> None:
     path = tmp_path / "requests.csv"
     path.write_text("request_id,sample_id,date\nR-1,12,2026-01-31\nR-2,7,2026-02-01\nR-3,12,2026-02-02\n")
-    found = unlearned(settings(audit, forget=f"ids:{path}", method="retrain", reference="shadow"))
+    found = came_to(settings(audit, forget=f"ids:{path}", method="retrain", reference="shadow"))
     folder = Path(found["folder"])
     record = json.loads((folder / "record.json").read_text())
     assert [entry["sample_id"] for entry in record["removed"]] == [7, 12]
@@ -162,7 +162,7 @@ def test_requests_are_recorded(audit: Path, tmp_path: Path) -> None:
     assert "1 ids were given more than once" in found["notes"]
     # The same samples under other requests are another record; nothing is overwritten.
     path.write_text("request_id,sample_id\nR-9,12\nR-8,7\n")
-    again = unlearned(settings(audit, forget=f"ids:{path}", method="retrain", reference="shadow"))
+    again = came_to(settings(audit, forget=f"ids:{path}", method="retrain", reference="shadow"))
     assert again["run"] != found["run"]
     assert json.loads((folder / "record.json").read_text()) == record
 
@@ -179,14 +179,14 @@ def test_bad_requests_are_told_by_line(audit: Path, tmp_path: Path, content: str
     path = tmp_path / "requests.csv"
     path.write_text(content)
     with pytest.raises(UsageError, match=message):
-        unlearned(settings(audit, forget=f"ids:{path}"))
+        came_to(settings(audit, forget=f"ids:{path}"))
 
 
 def test_a_whole_class_by_ids_is_noticed(audit: Path, tmp_path: Path) -> None:
     table = pd.read_parquet(next((audit / "out").glob("*/scores.parquet")))
     path = tmp_path / "requests.csv"
     path.write_text("\n".join(map(str, table.loc[table["label"] == 1, "sample_id"])))
-    found = unlearned(settings(audit, forget=f"ids:{path}", reference="shadow", passes=1))
+    found = came_to(settings(audit, forget=f"ids:{path}", reference="shadow", passes=1))
     assert any(note.startswith("all of class 1") for note in found["notes"])
     assert not found["scattered"]
     assert found["exposure"]["called_members"]["original"]["forget"] is None
@@ -209,13 +209,13 @@ def test_an_interrupted_run_goes_on_by_stage(audit: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("privaudit.workflow.unlearn_estimate._method", lambda *_: NOTHING)
     monkeypatch.setattr(sequence, "_run_stage", failing)
     with pytest.raises(KeyboardInterrupt):
-        unlearned(wanted)
-    found = unlearned(wanted)
+        came_to(wanted)
+    found = came_to(wanted)
     assert len(calls) == 4 + 2  # three stages were kept
     folder = Path(found["folder"])
     resumed = (folder / "model.safetensors").read_bytes()
     shutil.rmtree(folder)
-    unlearned(wanted)
+    came_to(wanted)
     assert (folder / "model.safetensors").read_bytes() == resumed
 
 
@@ -231,7 +231,7 @@ def test_an_interrupted_run_goes_on_by_stage(audit: Path, monkeypatch: pytest.Mo
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
 def test_every_sequence_runs_and_keeps_its_books(audit: Path, changes: dict[str, Any]) -> None:
-    found = unlearned(settings(audit, reference="shadow", passes=1, learning_rate=1e-4, **changes))
+    found = came_to(settings(audit, reference="shadow", passes=1, learning_rate=1e-4, **changes))
     stages = found["stages"]
     assert found["forget_steps"] == sum(stage["allowed"] for stage in stages)
     assert found["forget_steps_run"] == sum(stage["forget_steps"] for stage in stages)
@@ -256,7 +256,7 @@ def test_every_sequence_runs_and_keeps_its_books(audit: Path, changes: dict[str,
 )
 def test_mistakes_are_told(audit: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(PrivauditError, match=message):
-        unlearned(settings(audit, reference="shadow", passes=1, **changes))
+        came_to(settings(audit, reference="shadow", passes=1, **changes))
 
 
 def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,8 +318,8 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     requests = tmp_path / "requests.csv"
     requests.write_text("12\n7\n")
     wanted = settings(tmp_path, forget=f"ids:{requests}", passes=1)
-    first = unlearned(wanted)
-    other = unlearned(replace(wanted, forget="class:1", reference="shadow"))
+    first = came_to(wanted)
+    other = came_to(replace(wanted, forget="class:1", reference="shadow"))
     store, out = store_of(tmp_path, first["audit"]), tmp_path / "out" / first["audit"]
     before = signal(store.read_signals(["0000"])[0, :, 0], "margin")
     saw = np.asarray(store.read_design()[:, [7, 12]].any(axis=1))
@@ -360,7 +360,7 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     verified = privaudit("verify", "--store", tmp_path / "store", "--out", tmp_path / "out")
     assert verified.returncode == 0, verified.stderr
     with pytest.raises(StoreError, match="was purged of 2 samples"):
-        unlearned(wanted)
+        came_to(wanted)
     with pytest.raises(UsageError, match="not in the training set"):
         run_purge(wanted.base, None, f"ids:{requests}", 0)
 
@@ -400,7 +400,7 @@ def test_a_purge_that_was_cut_short_is_finished(
 
 @pytest.mark.usefixtures("with_report")
 def test_the_report_shows_what_is_left_beside_the_noise_floor(audit: Path, nothing_done: dict[str, Any]) -> None:
-    unlearned(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
+    came_to(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
     report = json.loads((audit / "out" / nothing_done["audit"] / "report.json").read_text())
     section = next(
         found

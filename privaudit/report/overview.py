@@ -10,7 +10,7 @@ import pandas as pd
 
 from privaudit.report import comparable, confirmation, words
 from privaudit.report.methods import method
-from privaudit.report.outcome_words import UNDECIDED, sentence_of_run
+from privaudit.report.outcome_words import sentence_of_run
 from privaudit.report.parts import Answer, Fact
 from privaudit.report.unlearning_words import is_exact
 from privaudit.report.words import interval, number, percent, rate
@@ -173,7 +173,8 @@ def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> li
     if not runs:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
-    came_to = [f"{_capital(method(run))}. {sentence_of_run(run) or UNDECIDED + '.'}" for run in runs[-TOLD_RUNS:]]
+    told = [(method(run), sentence_of_run(run)) for run in runs[-TOLD_RUNS:]]
+    came_to = [f"{_capital(name)}. {outcome}" for name, outcome in told if outcome is not None]
     for run in runs[-TOLD_RUNS:]:
         what = f"{_capital(method(run))}, {run['forget']:,} samples"
         exact = is_exact(run)
@@ -183,7 +184,7 @@ def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> li
     more += [f"Warning: {one}." for one in comparable.of_unlearning(results)]
     last = f"unlearning-{len(runs)}"
     return [
-        Answer("Was anything unlearned?", came_to, last),
+        *([Answer("Was anything unlearned?", came_to, last)] if came_to else []),
         Answer("How exposed are the forgotten, before and after?", forgotten + more, last),
         Answer("And the retained?", retained + more, last),
     ]
