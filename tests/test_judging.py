@@ -125,9 +125,7 @@ def test_forgetting_and_exposure_tables_hold_liras_ratio(audit: Path, nothing_do
 
 
 def test_who_teaches_does_not_judge(audit: Path) -> None:
-    found = came_to(
-        settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=4, reference="shadow")
-    )
+    found = came_to(settings(audit, method="shadow-teacher", parameter=("effort=0.05",), u_lira=4, reference="shadow"))
     pairs = split_pairs(8, 3)
     assert found["judging_shadows"] == pairs.judging.sum() == 4
     forgetting = pd.read_parquet(Path(found["folder"]) / "forgetting.parquet")
