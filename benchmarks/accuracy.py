@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from privaudit.audit.network_and_recipe import choose_training
 from privaudit.config import AuditSettings, defaults_for
 from privaudit.data import Dataset, load_dataset
 from privaudit.networks import build_network
@@ -24,7 +25,6 @@ from privaudit.shadow.trainer import one_thread
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import Samples, logits_of, train
 from privaudit.training.recipe import Recipe
-from privaudit.workflow.training_choice import choose_training
 
 #: Batches that stand for an epoch with ``--epoch-only``.
 FEW_BATCHES = 8

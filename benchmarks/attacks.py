@@ -13,13 +13,13 @@ import statistics
 import time
 from pathlib import Path
 
-from privaudit import files
 from privaudit.attacks.suite import ATTACKS, Evidence
-from privaudit.report import words
-from privaudit.scoring.target import split_test
+from privaudit.audit.result_files import RESULTS
+from privaudit.audit.stored_signals import read_stored_signals
+from privaudit.report.content import wording
+from privaudit.runtime import files
+from privaudit.scoring.target_audit import split_test
 from privaudit.shadow.store import AuditStore
-from privaudit.workflow.score import read_stored_signals
-from privaudit.workflow.tables import RESULTS
 
 
 def main() -> None:
@@ -46,13 +46,13 @@ def main() -> None:
                 attack.score(evidence)
                 seconds.append(time.perf_counter() - start)
             found, agreement = results["attacks"][name], results["agreement"].get(name)
-            rates = [words.found_at(found, rate) for rate in ("0.01", "0.001", "0.0001")]
+            rates = [wording.found_at(found, rate) for rate in ("0.01", "0.001", "0.0001")]
             agrees = "–" if agreement is None or agreement["spearman"] is None else f"{agreement['spearman']:.2f}"
             cost = f"{1000 * statistics.median(seconds):,.0f} ms"
-            print(f"| `{name}` | {words.area(found)} | {' | '.join(rates)} | {agrees} | {cost} |")
+            print(f"| `{name}` | {wording.area(found)} | {' | '.join(rates)} | {agrees} | {cost} |")
         print(
-            f"| the target model | {words.area(results['target'])} | "
-            f"{' | '.join(words.found_at(results['target'], rate) for rate in ('0.01', '0.001', '0.0001'))} | – | – |"
+            f"| the target model | {wording.area(results['target'])} | "
+            f"{' | '.join(wording.found_at(results['target'], rate) for rate in ('0.01', '0.001', '0.0001'))} | – | – |"
         )
 
 

@@ -27,13 +27,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from privaudit import torch_globals
 from privaudit.attacks import lira
+from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.config import read_settings
 from privaudit.data import load_dataset
 from privaudit.engines.base import Report, run_jobs
 from privaudit.engines.local import LocalEngine
-from privaudit.progress import Progress, progress
+from privaudit.runtime import torch_globals
+from privaudit.runtime.progress import Progress, progress
 from privaudit.shadow.store import shadow_keys
 from privaudit.shadow.trainer import (
     AuditArrays,
@@ -50,7 +51,6 @@ from privaudit.statistics.performance import Performance, performance
 from privaudit.statistics.roc import auc, roc
 from privaudit.training.loop import Samples, as_network_input
 from privaudit.training.recipe import RECIPES
-from privaudit.workflow.plan import AuditPlan, plan_audit
 
 #: Dense bf16 multiplications and additions a second, in 10¹², by what torch calls the card: NVIDIA's data sheets "H200
 #: Tensor Core GPU" and "H100 Tensor Core GPU" (1,979 and, over PCIe, 1,513 with sparsity: half of it), "A100 Tensor
@@ -153,7 +153,7 @@ def train_within(jobs: Sequence[TrainingJob], shared: Shared, engine: LocalEngin
 
 def multiplications(model: nn.Module, inputs: torch.Tensor) -> float:
     """Multiplications of a forward pass of one sample, in convolutions and fully connected layers."""
-    from privaudit.workflow.inversion_plan import multiplications as count
+    from privaudit.audit.inversion.inversion_plan import multiplications as count
 
     model.eval()
     return count(model, as_network_input(inputs))

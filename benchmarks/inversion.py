@@ -23,12 +23,12 @@ from torch.nn import functional
 
 from privaudit.inversion.analytic import FeatureReader, match_features
 from privaudit.inversion.calibration import Calibration, calibrate
-from privaudit.inversion.engines import make_engine
-from privaudit.inversion.gradients import observe
+from privaudit.inversion.gradient_engines.engine_choice import make_engine
+from privaudit.inversion.gradient_engines.sample_gradients import observe
+from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
+from privaudit.inversion.network_structure import find_structure
 from privaudit.inversion.presets import feature_attack, resolve_attack
-from privaudit.inversion.scale import PixelScale
-from privaudit.inversion.structure import find_structure
 from privaudit.shadow.trainer import ModelSpecification
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.recipe import resolve_recipe

@@ -20,12 +20,12 @@ from scipy import stats
 from privaudit.attacks import lira
 from privaudit.attacks.hierarchical import hierarchical
 from privaudit.attacks.rmia import rmia
+from privaudit.commands.score import run_score
 from privaudit.config import AuditSettings
-from privaudit.scoring.target import split_test
+from privaudit.scoring.target_audit import split_test
 from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.signals import signal
 from privaudit.statistics.roc import auc, roc
-from privaudit.workflow.score import run_score
 
 ESTIMATORS = {
     "per sample": lambda margins, keep: lira.online(margins, keep, variance="per-sample"),

@@ -31,13 +31,16 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from privaudit.audit.plan import AuditPlan
+from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.unlearning.unlearn_inputs import scored
 from privaudit.config import AuditSettings
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError
-from privaudit.evaluation.utility import accuracy, tug_of_war
-from privaudit.progress import talk
-from privaudit.scoring.target import split_test
-from privaudit.seeds import generator
+from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.runtime.progress import talk
+from privaudit.runtime.seeds import generator
+from privaudit.scoring.target_audit import split_test
 from privaudit.shadow.store import TARGET, open_audit
 from privaudit.shadow.trainer import (
     ModelSpecification,
@@ -49,14 +52,11 @@ from privaudit.shadow.trainer import (
 )
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
+from privaudit.unlearning.application.run_method import Bench, Request, run_method
 from privaudit.unlearning.base import UNLEARNERS
-from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.parameters import parse_changes, with_changes
-from privaudit.unlearning.stages import Sequencing
-from privaudit.workflow.bench import Bench, Request, run_method
-from privaudit.workflow.plan import AuditPlan
-from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.unlearn_inputs import scored
+from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.schedule.stages import Sequencing
 
 Rows = npt.NDArray[np.int64]
 

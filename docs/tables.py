@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from privaudit.report.reproduction_tables import METHOD, verdicts
+from privaudit.report.reproduction.reproduction_tables import METHOD, verdicts
 
 Row = dict[str, Any]
 

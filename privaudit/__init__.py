@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from privaudit.api import verify as verify
     from privaudit.api import write_report as write_report
     from privaudit.data.dataset import Dataset as Dataset
-    from privaudit.data.locate import load_dataset as load_dataset
+    from privaudit.data.formats.load import load_dataset as load_dataset
     from privaudit.errors import PrivauditError as PrivauditError
     from privaudit.signals import signals_of as signals_of
 
@@ -39,7 +39,7 @@ _PUBLIC = {
     "write_report": "privaudit.api",
     "Dataset": "privaudit.data.dataset",
     "PrivauditError": "privaudit.errors",
-    "load_dataset": "privaudit.data.locate",
+    "load_dataset": "privaudit.data.formats.load",
     "signals_of": "privaudit.signals",
 }
 

@@ -85,7 +85,7 @@ def commands_of_help(name: str) -> list[Command]:
 
 def command_of(name: str) -> click.Command:
     """A command of the command line."""
-    command: click.Command = importlib.import_module(f"privaudit.cli.{name}").command
+    command: click.Command = importlib.import_module(f"privaudit.cli.commands.{name}").command
     return command
 
 

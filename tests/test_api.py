@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 import privaudit
 from privaudit.api import ScoreFlags, UnlearnFlags, results
-from privaudit.cli import gate, purge, reproduce, score, unlearn, verify
+from privaudit.cli.commands import gate, purge, reproduce, score, unlearn, verify
 from privaudit.cli.main import COMMANDS
 from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
 from tests.conftest import ROOT, Run

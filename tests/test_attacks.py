@@ -11,23 +11,23 @@ import pytest
 from scipy import integrate, stats
 
 from privaudit.attacks import lira
-from privaudit.attacks.loss import label_only
-from privaudit.attacks.population import population_rank
+from privaudit.attacks.gaussian_separation import bayes_accuracy, d_prime
+from privaudit.attacks.loss_threshold import label_only
+from privaudit.attacks.population_attack import population_rank
+from privaudit.attacks.risk import attack_success, memorisation, separation
 from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
-from privaudit.scoring.halves import attack_halves
-from privaudit.scoring.picked import Picked, picked_and_judged
-from privaudit.scoring.risk import attack_success, memorisation, separation
-from privaudit.scoring.score import OF_STATISTIC, score
-from privaudit.scoring.stability import Stability, ranking_stability
-from privaudit.scoring.table import SampleFacts
+from privaudit.audit.external_signals.signals_design import balanced_cells, random_partners
+from privaudit.audit.external_signals.signals_file import signals_of_models
+from privaudit.scoring.reliability.cross_half_selection import Picked, picked_and_judged
+from privaudit.scoring.reliability.split_halves import attack_halves
+from privaudit.scoring.reliability.stability import Stability, ranking_stability
+from privaudit.scoring.sample_scores import OF_STATISTIC, score
+from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signals_of
 from privaudit.statistics.gaussian import Variance, means_of_others
 from privaudit.statistics.roc import auc
-from privaudit.statistics.separation import bayes_accuracy, d_prime
-from privaudit.workflow.signals_design import balanced_cells, random_partners
-from privaudit.workflow.signals_file import signals_of_models
 
 Array = npt.NDArray[np.float64]
 

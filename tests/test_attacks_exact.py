@@ -13,23 +13,23 @@ from scipy import stats
 from privaudit.attacks import lira
 from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
-from privaudit.evaluation.difficulty import relate_to_risk
-from privaudit.scoring.confirmation import _why_not, is_certain
-from privaudit.scoring.epsilon import bound_from_trials
-from privaudit.scoring.groups import differences, exposure
-from privaudit.scoring.outliers import Outliers, find_outliers
-from privaudit.scoring.redrawn import pair_correlation
-from privaudit.scoring.stability import Stability
+from privaudit.evaluation.measures.difficulty import relate_to_risk
+from privaudit.inversion.image_similarity import place
+from privaudit.scoring.canary_epsilon import bound_from_trials
+from privaudit.scoring.reliability.confirmation import _why_not, is_certain
+from privaudit.scoring.reliability.outliers import Outliers, find_outliers
+from privaudit.scoring.reliability.simulated_audits import pair_correlation
+from privaudit.scoring.reliability.stability import Stability
+from privaudit.scoring.subgroups import differences, exposure
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS, signals_of
-from privaudit.statistics.epsilon import epsilon_from_trials
+from privaudit.statistics.epsilon_bounds import epsilon_from_trials
 from privaudit.statistics.gaussian import Moments, log_density, moments_of
+from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import clopper_pearson, logit_interval
+from privaudit.statistics.paired_tests import bonferroni, holm
 from privaudit.statistics.performance import Evaluation, performance
 from privaudit.statistics.roc import balanced_accuracy, roc
-from privaudit.statistics.shares import right_shares
-from privaudit.statistics.similarity import place
-from privaudit.statistics.trials import bonferroni, holm
 
 
 def two_queries(models: int = 8, used: npt.NDArray[np.bool_] | None = None) -> Evidence:

@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privaudit import api, files
+from privaudit import api
+from privaudit.audit.reopening import reopen_plan
+from privaudit.audit.result_files import read_table
 from privaudit.config import AuditSettings
 from privaudit.errors import PrivauditError, StoreError
-from privaudit.inversion.jobs import read_result
+from privaudit.inversion.inversion_jobs import read_result
+from privaudit.report.write import render_report
+from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import load_model, read_record
-from privaudit.workflow.render import render_report
-from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.tables import read_table
 from tests.conftest import ROOT, Run
 from tests.test_kills import results
 

@@ -41,7 +41,7 @@ def test_every_block_can_be_read() -> None:
         elif language == "sh":
             for program, *words in map(shlex.split, content.strip().splitlines()):
                 if program == "privaudit":
-                    command = importlib.import_module(f"privaudit.cli.{words[0]}").command
+                    command = importlib.import_module(f"privaudit.cli.commands.{words[0]}").command
                     command.make_context(words[0], list(words[1:]))
         else:
             groups = tomllib.loads(content)["project"]["entry-points"]

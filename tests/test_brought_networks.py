@@ -17,14 +17,14 @@ from torch import nn
 from torch.nn.functional import dropout
 
 import privaudit
+from privaudit.audit.code_examination import examine_code
+from privaudit.audit.plan import plan_audit
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.networks.build import assemble
-from privaudit.networks.outputs import Classifier
+from privaudit.networks.classifier import Classifier
 from privaudit.training.hardware import Hardware
 from privaudit.training.network_check import Examined, examine_network
-from privaudit.workflow.examination import examine_code
-from privaudit.workflow.plan import plan_audit
 from tests.conftest import unlearn_anyway
 
 CPU = Hardware("cpu", "fp32")

@@ -13,11 +13,13 @@ import pytest
 from pypdf import PdfReader
 
 from privaudit import api
-from privaudit.report import comparison, lines, overview
-from privaudit.report.figures import DRAWINGS, QUIET, draw, table_behind
-from privaudit.report.model import build_content
-from privaudit.report.parts import Figure, Report, Section, Table
+from privaudit.report import audit_comparison
+from privaudit.report.content.elements import Figure, Report, Section, Table
+from privaudit.report.document import build_content
+from privaudit.report.drawing import line_styles
+from privaudit.report.drawing.figures import DRAWINGS, QUIET, draw, table_behind
 from privaudit.report.pdf import render_pdf
+from privaudit.report.sections import summary
 from tests.conftest import ROOT
 from tests.test_compare import write_signals
 
@@ -60,7 +62,7 @@ def word_for(width: float, pattern: list[float]) -> str:
 def test_the_line_that_a_caption_names_is_the_line_that_is_drawn(kind: str) -> None:
     strokes = dashes(draw(kind, WITH_A_LINE[kind]))
     drawn = {word_for(width, pattern) for colour, width, pattern in strokes if colour == QUIET}
-    said = lines.DASHED.word if kind == "inversion-placement" else lines.NOTHING[kind].word
+    said = line_styles.DASHED.word if kind == "inversion-placement" else line_styles.NOTHING[kind].word
     assert drawn == {said}
     curves = {word_for(width, pattern) for colour, width, pattern in strokes if colour != QUIET}
     assert said not in curves or kind != "roc", "a curve could be taken for guessing"
@@ -176,8 +178,10 @@ def test_what_is_typed_survives_copying_from_the_pdf() -> None:
 
 
 def test_no_interval_is_not_called_a_95_percent_interval() -> None:
-    assert overview._bounds(None) == "no interval"
-    assert overview._bounds([0.4, 0.6]) == "95% interval 0.400–0.600"
+    assert summary._bounds(None) == "no interval"
+    assert summary._bounds([0.4, 0.6]) == "95% interval 0.400–0.600"
     found = {"a": 0.5, "b": 0.6, "difference": 0.1, "ci": None}
-    assert comparison._fact("AUC", found).note == "A 50.0%, B 60.0%; no interval"
-    assert comparison._fact("AUC", found | {"ci": [0.0, 0.2]}).note.endswith("; 95% interval +0.00 to +20.0 points")
+    assert audit_comparison._fact("AUC", found).note == "A 50.0%, B 60.0%; no interval"
+    assert audit_comparison._fact("AUC", found | {"ci": [0.0, 0.2]}).note.endswith(
+        "; 95% interval +0.00 to +20.0 points"
+    )

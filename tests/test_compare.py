@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from privaudit import files
-from privaudit.statistics.differences import Estimate, difference, newcombe
+from privaudit.runtime import files
+from privaudit.statistics.audit_difference import Estimate, difference, newcombe
 from privaudit.statistics.intervals import wilson
 from privaudit.statistics.performance import performance
 from tests.conftest import Run

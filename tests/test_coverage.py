@@ -9,13 +9,13 @@ from scipy import stats
 
 from privaudit.attacks import lira
 from privaudit.attacks.suite import ATTACKS
-from privaudit.scoring.groups import exposure
+from privaudit.evaluation.u_lira import attack_unlearned
+from privaudit.scoring.subgroups import exposure
 from privaudit.shadow.design import paired_design
 from privaudit.statistics.intervals import FloatArray, wilson
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import Performance, performance
 from privaudit.statistics.roc import auc
-from privaudit.workflow.u_lira import attack_unlearned
 from tests.test_attacks import evidence_of
 
 SAMPLES = 1_000

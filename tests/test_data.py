@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 from privaudit.data import Dataset, Limits, load_dataset
-from privaudit.data.cifar import CIFAR100, read_data_only
-from privaudit.data.frame import arrays_of_table
-from privaudit.data.idx import read_idx
-from privaudit.data.items import given_by_datasets
+from privaudit.data.formats.cifar import CIFAR100, read_data_only
+from privaudit.data.formats.mnist import read_idx
+from privaudit.data.formats.torch_datasets import given_by_datasets
 from privaudit.data.sampling import stratified_rows
+from privaudit.data.tables.dataframe import arrays_of_table
 from privaudit.errors import DataError, PrivauditError, UsageError
 from tests.conftest import save_noisy_images
 
@@ -155,7 +155,7 @@ def test_cifar_layout_matches_torchvision() -> None:
     from torchvision.datasets import CIFAR10 as PUBLISHED10
     from torchvision.datasets import CIFAR100 as PUBLISHED100
 
-    from privaudit.data.cifar import CIFAR10
+    from privaudit.data.formats.cifar import CIFAR10
 
     assert CIFAR10.train == dict(PUBLISHED10.train_list)
     assert CIFAR10.test == dict(PUBLISHED10.test_list)

@@ -15,13 +15,13 @@ import pytest
 import yaml
 
 from privaudit.api import results as returned
-from privaudit.cli.leaving import INTERRUPTED
 from privaudit.cli.main import COMMANDS, DEBUG_VARIABLE
+from privaudit.cli.process_exit import INTERRUPTED
 from privaudit.config import AuditSettings, read_settings
-from privaudit.data.locate import DATA_VARIABLE, DATASETS
+from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
-from privaudit.torch_globals import CUBLAS_VARIABLE
+from privaudit.runtime.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
 
@@ -59,20 +59,20 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
     if name in ("score", "reproduce") and not settings.dataset.endswith(".npz") and ":" not in settings.dataset:
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
-        from privaudit.workflow.unlearn import UnlearnSettings, request_of
+        from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of
 
         known = UnlearnSettings.__dataclass_fields__
         own = {key: value for key, value in given.items() if key in known} | {"base": settings}
         request_of(UnlearnSettings(**own | ({"method": "ga"} if own.get("method") == "NAME" else {})))
     if name == "gate":
         from privaudit.attacks.suite import ATTACKS
-        from privaudit.workflow.gate import parse_rate_limit
+        from privaudit.commands.gate import parse_rate_limit
 
         for limit in given["max_tpr"]:
             parse_rate_limit(limit)
         assert given["attack"] in ATTACKS, f"there is no attack {given['attack']}"
     if name == "reproduce":
-        from privaudit.experiments.reproduce import list_experiments
+        from privaudit.reproduction.reproduce import list_experiments
 
         experiments = {one["name"] for one in list_experiments()} | {"all", "NAME"}
         assert experiments.issuperset(given["names"]), f"there is no experiment {given['names']}"
@@ -195,10 +195,10 @@ def test_environment_variables_are_told() -> None:
     }
     assert {path for path, count in readers.items() if count} == {
         "privaudit/cli/main.py",
-        "privaudit/data/locate.py",
+        "privaudit/data/formats/load.py",
         "privaudit/engines/ray.py",
-        "privaudit/scratch.py",
-        "privaudit/torch_globals.py",
+        "privaudit/runtime/scratch.py",
+        "privaudit/runtime/torch_globals.py",
     }
 
 
@@ -259,7 +259,7 @@ def test_the_score_table_is_told_column_by_column(small_audit: dict[str, Any]) -
 
 
 def test_the_keys_of_audit_json_are_told(small_audit: dict[str, Any]) -> None:
-    from privaudit import files
+    from privaudit.runtime import files
 
     store = small_audit["root"] / "store" / small_audit["results"]["audit"]
     said = set(_ticked(section(DOCS / "store.md", "The store")))

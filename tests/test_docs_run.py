@@ -162,13 +162,13 @@ class Place:
 
     def _redacted_id(self) -> str:
         """What the latest audit's report shows in place of its first id."""
-        from privaudit.report import naming, privacy
+        from privaudit.report import redaction, sample_ids
 
         assert self.run(["report", "--redact", "ids"]).code == 0
         results = self.folder / "reports" / self.latest()
-        salt = privacy.salt_of(results, privacy.Privacy())
+        salt = redaction.salt_of(results, redaction.Privacy())
         assert salt is not None
-        return naming.hashes_of(list(pd.read_parquet(results / "scores.parquet")["sample_id"]), salt)[0]
+        return sample_ids.hashes_of(list(pd.read_parquet(results / "scores.parquet")["sample_id"]), salt)[0]
 
     def write_requests(self, words: list[str]) -> None:
         """Requests of three samples of the audit in question."""
@@ -223,7 +223,7 @@ def run_here(words: list[str], folder: Path, answer: str = "") -> Ran:
 
 def _shorten_searches(patch: pytest.MonkeyPatch) -> None:
     """Inversion seeks for `STEPS` steps: presets, flags and files are the page's own."""
-    from privaudit.workflow import inversion_plan
+    from privaudit.audit.inversion import inversion_plan
 
     for name in ("resolve_attack", "feature_attack"):
         resolve = getattr(inversion_plan, name)

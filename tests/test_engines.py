@@ -17,17 +17,18 @@ from typing import Any
 
 import pytest
 
-from privaudit import files
+from privaudit.audit.plan import plan_audit
 from privaudit.config import read_settings
 from privaudit.engines import local
-from privaudit.engines.base import Engine, Report, choose_engine, run_jobs
+from privaudit.engines.base import Engine, Report, run_jobs
+from privaudit.engines.choice import choose_engine
 from privaudit.engines.ray import RayEngine, _Common, _tokens, connect
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.progress import Progress
+from privaudit.runtime import files
+from privaudit.runtime.progress import Progress
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import query_job
 from privaudit.training.hardware import Hardware, resolve_hardware
-from privaudit.workflow.plan import plan_audit
 from tests.conftest import ROOT, SMALL, Run
 from tests.ray_cluster import Cluster, cluster
 from tests.test_store import audit_folder, members_of, weights
@@ -175,7 +176,7 @@ WAITING = """
 import sys, time
 from privaudit.engines import local
 from privaudit.engines.base import run_jobs
-from privaudit.progress import Progress
+from privaudit.runtime.progress import Progress
 from tests.test_engines import write_square
 
 class Waits:
@@ -279,8 +280,8 @@ import sys
 from pathlib import Path
 from privaudit.config import read_settings
 from privaudit.engines.base import run_jobs
-from privaudit.progress import progress
-from privaudit.workflow.plan import plan_audit
+from privaudit.runtime.progress import progress
+from privaudit.audit.plan import plan_audit
 from tests.ray_cluster import train_unless_victim
 
 dataset, address, store = sys.argv[1:]

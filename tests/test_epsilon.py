@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
-from privaudit.scoring.epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
+from privaudit.scoring.canary_epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
 from privaudit.shadow.design import paired_design
-from privaudit.statistics.epsilon import LARGEST, epsilon_from_trials, epsilon_of_one_run, fewest_trials
+from privaudit.statistics.epsilon_bounds import LARGEST, epsilon_from_trials, epsilon_of_one_run, fewest_trials
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0, 3.0])
@@ -89,7 +89,7 @@ def test_a_bound_is_given_only_where_it_can_exceed_zero() -> None:
 
 
 def test_too_few_models_for_a_bound_are_told_instead_of_a_zero() -> None:
-    from privaudit.report.words import bound_from_trials as said
+    from privaudit.report.content.wording import bound_from_trials as said
 
     few = {"trials": None, "one_run": {"epsilon": 1.0}}
     zero = {"trials": {"epsilon": 0.0, "trials": 5}, "one_run": {"epsilon": 1.0}}

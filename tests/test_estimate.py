@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from privaudit.audit.cost.audit_estimate import Estimate, estimate, makespan, unfinished
+from privaudit.audit.cost.stopwatch import Cost, Measured, measure
+from privaudit.audit.inversion.inversion_plan import measured, plan_inversion
+from privaudit.audit.inversion.inversion_stage import InversionStage
+from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.config import read_settings
 from privaudit.inversion.proxies import ITERATIONS
 from privaudit.shadow.trainer import one_thread
 from privaudit.training.loop import Samples, train
-from privaudit.workflow.estimate import Estimate, estimate, makespan, unfinished
-from privaudit.workflow.inversion_plan import measured, plan_inversion
-from privaudit.workflow.inversion_stage import InversionStage
-from privaudit.workflow.plan import AuditPlan, plan_audit
-from privaudit.workflow.stopwatch import Cost, Measured, measure
 from tests.conftest import Run
 
 
@@ -78,7 +78,7 @@ def test_what_is_asked_for_is_what_is_counted(small_npz: Path, tmp_path: Path) -
 def test_nothing_is_measured_where_nothing_is_to_be_done(
     small_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("privaudit.workflow.estimate.measure", None)
+    monkeypatch.setattr("privaudit.audit.cost.audit_estimate.measure", None)
     cost = estimate(plan_of(small_npz, tmp_path), [], None, keep=False)
     assert (cost.models, cost.training, cost.inverting) == (0, Cost(0.0, 0.0), Cost(0.0, 0.0))
 

@@ -15,12 +15,10 @@ from scipy import special, stats
 from scipy.spatial.distance import jensenshannon
 from sklearn.svm import SVC
 
-from privaudit.evaluation import order_comparison
-from privaudit.evaluation.difficulty import forgotten_at
-from privaudit.evaluation.divergence import jensen_shannon
-from privaudit.evaluation.membership import choose_members, mia_efficacy
-from privaudit.evaluation.order_comparison import compare, judge, same_budget
-from privaudit.evaluation.relearn import (
+from privaudit.evaluation.measures.difficulty import forgotten_at
+from privaudit.evaluation.measures.mia_efficacy import choose_members, mia_efficacy
+from privaudit.evaluation.measures.prediction_divergence import jensen_shannon
+from privaudit.evaluation.measures.relearn import (
     RelearnSettings,
     RelearnTime,
     mean_loss,
@@ -29,8 +27,10 @@ from privaudit.evaluation.relearn import (
     relearn_time,
 )
 from privaudit.statistics.intervals import mean_interval
-from privaudit.statistics.trials import holm, paired_difference, sign_flip_p
+from privaudit.statistics.paired_tests import holm, paired_difference, sign_flip_p
 from privaudit.training.hardware import Hardware
+from privaudit.trials import order_comparison
+from privaudit.trials.order_comparison import compare, judge, same_budget
 from tests.test_unlearning import context, state
 
 

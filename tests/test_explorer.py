@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from privaudit.workflow.render import render_report
+from privaudit.report.write import render_report
 from tests.browser import Watched, find_axe, opened_browser
 from tests.conftest import Run
 from tests.test_compare import write_signals

@@ -15,8 +15,8 @@ from scipy import sparse
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from privaudit.data import Dataset
-from privaudit.data.arrays import from_arrays
-from privaudit.data.factory import given_by_function, given_by_value
+from privaudit.data.formats.arrays import from_arrays
+from privaudit.data.formats.factory import given_by_function, given_by_value
 from privaudit.errors import DataError
 
 RANDOM = np.random.default_rng(0)
@@ -197,7 +197,7 @@ def test_a_dict_of_two_datasets_is_read_too() -> None:
 
 def test_a_function_that_fails_is_told_where(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def data():\n    table = {}\n    return table['rows']\n")
-    from privaudit.registry import import_reference
+    from privaudit.runtime.registry import import_reference
 
     with pytest.raises(DataError, match=r"KeyError: 'rows'\n  It failed at own\.py, line 3"):
         given_by_function(import_reference(f"{tmp_path}/own.py:data", "dataset"), "own.py:data")

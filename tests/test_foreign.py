@@ -21,15 +21,15 @@ import torch
 from privaudit.engines.base import run_jobs
 from privaudit.engines.local import LocalEngine
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.foreign import ProgramEnded, user_code
 from privaudit.networks import NETWORKS, network_source
-from privaudit.progress import Progress
-from privaudit.registry import Registry, import_reference
-from privaudit.training.own import TRAININGS, training_identity
+from privaudit.runtime.progress import Progress
+from privaudit.runtime.registry import Registry, import_reference
+from privaudit.runtime.user_code import ProgramEnded, user_code
+from privaudit.training.custom_training import TRAININGS, training_identity
+from privaudit.trials.treatment import Treatment
+from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS
-from privaudit.unlearning.stages import Sequencing
-from privaudit.workflow.bench import Request
-from privaudit.workflow.trials import Treatment
+from privaudit.unlearning.schedule.stages import Sequencing
 from tests.conftest import ROOT
 
 
@@ -176,7 +176,7 @@ def fit(model, inputs, labels, seed, device, report):
 """
 
 METHOD = """
-from privaudit.unlearning.gradient_ascent import GradientAscent
+from privaudit.unlearning.methods.gradient_ascent import GradientAscent
 
 class Mine(GradientAscent):
     pass
@@ -234,7 +234,7 @@ def test_a_plug_in_that_can_not_be_imported_or_exits_is_told(tmp_path: Path, mon
     (tmp_path / "fails_at_import.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     entries = [Entry("one", "exits_at_import:net"), Entry("two", "fails_at_import:net")]
-    monkeypatch.setattr("privaudit.registry.entry_points", lambda group: entries)
+    monkeypatch.setattr("privaudit.runtime.registry.entry_points", lambda group: entries)
     networks = Registry("network", {})
     with pytest.raises(ProgramEnded, match=r"exits_at_import\.py, line 1"):
         networks.load("one")

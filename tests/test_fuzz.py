@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
+from privaudit.audit.metadata import read_metadata
 from privaudit.cli.main import cli
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import PrivauditError
-from privaudit.unlearning.request_cells import KnownSamples
-from privaudit.unlearning.requests import read_requests
-from privaudit.workflow.metadata import read_metadata
+from privaudit.unlearning.requests.forget_requests import read_requests
+from privaudit.unlearning.requests.request_cells import KnownSamples
 
 FEW, MANY = 15, 250
 RELAXED = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from privaudit import files
+from privaudit.commands.gate import Limit, check_audit, parse_rate_limit
 from privaudit.errors import UsageError
-from privaudit.workflow.gate import Limit, check_audit, parse_rate_limit
+from privaudit.runtime import files
 from tests.conftest import Run
 
 

@@ -20,12 +20,12 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from privaudit.cli.score import command
+from privaudit.cli.commands.score import command
 from privaudit.config import read_settings
 from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.networks.cnn import build_cnn
-from privaudit.scoring.given import doubts_about
-from privaudit.shadow.given import read_given_target, take_in
+from privaudit.scoring.external_target_check import doubts_about
+from privaudit.shadow.external_target import read_given_target, take_in
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob, load_model, save_model
 from privaudit.training.hardware import Hardware

@@ -21,30 +21,30 @@ from torch import nn
 from torch.nn import functional
 
 import privaudit as package
+from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.config import read_settings
 from privaudit.engines.local import dismiss
 from privaudit.errors import UsageError
 from privaudit.inversion.calibration import calibrate
-from privaudit.inversion.engines import Kind, make_engine
+from privaudit.inversion.gradient_engines.engine_choice import Kind, make_engine
+from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.presets import Attack
-from privaudit.inversion.scale import PixelScale
 from privaudit.networks import NETWORKS, build_network
+from privaudit.runtime.torch_globals import full_fp32, pin_cublas, pinned_cudnn
 from privaudit.shadow.trainer import ModelSpecification, load_model, one_thread
 from privaudit.signals import signal, signals_of
 from privaudit.testing.unlearner import practice_context
-from privaudit.torch_globals import full_fp32, pin_cublas, pinned_cudnn
 from privaudit.training import loop
 from privaudit.training.augment import Augmenter
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import Samples, logits_of, train
 from privaudit.training.recipe import RECIPES, resolve_recipe
 from privaudit.unlearning.base import UNLEARNERS, Context
-from privaudit.unlearning.once import run_once
 from privaudit.unlearning.parameters import with_changes
-from privaudit.unlearning.sequence import run_sequence
-from privaudit.unlearning.stages import plan_stages
-from privaudit.workflow.plan import AuditPlan, plan_audit
+from privaudit.unlearning.schedule.one_shot import run_once
+from privaudit.unlearning.schedule.sequence import run_sequence
+from privaudit.unlearning.schedule.stages import plan_stages
 from tests.conftest import Run, unlearn
 
 DEVICE = os.environ.get("PRIVAUDIT_TEST_DEVICE", "cuda")

@@ -12,9 +12,9 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from privaudit.audit.metadata import NOT_GIVEN, read_metadata
 from privaudit.errors import DataError
-from privaudit.scoring.groups import Exposure, exposure
-from privaudit.workflow.metadata import NOT_GIVEN, read_metadata
+from privaudit.scoring.subgroups import Exposure, exposure
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save
 

@@ -17,10 +17,10 @@ from privaudit.training.loop import Samples
 from privaudit.unlearning import guard as guards
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, StopUnlearning, Unlearner
 from privaudit.unlearning.guard import COST, HALVINGS, Guard, GuardRecord
-from privaudit.unlearning.journal import StageJournal
-from privaudit.unlearning.once import run_once
-from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
-from privaudit.unlearning.trajectory import Trajectory
+from privaudit.unlearning.schedule.journal import StageJournal
+from privaudit.unlearning.schedule.one_shot import run_once
+from privaudit.unlearning.schedule.sequence import Ledger, plan_stages, run_sequence
+from privaudit.unlearning.schedule.trajectory import Trajectory
 
 
 def learned() -> Context:

@@ -13,18 +13,18 @@ from torch.nn.functional import one_hot
 
 from privaudit.errors import UsageError
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
-from privaudit.inversion.engines import Kind, make_engine
-from privaudit.inversion.gradients import Vmapped, named, norms, observe
-from privaudit.inversion.labels import recover_labels
+from privaudit.inversion.gradient_engines.engine_choice import Kind, make_engine
+from privaudit.inversion.gradient_engines.sample_gradients import Vmapped, named, norms, observe
+from privaudit.inversion.image_scale import PixelScale
+from privaudit.inversion.image_similarity import place
+from privaudit.inversion.label_recovery import recover_labels
 from privaudit.inversion.matching import Canvas, Objective, match_gradients, matching_cost, total_variation
+from privaudit.inversion.network_structure import check_invertible, find_structure
 from privaudit.inversion.optimisers import LBFGS, Adam, Schedule
 from privaudit.inversion.presets import PRESETS, Attack, FeatureAttack
 from privaudit.inversion.proxies import proxies_of
-from privaudit.inversion.scale import PixelScale
-from privaudit.inversion.structure import check_invertible, find_structure
 from privaudit.networks.build import Standardise
 from privaudit.statistics.intervals import wilson
-from privaudit.statistics.similarity import place
 
 PIXELS = PixelScale(0.0, 1.0, 1.0)
 CLASSES = 5

@@ -14,14 +14,14 @@ import pytest
 import torch
 from pypdf import PdfReader
 
-from privaudit import files
+from privaudit.audit.inversion.inversion_plan import AFFORDED, measured, plan_inversion
+from privaudit.audit.plan import plan_audit
+from privaudit.commands.score import run_score
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import UsageError
-from privaudit.scoring.inversion import COLUMNS, chosen, no_ranking, null_rates, reliability, sample_scores
-from privaudit.statistics.similarity import place, psnr, ssim
-from privaudit.workflow.inversion_plan import AFFORDED, measured, plan_inversion
-from privaudit.workflow.plan import plan_audit
-from privaudit.workflow.score import run_score
+from privaudit.inversion.image_similarity import place, psnr, ssim
+from privaudit.runtime import files
+from privaudit.scoring.inversion_scores import COLUMNS, chosen, no_ranking, null_rates, reliability, sample_scores
 from tests.conftest import Run, save_noisy_images
 
 CONTRACT = ["inverted", "inversion_success", "psnr", "ssim"]

@@ -11,13 +11,13 @@ from torch.nn.functional import one_hot
 
 from privaudit.inversion import calibration
 from privaudit.inversion.calibration import calibrate
-from privaudit.inversion.engines import make_engine
-from privaudit.inversion.gradients import Vmapped, norms, observe
-from privaudit.inversion.layers import NoRule
-from privaudit.inversion.layerwise import Layerwise
+from privaudit.inversion.gradient_engines.engine_choice import make_engine
+from privaudit.inversion.gradient_engines.layers import NoRule
+from privaudit.inversion.gradient_engines.layerwise import Layerwise
+from privaudit.inversion.gradient_engines.sample_gradients import Vmapped, norms, observe
+from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients, matching_cost
 from privaudit.inversion.presets import Attack
-from privaudit.inversion.scale import PixelScale
 from privaudit.networks.build import build_network
 from privaudit.shadow.trainer import ModelSpecification
 from privaudit.training.hardware import Hardware

@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privaudit import files
 from privaudit.attacks import lira
+from privaudit.commands.unlearning.compare_orders import run_compare_orders
+from privaudit.commands.unlearning.unlearn import UnlearnSettings, run_unlearn
+from privaudit.commands.unlearning.unlearn_estimate import NOTHING
 from privaudit.config import AuditSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
-from privaudit.evaluation.utility import tug_of_war
+from privaudit.evaluation.measures.utility import tug_of_war
+from privaudit.purging.purge import run_purge, without_samples
+from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.signals import signal
 from privaudit.statistics.roc import auc
 from privaudit.unlearning.teachers import split_pairs
-from privaudit.workflow.compare_orders import run_compare_orders
-from privaudit.workflow.purge import run_purge, without_samples
-from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
-from privaudit.workflow.unlearn_estimate import NOTHING
 from tests.conftest import Run, unlearn_anyway
 
 #: What a report looks like is tested elsewhere; here it would only cost time.
@@ -47,8 +47,8 @@ def with_report() -> None:
 @pytest.fixture(autouse=True)
 def no_report(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "with_report" not in request.fixturenames:
-        for module in ("unlearn", "compare_orders", "purge"):
-            monkeypatch.setattr(f"privaudit.workflow.{module}.render_report", lambda *_: NO_REPORT)
+        for module in ("commands.unlearning.unlearn", "commands.unlearning.compare_orders", "purging.purge"):
+            monkeypatch.setattr(f"privaudit.{module}.render_report", lambda *_: NO_REPORT)
 
 
 def came_to(wanted: UnlearnSettings) -> Any:
@@ -68,7 +68,7 @@ def store_of(root: Path, audit: str) -> AuditStore:
 @pytest.fixture(scope="module")
 def nothing_done(audit: Path) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("privaudit.workflow.unlearn.render_report", lambda *_: NO_REPORT)
+        patch.setattr("privaudit.commands.unlearning.unlearn.render_report", lambda *_: NO_REPORT)
         results: dict[str, Any] = came_to(settings(audit, learning_rate=0.0, forget="random:60", u_lira=6))
         return results
 
@@ -192,7 +192,7 @@ def test_a_whole_class_by_ids_is_noticed(audit: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_goes_on_by_stage(audit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import privaudit.unlearning.sequence as sequence
+    import privaudit.unlearning.schedule.sequence as sequence
 
     wanted = settings(audit, method="rl", seed=5, reference="shadow", passes=2)
     real, calls = sequence._run_stage, []
@@ -204,7 +204,7 @@ def test_an_interrupted_run_goes_on_by_stage(audit: Path, monkeypatch: pytest.Mo
         return real(*arguments)
 
     # What is tried to foretell the cost runs stages too, and is not what is counted.
-    monkeypatch.setattr("privaudit.workflow.unlearn_estimate._method", lambda *_: NOTHING)
+    monkeypatch.setattr("privaudit.commands.unlearning.unlearn_estimate._method", lambda *_: NOTHING)
     monkeypatch.setattr(sequence, "_run_stage", failing)
     with pytest.raises(KeyboardInterrupt):
         came_to(wanted)
@@ -258,10 +258,11 @@ def test_mistakes_are_told(audit: Path, changes: dict[str, Any], message: str) -
 
 
 def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from privaudit.workflow import bench, scenes
+    from privaudit.trials import run_trials
+    from privaudit.unlearning.application import run_method
 
     wanted = settings(audit, passes=1)
-    real, runs = bench.run_method, []
+    real, runs = run_method.run_method, []
 
     def counting(*arguments: Any, **more: Any) -> Any:
         runs.append(arguments[1].sequencing)
@@ -269,7 +270,7 @@ def test_orders_are_compared_and_taken_up_again(audit: Path, monkeypatch: pytest
             raise KeyboardInterrupt
         return real(*arguments, **more)
 
-    monkeypatch.setattr(scenes, "run_method", counting)
+    monkeypatch.setattr(run_trials, "run_method", counting)
     with pytest.raises(KeyboardInterrupt):
         run_compare_orders(wanted, 2)
     found = run_compare_orders(wanted, 2)

@@ -15,33 +15,33 @@ from scipy import stats
 from scipy.special import expit, logit
 from torch import nn
 
-from privaudit import controls
 from privaudit.attacks import lira
-from privaudit.controls import NegativeControl, never_trained, positive, untrained
+from privaudit.attacks.risk import gap
+from privaudit.audit.stored_signals import StoredSignals
 from privaudit.errors import UsageError
-from privaudit.evaluation.membership import choose_members, mia_efficacy
-from privaudit.evaluation.order_comparison import RANDOM_GROUPS, compare, judge, same_budget
-from privaudit.evaluation.utility import accuracy
-from privaudit.ranking import order_rows
-from privaudit.scoring.risk import gap
-from privaudit.scoring.target import audit_target
-from privaudit.scoring.unseen import _interval, _Ranked
+from privaudit.evaluation.measures.mia_efficacy import choose_members, mia_efficacy
+from privaudit.evaluation.measures.utility import accuracy
+from privaudit.evaluation.model_evaluation import Judged, audit_again, mean_outside, of_models
+from privaudit.evaluation.u_lira import attack_unlearned, choose_models
+from privaudit.scoring import controls
+from privaudit.scoring.controls import NegativeControl, never_trained, positive, untrained
+from privaudit.scoring.target_audit import audit_target
+from privaudit.scoring.unseen_control import _interval, _Ranked
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
+from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc, balanced_accuracy
-from privaudit.statistics.shares import right_shares
-from privaudit.unlearning.forget_set import ForgetSet
-from privaudit.unlearning.gradient_ascent import GradientAscent
-from privaudit.unlearning.stages import Sequencing
-from privaudit.workflow.bench import Request
-from privaudit.workflow.judging import Judged, audit_again, mean_outside, of_models
-from privaudit.workflow.score import StoredSignals
-from privaudit.workflow.trial_judge import TrialJudge, as_row
-from privaudit.workflow.trials import Scene, Treatment
-from privaudit.workflow.u_lira import attack_unlearned, choose_models
+from privaudit.trials.order_comparison import RANDOM_GROUPS, compare, judge, same_budget
+from privaudit.trials.treatment import Scene, Treatment
+from privaudit.trials.trial_evaluation import TrialJudge, as_row
+from privaudit.unlearning.application.run_method import Request
+from privaudit.unlearning.methods.gradient_ascent import GradientAscent
+from privaudit.unlearning.requests.forget_set import ForgetSet
+from privaudit.unlearning.schedule.ordering import order_rows
+from privaudit.unlearning.schedule.stages import Sequencing
 
 
 def test_a_trials_row_bounds_what_was_not_reached() -> None:

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privaudit.data import Dataset, load_dataset
-from privaudit.data.arrays import from_arrays
-from privaudit.data.examine import Given
-from privaudit.data.factory import given_by_value
+from privaudit.data.formats.arrays import from_arrays
+from privaudit.data.formats.factory import given_by_value
+from privaudit.data.validation import Given
 from privaudit.errors import DataError
 from privaudit.testing import ContractError, check_dataset
 from tests.conftest import save_noisy_images
@@ -213,8 +213,8 @@ def test_notes_reach_the_plan_and_the_report(tmp_path: Path) -> None:
     )
     data = load_dataset(str(tmp_path / "x.npz"))
     assert data.input_shape == (8, 8, 3)
+    from privaudit.audit.plan import plan_audit
     from privaudit.config import AuditSettings
-    from privaudit.workflow.plan import plan_audit
 
     plan = plan_audit(AuditSettings(dataset=str(tmp_path / "x.npz"), store=tmp_path / "s", out=tmp_path / "o"))
     assert set(data.notes) <= set(plan.notes)

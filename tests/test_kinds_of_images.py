@@ -73,8 +73,8 @@ def test_a_tree_without_a_test_folder_is_split_once_and_for_all(tmp_path: Path, 
 
 def test_a_folder_is_the_audit_of_image_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By whichever name, and whatever else lies about."""
+    from privaudit.audit.plan import plan_audit
     from privaudit.config import AuditSettings
-    from privaudit.workflow.plan import plan_audit
 
     root = tree(tmp_path / "pets")
     monkeypatch.chdir(tmp_path)

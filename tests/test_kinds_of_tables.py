@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privaudit.data import Dataset
-from privaudit.data.arrays import from_arrays
-from privaudit.data.factory import given_by_value
+from privaudit.data.formats.arrays import from_arrays
+from privaudit.data.formats.factory import given_by_value
 from privaudit.errors import DataError
 
 ROWS = 200

@@ -12,11 +12,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from privaudit import api, files, links
+from privaudit import api
 from privaudit.errors import StoreError
+from privaudit.evaluation.u_lira import remove_working_files
+from privaudit.runtime import files, links
 from privaudit.shadow.store import AuditStore
-from privaudit.unlearning.journal import StageJournal
-from privaudit.workflow.u_lira import remove_working_files
+from privaudit.unlearning.schedule.journal import StageJournal
 from tests.test_mix_ups import make_store
 
 MINE = b"my own words"

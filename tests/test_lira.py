@@ -10,9 +10,9 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
-from privaudit.controls import never_trained, untrained
 from privaudit.errors import EvidenceError
-from privaudit.scoring.target import split_test
+from privaudit.scoring.controls import never_trained, untrained
+from privaudit.scoring.target_audit import split_test
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.roc import auc

@@ -17,32 +17,32 @@ from scipy.special import rel_entr as relative_entropy
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
-from privaudit.evaluation.utility import tug_of_war
+from privaudit.evaluation.measures.utility import tug_of_war
+from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.testing import ContractError, check_unlearner, practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.training.recipe import RECIPES, Recipe
-from privaudit.unlearning.bad_teacher import BadTeacher
+from privaudit.trials.tuning import TRIALS, candidates, held_out_set
 from privaudit.unlearning.base import UNLEARNERS, Context, Methods, Parameters, Unlearner
-from privaudit.unlearning.dampening import DampeningParameters, SelectiveDampening, dampening
-from privaudit.unlearning.divergences import distillation, jensen_shannon, kl_to, l1_norm
-from privaudit.unlearning.fine_tuning import FineTuning
-from privaudit.unlearning.forget_set import ForgetSet
-from privaudit.unlearning.l1_sparse import L1Sparse
-from privaudit.unlearning.neggrad_plus import NegGradPlus
-from privaudit.unlearning.once import run_once
+from privaudit.unlearning.divergence_losses import distillation, jensen_shannon, kl_to, l1_norm
+from privaudit.unlearning.methods.bad_teacher import BadTeacher
+from privaudit.unlearning.methods.fine_tuning import FineTuning
+from privaudit.unlearning.methods.l1_sparse import L1Sparse
+from privaudit.unlearning.methods.neggrad_plus import NegGradPlus
+from privaudit.unlearning.methods.salun import SaliencyUnlearning, salient
+from privaudit.unlearning.methods.scrub import Scrub
+from privaudit.unlearning.methods.shadow_teacher import ShadowTeacher, cycle
+from privaudit.unlearning.methods.ssd import DampeningParameters, SelectiveDampening, dampening
 from privaudit.unlearning.parameters import parse_changes, setting, with_changes
-from privaudit.unlearning.retain import RetainStream, batches, share_of_batch
-from privaudit.unlearning.saliency import SaliencyUnlearning, salient
-from privaudit.unlearning.scrub import Scrub
-from privaudit.unlearning.sequence import plan_stages, run_sequence
-from privaudit.unlearning.shadow_teacher import ShadowTeacher, cycle
+from privaudit.unlearning.requests.forget_set import ForgetSet
+from privaudit.unlearning.retain_sampler import RetainStream, batches, share_of_batch
+from privaudit.unlearning.schedule.one_shot import run_once
+from privaudit.unlearning.schedule.sequence import plan_stages, run_sequence
 from privaudit.unlearning.teachers import Teachers, average, split_pairs
 from privaudit.unlearning.without_classes import mixed, own_answers, share_left
-from privaudit.workflow.tuning import TRIALS, candidates, held_out_set
 from tests.conftest import Run, unlearn
 
 FEATURES, CLASSES = 4, 3
@@ -472,8 +472,8 @@ def test_a_method_of_another_package_is_found(monkeypatch: pytest.MonkeyPatch) -
         values = {"mine": f"{__name__}:Broken", "number": f"{__name__}:FEATURES", "absent": "no_such_package:Method"}
         return [Entry(*pair) for pair in values.items()] if group == "privaudit.unlearners" else []
 
-    monkeypatch.setattr("privaudit.registry.entry_points", entries)
-    methods = Methods("unlearner", {"ga": "privaudit.unlearning.gradient_ascent:GradientAscent"})
+    monkeypatch.setattr("privaudit.runtime.registry.entry_points", entries)
+    methods = Methods("unlearner", {"ga": "privaudit.unlearning.methods.gradient_ascent:GradientAscent"})
     assert methods.names() == ["absent", "ga", "mine", "number"]
     assert methods.load("mine").__name__ == "Broken"
     with pytest.raises(UsageError, match="must be a subclass of Unlearner"):

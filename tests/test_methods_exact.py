@@ -12,7 +12,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from privaudit.evaluation.relearn import RelearnSettings, mean_loss, relearn_time
+from privaudit.evaluation.measures.relearn import RelearnSettings, mean_loss, relearn_time
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import shadow_key
 from privaudit.testing import practice_context
@@ -20,23 +20,23 @@ from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning import teachers as stored_teachers
 from privaudit.unlearning.ascent_guard import AscentGuard
-from privaudit.unlearning.bad_teacher import BadTeacher
 from privaudit.unlearning.base import UNLEARNERS, Parameters, StopUnlearning, Unlearner
-from privaudit.unlearning.fine_tuning import FineTuning
-from privaudit.unlearning.gradient_ascent import GradientAscent
-from privaudit.unlearning.neggrad_plus import NegGradPlus
-from privaudit.unlearning.normalisation import train_frozen
-from privaudit.unlearning.once import run_once
+from privaudit.unlearning.batch_statistics import train_frozen
+from privaudit.unlearning.methods.bad_teacher import BadTeacher
+from privaudit.unlearning.methods.fine_tuning import FineTuning
+from privaudit.unlearning.methods.gradient_ascent import GradientAscent
+from privaudit.unlearning.methods.neggrad_plus import NegGradPlus
+from privaudit.unlearning.methods.random_labels import RandomLabels
+from privaudit.unlearning.methods.salun import SaliencyUnlearning, salient
+from privaudit.unlearning.methods.scrub import Scrub
+from privaudit.unlearning.methods.shadow_teacher import ShadowTeacher
 from privaudit.unlearning.parameters import with_changes
-from privaudit.unlearning.random_labels import RandomLabels
-from privaudit.unlearning.retain import RetainStream
-from privaudit.unlearning.saliency import SaliencyUnlearning, salient
-from privaudit.unlearning.scrub import Scrub
-from privaudit.unlearning.sequence import plan_stages, run_sequence
-from privaudit.unlearning.shadow_teacher import ShadowTeacher
-from privaudit.unlearning.stages import Sequencing, Stage, sequence_of
+from privaudit.unlearning.retain_sampler import RetainStream
+from privaudit.unlearning.schedule.one_shot import run_once
+from privaudit.unlearning.schedule.sequence import plan_stages, run_sequence
+from privaudit.unlearning.schedule.stages import Sequencing, Stage, sequence_of
+from privaudit.unlearning.schedule.trajectory import Trajectory
 from privaudit.unlearning.teachers import PairSplit, Teachers
-from privaudit.unlearning.trajectory import Trajectory
 from tests.test_methods import (
     CLASSES,
     FEATURES,
@@ -314,7 +314,7 @@ def test_a_stored_model_teaches_just_what_it_never_saw(monkeypatch: pytest.Monke
     store: Any = SimpleNamespace(model=lambda key: key)
     specification: Any = SimpleNamespace(classes=CLASSES)
     of_key = {shadow_key(model): Linear(weights[model]) for model in range(8)}
-    monkeypatch.setattr("privaudit.files.demand_whole", lambda *_: None)
+    monkeypatch.setattr("privaudit.runtime.files.demand_whole", lambda *_: None)
     monkeypatch.setattr(stored_teachers, "load_model", lambda _, key: of_key[key])
     rows = np.array([13, 2, 7])
     found = stored_teachers.teachers_of(

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privaudit import api, files
+from privaudit import api
+from privaudit.commands.compare import read_scored
+from privaudit.commands.gate import Limit, check_audit
+from privaudit.commands.score import are_scored
 from privaudit.errors import StoreError
+from privaudit.report.write import render_report
+from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
-from privaudit.workflow.compare import read_scored
-from privaudit.workflow.gate import Limit, check_audit
-from privaudit.workflow.render import render_report
-from privaudit.workflow.score import are_scored
 from tests.test_compare import write_signals
 
 

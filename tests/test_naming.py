@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from privaudit import api, files
+from privaudit import api
 from privaudit.attacks import lira
+from privaudit.attacks.risk import attack_success, intrinsic_shift
+from privaudit.report.document import Content, build_content
 from privaudit.report.explorer import payload
-from privaudit.report.model import Content, build_content
-from privaudit.scoring.risk import attack_success, intrinsic_shift
+from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from tests.test_signals_file import save
 
@@ -80,7 +81,7 @@ def test_who_leaks_for_certain_is_named_with_what_the_other_half_says(audits: di
 
 
 def test_the_terminal_says_what_chance_tells(audits: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    from privaudit.cli.score import _print_told_right
+    from privaudit.cli.commands.score import _print_told_right
 
     for kind, named in (("noise", False), ("leak", True)):
         _print_told_right(json.loads((audits[kind] / "score.json").read_text()))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from privaudit.data import load_dataset, npz
-from privaudit.data.memory import available_memory
+from privaudit.data.free_memory import available_memory
 from privaudit.data.npz import read_npz
 from privaudit.errors import DataError
 from tests.conftest import save_noisy_images

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from privaudit.evaluation.outcome import (
+from privaudit.evaluation.measures.outcome import (
     CHANGED,
     CLOSER_IN_MARGINS,
     NEAR,
@@ -26,9 +26,9 @@ from privaudit.evaluation.outcome import (
     figures_of,
     name_of,
 )
-from privaudit.evaluation.resampling import Resampled
-from privaudit.evaluation.utility import tug_of_war
-from privaudit.report.outcome_words import sentence
+from privaudit.evaluation.measures.resampling import Resampled
+from privaudit.evaluation.measures.utility import tug_of_war
+from privaudit.report.content.outcome_wording import sentence
 
 KEPT = Fall(0.99, 1.0, 0.99, 0.05, 9.0, 9.0, 6.0, ruined=False)
 LOST = replace(KEPT, accuracy=0.5, ruined=True)

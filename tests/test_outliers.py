@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pytest
 
 from privaudit.attacks import lira
+from privaudit.attacks.risk import separation
 from privaudit.attacks.suite import ATTACKS, Evidence
-from privaudit.scoring.outliers import drawn_in, find_outliers, sentences
-from privaudit.scoring.risk import separation
+from privaudit.audit.external_signals.signals_design import balanced_cells
+from privaudit.scoring.reliability.outliers import drawn_in, find_outliers, sentences
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.gaussian import largest_variance, moments_of, pooled_variance
 from privaudit.statistics.roc import auc, roc
-from privaudit.workflow.signals_design import balanced_cells
 from tests.conftest import Run
 
 Array = npt.NDArray[np.float64]

@@ -13,10 +13,10 @@ import torch
 from privaudit.cli.main import main
 from privaudit.errors import PrivauditError, TrainingDiverged
 from privaudit.networks import build_network
-from privaudit.registry import defining_file, source_digest
+from privaudit.runtime.registry import defining_file, source_digest
+from privaudit.training.custom_training import load_training, train_by_function, where
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
-from privaudit.training.own import load_training, train_by_function, where
 from tests.conftest import Run
 
 CPU = Hardware("cpu", "fp32")
@@ -259,7 +259,7 @@ def test_it_sees_the_members_alone_and_draws_from_the_seed(tmp_path: Path) -> No
 
 
 def import_seen(folder: Path) -> dict[str, Any]:
-    from privaudit.registry import import_reference
+    from privaudit.runtime.registry import import_reference
 
     function = import_reference(f"{folder}/looks.py:fit", "training function")
     seen: dict[str, Any] = function.__globals__["seen"]

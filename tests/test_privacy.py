@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privaudit import files
 from privaudit.errors import StoreError, UsageError
-from privaudit.report.model import build_content
-from privaudit.report.naming import hashes_of
-from privaudit.report.privacy import SALT, Privacy, reveal
-from privaudit.workflow.render import render_report
+from privaudit.report.document import build_content
+from privaudit.report.redaction import SALT, Privacy, reveal
+from privaudit.report.sample_ids import hashes_of
+from privaudit.report.write import render_report
+from privaudit.runtime import files
 from tests.conftest import SMALL, Run, save_noisy_images
 
 REDACTED = Privacy(redact_ids=True)

@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privaudit import api, files
+from privaudit import api
 from privaudit.errors import StoreError, UsageError
+from privaudit.purging import purge as workflow
+from privaudit.purging.purge_digest import digest_of_earlier_version
+from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore
-from privaudit.workflow import purge as workflow
-from privaudit.workflow.purge_digest import digest_of_earlier_version
 from tests.conftest import Run, unlearn_anyway
 
 NO_REPORT = {"html": "report.html", "pdf": None}
@@ -34,7 +35,7 @@ def prepared(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
     for name in ("store", "out"):
         shutil.copytree(small_audit["root"] / name, root / name)
     patch = pytest.MonkeyPatch()
-    patch.setattr("privaudit.workflow.unlearn.render_report", lambda *_: NO_REPORT)
+    patch.setattr("privaudit.commands.unlearning.unlearn.render_report", lambda *_: NO_REPORT)
     (root / "requests.csv").write_text("request_id,sample_id,date\nR-1,12,2026-01-31\nR-2,7,2026-02-01\n")
     (root / "more.csv").write_text("sample_id\n7\n12\n20\n21\n")
     (root / "others.csv").write_text("sample_id\n20\n21\n")

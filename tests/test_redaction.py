@@ -14,14 +14,16 @@ import pandas as pd
 import pypdf
 import pytest
 
-from privaudit import api, files
-from privaudit.report import findings, naming
-from privaudit.report.model import build_content
-from privaudit.report.naming import Naming, SampleId
-from privaudit.report.parts import Section
-from privaudit.report.privacy import Privacy, reveal
-from privaudit.report.words import command
-from privaudit.workflow.render import render_report
+from privaudit import api
+from privaudit.report import sample_ids
+from privaudit.report.content.elements import Section
+from privaudit.report.content.wording import command
+from privaudit.report.document import build_content
+from privaudit.report.redaction import Privacy, reveal
+from privaudit.report.sample_ids import Naming, SampleId
+from privaudit.report.sections import attack_results
+from privaudit.report.write import render_report
+from privaudit.runtime import files
 from tests.conftest import unlearn_anyway
 
 #: As somebody else's ids may be: with signs that parts of a report treat on their own.
@@ -151,7 +153,7 @@ def test_a_redacted_comparison_names_nobody(audit: dict[str, Any]) -> None:
 
 def test_a_section_that_forgets_to_redact_can_not(audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A new one that prints ids in a sentence, a caption and a number of its own."""
-    real = findings.risk_and_shift
+    real = attack_results.risk_and_shift
 
     def forgetful(table: pd.DataFrame, results: dict[str, Any]) -> Section:
         ids = [f"sample {one}" for one in table["sample_id"]]
@@ -159,7 +161,7 @@ def test_a_section_that_forgets_to_redact_can_not(audit: dict[str, Any], monkeyp
             "intrinsic", ids[0], [", ".join(ids), str(table["sample_id"].tolist())], real(table, results).tables
         )
 
-    monkeypatch.setattr(findings, "risk_and_shift", forgetful)
+    monkeypatch.setattr(attack_results, "risk_and_shift", forgetful)
     text = str(build_content(audit["folder"], Privacy(redact_ids=True)).report)
     assert not re.search("0P[0-9]{4}Z", text)
     assert "0P0000Z" in str(build_content(audit["folder"], Privacy(redact_ids=False)).report)
@@ -171,12 +173,12 @@ def test_an_id_has_no_text_before_the_report_is_complete() -> None:
     for told in (str(one), f"{one}", repr(one), str([one])):
         assert "anna" not in told
     assert not hasattr(one, "__dict__")
-    assert names.text(one) == naming.hashes_of(["anna"], b"salt")[0]
+    assert names.text(one) == sample_ids.hashes_of(["anna"], b"salt")[0]
     with pytest.raises(TypeError):
         json.dumps({"sample_id": one})
     assert names.enter("anna") == one != names.enter("ben")
     # Somebody whom the score table no longer has is redacted too.
-    assert names.resolve(f"{names.enter('carl')}") == naming.hashes_of(["carl"], b"salt")[0]
+    assert names.resolve(f"{names.enter('carl')}") == sample_ids.hashes_of(["carl"], b"salt")[0]
     assert isinstance(names.enter_results({"most": [{"sample_id": "anna"}]})["most"][0]["sample_id"], SampleId)
 
 
@@ -189,7 +191,7 @@ def test_notes_of_results_are_redacted_too() -> None:
     names = Naming([3, 12, 40], b"salt")
     noted = names.enter_results({"notes": ["samples 3 and 12 equal row 40; 3 epochs"]})
     (note,) = names.resolve(noted)["notes"]
-    a, b, c = naming.hashes_of([3, 12, 40], b"salt")
+    a, b, c = sample_ids.hashes_of([3, 12, 40], b"salt")
     assert note == f"samples {a} and {b} equal row {c}; 3 epochs"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privaudit import files
+from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore
 from tests.conftest import ROOT, SMALL, Run, save_noisy_images
 from tests.memory_group import memory_group

@@ -21,13 +21,15 @@ from pypdf import PdfReader
 
 from privaudit.attacks.suite import ATTACKS
 from privaudit.errors import PrivauditError, StoreError
-from privaudit.report import figures, overview, words
-from privaudit.report.figures import draw
-from privaudit.report.model import build_content
-from privaudit.report.parts import Figure, Section, Table
+from privaudit.report.content import wording
+from privaudit.report.content.elements import Figure, Section, Table
+from privaudit.report.document import build_content
+from privaudit.report.drawing import figures
+from privaudit.report.drawing.figures import draw
 from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
-from privaudit.workflow.render import render_report
+from privaudit.report.sections import summary
+from privaudit.report.write import render_report
 from tests.conftest import ROOT, Run, save_noisy_images
 
 
@@ -84,7 +86,7 @@ def test_no_older_pdf_stays_beside_a_newer_page(
     def fail(*_: object) -> bytes:
         raise failure
 
-    monkeypatch.setattr("privaudit.workflow.render.render_pdf", fail)
+    monkeypatch.setattr("privaudit.report.write.render_pdf", fail)
     with suppress(StoreError):
         assert render_report(copied)["pdf"] is None
     assert not list(copied.glob("report.pdf*"))
@@ -148,10 +150,10 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
     run = {
         "method": "ga", "order": "risk", "descending": False, "groups": 5, "parameters": {}, "forget": 30,
         "reaudit": {"original": {"forget": area, "retain": area}, "unlearned": {"forget": lower, "retain": None}},
-        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in words.DIFFICULTIES},
+        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in wording.DIFFICULTIES},
     }  # fmt: skip
     orders = [{"verdict": {"sentence": "Order by risk: not supported."}}]
-    asked = {answer.question: " ".join(answer.answer) for answer in overview.answers(results, table, [run], orders)}
+    asked = {answer.question: " ".join(answer.answer) for answer in summary.answers(results, table, [run], orders)}
     assert "10 (100%) came back" in asked["Can inputs be rebuilt from gradients?"]
     assert "lower than before beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
     assert "can't tell" in asked["And the retained?"]
@@ -160,9 +162,9 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
     assert "forgettability +0.40" in asked[harder]
     run |= {
         "forget": 3,
-        "risk_vs_difficulty": {key: {"spearman": 1.0, "ci": None, "n": 3} for key in words.DIFFICULTIES},
+        "risk_vs_difficulty": {key: {"spearman": 1.0, "ci": None, "n": 3} for key in wording.DIFFICULTIES},
     }
-    asked = {answer.question: " ".join(answer.answer) for answer in overview.answers(results, table, [run], orders)}
+    asked = {answer.question: " ".join(answer.answer) for answer in summary.answers(results, table, [run], orders)}
     assert "3 forgotten samples are too few to tell" in asked[harder]
 
 
@@ -244,21 +246,21 @@ def test_hostile_names_are_inert(privaudit: Run, tmp_path: Path) -> None:
 def test_a_failed_control_is_the_finding(folder: Path) -> None:
     results = json.loads((folder / "score.json").read_text())
     results["controls"]["negative"]["holds"] = False
-    assert "must not be relied on" in words.finding(results, [])[0]
+    assert "must not be relied on" in wording.finding(results, [])[0]
 
 
 def test_words() -> None:
-    assert words.percent(0.0) == "0%"
-    assert words.percent(0.00123) == "0.12%"
-    assert words.percent(0.0000123) == "0.0012%"
-    assert words.percent(0.5) == "50.0%"
-    assert words.percent(1.0) == "100%"
-    assert words.rate("0.001") == "0.1%"
-    assert words.interval(None) == "no interval"
-    assert words.clip("x" * 100) == "x" * 59 + "…"
-    assert "no clear relation" in words.correlation({"spearman": 0.1, "ci": [-0.1, 0.3], "n": 50})
-    assert "rise together" in words.correlation({"spearman": 0.5, "ci": [0.3, 0.6], "n": 50})
-    assert not words.is_good_proxy({"ci": [0.1, 0.6]})
+    assert wording.percent(0.0) == "0%"
+    assert wording.percent(0.00123) == "0.12%"
+    assert wording.percent(0.0000123) == "0.0012%"
+    assert wording.percent(0.5) == "50.0%"
+    assert wording.percent(1.0) == "100%"
+    assert wording.rate("0.001") == "0.1%"
+    assert wording.interval(None) == "no interval"
+    assert wording.clip("x" * 100) == "x" * 59 + "…"
+    assert "no clear relation" in wording.correlation({"spearman": 0.1, "ci": [-0.1, 0.3], "n": 50})
+    assert "rise together" in wording.correlation({"spearman": 0.5, "ci": [0.3, 0.6], "n": 50})
+    assert not wording.is_good_proxy({"ci": [0.1, 0.6]})
 
 
 def test_figures_are_plain_drawings() -> None:

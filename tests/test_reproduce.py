@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from privaudit import files
 from privaudit.errors import EvidenceError, UsageError
-from privaudit.experiments.answer import answer, read_runs
-from privaudit.experiments.arms import ARMS, default_parameters, request
-from privaudit.experiments.catalogue import BY_NAME, EXPERIMENTS
-from privaudit.experiments.decide import without_former_reliability
-from privaudit.experiments.entry import (
+from privaudit.report.reproduction.reproduction_document import build_reproduction
+from privaudit.report.reproduction.reproduction_methods import answers
+from privaudit.report.reproduction.write_reproduction import render_reproduction
+from privaudit.reproduction.claims.arms import ARMS, default_parameters, request
+from privaudit.reproduction.claims.catalogue import BY_NAME, EXPERIMENTS
+from privaudit.reproduction.claims.experiment import (
     ATTACKED,
     CLASSES,
     INVERTIBLE,
@@ -30,20 +30,25 @@ from privaudit.experiments.entry import (
     Contrast,
     Side,
 )
-from privaudit.experiments.from_scores import corrected, correlation, intervals_of_loss, inversion_of_audit
-from privaudit.experiments.gaps import against_nothing
-from privaudit.experiments.groups import choose_group, choose_set
-from privaudit.experiments.paper import printed
-from privaudit.experiments.reproduce import chosen, demand_inversions, list_experiments
-from privaudit.experiments.scale import audit_settings, scale_of
-from privaudit.experiments.units import choose_classes, drawn_with_repetition, forget_classes, with_units
-from privaudit.experiments.verdict import CLAIMS, decide, measure_contrast
-from privaudit.report.reproduction import build_reproduction
-from privaudit.report.reproduction_methods import answers
-from privaudit.statistics.trials import paired_difference
-from privaudit.unlearning.forget_set import choose_forget_set
-from privaudit.unlearning.stages import plan_stages, sequence_of
-from privaudit.workflow.reproduction_report import render_reproduction
+from privaudit.reproduction.claims.experiment_size import audit_settings, scale_of
+from privaudit.reproduction.claims.independent_units import (
+    choose_classes,
+    drawn_with_repetition,
+    forget_classes,
+    with_units,
+)
+from privaudit.reproduction.claims.printed_figures import printed
+from privaudit.reproduction.claims.sample_groups import choose_group, choose_set
+from privaudit.reproduction.from_scores import corrected, correlation, intervals_of_loss, inversion_of_audit
+from privaudit.reproduction.reproduce import chosen, demand_inversions, list_experiments
+from privaudit.reproduction.verdicts.decide import without_former_reliability
+from privaudit.reproduction.verdicts.experiment_results import answer, read_runs
+from privaudit.reproduction.verdicts.gaps import against_nothing
+from privaudit.reproduction.verdicts.verdict import CLAIMS, decide, measure_contrast
+from privaudit.runtime import files
+from privaudit.statistics.paired_tests import paired_difference
+from privaudit.unlearning.requests.forget_set import choose_forget_set
+from privaudit.unlearning.schedule.stages import plan_stages, sequence_of
 from tests.conftest import ROOT, Run
 
 SMOKE = ("--scale", "smoke", "--workers", "2")
@@ -400,9 +405,11 @@ def test_the_report_says_what_was_run_elsewhere() -> None:
 
 def test_verdicts_of_the_former_rule_are_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr("privaudit.workflow.reproduction_report.talk", said.append)
-    monkeypatch.setattr("privaudit.workflow.reproduction_report.write_report", lambda report, folder: {})
-    monkeypatch.setattr("privaudit.workflow.reproduction_report.build_reproduction", lambda studies, _: studies)
+    monkeypatch.setattr("privaudit.report.reproduction.write_reproduction.talk", said.append)
+    monkeypatch.setattr("privaudit.report.reproduction.write_reproduction.write_report", lambda report, folder: {})
+    monkeypatch.setattr(
+        "privaudit.report.reproduction.write_reproduction.build_reproduction", lambda studies, _: studies
+    )
     study = tmp_path / STUDIES[0].name
     shutil.copytree(STUDIES[0] / "table1", study / "table1")
     (study / "verdicts.json").write_text('{"table1": {"controlled": {"verdict": "supported", "p_holm": 0.0}}}')

@@ -13,10 +13,10 @@ import pytest
 
 from privaudit import api
 from privaudit.errors import UsageError
-from privaudit.ranking import order_rows
-from privaudit.unlearning.forget_set import choose_forget_set
-from privaudit.unlearning.request_cells import KnownSamples
-from privaudit.unlearning.requests import RequestList, read_requests
+from privaudit.unlearning.requests.forget_requests import RequestList, read_requests
+from privaudit.unlearning.requests.forget_set import choose_forget_set
+from privaudit.unlearning.requests.request_cells import KnownSamples
+from privaudit.unlearning.schedule.ordering import order_rows
 
 INTEGERS = KnownSamples(np.arange(2000))
 NAMES = ["00123", "Smith, John", 'O"Brien', "a b", "Zoë", "#7", "x;y", "7", "=SUM(A1)", "Æ\t1", "1E+05", "12.0"]

@@ -11,27 +11,27 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
-from privaudit.evaluation.membership import MOST_FITTED, _spaced
-from privaudit.scoring import redrawn
-from privaudit.scoring.blind import _Described, blind_baseline
-from privaudit.scoring.halves import Half, attack_halves
-from privaudit.scoring.outliers import drawn_in
-from privaudit.scoring.picked import picked_and_judged
-from privaudit.scoring.redrawn import chance_of
-from privaudit.scoring.risk import memorisation
-from privaudit.scoring.risk_interval import risk_interval, risk_table
-from privaudit.scoring.stability import EXTRAPOLATION, RESAMPLES, _split_halves, ranking_stability
-from privaudit.scoring.unseen import _smallest_p
+from privaudit.attacks.risk import memorisation
+from privaudit.evaluation.measures.mia_efficacy import MOST_FITTED, _spaced
+from privaudit.inversion import image_similarity
+from privaudit.inversion.image_similarity import place
+from privaudit.scoring.blind_baseline import _Described, blind_baseline
+from privaudit.scoring.reliability import simulated_audits
+from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
+from privaudit.scoring.reliability.outliers import drawn_in
+from privaudit.scoring.reliability.risk_interval import risk_interval, risk_table
+from privaudit.scoring.reliability.simulated_audits import chance_of
+from privaudit.scoring.reliability.split_halves import Half, attack_halves
+from privaudit.scoring.reliability.stability import EXTRAPOLATION, RESAMPLES, _split_halves, ranking_stability
+from privaudit.scoring.unseen_control import _smallest_p
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
-from privaudit.statistics import similarity
-from privaudit.statistics.differences import Estimate, difference
+from privaudit.statistics.audit_difference import Estimate, difference
+from privaudit.statistics.group_accuracy import Shares, right_shares
 from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.shares import Shares, right_shares
-from privaudit.statistics.similarity import place
-from privaudit.statistics.trials import sign_flip_p
-from privaudit.unlearning.forget_set import choose_forget_set
+from privaudit.statistics.paired_tests import sign_flip_p
+from privaudit.unlearning.requests.forget_set import choose_forget_set
 
 
 def test_the_interval_of_a_risk_is_the_mirror_image_of_that_of_its_complement() -> None:
@@ -52,7 +52,7 @@ def test_simulated_pairs_have_the_spread_and_the_correlation_that_are_asked_for(
         return statistic
 
     monkeypatch.setattr(lira, "online", online)
-    redrawn._simulated(6, -10, np.full(20_000, 1.5))
+    simulated_audits._simulated(6, -10, np.full(20_000, 1.5))
     statistic, keep = told[0]
     assert keep[:, 0].tolist() == [True, False] * 3
     np.testing.assert_allclose(statistic.std(axis=1), 1, atol=0.03)
@@ -155,7 +155,7 @@ def test_drawn_signs_never_make_what_was_observed_impossible() -> None:
 def test_references_are_taken_in_parts_and_members_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
     references = np.linspace(0, 1, 5)[:, np.newaxis, np.newaxis, np.newaxis] * np.ones((5, 2, 2, 1))
     whole = place(references[[2]] + 0.05, references[[2]], references, np.array([2]))
-    monkeypatch.setattr(similarity, "CHUNK", 2)
+    monkeypatch.setattr(image_similarity, "CHUNK", 2)
     parts = place(references[[2]] + 0.05, references[[2]], references, np.array([2]))
     assert (parts.nearest.tolist(), parts.rank.tolist()) == (whole.nearest.tolist(), whole.rank.tolist()) == ([3], [1])
     spaced = _spaced(np.arange(5 * MOST_FITTED))

@@ -10,19 +10,19 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
+from privaudit.attacks.risk import attack_success
 from privaudit.attacks.suite import Evidence
-from privaudit.scoring.confirmation import CERTAIN
-from privaudit.scoring.halves import ranking
-from privaudit.scoring.redrawn import chance_of, pair_correlation
-from privaudit.scoring.risk import attack_success
-from privaudit.scoring.risk_interval import risk_interval
-from privaudit.scoring.score import Scores, score
-from privaudit.scoring.stability import Forecast, ranking_stability
-from privaudit.scoring.table import SampleFacts
+from privaudit.audit.external_signals.signals_design import balanced_cells, random_partners
+from privaudit.scoring.reliability.confirmation import CERTAIN
+from privaudit.scoring.reliability.risk_interval import risk_interval
+from privaudit.scoring.reliability.simulated_audits import chance_of, pair_correlation
+from privaudit.scoring.reliability.split_halves import ranking
+from privaudit.scoring.reliability.stability import Forecast, ranking_stability
+from privaudit.scoring.sample_scores import Scores, score
+from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray, wilson
-from privaudit.workflow.signals_design import balanced_cells, random_partners
 
 KeepArray = npt.NDArray[np.bool_]
 

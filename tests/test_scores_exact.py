@@ -8,14 +8,14 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
+from privaudit.attacks.risk import attack_success
 from privaudit.attacks.suite import Evidence
 from privaudit.errors import EvidenceError
-from privaudit.scoring.blind import BlindBaseline, _weights
-from privaudit.scoring.risk import attack_success
-from privaudit.scoring.risk_interval import risk_interval
-from privaudit.scoring.score import clusters_of, score
-from privaudit.scoring.table import SampleFacts, tail_of
-from privaudit.scoring.target import audit_target
+from privaudit.scoring.blind_baseline import BlindBaseline, _weights
+from privaudit.scoring.reliability.risk_interval import risk_interval
+from privaudit.scoring.sample_scores import clusters_of, score
+from privaudit.scoring.score_table import SampleFacts, tail_of
+from privaudit.scoring.target_audit import audit_target
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.performance import performance

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privaudit import scratch
 from privaudit.engines.local import SHARED
-from privaudit.scratch import PREFIX, remove_abandoned, scratch_folder
+from privaudit.runtime import scratch
+from privaudit.runtime.scratch import PREFIX, remove_abandoned, scratch_folder
 from tests.conftest import ROOT, save_noisy_images
 from tests.test_store import members_of
 
@@ -59,7 +59,10 @@ def test_one_that_nobody_holds_is_removed(tmp_path: Path) -> None:
 
 def test_a_folder_for_sockets_lasts_with_the_process_and_goes_with_it(tmp_path: Path) -> None:
     """One whose process was killed goes with the next."""
-    make = "from privaudit.scratch import lasting_folder; import os, sys; print(lasting_folder()); sys.stdout.flush(); "
+    make = (
+        "from privaudit.runtime.scratch import lasting_folder; import os, sys; "
+        "print(lasting_folder()); sys.stdout.flush(); "
+    )
     environment = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
     for end in ("os.kill(os.getpid(), 9)", ""):
         done = subprocess.run(

@@ -11,15 +11,15 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from privaudit import files
+from privaudit.commands.gate import Limit, check_audit
 from privaudit.data.duplicates import find_duplicates
-from privaudit.report import comparable
-from privaudit.report.model import build_content
-from privaudit.scoring.blind import _uneven, blind_baseline
-from privaudit.scoring.unseen import UnseenControl, never_seen
+from privaudit.report.content import comparability
+from privaudit.report.document import build_content
+from privaudit.runtime import files
+from privaudit.scoring.blind_baseline import _uneven, blind_baseline
+from privaudit.scoring.unseen_control import UnseenControl, never_seen
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
-from privaudit.workflow.gate import Limit, check_audit
 from tests.conftest import SMALL, Run, save_noisy_images
 
 Array = npt.NDArray[Any]
@@ -251,12 +251,12 @@ def test_a_target_that_holds_thanks_to_test_samples_it_was_trained_on_is_not_tol
         "controls": {},
         "duplicates": counts | {"within_training": 4, "ordinary": False, "near": None},
     }
-    assert comparable.is_too_low(results)
-    assert "10 of 50 test samples (20.0%) are training samples" in comparable.doubts(results)[0]
-    assert len(comparable.repeated(results)) == 2
-    assert "re-audit" in comparable.of_unlearning(results)[0]
+    assert comparability.is_too_low(results)
+    assert "10 of 50 test samples (20.0%) are training samples" in comparability.doubts(results)[0]
+    assert len(comparability.repeated(results)) == 2
+    assert "re-audit" in comparability.of_unlearning(results)[0]
     # Where rows repeat by nature, or none does, nothing is said.
-    assert comparable.doubts(results | {"duplicates": counts | {"ordinary": True}}) == []
+    assert comparability.doubts(results | {"duplicates": counts | {"ordinary": True}}) == []
 
 
 def test_few_samples_of_a_class_are_not_called_uneven_more_often_than_chance_makes_them() -> None:

@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pytest
 
 from privaudit.attacks.suite import ATTACKS, Evidence
+from privaudit.audit.external_signals.signals_design import Design, find_design, rotation_of
+from privaudit.audit.external_signals.signals_file import evidence_of
 from privaudit.errors import EvidenceError
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.roc import auc
-from privaudit.workflow.signals_design import Design, find_design, rotation_of
-from privaudit.workflow.signals_file import evidence_of
 from tests.conftest import Run
 
 Mask = npt.NDArray[np.bool_]

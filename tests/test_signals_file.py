@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from privaudit.audit.external_signals.signals_file import read_signals_file
 from privaudit.errors import PrivauditError
 from privaudit.shadow.design import paired_design
-from privaudit.workflow.signals_file import read_signals_file
 from tests.conftest import Run
 
 

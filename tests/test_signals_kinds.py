@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 from scipy.special import expit, log_softmax, softmax
 
+from privaudit.audit.external_signals.signals_file import SignalsFile, read_signals_file
 from privaudit.errors import DataError
 from privaudit.signals import SIGNALS
-from privaudit.workflow.signals_file import SignalsFile, read_signals_file
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save
 

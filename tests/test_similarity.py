@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from privaudit.statistics.comparison import compare
-from privaudit.statistics.similarity import place, psnr, ssim
+from privaudit.inversion.image_similarity import place, psnr, ssim
+from privaudit.statistics.group_difference import compare
 
 
 def pictures(shape: tuple[int, ...], count: int, seed: int) -> np.ndarray:

@@ -13,17 +13,17 @@ import pytest
 import torch
 
 from privaudit.errors import UsageError
-from privaudit.ranking import group_ends, order_rows, score_of, split_groups
-from privaudit.seeds import derive_seed
-from privaudit.unlearning.bad_teacher import BadTeacher
+from privaudit.runtime.seeds import derive_seed
 from privaudit.unlearning.base import Parameters, StopUnlearning, Unlearner
-from privaudit.unlearning.gradient_ascent import GradientAscent
-from privaudit.unlearning.journal import NotKept, StageJournal
-from privaudit.unlearning.random_labels import RandomLabels
-from privaudit.unlearning.retain import RetainStream
-from privaudit.unlearning.scrub import Scrub
-from privaudit.unlearning.sequence import Ledger, run_sequence
-from privaudit.unlearning.stages import (
+from privaudit.unlearning.methods.bad_teacher import BadTeacher
+from privaudit.unlearning.methods.gradient_ascent import GradientAscent
+from privaudit.unlearning.methods.random_labels import RandomLabels
+from privaudit.unlearning.methods.scrub import Scrub
+from privaudit.unlearning.retain_sampler import RetainStream
+from privaudit.unlearning.schedule.journal import NotKept, StageJournal
+from privaudit.unlearning.schedule.ordering import group_ends, order_rows, score_of, split_groups
+from privaudit.unlearning.schedule.sequence import Ledger, run_sequence
+from privaudit.unlearning.schedule.stages import (
     Ranking,
     Sequencing,
     Stage,
@@ -31,7 +31,7 @@ from privaudit.unlearning.stages import (
     plan_stages,
     sequence_of,
 )
-from privaudit.unlearning.trajectory import Trajectory
+from privaudit.unlearning.schedule.trajectory import Trajectory
 from tests.test_unlearning import context, score_rows, state
 
 Rows = npt.NDArray[np.int64]

@@ -11,11 +11,11 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from privaudit.attacks import lira
 from privaudit.shadow.design import paired_design
 from privaudit.statistics.gaussian import moments_of, pooled_variance, rotated_moments
+from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval, spearman, wilson
 from privaudit.statistics.jackknife import Refits, jackknife_error
 from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc, balanced_accuracy, roc
-from privaudit.statistics.shares import right_shares
 
 
 def test_wilson_is_scipys() -> None:

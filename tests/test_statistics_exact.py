@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from privaudit.attacks.gaussian_separation import bayes_accuracy, d_prime
+from privaudit.inversion.image_similarity import psnr, ssim
+from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import clopper_pearson, logit_interval, mean_interval, spearman
 from privaudit.statistics.jackknife import Refits, jackknife_error, jackknife_influence
 from privaudit.statistics.performance import Evaluation, performance
 from privaudit.statistics.roc import auc, balanced_accuracy, roc
-from privaudit.statistics.separation import bayes_accuracy, d_prime
-from privaudit.statistics.shares import right_shares
-from privaudit.statistics.similarity import psnr, ssim
 
 
 def interleaved(count: int) -> tuple[np.ndarray, np.ndarray]:

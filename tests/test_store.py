@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privaudit import files
 from privaudit.errors import StoreError
+from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
 from privaudit.signals import SIGNALS

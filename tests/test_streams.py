@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from privaudit.audit.result_files import spreadsheet_text
 from privaudit.cli import main as command
 from privaudit.config import read_settings
 from privaudit.errors import UsageError
-from privaudit.workflow.tables import spreadsheet_text
 from tests.conftest import ROOT
 
 LIST = f"{sys.executable} -m privaudit reproduce --list"
@@ -49,7 +49,7 @@ def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
         "from privaudit import api\n"
         "from privaudit.cli.main import main\n"
         "from privaudit.errors import GateBreached\n"
-        "from privaudit.progress import talk\n"
+        "from privaudit.runtime.progress import talk\n"
         "def gate(*_, **__):\n"
         "    time.sleep(0.5)\n"
         "    talk('x')\n"
@@ -92,7 +92,7 @@ def test_a_signal_after_the_answer_changes_nothing(number: signal.Signals) -> No
 def test_a_full_disk_in_memory_is_named_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Semaphores of worker processes lie there, and the error that tells of it names no file."""
     full = SimpleNamespace(f_bavail=0, f_frsize=4096, f_files=0, f_favail=0)
-    monkeypatch.setattr("privaudit.scratch.os.statvfs", lambda path: full)
+    monkeypatch.setattr("privaudit.runtime.scratch.os.statvfs", lambda path: full)
     said = command._shortage(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     assert said is not None
     assert said.startswith("cannot write /dev/shm: No space left on device")

@@ -8,20 +8,20 @@ import torch
 from torch.nn import functional
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from privaudit.inversion.engines import make_engine
+from privaudit.inversion.gradient_engines.engine_choice import make_engine
+from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.presets import Attack
-from privaudit.inversion.scale import PixelScale
 from privaudit.networks import build_network
 from privaudit.testing.unlearner import practice_context
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, logits_of, train
 from privaudit.training.recipe import resolve_recipe
 from privaudit.unlearning.base import UNLEARNERS
-from privaudit.unlearning.once import run_once
 from privaudit.unlearning.parameters import with_changes
-from privaudit.unlearning.sequence import run_sequence
-from privaudit.unlearning.stages import plan_stages
+from privaudit.unlearning.schedule.one_shot import run_once
+from privaudit.unlearning.schedule.sequence import run_sequence
+from privaudit.unlearning.schedule.stages import plan_stages
 from tests.synchronisations import Synchronisations
 
 CPU = Hardware("cpu", "fp32")

@@ -13,20 +13,20 @@ import pytest
 import torch
 from torch import nn
 
-from privaudit import torch_globals
+from privaudit.audit.plan import plan_audit
 from privaudit.config import AuditSettings
 from privaudit.engines.base import run_jobs
 from privaudit.engines.local import LocalEngine
-from privaudit.evaluation.relearn import relearn_time
+from privaudit.evaluation.measures.relearn import relearn_time
 from privaudit.networks import build_network
-from privaudit.progress import Progress
+from privaudit.runtime import torch_globals
+from privaudit.runtime.progress import Progress
+from privaudit.runtime.torch_globals import full_fp32, seeded_globals
 from privaudit.shadow.trainer import one_thread
-from privaudit.torch_globals import full_fp32, seeded_globals
+from privaudit.training.custom_training import train_by_function
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, logits_of, train
-from privaudit.training.own import train_by_function
 from privaudit.training.recipe import Recipe, resolve_recipe
-from privaudit.workflow.plan import plan_audit
 from tests.conftest import ROOT
 
 CPU = Hardware("cpu", "fp32")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from privaudit.audit.network_and_recipe import FEWEST_STEPS, choose_training
 from privaudit.config import AuditSettings, defaults_for
 from privaudit.data import Dataset, load_dataset
 from privaudit.errors import UsageError
-from privaudit.workflow.training_choice import FEWEST_STEPS, choose_training
 
 
 def images(side: int, count: int, channels: int = 3) -> Dataset:

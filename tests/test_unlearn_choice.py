@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of
 from privaudit.errors import UsageError
-from privaudit.workflow.unlearn import UnlearnSettings, request_of
-from privaudit.workflow.unlearn_choice import Chosen, choose_method
+from privaudit.unlearning.application.method_choice import Chosen, choose_method
 from tests.conftest import Run
 
 

@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from privaudit.audit.cost.stopwatch import Cost
+from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.unlearning import unlearn_estimate
+from privaudit.commands.unlearning.compare_orders import run_compare_orders
+from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of, run_unlearn
+from privaudit.commands.unlearning.unlearn_estimate import Speed, estimate_run
+from privaudit.commands.unlearning.unlearn_inputs import scored
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
 from privaudit.shadow.store import AuditStore
-from privaudit.unlearning.forget_set import ForgetSet
-from privaudit.workflow import unlearn_estimate
-from privaudit.workflow.bench import Bench
-from privaudit.workflow.compare_orders import run_compare_orders
-from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.retraining import retrain_jobs
-from privaudit.workflow.stopwatch import Cost
-from privaudit.workflow.unlearn import UnlearnSettings, request_of, run_unlearn
-from privaudit.workflow.unlearn_estimate import Speed, estimate_run
-from privaudit.workflow.unlearn_inputs import scored
+from privaudit.unlearning.application.retrained_models import retrain_jobs
+from privaudit.unlearning.application.run_method import Bench
+from privaudit.unlearning.requests.forget_set import ForgetSet
 from tests.conftest import Run
 
 NO_REPORT = {"html": "report.html", "pdf": None}
@@ -63,8 +63,8 @@ def test_a_dry_run_says_what_it_would_cost_and_leaves_everything(audit: Path, pr
 
 def test_every_part_is_foretold(audit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    for module in ("unlearn", "compare_orders"):
-        monkeypatch.setattr(f"privaudit.workflow.{module}.talk", said.append)
+    for module in ("commands.unlearning.unlearn", "commands.unlearning.compare_orders"):
+        monkeypatch.setattr(f"privaudit.{module}.talk", said.append)
     before = files_of(audit)
     plain = run_unlearn(settings(audit, method="rl", seed=5), dry_run=True)
     more = run_unlearn(settings(audit, method="rl", seed=5, tune=True, u_lira=4), dry_run=True)

@@ -18,13 +18,14 @@ import pytest
 import torch
 
 from privaudit.attacks import lira
+from privaudit.attacks.risk import attack_success
+from privaudit.audit.stored_signals import StoredSignals
 from privaudit.errors import UsageError
-from privaudit.evaluation.difficulty import per_sample_difficulty, relate_to_risk
-from privaudit.evaluation.utility import accuracy, tug_of_war
+from privaudit.evaluation.measures.difficulty import per_sample_difficulty, relate_to_risk
+from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.evaluation.model_evaluation import choose_reference
 from privaudit.networks import build_network
-from privaudit.ranking import group_ends, order_rows, split_groups
-from privaudit.scoring.risk import attack_success
-from privaudit.seeds import derive_seed
+from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
 from privaudit.signals import SIGNALS
@@ -32,13 +33,12 @@ from privaudit.statistics.intervals import spearman
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import Context, Parameters, StopUnlearning, Unlearner
-from privaudit.unlearning.forget_set import ForgetSet, choose_forget_set
-from privaudit.unlearning.gradient_ascent import GradientAscent
-from privaudit.unlearning.random_labels import RandomLabels
-from privaudit.unlearning.sequence import run_sequence
-from privaudit.unlearning.stages import plan_stages
-from privaudit.workflow.judging import choose_reference
-from privaudit.workflow.score import StoredSignals
+from privaudit.unlearning.methods.gradient_ascent import GradientAscent
+from privaudit.unlearning.methods.random_labels import RandomLabels
+from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.schedule.ordering import group_ends, order_rows, split_groups
+from privaudit.unlearning.schedule.sequence import run_sequence
+from privaudit.unlearning.schedule.stages import plan_stages
 from tests.conftest import SMALL, Run, unlearn
 
 CPU = Hardware("cpu", "fp32")
@@ -141,7 +141,7 @@ def test_random_labels_of_one_request_keep_the_batch_size(monkeypatch: pytest.Mo
         sizes.append(len(labels))
         return real(logits, labels)
 
-    monkeypatch.setattr("privaudit.unlearning.random_labels.functional.cross_entropy", spy)
+    monkeypatch.setattr("privaudit.unlearning.methods.random_labels.functional.cross_entropy", spy)
     ledger = run_sequence(RandomLabels(work, Parameters(3, 0.01, 16)), plan_stages([work.forget], 3), lambda _: None)
     assert ledger.retain_steps_run == 3 * 59
     assert max(sizes) <= 16
@@ -157,7 +157,7 @@ def test_random_labels_are_wrong_and_mixed_as_in_the_data(monkeypatch: pytest.Mo
         seen.append((logits.detach(), labels))
         return real(logits, labels)
 
-    monkeypatch.setattr("privaudit.unlearning.random_labels.functional.cross_entropy", spy)
+    monkeypatch.setattr("privaudit.unlearning.methods.random_labels.functional.cross_entropy", spy)
     method = RandomLabels(work, Parameters(2, 0.01, 10))
     assert method.forget_batch_size == 2  # 12 of 60 samples are to be forgotten
     ledger = run_sequence(method, plan_stages([work.forget], 2), lambda _: None)
@@ -178,7 +178,7 @@ def test_random_labels_never_draw_the_true_one(monkeypatch: pytest.MonkeyPatch) 
         labels_seen.append(labels)
         return real(logits, labels)
 
-    monkeypatch.setattr("privaudit.unlearning.random_labels.functional.cross_entropy", spy)
+    monkeypatch.setattr("privaudit.unlearning.methods.random_labels.functional.cross_entropy", spy)
     method = RandomLabels(work, Parameters(1, 0.01, 60))
     for _ in range(20):
         method.step(torch.arange(30))

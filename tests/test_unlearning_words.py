@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from privaudit.evaluation.order_comparison import compare
-from privaudit.report import overview, words
-from privaudit.report.unlearning_words import finding, summary
+from privaudit.report.content import wording
+from privaudit.report.content.unlearning_wording import finding, summary
+from privaudit.report.sections import summary as overview
+from privaudit.trials.order_comparison import compare
 from tests.test_evaluation import comparison
 
 
@@ -37,7 +38,7 @@ def run_of(method: str, tow: float | None, nothing: float | None, floor: float |
         "noise_floor": floor,
         "accuracy": dict.fromkeys(models, parts),
         "reaudit": {name: {"forget": lower if name != "original" else area, "retain": area} for name in models},
-        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in words.DIFFICULTIES},
+        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in wording.DIFFICULTIES},
         "forgotten": {"means": "LiRA says it was never seen", "share": 0.0, "before": 0.0},
         "exposure": {
             "called_members": {"original": {"forget": 0.8}, "unlearned": {"forget": 0.4}, "retrained": {"forget": 0.4}},

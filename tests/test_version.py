@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import privaudit
-from privaudit.version import version_of
-from privaudit.workflow.plan import library_versions
+from privaudit.audit.plan import library_versions
+from privaudit.runtime.version import version_of
 from tests.conftest import ROOT
 
 
@@ -28,7 +28,7 @@ def test_a_source_tree_that_was_never_installed_knows_its_versions(monkeypatch: 
         return installed(name)
 
     monkeypatch.setattr("importlib.metadata.version", lacking)
-    monkeypatch.setattr("privaudit.version.version", lacking)
+    monkeypatch.setattr("privaudit.runtime.version.version", lacking)
     assert library_versions()["privaudit"] == privaudit.__version__
     assert library_versions()["numpy"] == installed("numpy")
 

@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.unlearning.unlearn import UnlearnSettings, run_unlearn
+from privaudit.commands.unlearning.unlearn_inputs import scored
 from privaudit.config import AuditSettings
+from privaudit.evaluation import u_lira
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import load_model, train_with_new_seeds
-from privaudit.unlearning.forget_set import ForgetSet
-from privaudit.workflow import retraining, u_lira
-from privaudit.workflow.bench import Bench, run_method
-from privaudit.workflow.reopening import reopen_plan
-from privaudit.workflow.retraining import retrain_job, retrain_jobs
-from privaudit.workflow.scenes import prepare_scene
-from privaudit.workflow.unlearn import UnlearnSettings, run_unlearn
-from privaudit.workflow.unlearn_inputs import scored
+from privaudit.trials.run_trials import prepare_scene
+from privaudit.unlearning.application import retrained_models
+from privaudit.unlearning.application.retrained_models import retrain_job, retrain_jobs
+from privaudit.unlearning.application.run_method import Bench, run_method
+from privaudit.unlearning.requests.forget_set import ForgetSet
 from tests.conftest import unlearn_anyway
 
 NO_REPORT = {"html": "report.html", "pdf": None}
@@ -37,7 +38,7 @@ def audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("privaudit.workflow.unlearn.render_report", lambda *_: NO_REPORT)
+    monkeypatch.setattr("privaudit.commands.unlearning.unlearn.render_report", lambda *_: NO_REPORT)
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
@@ -65,7 +66,7 @@ def test_no_reference_model_is_trained_on_what_is_forgotten(
         trained.append(np.asarray(members))
         return train_with_new_seeds(specification, samples, members, *rest)
 
-    monkeypatch.setattr(retraining, "train_with_new_seeds", noting)
+    monkeypatch.setattr(retrained_models, "train_with_new_seeds", noting)
     wanted = settings(audit, method=method, seed=41 + len(method), reference="retrain", forget="random:40")
     results = unlearn_anyway(lambda: run_unlearn(wanted))
     everyone, forgotten = np.arange(len(plan_of(audit).data)), forgotten_by(results)

@@ -4,10 +4,10 @@ Where a command would exit with a code, a function raises the `PrivauditError` t
 to stderr, as there. Nothing heavy is imported before it is needed.
 """
 
-from privaudit.api.asked import reproduce
 from privaudit.api.flags import ScoreFlags, UnlearnFlags
-from privaudit.api.held import audits, compare, gate, purge, verify, write_report
-from privaudit.api.made import score, unlearn
+from privaudit.api.reproduction import reproduce
+from privaudit.api.score_and_unlearn import score, unlearn
+from privaudit.api.stored_audits import audits, compare, gate, purge, verify, write_report
 
 __all__ = [
     "ScoreFlags",

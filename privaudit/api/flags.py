@@ -10,7 +10,7 @@ from typing import Any, TypedDict, get_type_hints
 from pydantic import ConfigDict, ValidationError, create_model
 
 from privaudit.errors import UsageError
-from privaudit.registry import defining_file
+from privaudit.runtime.registry import defining_file
 
 #: A name, ``module:function``, ``FILE.py:function``, or the function itself, if it lives in a file of its own.
 Named = str | Callable[..., Any]

@@ -70,7 +70,7 @@ class _Side:
     models: int
 
     def without(self, value: FloatArray) -> _Side:
-        """The same less one model: see `privaudit.statistics.pairs`."""
+        """The same less one model: see `privaudit.statistics.leave_pair_out`."""
         away = value - self.mean
         left = self.models - 1
         squares = self.squares - away**2 * (self.models / left)

@@ -25,7 +25,7 @@ from privaudit.statistics.gaussian import (
     variance_floor,
 )
 from privaudit.statistics.intervals import FloatArray
-from privaudit.statistics.pairs import is_paired, paired_moments, unpaired
+from privaudit.statistics.leave_pair_out import is_paired, paired_moments, unpaired
 
 FEWEST_MODELS = 4
 
@@ -213,7 +213,7 @@ def _add_paired(
     share: float,
     out: npt.NDArray[Any],
 ) -> None:
-    """What `_one_query` does, for complementary pairs, in half of the work: see `privaudit.statistics.pairs`."""
+    """What `_one_query` does, for complementary pairs, in half of the work: see `leave_pair_out`."""
     pairs, samples = len(values) // 2, values.shape[1]
     if pairs < 3:
         for block, x, inside, outside in paired_moments(values, keep):

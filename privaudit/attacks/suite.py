@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from privaudit.attacks import lira
 from privaudit.attacks.hierarchical import hierarchical
-from privaudit.attacks.loss import label_only, loss_threshold
-from privaudit.attacks.population import population_rank
+from privaudit.attacks.loss_threshold import label_only, loss_threshold
+from privaudit.attacks.population_attack import population_rank
 from privaudit.attacks.rmia import GAMMA, rmia
 from privaudit.signals import signal
 from privaudit.statistics.gaussian import Variance

@@ -1,1 +1,1 @@
-"""One thin file per command: parse, call, print."""
+"""The command line: the process, its streams and its exit."""

@@ -17,14 +17,14 @@ from typing import NoReturn
 import click
 
 from privaudit import __version__
-from privaudit.cli.answer import for_good
-from privaudit.cli.leaving import INTERRUPTED, leave, leave_at_once
-from privaudit.cli.streams import claim_streams, flush_streams
+from privaudit.cli.output import for_good
+from privaudit.cli.process_exit import INTERRUPTED, leave, leave_at_once
+from privaudit.cli.standard_streams import claim_streams, flush_streams
 from privaudit.errors import PrivauditError
-from privaudit.files import is_full
-from privaudit.foreign import ended_by
-from privaudit.progress import talk
-from privaudit.scratch import SHARED_MEMORY, has_no_room
+from privaudit.runtime.files import is_full
+from privaudit.runtime.progress import talk
+from privaudit.runtime.scratch import SHARED_MEMORY, has_no_room
+from privaudit.runtime.user_code import ended_by
 
 #: name -> one line of help. The command ``x`` lives in ``privaudit.cli.x:command``.
 COMMANDS = {
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"privaudit.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"privaudit.cli.commands.{cmd_name}").command
         return command
 
     def resolve_command(

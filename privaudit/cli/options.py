@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from privaudit.cli.answer import alone_on_stdout
+from privaudit.cli.output import alone_on_stdout
 from privaudit.config import DEFAULT_OUT, DEFAULT_STORE
 
 Command = Callable[..., Any]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.data.features import Components, reduced
-from privaudit.seeds import generator
+from privaudit.data.plain_features import Components, reduced
+from privaudit.runtime.seeds import generator
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.data.memory import available_memory
+from privaudit.data.free_memory import available_memory
 from privaudit.errors import DataError
 
 SUFFIX = ".npy"

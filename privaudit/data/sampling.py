@@ -8,7 +8,7 @@ import numpy as np
 
 from privaudit.data.dataset import IntArray
 from privaudit.errors import UsageError
-from privaudit.seeds import generator
+from privaudit.runtime.seeds import generator
 
 #: The share of a dataset without a test part that is held out for testing.
 TEST_SHARE = 0.2

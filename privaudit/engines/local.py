@@ -19,9 +19,9 @@ import numpy as np
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
-from privaudit.foreign import kept_alive
-from privaudit.progress import Progress
-from privaudit.scratch import scratch_folder
+from privaudit.runtime.progress import Progress
+from privaudit.runtime.scratch import scratch_folder
+from privaudit.runtime.user_code import kept_alive
 
 #: The file of what all jobs need.
 SHARED = "shared"

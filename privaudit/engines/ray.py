@@ -23,14 +23,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from privaudit import files
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.foreign import kept_alive
-from privaudit.progress import Progress, talk
-from privaudit.scratch import lasting_folder
-from privaudit.version import version_of
+from privaudit.runtime import files
+from privaudit.runtime.progress import Progress, talk
+from privaudit.runtime.scratch import lasting_folder
+from privaudit.runtime.user_code import kept_alive
+from privaudit.runtime.version import version_of
 
 #: How often a task whose worker or node was lost is run again.
 RETRIES = 10

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from privaudit.inversion.engines import Kind, make_engine
-from privaudit.inversion.gradients import Gradients
-from privaudit.inversion.layers import NoRule
+from privaudit.inversion.gradient_engines.engine_choice import Kind, make_engine
+from privaudit.inversion.gradient_engines.layers import NoRule
+from privaudit.inversion.gradient_engines.sample_gradients import Gradients
+from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, Objective, match_gradients
 from privaudit.inversion.presets import Attack
-from privaudit.inversion.scale import PixelScale
 from privaudit.shadow.trainer import ModelSpecification
 
 #: Memory that one batch of searches may take: on a CPU fixed, so that its size does not depend on the machine.

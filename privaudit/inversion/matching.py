@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from privaudit.inversion.gradients import LEAST_NORM, GradientEngine, Gradients, norms
-from privaudit.inversion.layerwise import Layerwise
+from privaudit.inversion.gradient_engines.layerwise import Layerwise
+from privaudit.inversion.gradient_engines.sample_gradients import LEAST_NORM, GradientEngine, Gradients, norms
+from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.optimisers import Schedule, make_optimiser
 from privaudit.inversion.presets import Attack
-from privaudit.inversion.scale import PixelScale
 
 #: Nothing is gained below this objective.
 SOLVED = 1e-9

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from privaudit.inversion.gradients import LEAST_NORM, GradientEngine, norms
+from privaudit.inversion.gradient_engines.sample_gradients import LEAST_NORM, GradientEngine, norms
 
 #: Power iterations. On MNIST five come within a tenth of a percent of forty, and rank the samples alike (ρ .997).
 ITERATIONS = 5

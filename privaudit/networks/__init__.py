@@ -1,6 +1,6 @@
 """What is trained: networks sized by the data."""
 
 from privaudit.networks.build import NETWORKS, build_network, check_network, network_source
-from privaudit.networks.outputs import untied
+from privaudit.networks.classifier import untied
 
 __all__ = ["NETWORKS", "build_network", "check_network", "network_source", "untied"]

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from privaudit.errors import UsageError
-from privaudit.networks.adapting import AdaptsToInputs
+from privaudit.networks.data_dependent_init import AdaptsToInputs
 
 SMALLEST_SIDE = 16
 

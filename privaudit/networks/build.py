@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from privaudit.errors import PrivauditError, UsageError
-from privaudit.foreign import user_code
-from privaudit.networks.outputs import Classifier
-from privaudit.registry import Registry, import_reference, source_digest
-from privaudit.torch_globals import full_fp32, seeded_globals
+from privaudit.networks.classifier import Classifier
+from privaudit.runtime.registry import Registry, import_reference, source_digest
+from privaudit.runtime.torch_globals import full_fp32, seeded_globals
+from privaudit.runtime.user_code import user_code
 
 NETWORKS = Registry(
     "network",

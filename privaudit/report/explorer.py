@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.report import confirmation, words
-from privaudit.report.methods import method
-from privaudit.report.parts import Column, Explorer
+from privaudit.report.content import most_exposed, wording
+from privaudit.report.content.elements import Column, Explorer
+from privaudit.report.content.method_names import method
 
 #: Columns of the score table that are shown, where they hold anything.
 COLUMNS = (
@@ -64,7 +64,7 @@ def explore(
     columns = [column for column in COLUMNS if column.key in shown and bool(shown[column.key].notna().any())]
     for metrics, forgetting in runs[-MOST_RUNS:]:
         place = pd.Index(shown["sample_id"]).get_indexer(pd.Index(forgetting["sample_id"]))
-        for name, (title, meaning) in words.DIFFICULTIES.items():
+        for name, (title, meaning) in wording.DIFFICULTIES.items():
             if not forgetting[name].notna().any():
                 continue
             key = f"{name}-{metrics['number']}"
@@ -74,8 +74,8 @@ def explore(
             meaning = f"{meaning}; run {metrics['number']}, {method(metrics)}."
             columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
     order, caution = "risk", "Who is not confirmed leads partly by luck."
-    if confirmation.why_nobody(results) is not None:
-        order, caution = "sample_id", confirmation.nobody(results)
+    if most_exposed.why_nobody(results) is not None:
+        order, caution = "sample_id", most_exposed.nobody(results)
     explorer = Explorer("scores.parquet", sha256, len(shown), columns, "risk", "shift", order, caution)
     return explorer, shown[[column.key for column in columns]]
 
@@ -94,7 +94,7 @@ def _packed(kind: str, values: pd.Series[Any]) -> dict[str, Any]:
     """One column as base64 of little-endian numbers: codes into a list of values, or 32-bit numbers themselves."""
     if kind in ("id", "category") and not pd.api.types.is_integer_dtype(values):
         codes, names = pd.factorize(values, sort=False)
-        return {"values": [words.inert(words.clip(str(name))) for name in names]} | _codes(codes, len(names))
+        return {"values": [wording.inert(wording.clip(str(name))) for name in names]} | _codes(codes, len(names))
     if kind == "yes-no":
         return {"values": ["no", "yes"]} | _codes(values.astype("boolean").fillna(False).to_numpy(np.int64), 2)
     numbers = values.to_numpy(np.float64, na_value=np.nan)

@@ -12,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from privaudit.report import figures as drawn
+from privaudit.report.drawing import figures as drawn
 from privaudit.report.explorer import payload
 
 #: The colours of a drawing, and what stands for them on a dark screen.

@@ -7,8 +7,8 @@ from importlib.resources import files as resources
 from typing import Any, Literal
 
 from privaudit.errors import PrivauditError
-from privaudit.report.fonts import font_folder, legible
-from privaudit.scratch import scratch_folder
+from privaudit.report.drawing.fonts import font_folder, legible
+from privaudit.runtime.scratch import scratch_folder
 
 #: Archival, and tagged for assistive technology.
 STANDARDS: list[Literal["a-2a", "ua-1"]] = ["a-2a", "ua-1"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from privaudit.report.parts import FORMAT, Report
+from privaudit.report.content.elements import FORMAT, Report
 
 
 def schema() -> dict[str, Any]:

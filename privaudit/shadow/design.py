@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.seeds import generator
+from privaudit.runtime.seeds import generator
 
 
 def paired_design(samples: int, models: int, seed: int, purpose: str = "design") -> npt.NDArray[np.bool_]:

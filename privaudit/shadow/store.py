@@ -1,7 +1,8 @@
 """The store of one audit: models and signals that are finished, whole, and never made twice.
 
-A model is finished once all its files and then its record are sealed (see `privaudit.files`). Whatever is unfinished
-or damaged is made again; because weights depend on configuration, seed and index alone, it comes out the same.
+A model is finished once all its files and then its record are sealed (see `privaudit.runtime.files`). Whatever is
+unfinished or damaged is made again; because weights depend on configuration, seed and index alone, it comes out the
+same.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit import files
 from privaudit.errors import StoreError, UsageError
-from privaudit.progress import talk
+from privaudit.runtime import files
+from privaudit.runtime.progress import talk
 from privaudit.signals import SIGNALS
 
 LATEST = "latest"

@@ -15,18 +15,18 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from privaudit import files
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network, untied
-from privaudit.progress import progress, talk
-from privaudit.seeds import derive_seed
+from privaudit.runtime import files
+from privaudit.runtime.progress import progress, talk
+from privaudit.runtime.seeds import derive_seed
+from privaudit.runtime.torch_globals import full_fp32, pin_cublas, pinned_cudnn
 from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
-from privaudit.torch_globals import full_fp32, pin_cublas, pinned_cudnn
+from privaudit.training.custom_training import load_training, train_by_function
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
-from privaudit.training.own import load_training, train_by_function
 from privaudit.training.recipe import Recipe
 from privaudit.training.views import ORIGINAL, QUERIES
 

@@ -24,7 +24,7 @@ class Rate:
     """TPR at one FPR: None where the run can't resolve that FPR.
 
     ``influence`` is what each cluster (or group of them that was left out) contributes to the estimate's error, so that
-    two audits of the same samples can be compared (`privaudit.statistics.differences`); empty without clusters.
+    two audits of the same samples can be compared (`privaudit.statistics.audit_difference`); empty without clusters.
     """
 
     fpr: float

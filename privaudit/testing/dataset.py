@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from privaudit.config import FEWEST_SAMPLES
 from privaudit.data import load_dataset
-from privaudit.data.arrays import from_arrays
-from privaudit.data.examine import OPTIONAL, REQUIRED, Given, examine
-from privaudit.data.factory import given_by_function
-from privaudit.data.locate import given_by, is_folder
+from privaudit.data.formats.arrays import from_arrays
+from privaudit.data.formats.factory import given_by_function
+from privaudit.data.formats.load import given_by, is_folder
+from privaudit.data.validation import OPTIONAL, REQUIRED, Given, examine
 from privaudit.errors import PrivauditError
-from privaudit.foreign import other_draws
+from privaudit.runtime.user_code import other_draws
 from privaudit.testing.contract import demand_none, name_of
 
 Array = npt.NDArray[Any]

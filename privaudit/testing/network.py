@@ -9,7 +9,7 @@ from torch import nn
 
 from privaudit.errors import PrivauditError
 from privaudit.networks.build import assemble, load_factory
-from privaudit.networks.outputs import Classifier
+from privaudit.networks.classifier import Classifier
 from privaudit.testing.contract import demand_none, name_of
 from privaudit.training.hardware import resolve_hardware
 from privaudit.training.network_check import examine_network

@@ -10,12 +10,12 @@ from torch import nn
 
 from privaudit.errors import PrivauditError
 from privaudit.networks.build import assemble, load_factory
-from privaudit.registry import without_folder
+from privaudit.runtime.registry import without_folder
 from privaudit.testing.contract import demand_none, name_of
+from privaudit.training.custom_training import TrainingFunction, load_training, takes_what_it_is_given
 from privaudit.training.function_check import examine_training
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
-from privaudit.training.own import TrainingFunction, load_training, takes_what_it_is_given
 
 SAMPLES, CLASSES, SIDE = 60, 3, 8
 CPU = Hardware("cpu", "fp32")

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from privaudit.runtime.torch_globals import seeded_globals
 from privaudit.testing.contract import ContractError
-from privaudit.torch_globals import seeded_globals
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
-from privaudit.unlearning.once import run_once
 from privaudit.unlearning.parameters import with_changes
-from privaudit.unlearning.sequence import Ledger, plan_stages, run_sequence
+from privaudit.unlearning.schedule.one_shot import run_once
+from privaudit.unlearning.schedule.sequence import Ledger, plan_stages, run_sequence
 from privaudit.unlearning.teachers import Teachers
 
 SAMPLES, FORGET, CLASSES, SIDE = 60, 12, 3, 8

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from privaudit.errors import UsageError
-from privaudit.torch_globals import pin_cublas
+from privaudit.runtime.torch_globals import pin_cublas
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Hardware:
     ``device`` is ``"cpu"`` or ``"cuda"``, this process's current card; ``precision`` is ``"bf16"`` (autocast) or
     ``"fp32"``. Both are part of an audit's identity: they change weights. ``card`` is the only one that processes may
     take where one was named (``cuda:1``), else None; it changes nothing.
-    ``"fp32"`` means IEEE single precision: within `privaudit.torch_globals.full_fp32` nothing is rounded to TF32 or
-    bf16 on the way.
+    ``"fp32"`` means IEEE single precision: within `privaudit.runtime.torch_globals.full_fp32` nothing is rounded to
+    TF32 or bf16 on the way.
     """
 
     device: str

@@ -16,8 +16,8 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from privaudit.errors import TrainingDiverged
-from privaudit.networks.adapting import AdaptsToInputs
-from privaudit.torch_globals import full_fp32, pinned_cudnn, seeded_globals
+from privaudit.networks.data_dependent_init import AdaptsToInputs
+from privaudit.runtime.torch_globals import full_fp32, pinned_cudnn, seeded_globals
 from privaudit.training.augment import Augmenter
 from privaudit.training.averaging import AverageWeights
 from privaudit.training.hardware import Hardware
@@ -133,7 +133,8 @@ def train(
 def seeded_layers(seed: int, device: torch.device) -> Iterator[None]:
     """Seed what layers draw from (dropout, say), torch's global generators, and put them back afterwards.
 
-    What runs within computes fp32 in full (`privaudit.torch_globals.full_fp32`), by cuDNN's deterministic kernels.
+    What runs within computes fp32 in full (`privaudit.runtime.torch_globals.full_fp32`), by cuDNN's deterministic
+    kernels.
     """
     if device.type == "cuda":
         torch.cuda.init()

@@ -17,13 +17,13 @@ from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from privaudit.errors import PrivauditError
-from privaudit.foreign import user_code
 from privaudit.networks import untied
 from privaudit.networks.build import batch_shape
-from privaudit.networks.outputs import Classifier, logits_in
+from privaudit.networks.classifier import Classifier, logits_in
+from privaudit.runtime.user_code import user_code
+from privaudit.training.custom_training import where
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import make_optimizer, seeded_layers
-from privaudit.training.own import where
 from privaudit.training.recipe import RECIPES
 
 BATCH = 6

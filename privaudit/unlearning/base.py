@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from privaudit.errors import UsageError
-from privaudit.registry import Registry
+from privaudit.runtime.registry import Registry
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of
 from privaudit.training.recipe import Recipe
@@ -56,16 +56,16 @@ class Methods(Registry):
 UNLEARNERS = Methods(
     "unlearner",
     {
-        "bad-teacher": "privaudit.unlearning.bad_teacher:BadTeacher",
-        "ft": "privaudit.unlearning.fine_tuning:FineTuning",
-        "ga": "privaudit.unlearning.gradient_ascent:GradientAscent",
-        "l1-sparse": "privaudit.unlearning.l1_sparse:L1Sparse",
-        "neggrad-plus": "privaudit.unlearning.neggrad_plus:NegGradPlus",
-        "rl": "privaudit.unlearning.random_labels:RandomLabels",
-        "salun": "privaudit.unlearning.saliency:SaliencyUnlearning",
-        "scrub": "privaudit.unlearning.scrub:Scrub",
-        "shadow-teacher": "privaudit.unlearning.shadow_teacher:ShadowTeacher",
-        "ssd": "privaudit.unlearning.dampening:SelectiveDampening",
+        "bad-teacher": "privaudit.unlearning.methods.bad_teacher:BadTeacher",
+        "ft": "privaudit.unlearning.methods.fine_tuning:FineTuning",
+        "ga": "privaudit.unlearning.methods.gradient_ascent:GradientAscent",
+        "l1-sparse": "privaudit.unlearning.methods.l1_sparse:L1Sparse",
+        "neggrad-plus": "privaudit.unlearning.methods.neggrad_plus:NegGradPlus",
+        "rl": "privaudit.unlearning.methods.random_labels:RandomLabels",
+        "salun": "privaudit.unlearning.methods.salun:SaliencyUnlearning",
+        "scrub": "privaudit.unlearning.methods.scrub:Scrub",
+        "shadow-teacher": "privaudit.unlearning.methods.shadow_teacher:ShadowTeacher",
+        "ssd": "privaudit.unlearning.methods.ssd:SelectiveDampening",
     },
 )
 RETRAIN = "retrain"

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from privaudit.seeds import generator
+from privaudit.runtime.seeds import generator
 from privaudit.training.loop import Samples, logits_of
 from privaudit.unlearning.base import StopUnlearning, Unlearner
-from privaudit.unlearning.retain import RetainStream
+from privaudit.unlearning.retain_sampler import RetainStream
 
 Rows = npt.NDArray[np.int64]
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from privaudit import files
 from privaudit.errors import EvidenceError
-from privaudit.seeds import generator
+from privaudit.runtime import files
+from privaudit.runtime.seeds import generator
 from privaudit.shadow.store import REMEDY, AuditStore, shadow_key
 from privaudit.shadow.trainer import ModelSpecification, load_model
 from privaudit.training.loop import Samples, logits_of

@@ -1,0 +1,1 @@
+"""Signals of models that were trained elsewhere: the file, its kind, its design. No torch."""

@@ -1,0 +1,1 @@
+"""The inversion stage of an audit: whom to invert, the jobs, and what they found."""

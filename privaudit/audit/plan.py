@@ -1,0 +1,350 @@
+"""From what was asked to what will be done: every default filled in, everything that changes a weight named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from privaudit.audit.canaries import Canaries, choose_canaries
+from privaudit.audit.metadata import NO_SAMPLE, read_metadata
+from privaudit.audit.network_and_recipe import choose_training
+from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
+from privaudit.data import Dataset, Limits, default_folder, load_dataset
+from privaudit.data.formats.load import is_function, lasting_name
+from privaudit.engines.base import Engine
+from privaudit.engines.choice import choose_engine
+from privaudit.errors import DataError, StoreError, UsageError
+from privaudit.networks import check_network, network_source
+from privaudit.runtime import files
+from privaudit.runtime.registry import absolute_reference, without_folder
+from privaudit.runtime.seeds import generator
+from privaudit.runtime.user_code import other_draws
+from privaudit.runtime.version import version_of
+from privaudit.scoring.score_table import SampleFacts
+from privaudit.shadow.design import paired_design
+from privaudit.shadow.external_target import GivenTarget, read_given_target
+from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
+from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
+from privaudit.signals import SIGNALS
+from privaudit.training.custom_training import load_training, takes_what_it_is_given, training_identity
+from privaudit.training.hardware import Hardware, resolve_hardware
+from privaudit.training.loop import TRAINING_FORMAT
+from privaudit.training.views import ORIGINAL, parse_queries
+
+#: The most rows of the pool that untrained models are asked about.
+CONTROL_ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """One audit, resolved. Everything that changes a trained weight is in `identity`."""
+
+    settings: AuditSettings
+    data: Dataset
+    canaries: Canaries
+    specification: ModelSpecification
+    shadows: int
+    workers: int
+    notes: tuple[str, ...]
+    properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    given: GivenTarget | None = None
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What decides every weight."""
+        specification = self.specification
+        return {
+            "dataset": self.data.name,
+            "fingerprint": self.data.fingerprint,
+            "network": self.network_name,
+            "network_source": network_source(specification.network),
+            "training": TRAINING_FORMAT,
+            **_training_identity(specification),
+            "seed": specification.seed,
+            "canaries": len(self.canaries),
+            "device": specification.hardware.device,
+            "precision": specification.hardware.precision,
+            # Until fp32 was pinned, cuDNN's convolutions in it were TF32: other weights.
+            **({"fp32": "ieee"} if specification.hardware == Hardware("cuda", "fp32") else {}),
+            # Nothing but the target changes with it: shadow models come out the same whichever target is given.
+            **({} if self.given is None else {"target": self.given.sha256}),
+        }
+
+    @cached_property
+    def name(self) -> str:
+        """``<dataset>-<network>-<8 digits of the identity's hash>``."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+        readable = [re.sub(r"[^a-z0-9]+", "-", part.lower())[:40] for part in (self.data.name, self.network_name)]
+        return "-".join([*(part.strip("-") for part in readable), digest[:8]])
+
+    @property
+    def network_name(self) -> str:
+        """The network's name, where it is a function of a file without the file's folder."""
+        return without_folder(self.specification.network)
+
+    @property
+    def store(self) -> AuditStore:
+        """Where this audit's models are kept."""
+        return AuditStore(self.settings.store, self.name)
+
+    @cached_property
+    def arrays(self) -> AuditArrays:
+        """The pool (training samples, then canaries) and the never-trained samples."""
+        data, canaries = self.data, self.canaries
+        kept = data.without_test_rows(canaries.rows)
+        extra = len(canaries) > 0
+        size = len(data) + len(canaries)
+        return AuditArrays(
+            pool_inputs=np.concatenate([data.x_train, data.x_test[canaries.rows]]) if extra else data.x_train,
+            pool_labels=np.concatenate([data.y_train, canaries.labels]) if extra else data.y_train,
+            test_inputs=kept.x_test,
+            test_labels=kept.y_test,
+            control_rows=np.sort(generator(self.settings.seed, "control-rows").permutation(size)[:CONTROL_ROWS]),
+        )
+
+    @cached_property
+    def facts(self) -> SampleFacts:
+        """Ids, labels and flags of the pool; canaries have the ids −1, −2, …"""
+        data, canaries = self.data, self.canaries
+        own = -1 - np.arange(len(canaries), dtype=np.int64)
+        paths = None if data.paths is None else data.paths + ("",) * len(canaries)
+        return SampleFacts(
+            sample_ids=np.concatenate([data.sample_ids, own]),
+            labels=self.arrays.pool_labels,
+            class_names=data.class_names,
+            canary=np.arange(len(data) + len(canaries)) >= len(data),
+            paths=paths,
+            properties=self.properties,
+        )
+
+    @cached_property
+    def coins(self) -> npt.NDArray[np.bool_]:
+        """An independent fair coin for each canary: whether the coin model sees it."""
+        return generator(self.settings.seed, "coins").random(len(self.canaries)) < 0.5
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What runs its jobs."""
+        return engine_of(self.settings, self.specification.hardware)
+
+    def design(self, models: int) -> npt.NDArray[np.bool_]:
+        """Who sees what, for this many shadow models."""
+        return paired_design(len(self.data) + len(self.canaries), models, self.settings.seed)
+
+    @cached_property
+    def queries(self) -> tuple[str, ...]:
+        """The queries that scores are averaged over."""
+        return parse_queries(self.settings.queries)
+
+    @cached_property
+    def stored_queries(self) -> tuple[str, ...]:
+        """The queries that the store keeps signals of: those that are wanted and those that it has already."""
+        store = self.store
+        had = store.read_description().get("queries", []) if files.is_whole(store.description) else []
+        return parse_queries(",".join([*self.queries, *had]))
+
+    def jobs(self, keep: npt.NDArray[np.bool_]) -> list[TrainingJob]:
+        """The target (longest, so first), with canaries the coin model, and every shadow model of the design."""
+        everyone = np.arange(len(self.data))
+        common = (self.specification, self.store, self.stored_queries)
+        jobs = [TrainingJob(TARGET, everyone, *common)]
+        if len(self.canaries):
+            members = np.concatenate([everyone, len(everyone) + np.flatnonzero(self.coins)])
+            jobs.append(TrainingJob(COIN, members, *common))
+        for index, row in enumerate(keep):
+            jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), *common))
+        return jobs
+
+    def is_given(self, key: str) -> bool:
+        """Whether this model was brought by the user, so that it is not trained here."""
+        return key == TARGET and self.given is not None
+
+    def describe(self) -> dict[str, Any]:
+        """``audit.json``: identity, how to load the data again, versions."""
+        data, settings = self.data, self.settings
+        dataset, data_dir = lasting_name(settings.dataset, settings.data_dir)
+        return {
+            "audit": self.name,
+            "identity": self.identity,
+            "signals": list(SIGNALS),
+            "queries": list(self.stored_queries),
+            "data": {
+                "dataset": dataset,
+                "data_dir": str((data_dir or default_folder()).absolute()),
+                "samples": len(data),
+                "available": data.available,
+                "image_size": settings.image_size,
+                "source": data.source,
+                "train": len(data),
+                "test": len(data.y_test),
+                "classes": list(data.class_names),
+                "input_shape": list(data.input_shape),
+            },
+            "versions": library_versions(),
+            # Where the user's functions lie, to find them again from another folder.
+            "code": {"network": self.specification.network, "training": self.specification.training},
+            **({} if self.given is None else {"target": self.given.to_json()}),
+        }
+
+
+def _training_identity(specification: ModelSpecification) -> dict[str, Any]:
+    """How models are trained: by a recipe, or by a function of the user's, beside which a recipe decides nothing."""
+    if specification.training is None:
+        return {"recipe": specification.recipe.identity()}
+    return {"recipe": None, "training_function": training_identity(specification.training)}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what computes."""
+    names = ("privaudit", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas")
+    return {"python": platform.python_version()} | {name: version_of(name) for name in names}
+
+
+def plan_audit(settings: AuditSettings) -> AuditPlan:
+    """Load the data and resolve every default; `UsageError` or `DataError` where something can't be."""
+    hardware = resolve_hardware(settings.device, settings.precision)
+    notes: list[str] = []
+    shadows = settings.shadows
+    if shadows is not None and shadows < 4:
+        raise UsageError(
+            f"--shadows {shadows}: LiRA drops the target and its complement from each fit, so it needs at least 4",
+            hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
+        )
+    of_images, of_features = (defaults_for(settings.dataset, hardware.device, is_image) for is_image in (True, False))
+    data = _load(settings, Limits(of_images.samples, of_features.samples))
+    if len(data) < FEWEST_SAMPLES:
+        raise DataError(
+            f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
+        )
+    notes += data.notes
+    defaults = of_images if data.is_image else of_features
+    if settings.samples is None and len(data) < data.available:
+        notes.append(
+            f"{len(data):,} of {data.available:,} training samples were drawn at random, a size that suits this "
+            "machine; --samples N takes another number"
+        )
+    if hardware.device == "cpu" and (full := full_run(settings, defaults, data)):
+        notes.append(f"with a GPU the defaults are larger; for that run: {full}")
+    if shadows is None:
+        shadows = defaults.shadows
+    elif shadows % 2:
+        notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
+        shadows += 1
+    network, recipe = choose_training(settings, defaults, data)
+    workers = engine_of(settings, hardware).width
+    specification = ModelSpecification(
+        network=absolute_reference(network),
+        input_shape=data.input_shape,
+        classes=data.classes,
+        statistics=data.channel_statistics(),
+        recipe=recipe,
+        seed=settings.seed,
+        hardware=hardware,
+        training=None if settings.training is None else absolute_reference(settings.training),
+    )
+    if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
+        raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
+    # An unknown or unfit network is told before anything is trained.
+    if parse_queries(settings.queries) != ORIGINAL and not data.is_image:
+        raise UsageError(
+            f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
+        )
+    check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
+    canaries = choose_canaries(data, settings.canaries, settings.seed)
+    properties: dict[str, npt.NDArray[np.str_]] = {}
+    if settings.metadata is not None:
+        ids = np.concatenate([data.sample_ids, np.full(len(canaries), NO_SAMPLE)])
+        properties = read_metadata(settings.metadata, ids)
+    given = None if settings.target is None else read_given_target(settings.target, specification)
+    notes += [] if given is None else given.notes
+    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
+
+
+def _load(settings: AuditSettings, limits: Limits) -> Dataset:
+    return load_dataset(
+        settings.dataset,
+        data_dir=settings.data_dir,
+        samples=settings.samples,
+        limits=limits,
+        seed=settings.seed,
+        image_size=settings.image_size,
+    )
+
+
+def demand_same_again(plan: AuditPlan) -> None:
+    """Read what a user's function gives once more: `DataError` where it is something else each time.
+
+    Every later command reads the data again and holds it against its fingerprint, so that what draws at random could
+    be audited, and nothing else.
+    """
+    if not is_function(plan.settings.dataset):
+        return
+    with other_draws():
+        again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
+    parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
+    changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
+    if changed:
+        raise DataError(
+            f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
+            hint="Draw with a fixed seed, keep an order, and leave out transforms that draw at random.",
+        )
+
+
+def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:
+    """The engine that was asked for."""
+    if settings.engine == "local" and settings.address is not None:
+        raise UsageError(f"--address {settings.address} is that of a cluster", hint="Add --engine ray.")
+    return choose_engine(
+        settings.engine,
+        device=hardware.device,
+        workers=settings.workers,
+        address=settings.address,
+        gpu_share=settings.gpu_share,
+        folders=(settings.store, settings.out),
+        card=hardware.card,
+    )
+
+
+def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
+    """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
+    full = CUDA_DEFAULTS.get(settings.dataset)
+    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs", "training"))
+    if full is None or sized or settings.recipe is not None:
+        return None
+    whole = {
+        "network": full.network,
+        "samples": data.available if full.samples is None else full.samples,
+        "shadows": full.shadows,
+        "epochs": full.epochs_of(full.network),
+        "augment": full.augment_of(full.network),
+    }
+    usual = {
+        "network": defaults.network,
+        "samples": len(data),
+        "shadows": defaults.shadows,
+        "epochs": defaults.epochs_of(defaults.network),
+        "augment": defaults.augment_of(defaults.network),
+    }
+    flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
+    return " ".join(flags) or None
+
+
+def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
+    """A copy of the settings with some entries changed, validated."""
+    try:
+        return AuditSettings.model_validate(settings.model_dump() | changes)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise StoreError(
+            f"the stored audit says {'.'.join(map(str, problem['loc']))} = {problem.get('input')!r}: {problem['msg']}",
+            hint="It was made by another version of privaudit: score again into another store.",
+        ) from error

@@ -1,0 +1,102 @@
+"""From a stored audit back to its plan: data, recipe and code must be what they were."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
+from privaudit.config import AuditSettings
+from privaudit.errors import StoreError, UsageError
+from privaudit.runtime.registry import without_folder
+from privaudit.shadow.external_target import GivenTarget
+from privaudit.shadow.store import AuditStore
+from privaudit.training.recipe import Recipe
+
+
+def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
+    """The plan of a stored audit, its data loaded again and held against its fingerprint."""
+    description = store.read_description()
+    known = settings_of(description, replace_settings(settings, store=store.root))
+    plan = plan_audit(known)
+    # The stored recipe is the whole truth: parameters that no flag can name are in it too.
+    stored = description["identity"]["recipe"]
+    recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored)
+    # A given target is in the store: its file may be gone.
+    given = GivenTarget(**description["target"]) if "target" in description else None
+    plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
+    if plan.data.fingerprint != description["identity"]["fingerprint"]:
+        raise UsageError(
+            f"the data of audit {store.audit} has changed: its fingerprint was "
+            f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
+            hint="Restore the data, or audit the new data: privaudit score …",
+        )
+    _check_code(description["identity"], plan)
+    _check_version(store, description["identity"], plan)
+    if plan.name != store.audit:
+        raise StoreError(
+            f"{store.folder} can't be opened as what it says it is (that would be {plan.name})",
+            hint="Was the folder renamed? Give it its old name back.",
+        )
+    return plan
+
+
+def _check_version(store: AuditStore, identity: dict[str, Any], plan: AuditPlan) -> None:
+    """Raise `StoreError` where another version of privaudit trained its models in another way, or named them so."""
+    if identity["training"] != plan.identity["training"]:
+        raise StoreError(
+            f"the models of {store.audit} were trained by another version of privaudit (training {identity['training']}"
+            f", this version's is {plan.identity['training']}): what is trained now would not be comparable",
+            hint="Use that version, or audit with this one: privaudit score … makes a new audit beside it.",
+        )
+    if strange := sorted(identity.keys() ^ plan.identity.keys()):
+        raise StoreError(
+            f"{store.description} was written by another version of privaudit: its identity differs in "
+            f"{', '.join(strange)}",
+            hint="Use that version, or audit with this one: privaudit score … makes a new audit beside it.",
+        )
+
+
+def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
+    """Raise `UsageError` where the file of a user's function is not what it was: other code makes other weights."""
+    functions = {
+        "network": (identity.get("network_source"), plan.identity["network_source"], plan.network_name),
+        "training function": (
+            (identity.get("training_function") or {}).get("source"),
+            (plan.identity.get("training_function") or {}).get("source"),
+            without_folder(plan.specification.training or ""),
+        ),
+    }
+    for what, (then, now, name) in functions.items():
+        if then == now:
+            continue
+        if then is None and ":" not in name:
+            raise UsageError(
+                f"the {what} {name} is another package's, and which code of it {identity['dataset']} was audited with "
+                "is not on record: an earlier version of privaudit did not note it",
+                hint="Audit again: privaudit score … makes a new audit beside it.",
+            )
+        raise UsageError(
+            f"the file of the {what} {name} has changed since {identity['dataset']} was audited with it",
+            hint="Restore the file, or audit with the new one: privaudit score …",
+        )
+
+
+def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSettings:
+    """The settings that lead back to a stored audit, from its description."""
+    identity, data, code = description["identity"], description["data"], description.get("code", {})
+    recipe = identity["recipe"]
+    return replace_settings(
+        settings,
+        dataset=data["dataset"],
+        data_dir=data["data_dir"] if settings.data_dir is None else settings.data_dir,
+        samples=data["samples"],
+        image_size=data["image_size"],
+        network=code.get("network", identity["network"]),
+        training=code.get("training"),
+        recipe=None if recipe is None else recipe["name"],
+        seed=identity["seed"],
+        device=identity["device"],
+        precision=identity["precision"],
+        canaries=identity["canaries"],
+    )

@@ -1,0 +1,117 @@
+"""``privaudit purge``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privaudit.cli.options import json_option, out_option, store_option
+from privaudit.cli.output import answer, answer_json
+from privaudit.config import read_settings
+from privaudit.errors import UsageError
+
+EPILOG = """\b
+Examples:
+  privaudit purge --forget ids:requests.csv --dry-run
+  privaudit purge --forget ids:requests.csv --audit mnist-cnn-1a2b3c4d
+  privaudit purge --forget class:3 --yes
+
+\b
+What goes: the samples' rows of the score table, of every signal and of every
+run's tables, reconstructions, comparisons, and every model but those that were
+trained without them. Half of the shadow models saw any one sample, so for more
+than a few samples all go. What stays is named, and so is what privaudit did not
+write. The audit can be verified and shown then, and trains nothing any more.
+"""
+
+
+@click.command("purge", epilog=EPILOG)
+@click.option("--audit", help="Which audit [the latest of the store].")
+@click.option("--forget", required=True, help="Whose traces: ids:FILE, class:3,7, random:10%, … as for unlearn.")
+@click.option("--skip-unknown", is_flag=True, help="Pass over ids of ids:FILE that the audit lacks.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of a random forget set [0].")
+@click.option("--dry-run", is_flag=True, help="Say what would go and what would stay; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@store_option
+@out_option
+@json_option
+def command(
+    audit: str | None,
+    forget: str,
+    skip_unknown: bool,
+    seed: int,
+    dry_run: bool,
+    yes: bool,
+    store: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Remove what an audit itself still holds of forgotten samples."""
+    settings = read_settings({"store": store, "out": out}, None)
+    from privaudit.purging.purge import run_purge
+    from privaudit.purging.purge_plan import plan_purge
+
+    plan, chosen = plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
+    planned = plan.to_json()
+    if not (as_json and dry_run):
+        _tell(planned, chosen.said, in_full=dry_run)
+    if dry_run:
+        if as_json:
+            answer_json(planned)
+        return
+    if not yes:
+        _ask(planned)
+    results = run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
+    if as_json:
+        answer_json(results)
+        return
+    answer(f"purged {results['samples']:,} samples of {results['audit']}")
+    for path in results["report"].values():
+        if path is not None:
+            answer(f"report: {path}")
+
+
+def _tell(planned: dict[str, Any], said: str, *, in_full: bool) -> None:
+    """Say what goes by kind, and in full every file of it."""
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    if said:
+        say(f"to purge: {said}")
+    say(
+        f"{planned['audit']}: {planned['samples']:,} samples; {planned['models_removed']:,} models go "
+        f"({planned['files_removed']:,} files), rows go from {planned['arrays_cut']:,} arrays and "
+        f"{planned['tables_cut']:,} tables"
+    )
+    kinds = {f"go: {len(paths):,} {kind}": paths for kind, paths in planned["removed"].items()}
+    kinds[f"lose their rows: {len(planned['cut']):,} arrays, tables and results"] = planned["cut"]
+    kinds[f"are made anew: {len(planned['made_anew']):,} files of reports"] = planned["made_anew"]
+    for title, paths in kinds.items():
+        say(f"  {title}")
+        for path in paths if in_full else []:
+            say(f"    {path}")
+    for gone in planned["unlearned_removed"]:
+        say(f"  goes: {gone['file']} ({gone['why']})")
+    for title in ("models_kept", "results_kept"):
+        for kept in planned[title]:
+            say(f"  stays: {kept['file']} ({kept['why']})")
+    for left in planned["unknown"]:
+        say(f"  left alone, look at it yourself: {left['file']} ({left['why']})")
+    for other in planned["other_audits"]:
+        say(f"  audit {other['audit']} is not purged by this; what it holds: {other['holds']}")
+        say(f"    {other['command']}")
+    for note in planned["notes"]:
+        say(f"  {note}")
+
+
+def _ask(planned: dict[str, Any]) -> None:
+    """Ask for the audit's name: what goes can't be brought back."""
+    try:
+        typed = click.prompt("This can't be undone. Type the audit's name to go on", err=True)
+    except click.exceptions.Abort:
+        raise UsageError("nothing was purged: nobody confirmed it", hint="--yes goes on without asking.") from None
+    if typed.strip() != planned["audit"]:
+        raise UsageError(f"nothing was purged: '{typed}' is not {planned['audit']}")

@@ -1,0 +1,43 @@
+"""``privaudit verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from privaudit import api
+from privaudit.cli.options import json_option, out_option, store_option
+from privaudit.cli.output import answer, answer_json
+from privaudit.errors import StoreError
+
+EPILOG = """\b
+Examples:
+  privaudit verify
+  privaudit verify mnist-cnn-1a2b3c4d
+"""
+
+
+@click.command("verify", epilog=EPILOG)
+@click.argument("audit", required=False)
+@store_option
+@out_option
+@json_option
+def command(audit: str | None, store: Path | None, out: Path | None, as_json: bool) -> None:
+    """Hold every file of AUDIT [the latest] against its recorded SHA-256; change nothing."""
+    try:
+        results = api.verify(audit, store=store, out=out)
+    except StoreError as error:
+        if error.results is not None:
+            _print(error.results, as_json)
+        raise
+    _print(dict(results), as_json)
+
+
+def _print(results: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        answer_json(results)
+        return
+    whole = results["files"] - sum(len(results[name]) for name in ("missing", "damaged", "misplaced"))
+    answer(f"{results['audit']}: {whole} of {results['files']} files are whole")

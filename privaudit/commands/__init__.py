@@ -1,0 +1,1 @@
+"""Whole commands, from beginning to end: what `privaudit.api` and `privaudit.cli` call."""

@@ -1,0 +1,1 @@
+"""`privaudit unlearn`, from the request to the run that is judged and stored."""

@@ -1,0 +1,1 @@
+"""Tables of rows and columns, turned into features, labels and class names."""

@@ -1,0 +1,1 @@
+"""Gradients of many samples at once: vmapped, looped, or layer by layer."""

@@ -1,0 +1,1 @@
+"""`privaudit purge`: what is removed, cut and left, planned and then done."""

@@ -1,0 +1,52 @@
+"""Write an audit's ``report.json``, ``report.html`` and ``report.pdf`` from its stored results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from privaudit.config import AuditSettings
+from privaudit.report.content.elements import Report
+from privaudit.report.document import build_content
+from privaudit.report.drawing.figures import drawings
+from privaudit.report.html import render_html
+from privaudit.report.pdf import TypesettingError, render_pdf
+from privaudit.report.redaction import Privacy
+from privaudit.runtime import files
+from privaudit.runtime.progress import talk
+from privaudit.shadow.store import open_audit
+
+
+def results_folder(settings: AuditSettings, audit: str | None) -> Path:
+    """Where the results of an audit [the latest of the store] are; a name alone is enough where the store is not."""
+    named = audit is not None and audit != "" and (settings.out / audit).is_dir()
+    return settings.out / (str(audit) if named else open_audit(settings.store, audit).audit)
+
+
+def render_report(folder: Path, shown: Privacy | None = None) -> dict[str, str | None]:
+    """Render both reports of ``<out>/<audit>``; the PDF's path is None where it can't be made, and a line says why."""
+    content = build_content(folder, shown)
+    files.claim(folder)
+    return write_report(content.report, folder, content.samples)
+
+
+def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = None) -> dict[str, str | None]:
+    """Write a report's content and its two renderings into ``folder``."""
+    files.demand_writable(folder)
+    content = report.to_json()
+    figures = [[drawings(figure) for figure in section.figures] for section in report.sections]
+    files.write_json(folder / "report.json", content)
+    files.seal(folder / "report.json")
+    # An older PDF beside the new HTML would be taken for the same report.
+    files.remove(folder / "report.pdf")
+    files.write_text(folder / "report.html", render_html(content, figures, samples))
+    files.seal(folder / "report.html")
+    paths: dict[str, str | None] = {"html": str(folder / "report.html"), "pdf": None}
+    try:
+        files.write_bytes(folder / "report.pdf", render_pdf(content, figures))
+        files.seal(folder / "report.pdf")
+        paths["pdf"] = str(folder / "report.pdf")
+    except TypesettingError as error:
+        talk(f"  {error}")
+    return paths

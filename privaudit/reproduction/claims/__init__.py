@@ -1,0 +1,1 @@
+"""What is asked: experiments, their claims, forget sets, sizes, and the figures that the paper prints."""

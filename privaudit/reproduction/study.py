@@ -1,0 +1,217 @@
+"""One dataset, one audit, many experiments: their models and trials, made once and shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from privaudit.audit.plan import AuditPlan
+from privaudit.commands.unlearning.unlearn_estimate import estimate_scenes
+from privaudit.errors import EvidenceError, UsageError
+from privaudit.reproduction.claims.arms import ARMS, default_parameters, request
+from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_SEED, Experiment
+from privaudit.reproduction.claims.experiment_size import Scale
+from privaudit.reproduction.claims.independent_units import choose_classes, forget_classes
+from privaudit.reproduction.claims.sample_groups import choose_set
+from privaudit.runtime.progress import talk
+from privaudit.trials.order_comparison import DO_NOTHING, RETRAIN
+from privaudit.trials.run_trials import prepare_scene, run_trials
+from privaudit.trials.treatment import FOLDER, Scene, Treatment
+from privaudit.trials.trial_evaluation import as_row
+from privaudit.trials.tuning import candidates
+from privaudit.unlearning.application.retrained_models import RetrainJob, train_missing
+from privaudit.unlearning.application.run_method import Bench
+from privaudit.unlearning.application.teacher_models import check_applicable
+from privaudit.unlearning.base import UNLEARNERS
+from privaudit.unlearning.parameters import Parameters, with_changes
+from privaudit.unlearning.requests.forget_set import ForgetSet
+
+#: Set, method and arm.
+Cell = tuple[str, str, str]
+Choices = dict[Cell, Parameters]
+
+
+@dataclass(frozen=True)
+class Study:
+    """An audit and how its experiments are run.
+
+    Parameters
+    ----------
+    plan, table
+        The audit, and its score rows without canaries.
+    out
+        ``<out>/<audit>``.
+    scale
+        Sizes.
+    seeds
+        How many.
+    """
+
+    plan: AuditPlan
+    table: pd.DataFrame
+    out: Path
+    scale: Scale
+    seeds: int
+
+    @cached_property
+    def bench(self) -> Bench:
+        """What methods are run with."""
+        return Bench.of(self.plan, self.table)
+
+    def forget_set(self, name: str, seed: int) -> ForgetSet:
+        """A set of an experiment, of one seed."""
+        if name == CLASSES:
+            return forget_classes(self.table, self.plan.data.class_names, seed)
+        return choose_set(name, self.table, self.plan.data.class_names, seed)
+
+    def unit(self, name: str, seed: int) -> str:
+        """What a set of a seed is an independent draw of: the seed, or its classes (`independent_units`)."""
+        if name != CLASSES:
+            return str(seed)
+        names = self.plan.data.class_names
+        return "+".join(names[label] for label in choose_classes(self.table["label"].to_numpy(), seed))
+
+    def cells(self, experiment: Experiment) -> list[Cell]:
+        """Set, method and arm of everything that is unlearned; what can't be applied is left out."""
+        left_out = self.not_applicable(experiment)
+        found = []
+        for name in experiment.sets:
+            for method in experiment.methods:
+                if (name, method) not in left_out:
+                    takes_order = UNLEARNERS.load(method).takes_forget_steps
+                    found += [(name, method, arm) for arm in (experiment.arms if takes_order else experiment.arms[:1])]
+        return found
+
+    def not_applicable(self, experiment: Experiment) -> dict[tuple[str, str], str]:
+        """Sets and methods that do not go together, and why."""
+        found = {}
+        for name in experiment.sets:
+            forget = self.forget_set(name, 0)
+            for method in experiment.methods:
+                parameters = default_parameters(method, ARMS[experiment.arms[0]])
+                try:
+                    check_applicable(method, forget, self.plan.shadows, parameters)
+                except (EvidenceError, UsageError) as error:
+                    found[name, method] = error.message
+        return found
+
+    def run(self, experiments: list[Experiment]) -> Choices:
+        """Train and unlearn whatever is missing for these experiments; return the parameters of every cell."""
+        cells = {cell: None for experiment in experiments for cell in self.cells(experiment)}
+        relearned = {name for experiment in experiments if experiment.relearn for name in experiment.sets}
+        choices = self._parameters(list(cells))
+        scenes, trainings = [], []
+        for seed in range(self.seeds):
+            for name in dict.fromkeys(cell[0] for cell in cells):
+                scene, needed = self._scene(name, seed)
+                treatments = [
+                    Treatment(request(method, ARMS[arm], choices[of_set, method, arm]))
+                    for of_set, method, arm in cells
+                    if of_set == name
+                ]
+                every = (Treatment(DO_NOTHING), Treatment(RETRAIN), *dict.fromkeys(treatments))
+                scenes.append(replace(scene, treatments=every, relearn=name in relearned))
+                trainings += needed
+        self._foretell("", scenes, trainings)
+        train_missing(_once(trainings), self.plan)
+        run_trials(scenes, self.plan)
+        return choices
+
+    def _scene(self, name: str, seed: int) -> tuple[Scene, list[RetrainJob]]:
+        return prepare_scene(
+            self.plan, self.bench, self.forget_set(name, seed), seed, own_target=True, folder=self.out / FOLDER
+        )
+
+    def _parameters(self, cells: list[Cell]) -> Choices:
+        """The parameters of every cell; those of tuned arms are chosen, on a seed of their own, where that is due."""
+        choices = {cell: default_parameters(cell[1], ARMS[cell[2]]) for cell in cells}
+        wanted: dict[Cell, None] = {}
+        for cell in cells:
+            if self.scale.tuned and (source := _tuned_in(cell)) is not None:
+                wanted[source] = None
+        if not wanted:
+            return choices
+        scenes, trainings = [], []
+        tried: dict[Cell, tuple[Scene, list[tuple[Treatment, Parameters]]]] = {}
+        for name in dict.fromkeys(cell[0] for cell in wanted):
+            scene, needed = self._scene(name, TUNING_SEED)
+            trainings += needed
+            trials = {cell: self._trials(cell) for cell in wanted if cell[0] == name}
+            every = [treatment for of_cell in trials.values() for treatment, _ in of_cell]
+            scenes.append(replace(scene, treatments=tuple(dict.fromkeys(every))))
+            tried |= {cell: (scenes[-1], of_cell) for cell, of_cell in trials.items()}
+        self._foretell(f"tuning {len(wanted)} arms on a seed of their own: ", scenes, trainings)
+        train_missing(_once(trainings), self.plan)
+        run_trials(_split(scenes, self.plan.workers), self.plan)
+        chosen = {cell: _best(scene, of_cell) for cell, (scene, of_cell) in tried.items()}
+        for cell in cells:
+            if (source := _tuned_in(cell)) is not None:
+                choices[cell] = chosen[source]
+        return choices
+
+    def _foretell(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
+        """Say what the missing models and trials will cost, before hours of them."""
+        cost = estimate_scenes(self.plan, scenes, trainings, relearned=any(scene.relearn for scene in scenes))
+        if cost is not None:
+            first, *rest = cost.sentences(is_exact=True)
+            for sentence in (f"{what}{sum(len(scene.missing()) for scene in scenes)} trials; {first}", *rest):
+                talk(f"  {sentence}")
+
+    def _trials(self, cell: Cell) -> list[tuple[Treatment, Parameters]]:
+        _, method, arm = cell
+        defaults = default_parameters(method, ARMS[arm])
+        tried = [with_changes(defaults, changes) for changes in candidates(UNLEARNERS.load(method), set())]
+        return [(Treatment(request(method, ARMS[arm], parameters)), parameters) for parameters in tried]
+
+    def runs(self, experiment: Experiment, choices: Choices) -> pd.DataFrame:
+        """Everything that was found for an experiment, a row a run; what is no method's has an empty method."""
+        cells = self.cells(experiment)
+        rows: list[dict[str, Any]] = []
+        for seed in range(self.seeds):
+            for name in experiment.sets:
+                scene, _ = self._scene(name, seed)
+                scene = replace(scene, relearn=experiment.relearn)
+                keyed = [
+                    ("", DO_NOTHING, Treatment(DO_NOTHING)),
+                    (RETRAIN, ONE_SHOT, Treatment(RETRAIN)),
+                    *(
+                        (method, arm, Treatment(request(method, ARMS[arm], choices[of_set, method, arm])))
+                        for of_set, method, arm in cells
+                        if of_set == name
+                    ),
+                ]
+                rows += [
+                    {"set": name, "method": method, "arm": arm, "unit": self.unit(name, seed)}
+                    | as_row(scene.results(treatment))
+                    for method, arm, treatment in keyed
+                ]
+        return pd.DataFrame(rows)
+
+
+def _tuned_in(cell: Cell) -> Cell | None:
+    """The cell whose trials decide this cell's parameters; None where its method's defaults are used."""
+    name, method, arm = cell
+    tuned = ARMS[arm].tuned
+    if tuned == "none":
+        return None
+    return (name, method, "one-shot, tuned") if tuned == "one-shot" else cell
+
+
+def _best(scene: Scene, trials: list[tuple[Treatment, Parameters]]) -> Parameters:
+    """The parameters of the highest ToW on validation; of equal ones the first."""
+    found = [scene.results(treatment)["tow_validation"] for treatment, _ in trials]
+    return trials[found.index(max(found))][1]
+
+
+def _once(trainings: list[RetrainJob]) -> list[RetrainJob]:
+    """Each model once: scenes of a seed share their original."""
+    return list({job.path: job for job in trainings}.values())
+
+
+def _split(scenes: list[Scene], workers: int) -> list[Scene]:
+    """Scenes with many treatments in as many parts as there are workers."""
+    return [replace(scene, treatments=scene.treatments[part::workers]) for scene in scenes for part in range(workers)]

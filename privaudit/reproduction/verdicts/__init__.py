@@ -1,0 +1,1 @@
+"""What runs answer: contrasts, corrected for several, in one of three words."""

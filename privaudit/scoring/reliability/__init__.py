@@ -1,0 +1,1 @@
+"""How far scores can be trusted: models that stand out, halves of them, audits drawn anew, intervals."""

@@ -1,0 +1,1 @@
+"""A method applied to stored models: the target's, a shadow model's, and models retrained beside them."""

@@ -1,0 +1,1 @@
+"""Who is to be forgotten: ``--forget``, and files of requests."""

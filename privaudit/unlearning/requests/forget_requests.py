@@ -1,0 +1,341 @@
+"""Reads ``ids:FILE``: whose samples are meant, under which request, and since when.
+
+Whoever is wrong about this deletes the wrong person. So a cell is understood where it can mean one thing alone;
+anything else is told by line and content, and nothing is done.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from privaudit.errors import UsageError
+from privaudit.unlearning.requests.request_cells import (
+    KnownSamples,
+    SampleIdentifier,
+    as_integer,
+    is_missing,
+    plain,
+    why_no_integer,
+)
+from privaudit.unlearning.requests.request_file import COLUMNS, DELIMITERS, Row, Sheet, cells_of, read_sheet
+
+#: How many lines, and how many unknown ids, a message shows.
+SHOWN_LINES, SHOWN_UNKNOWN = 5, 20
+
+NOTHING = "Nothing was done."
+
+_PATH = re.compile(r".*[/\\].*|.*\.[A-Za-z]{3,4}")
+
+#: Names of columns that hold ids of somebody or something, though privaudit does not know whose.
+_NAME_OF_IDS = re.compile(
+    r"(?i:(?!class|label)(.*[\s_.-])?"
+    r"(ids?|key|index|idx|uid|samples?|subjects?|persons?|people|users?|patients?|customers?|members?|rows?))"
+    r"|.*[a-z]I[Dd]"
+)
+
+
+@dataclass(frozen=True)
+class RemovalRequest:
+    """One line of a request file; number and date are None where the file does not say.
+
+    ``sample_id`` is what the audit calls the sample; of an unknown one it is what the file says.
+    """
+
+    sample_id: SampleIdentifier
+    request_id: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class RequestList:
+    """What a request file asks for.
+
+    Parameters
+    ----------
+    rows
+        int64 ``[n]``: where the requested samples stand, each once, in the order of the file.
+    requests
+        Every line that names a sample of the audit.
+    skipped
+        Lines that name none, where they are to be passed over.
+    said
+        What was understood, with the file's name, for whoever typed it.
+    notes
+        The same for records and reports, which name no file.
+    """
+
+    rows: npt.NDArray[np.int64]
+    requests: tuple[RemovalRequest, ...]
+    skipped: tuple[RemovalRequest, ...]
+    said: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A line, what it names, and the row of that; None where the audit knows none."""
+
+    line: int
+    name: SampleIdentifier
+    row: int | None
+    request: RemovalRequest
+
+
+def read_requests(path: Path, known: KnownSamples, *, skip_unknown: bool = False) -> RequestList:
+    """Read the requests of a file, and find the samples that they mean.
+
+    A file is text with one id a line, or a table whose header names a column ``sample_id`` (or ``id``, or ``path``
+    where samples have one), and if you like ``request_id`` and ``date``. It may be quoted, in UTF-8 or in UTF-16 with
+    its mark; lines that begin with # are comments.
+
+    Parameters
+    ----------
+    path
+        The file.
+    known
+        The samples that may be named.
+    skip_unknown
+        Pass over ids that the audit does not know; else they are an error.
+
+    Raises
+    ------
+    UsageError
+        Names the file, the lines and what is wrong there; or counts the ids that are unknown.
+    """
+    sheet = read_sheet(path, comments=not _begins_with_hash(known))
+    if not sheet.rows:
+        raise UsageError(f"{path} names no sample below its header", hint=f"Write one sample_id a line. {NOTHING}")
+    by_path = _goes_by_path(path, sheet, known)
+    _demand_one_column_of_ids(path, sheet, known)
+    _demand_no_shift(path, sheet, known, by_path)
+    _demand_no_doubt_of_header(path, sheet, known)
+    named, problems = [], []
+    for row in sheet.rows:
+        found = _understand(sheet, row, known, by_path)
+        if isinstance(found, str):
+            problems.append(f"line {row.line}: {found}")
+        else:
+            named.append(found)
+    if problems:
+        more = f"; and {len(problems) - SHOWN_LINES} more lines" if len(problems) > SHOWN_LINES else ""
+        raise UsageError(f"{path}, {'; '.join(problems[:SHOWN_LINES])}{more}", hint=_cure(sheet))
+    return _resolve(path, sheet, named, known, by_path, skip_unknown)
+
+
+def _begins_with_hash(known: KnownSamples) -> bool:
+    names = [*(known.ids if known.are_text else ()), *(known.paths or ())]
+    return any(str(name).startswith("#") for name in names)
+
+
+def _goes_by_path(path: Path, sheet: Sheet, known: KnownSamples) -> bool:
+    """Whether lines name samples by their path."""
+    if sheet.header is not None:
+        if "id" not in sheet.columns and known.paths is None:
+            raise UsageError(
+                f"{path} has a column path and no sample_id, and samples of this audit have no paths",
+                hint=f"Name them by their sample_id, as in scores.parquet. {NOTHING}",
+            )
+        return "id" not in sheet.columns
+    cells = [cell for row in sheet.rows if (cell := _single_cell(row, known)) is not None]
+    paths = sum(known.row_of_path(cell) is not None for cell in cells) if known.paths else 0
+    ids = sum(known.row_of_id(cell) is not None for cell in cells)
+    if paths and ids:
+        raise UsageError(
+            f"{path} names some samples by id and some by path", hint=f"Use one of them, below a header. {NOTHING}"
+        )
+    # What looks like paths is told as such, though none of them is known.
+    return paths > 0 or (known.paths is not None and not ids and any(_PATH.fullmatch(cell) for cell in cells))
+
+
+def _demand_one_column_of_ids(path: Path, sheet: Sheet, known: KnownSamples) -> None:
+    """Refuse a column ``id`` that may number the requests where another column may hold the samples' ids."""
+    if sheet.header is None or len(sheet.header) < 2 or "id" not in sheet.columns:
+        return
+    at = sheet.columns["id"]
+    if _is_named_sample_id(sheet.header[at]):
+        return
+    numbers = [as_integer(_cell(row, at)) for row in sheet.rows]
+    counts = (
+        len(numbers) > 1 and numbers[0] is not None and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    )
+    for column, name in enumerate(sheet.header):
+        others = [_cell(row, column) for row in sheet.rows]
+        counts_too = counts and len(set(others)) == len(others)
+        if column in sheet.columns.values() or not (counts_too or _NAME_OF_IDS.fullmatch(name.strip())):
+            continue
+        if all(known.row_of_id(cell) is not None for cell in others):
+            what = "only counts the rows" if counts else "may number the requests"
+            raise UsageError(
+                f"{path}: column '{sheet.header[at]}' {what}, and column '{name}' holds ids too",
+                hint=f"Call the column that is meant sample_id. {NOTHING}",
+            )
+
+
+def _demand_no_shift(path: Path, sheet: Sheet, known: KnownSamples, by_path: bool) -> None:
+    """Refuse rows that may begin with a name of their own, which the header leaves out as R and pandas can."""
+    if sheet.header is None or len(sheet.header) < 2 or any(len(row.cells) <= sheet.width for row in sheet.rows):
+        return
+    at = sheet.columns["path" if by_path else "id"] + 1
+    find = known.row_of_path if by_path else known.row_of_id
+    if all(find(_cell(row, at)) is not None for row in sheet.rows):
+        row = sheet.rows[0]
+        raise UsageError(
+            f"{path}, line {row.line}: {_shown(row.raw)} has {len(row.cells)} cells, the header {sheet.width}: "
+            "do the rows begin with a number of their own?",
+            hint=f"Give every column a name. {NOTHING}",
+        )
+
+
+def _cell(row: Row, column: int) -> str:
+    return row.cells[column] if column < len(row.cells) else ""
+
+
+def _demand_no_doubt_of_header(path: Path, sheet: Sheet, known: KnownSamples) -> None:
+    first = [row.cells[0].strip('"') for row in sheet.rows[:2]]
+    # pandas calls a column that has no name 0, and writes that above it: be it above 1, the lines 0, 1, 2 are no proof.
+    if sheet.header is None and len(first) > 1 and first[0] == "0":
+        raise UsageError(
+            f"{path}, line {sheet.rows[0].line}: '0' may be a sample_id, or pandas' header of a column without a name",
+            hint=f"Write a header above it, or in its place: sample_id. {NOTHING}",
+        )
+    if sheet.header is not None and len(sheet.header) == 1 and known.are_text and sheet.header[0] in known.by_id:
+        raise UsageError(
+            f"{path}: '{sheet.header[0]}' on its first line may be a header, and is a sample's id",
+            hint=f"Write a header above it: sample_id. {NOTHING}",
+        )
+
+
+def _is_named_sample_id(name: str) -> bool:
+    return name.strip().lower().replace(" ", "_").replace("-", "_") in COLUMNS["id"][:2]
+
+
+def _understand(sheet: Sheet, row: Row, known: KnownSamples, by_path: bool) -> _Named | str:
+    """What a row names; where it can't be told, why."""
+    several = sheet.header is not None and len(sheet.header) > 1
+    if several and (wrong := _wrong_shape(sheet, row)) is not None:
+        return wrong
+    key = "path" if by_path else "id"
+    cell = row.cells[sheet.columns[key]] if several else _single_cell(row, known)
+    if cell is None:
+        reason = None if known.are_text or by_path else why_no_integer(row.cells[0])
+        what = "several values: without a header every line is one id" if sheet.header is None else "several values"
+        return f"{_shown(row.cells[0])} is not a sample_id ({reason or what})"
+    if by_path:
+        if not cell:
+            return "it names no path"
+        return _named(sheet, row, cell, known.row_of_path(cell), known, several)
+    if not known.are_text and (reason := why_no_integer(cell)) is not None:
+        return f"{_shown(cell)} is not a sample_id ({reason})"
+    found = known.row_of_id(cell)
+    if found is None and known.are_text and is_missing(cell):
+        return f"{_shown(cell)} is not a sample_id (an empty or broken cell)"
+    own = row.cells[sheet.columns["path"]] if several and "path" in sheet.columns and known.paths is not None else ""
+    # Two names in one row must be of one sample.
+    if own and known.row_of_path(own) != found:
+        return f"{_shown(cell)} and the path {_shown(own)} are not the same sample"
+    return _named(sheet, row, cell, found, known, several)
+
+
+def _wrong_shape(sheet: Sheet, row: Row) -> str | None:
+    width = len(sheet.header or ())
+    while len(row.cells) > width and not row.cells[-1]:
+        row.cells.pop()
+    if len(row.cells) == width:
+        return None
+    return f"{_shown(row.raw)} has {len(row.cells)} cells, the header {width}"
+
+
+def _named(sheet: Sheet, row: Row, cell: str, found: int | None, known: KnownSamples, several: bool) -> _Named | str:
+    def beside(key: str) -> str | None:
+        return (row.cells[sheet.columns[key]] or None) if several and key in sheet.columns else None
+
+    when = beside("date")
+    if when is not None:
+        try:
+            datetime.fromisoformat(when)
+        except ValueError:
+            return f"the date {_shown(when)} can't be read (write it as 2026-01-31)"
+    number = None if known.are_text else as_integer(cell)
+    name = plain(known.ids[found]) if found is not None else cell if number is None else number
+    return _Named(row.line, cell if number is None else number, found, RemovalRequest(name, beside("request"), when))
+
+
+def _single_cell(row: Row, known: KnownSamples) -> str | None:
+    """The one cell of a line; None where it holds several, or its quotes don't close."""
+    whole = row.cells[0]
+    if known.are_text or known.paths:
+        # An id of text may hold what elsewhere parts cells.
+        for form in (row.raw, whole):
+            if (known.are_text and known.row_of_id(form) is not None) or known.row_of_path(form) is not None:
+                return form
+    cell = whole
+    for delimiter in DELIMITERS:
+        parted = cells_of(whole, delimiter)
+        if parted is None or len(parted) > 1:
+            return None
+        # The shortest is the one without quotes, and without the delimiter that ended the line.
+        cell = min(cell, parted[0], key=len)
+    return cell
+
+
+def _resolve(
+    path: Path, sheet: Sheet, named: list[_Named], known: KnownSamples, by_path: bool, skip_unknown: bool
+) -> RequestList:
+    unknown = [one for one in named if one.row is None]
+    # What a spreadsheet may have changed is a doubt, and nothing to pass over.
+    doubtful = any(isinstance(one.name, str) and known.looks_like(one.name) is not None for one in unknown)
+    what = "paths" if by_path else "ids"
+    if unknown and (not skip_unknown or doubtful or len(unknown) == len(named)):
+        more = f" and {len(unknown) - SHOWN_UNKNOWN} more" if len(unknown) > SHOWN_UNKNOWN else ""
+        raise UsageError(
+            f"{path}: {len(unknown)} of {len(named)} {what} are not in the training set: "
+            + ", ".join(_shown_unknown(one, known) for one in unknown[:SHOWN_UNKNOWN])
+            + more,
+            hint=f"{NOTHING} The {'path' if by_path else 'sample_id'} column of scores.parquet has the known ones."
+            + ("" if doubtful or len(unknown) == len(named) else " --skip-unknown goes on without these."),
+        )
+    rows = [one.row for one in named if one.row is not None]
+    unique = list(dict.fromkeys(rows))
+    column = "" if sheet.header is None else f" in column '{sheet.header[sheet.columns['path' if by_path else 'id']]}'"
+    twice = len(rows) - len(unique)
+    understood = f"{len(unique):,} {what if len(unique) > 1 else what[:-1]}{column} of "
+    notes = [f"{twice} {what} were given more than once"] if twice else []
+    if unknown:
+        notes.append(f"{len(unknown)} of {len(named)} {what} are not in the training set and were skipped")
+    if sheet.comments:
+        notes.append(f"{sheet.comments} lines were comments")
+    counts = {"duplicates": twice, "comment lines": sheet.comments, "unknown and skipped": len(unknown)}
+    said = "; ".join([f"{understood}{path}", *(f"{count:,} {name}" for name, count in counts.items() if count)])
+    return RequestList(
+        np.array(unique, np.int64),
+        tuple(one.request for one in named if one.row is not None),
+        tuple(replace(one.request, sample_id=one.name) for one in unknown),
+        said,
+        (f"{understood}the request file", *notes),
+    )
+
+
+def _shown_unknown(one: _Named, known: KnownSamples) -> str:
+    shown = str(one.name) if isinstance(one.name, int) else _shown(one.name)
+    meant = known.looks_like(one.name) if isinstance(one.name, str) else None
+    return f"{shown} (line {one.line}" + (f"; is {_shown(meant)} meant?)" if meant is not None else ")")
+
+
+def _shown(text: str) -> str:
+    clean = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return f"'{clean[:60]}{'…' if len(clean) > 60 else ''}'"
+
+
+def _cure(sheet: Sheet) -> str:
+    if sheet.header is None:
+        return (
+            "Write one sample_id a line and nothing else; or a table whose first line names the column sample_id. "
+            + NOTHING
+        )
+    return f"Correct these lines. {NOTHING}"

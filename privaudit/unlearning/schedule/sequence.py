@@ -1,0 +1,247 @@
+"""Stage after stage, one budget: hands batches of the forget set to a method, and keeps the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from privaudit.errors import UsageError
+from privaudit.training.loop import seeded_layers
+from privaudit.unlearning.base import StopUnlearning, Unlearner
+from privaudit.unlearning.guard import Guard, GuardRecord, forget_optimizer_state
+from privaudit.unlearning.retain_sampler import RetainStream
+from privaudit.unlearning.schedule.stages import Stage, plan_stages
+
+__all__ = ["Journal", "Ledger", "Progress", "Stage", "StageEntry", "Watch", "plan_stages", "run_sequence"]
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """One line of the ledger, in samples.
+
+    ``samples`` were handed over, of ``planned`` that were meant to be (with dynamic re-ranking or a self-paced λ they
+    may differ); ``allowed`` is the budget of forget-sample gradients.
+    """
+
+    samples: int
+    planned: int
+    allowed: int
+    forget_steps: int
+    retain_steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a method was allowed to spend and what it spent, in samples.
+
+    ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
+    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
+    """
+
+    forget_steps: int
+    forget_steps_run: int
+    retain_steps_run: int
+    stopped: str | None
+    stages: tuple[StageEntry, ...] = ()
+    forget_steps_beside: int = 0
+    guard: GuardRecord | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in JSON results."""
+        return {
+            "forget_steps": self.forget_steps,
+            "forget_steps_run": self.forget_steps_run,
+            "forget_steps_beside": self.forget_steps_beside,
+            "retain_steps_run": self.retain_steps_run,
+            "stopped": self.stopped,
+            "stages": [asdict(entry) for entry in self.stages],
+            "guard": None if self.guard is None else self.guard.to_json(),
+        }
+
+
+class Watch(Protocol):
+    """Looks at the model while it forgets."""
+
+    def look(self, spent: int, model: nn.Module, *, anew: bool = False) -> None:
+        """Called before the first step, now and then, and after the last, with the gradients spent so far.
+
+        ``anew``: the model was taken back, so that what was seen at this point is not what it is now.
+        """
+
+
+@dataclass
+class Progress:
+    """How far a sequence has come: what a journal keeps between stages."""
+
+    entries: list[StageEntry]
+    reached: npt.NDArray[np.int64]
+
+
+class Journal(Protocol):
+    """Remembers finished stages, so that a killed run goes on after the last of them."""
+
+    def load(self, unlearner: Unlearner) -> Progress | None:
+        """Put the method back where the last finished stage left it; None where there is nothing to go on from."""
+
+    def save(self, unlearner: Unlearner, progress: Progress) -> None:
+        """Called inside the seeded context after every stage but the last."""
+
+
+def run_sequence(
+    unlearner: Unlearner,
+    stages: list[Stage],
+    report: Callable[[float], None],
+    *,
+    reset_state: bool = False,
+    watch: Watch | None = None,
+    journal: Journal | None = None,
+    guard: Guard | None = None,
+) -> Ledger:
+    """Hand every stage's samples to the method until its budget is spent or the method refuses to go on.
+
+    Parameters
+    ----------
+    unlearner
+        Freshly made, on the original model.
+    stages
+        From `privaudit.unlearning.schedule.stages`.
+    report
+        Told the forget-sample gradients spent so far.
+    reset_state
+        Forget the optimiser's state (momentum, say) between stages.
+    watch
+        Looks at the model now and then.
+    journal
+        Lets a killed run go on by stage, bit for bit.
+    guard
+        Takes back steps that wreck the model.
+    """
+    planned = sum(stage.budget for stage in stages)
+    context = unlearner.context
+    if any(stage.retain is not None for stage in stages):
+        check_retain_can_change(unlearner)
+    device = context.samples.device
+    stopped = None
+    with seeded_layers(context.generator.initial_seed(), device):
+        progress = journal.load(unlearner) if journal is not None else None
+        resumed = progress is not None
+        progress = progress or Progress([], np.empty(0, np.int64))
+        spent = sum(entry.forget_steps for entry in progress.entries)
+        if watch is not None and not resumed:
+            watch.look(0, context.model)
+        for number, stage in enumerate(stages):
+            if number < len(progress.entries):
+                continue
+            if number and reset_state:
+                forget_optimizer_state(unlearner)
+            entry, rows, stopped = _run_stage(unlearner, stage, progress.reached, spent, report, watch, guard)
+            spent += entry.forget_steps
+            progress.entries.append(entry)
+            progress.reached = np.union1d(progress.reached, rows)
+            if stopped:
+                stopped = f"{stopped} (after {spent:,} of {planned:,} forget-sample gradients)"
+                break
+            if journal is not None and number < len(stages) - 1:
+                journal.save(unlearner, progress)
+        if stopped is None:
+            try:
+                unlearner.finish()
+            except StopUnlearning as reason:
+                stopped = f"{reason} (after all {planned:,} forget-sample gradients)"
+        if guard is not None and guard.record.stopped is None:
+            guard.at_end(spent)
+        if watch is not None:
+            watch.look(spent, context.model, anew=guard is not None and bool(guard.record.undone))
+    context.model.eval()
+    return Ledger(
+        planned,
+        spent,
+        unlearner.retain_steps,
+        stopped,
+        tuple(progress.entries),
+        unlearner.forget_steps_beside,
+        None if guard is None else guard.record,
+    )
+
+
+def _run_stage(
+    unlearner: Unlearner,
+    stage: Stage,
+    reached: npt.NDArray[np.int64],
+    before: int,
+    report: Callable[[float], None],
+    watch: Watch | None,
+    guard: Guard | None,
+) -> tuple[StageEntry, npt.NDArray[np.int64], str | None]:
+    start = time.perf_counter()
+    looking = 0.0
+    device = unlearner.context.samples.device
+    rows = stage.rows_now(unlearner.context.model, reached)
+    budget = stage.budget_for(rows)
+    if stage.retain is not None:
+        change_retain(unlearner, stage.retain)
+    retained, spent, stopped = unlearner.retain_steps, 0, None
+    try:
+        for batch in _batches(rows, budget, unlearner):
+            unlearner.step(torch.from_numpy(batch).to(device, non_blocking=True))
+            spent += len(batch)
+            report(float(before + spent))
+            if watch is not None:
+                looked = time.perf_counter()
+                watch.look(before + spent, unlearner.context.model)
+                looking += time.perf_counter() - looked
+            if guard is not None:
+                guard.after_step(before + spent, len(batch))
+    except StopUnlearning as reason:
+        stopped = str(reason)
+    entry = StageEntry(
+        samples=len(rows),
+        planned=len(stage.rows),
+        allowed=stage.budget,
+        forget_steps=spent,
+        retain_steps=unlearner.retain_steps - retained,
+        seconds=round(time.perf_counter() - start - looking, 3),
+    )
+    return entry, rows, stopped
+
+
+def check_retain_can_change(unlearner: Unlearner) -> None:
+    """Raise `UsageError` unless the method draws from all of D_r, and from nothing that it prepared beforehand."""
+    streams = [value for value in vars(unlearner).values() if isinstance(value, RetainStream)]
+    if not streams or any(len(stream) != len(unlearner.context.retain) for stream in streams):
+        raise UsageError(
+            "--stage-retain complement: this method "
+            + ("chooses its retain samples beforehand" if streams else "uses no retain samples"),
+            hint="Use it with rl, salun, neggrad-plus, scrub or shadow-teacher.",
+        )
+
+
+def change_retain(unlearner: Unlearner, retain: npt.NDArray[np.int64]) -> None:
+    """Let the method draw its retain samples from these rows of the pool from now on."""
+    context = unlearner.context
+    unlearner.context = replace(context, retain=retain)
+    for name, value in vars(unlearner).items():
+        if isinstance(value, RetainStream):
+            setattr(unlearner, name, RetainStream(retain, context.generator, context.samples.labels.device))
+
+
+def _batches(rows: npt.NDArray[np.int64], budget: int, unlearner: Unlearner) -> Iterator[npt.NDArray[np.int64]]:
+    """Batches of the rows, reshuffled every pass, until exactly the budget is handed out."""
+    size = unlearner.forget_batch_size
+    left = budget if len(rows) else 0
+    while left > 0:
+        shuffled = rows[torch.randperm(len(rows), generator=unlearner.context.generator).numpy()]
+        for start in range(0, len(shuffled), size):
+            batch = shuffled[start : start + size][:left]
+            left -= len(batch)
+            yield batch
+            if left == 0:
+                return

@@ -1,1 +1,0 @@
-"""Whole commands: plan, train, score, unlearn, report."""
