@@ -60,6 +60,7 @@ def spread(values: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--network", default="cnn")
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--samples", type=int, default=None)
     parser.add_argument("--shadows", type=int, default=16)
@@ -72,6 +73,7 @@ def main() -> None:
     for seed in range(options.seeds):
         settings = AuditSettings(
             dataset=options.dataset,
+            network=options.network,
             data_dir=options.data_dir,
             samples=options.samples,
             shadows=options.shadows,
@@ -88,7 +90,7 @@ def main() -> None:
         keep = store.read_design()[: options.shadows]
         for size in sizes:
             found[size].append(measure(signals[:size], keep[:size], population[:size]))
-    print(f"{options.dataset}, {keep.shape[1]:,} samples, {options.seeds} seeds: AUC, TPR at 1% FPR")
+    print(f"{options.dataset}, {options.network}, {keep.shape[1]:,} samples, {options.seeds} seeds: AUC, TPR at 1% FPR")
     for size in sizes:
         for name in NAMES:
             areas, rates = ([one[name][which] for one in found[size]] for which in (0, 1))
