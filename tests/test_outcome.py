@@ -159,19 +159,14 @@ def test_figures_are_those_of_the_paper() -> None:
 
 def test_twenty_people_are_too_few_for_three_of_them_to_tell() -> None:
     """Doing nothing differs from a retrained model on 3 of 20: that may be chance. On 300 of 2,000 it is not."""
-    few, many = (
-        figures_of(
-            Models(
-                *(
-                    {"forget": margins(share, count), "retain": margins(1, 500), "test": margins(0.9, 500)}
-                    for share in (1.0, 0.9, 0.85, 0.85)
-                ),
-                None,
-                10,
-            )
+    found = []
+    for count in (20, 2000):
+        original, unlearned, retrained, second = (
+            {"forget": margins(share, count), "retain": margins(1, 500), "test": margins(0.9, 500)}
+            for share in (1.0, 0.9, 0.85, 0.85)
         )
-        for count in (20, 2000)
-    )
+        found.append(figures_of(Models(original, unlearned, retrained, second, None, 10)))
+    few, many = found
     assert name_of(few, exact=False) == "unclear"
     assert name_of(many, exact=False) == "partial"
     assert few.nothing_behind_ci is not None
