@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from privaudit.report.content import wording
-from privaudit.report.content.unlearning_wording import finding, summary
+from privaudit.report.content.outcome_wording import is_rejected, with_outcome
+from privaudit.report.content.unlearning_wording import finding, of_guard, summary
 from privaudit.report.sections import summary as overview
 from privaudit.trials.order_comparison import compare
 from tests.test_evaluation import comparison
@@ -109,3 +110,39 @@ def test_a_comparison_of_orders_says_where_nothing_can_show() -> None:
     assert "nothing here for an order to show in" not in compare(runs, "risk")["verdict"]["sentence"]
     runs.loc[runs["arm"] == "do-nothing", "tow"] = 0.99
     assert "nothing here for an order to show in" in compare(runs, "risk")["verdict"]["sentence"]
+
+
+def test_what_a_run_came_to_leads_wherever_it_is_told() -> None:
+    """The same sentence on page 1, at the head of the section and as the finding; a rejected run is never praised."""
+    run = run_of("ga", 0.9, 0.8, 0.95)
+    said = "RUINED: ga destroyed what the model is to keep. The model is rejected: nothing is removed."
+    run |= {"outcome": "ruined", "outcome_evidence": {"name": "ruined", "sentence": said}, "guard": None}
+    assert finding(run) == said
+    assert summary(run)[-1] == said
+    assert "No guard watched the run" in " ".join(summary(run))
+    first = overview._before_and_after({"controls": {}}, [run])[0]
+    assert first.question == "Was anything unlearned?"
+    assert first.answer == [f"Gradient ascent (ga). {said}"]
+    told = with_outcome(run_of("ga", 0.9, 0.8, 0.95))
+    assert told["outcome"] == "unclear"
+    assert "an earlier version" in told["outcome_evidence"]["sentence"]
+    exact = with_outcome(run_of("retrain", 0.9, 0.8, 0.9))
+    assert exact["outcome"] == "exact"
+    assert not is_rejected(exact)
+
+
+def test_what_a_guard_did_is_said() -> None:
+    guard = {
+        "watched": {"retained": 256, "validation": 180},
+        "held_out": False,
+        "looks": 8,
+        "halvings": 1,
+        "undone": [{"at": 60, "why": "accuracy on validation samples fell from 0.926 to 0.848", "forget_steps": 60}],
+        "forget_steps_undone": 60,
+        "stopped": None,
+    }
+    said = str(of_guard(run_of("ga", 0.9, 0.8, 0.95) | {"guard": guard}))
+    for part in ("256 retained and 180 validation", "taught by the method too", "back 1 time, 60", "to its end"):
+        assert part in said
+    assert "nothing had to be taken back" in str(of_guard({"parameters": {}, "guard": guard | {"undone": []}}))
+    assert of_guard({"parameters": None, "guard": None}) is None
