@@ -14,7 +14,7 @@ AXE := axe-core@4.14.1
 
 audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
-	$(RUN)/privaudit unlearn --method rl --order risk --forget top-risk:72
+	$(RUN)/privaudit unlearn --order risk --forget top-risk:72
 
 # A file is run by one process, since its tests share what they train.
 test: $(VENV)/.installed-dev lint

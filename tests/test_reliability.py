@@ -221,7 +221,7 @@ def test_who_comes_second_is_told_who_is_there(privaudit: Run, small_audit: dict
 
 def test_what_another_process_is_writing_is_no_leftover(tmp_path: Path) -> None:
     """A file that is being written stays; one whose writer was killed goes."""
-    write = f"import time; from pathlib import Path; from privaudit import files\n" \
+    write = f"import time; from pathlib import Path; from privaudit.runtime import files\n" \
             f"with files.atomic_write(Path({str(tmp_path / 'x')!r})) as stream:\n" \
             f"    stream.write(b'half'); stream.flush(); print('writing', flush=True); time.sleep(600)"  # fmt: skip
     writer = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE, text=True, cwd=ROOT)
