@@ -68,6 +68,7 @@ def go(unlearner: Unlearner, guard: Guard | None, **more: Any) -> Ledger:
 def test_a_guard_that_never_acts_changes_no_bit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guards, "COST", 2.0)
     monkeypatch.setattr(guards, "COST_MEANWHILE", 2.0)
+    monkeypatch.setattr(guards, "COST_AT_THE_HEIGHT", 2.0)
     method, found = UNLEARNERS.load(name), []
     for watched in (False, True):
         work = practice_context(forget=12)
@@ -253,3 +254,23 @@ def test_watching_a_long_run_takes_a_small_part_of_its_work() -> None:
     answers = ledger.guard.looks * sum(ledger.guard.watched.values())
     assert answers < 0.1 * 3 * (ledger.forget_steps_run + ledger.retain_steps_run)
     assert ledger.guard.looks > 12
+
+
+@pytest.mark.parametrize(("cools", "undone"), [(False, 1), (True, 0)])
+def test_what_is_lost_at_the_height_of_a_rate_that_falls_to_nothing_may_come_back(
+    monkeypatch: pytest.MonkeyPatch, cools: bool, undone: int
+) -> None:
+    """Of a method that ends cold, a fall by two fifths on the way is no ruin; of another that trains on D_r it is."""
+    work = learned()
+    method: Any = UNLEARNERS.load("rl")
+    unlearner = method(work, method.defaults)
+    monkeypatch.setattr(type(unlearner), "cools_down", cools)
+    guard = guarded(unlearner)
+    alright = [(one.right, True) for one in guard._slices]
+    fallen = [(one.right & (np.arange(len(one.right)) % 5 >= 2), True) for one in guard._slices]
+    monkeypatch.setattr(guard, "_ask", lambda: fallen)
+    guard._look(6.0)
+    assert len(guard.record.undone) == undone
+    monkeypatch.setattr(guard, "_ask", lambda: alright)
+    guard.at_end(24.0)
+    assert guard.record.stopped is None

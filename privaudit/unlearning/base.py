@@ -138,6 +138,9 @@ class Unlearner:
     #: Whether it asks `Context.teachers`, and can do nothing without.
     needs_teachers: ClassVar[bool] = False
 
+    #: Whether its learning rate rises and falls to nothing over the run: what the model loses at its height comes back.
+    cools_down: ClassVar[bool] = False
+
     #: What ``--tune`` tries: parameter → values; the product of them all is the number of trials.
     search: ClassVar[dict[str, tuple[float, ...]]] = {}
 

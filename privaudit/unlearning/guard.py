@@ -30,8 +30,9 @@ _NUMBERS = ("credit", "next", "next_free", "beside", "good_at")
 SLICE = 256
 
 #: What the retained may lose, as a share of the accuracy that they began with: at the end, or with a method that does
-#: not train on D_r, which wins nothing back; and meanwhile with one that does.
-COST, COST_MEANWHILE = 0.05, 0.25
+#: not train on D_r, which wins nothing back; meanwhile with one that does; and with one whose rate is high in between
+#: and falls to nothing: a network with BatchNorm that is gone on with loses a quarter at the height, and wins it back.
+COST, COST_MEANWHILE, COST_AT_THE_HEIGHT = 0.05, 0.25, 0.5
 
 #: So often the rate is halved before the run stops.
 HALVINGS = 4
@@ -136,6 +137,8 @@ class Guard:
         self._teaches = any(isinstance(value, RetainStream) for value in vars(unlearner).values())
         runs_once = not unlearner.takes_forget_steps
         self._allowed = COST_MEANWHILE if self._teaches or runs_once else COST
+        if unlearner.cools_down:
+            self._allowed = COST_AT_THE_HEIGHT
         self.record = GuardRecord(
             {one.name: len(one.rows) for one in self._slices}, held_out=not (self._teaches or runs_once)
         )

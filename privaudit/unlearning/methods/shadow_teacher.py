@@ -60,6 +60,7 @@ class ShadowTeacher(Unlearner):
     search: ClassVar[dict[str, tuple[float, ...]]] = {"peak": (0.3, 0.6, 1.0), "oversampling": (2.0, 4.0)}
     parameters: ShadowTeacherParameters
     needs_teachers: ClassVar[bool] = True
+    cools_down: ClassVar[bool] = True
 
     def __init__(self, context: Context, parameters: ShadowTeacherParameters) -> None:
         super().__init__(context, parameters)
