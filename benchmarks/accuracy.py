@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from privaudit.audit.network_and_recipe import choose_training
-from privaudit.config import AuditSettings, defaults_for
+from privaudit.config import AuditSettings, defaults_for, has_own_recipe
 from privaudit.data import Dataset, load_dataset
 from privaudit.networks import build_network
 from privaudit.shadow.trainer import one_thread
@@ -41,7 +41,7 @@ class Trained:
 
 def recipe_of(network: str, epochs: int, data: Dataset) -> Recipe:
     """The recipe of an audit with this network, for that many epochs; augmented."""
-    augment = None if network.startswith("airbench") else "crop-flip"
+    augment = None if has_own_recipe(network) else "crop-flip"
     settings = AuditSettings(dataset=data.name, network=network, epochs=epochs, augment=augment)
     return choose_training(settings, defaults_for(data.name, "cpu", True), data)[1]
 

@@ -80,6 +80,15 @@ class AuditSettings(BaseModel):
         return {name: getattr(self, name) for name in named}
 
 
+#: The networks of this name, narrow or wide, are trained by the recipe of this name.
+OWN_RECIPE = "airbench"
+
+
+def has_own_recipe(network: str) -> bool:
+    """Whether the network is one of ours that has a recipe of its own; a user's file may be called like it."""
+    return ":" not in network and network.split("-")[0] == OWN_RECIPE
+
+
 @dataclass(frozen=True)
 class Defaults:
     """The size of an audit that nobody specified.
@@ -107,11 +116,11 @@ class Defaults:
 
     def epochs_of(self, network: str) -> int:
         """Return the epochs of that network."""
-        return self.own_epochs if network.startswith("airbench") else self.epochs
+        return self.own_epochs if has_own_recipe(network) else self.epochs
 
     def augment_of(self, network: str) -> str:
         """Return how that network's images are augmented."""
-        return "shift-flip" if network.startswith("airbench") else self.augment
+        return "shift-flip" if has_own_recipe(network) else self.augment
 
 
 #: On CPUs: sizes that two cores finish within the hour.

@@ -52,6 +52,8 @@ def test_a_named_network_keeps_its_recipe() -> None:
     assert (network, recipe.name, recipe.epochs, recipe.augment) == ("cnn", "fast", 20, "none")
     assert choice(images(32, 400), network="resnet18")[1].name == "fast"
     assert choice(images(32, 400), network="airbench-wide")[1].name == "airbench"
+    assert choice(images(32, 400), network="airbench_of_mine.py:net")[1].name == "fast"
+    assert choice(images(32, 400), network="airbench:net")[1].name == "fast"
 
 
 def test_few_samples_get_smaller_batches_and_very_few_more_epochs() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privaudit.config import AuditSettings, Defaults
+from privaudit.config import OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
 from privaudit.networks.airbench import SMALLEST_SIDE
@@ -14,9 +14,6 @@ FEWEST_STEPS, STEPS_AN_EPOCH = 240, 20
 
 #: Batches are never smaller by default: BatchNorm needs a few samples to know a mean by.
 SMALLEST_BATCH = 32
-
-#: Networks that have a recipe of their own begin with its name.
-OWN_RECIPE = "airbench"
 
 
 def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) -> tuple[str, Recipe]:
@@ -30,7 +27,7 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
     if settings.training is not None:
         _demand_no_recipe(settings)
         return network, resolve_recipe("fast", changes)
-    name = settings.recipe or (OWN_RECIPE if network.startswith(OWN_RECIPE) else "fast")
+    name = settings.recipe or (OWN_RECIPE if has_own_recipe(network) else "fast")
     if name in ("fast", OWN_RECIPE):
         changes = _suggested(name, defaults, data, changes) | {
             key: value for key, value in changes.items() if value is not None
@@ -44,7 +41,7 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
 def default_network(defaults: Defaults, data: Dataset) -> str:
     """Return the default network; for images that are too small for it the cnn."""
     too_small = data.is_image and min(data.input_shape[:2]) < SMALLEST_SIDE
-    return "cnn" if too_small and defaults.network.startswith(OWN_RECIPE) else defaults.network
+    return "cnn" if too_small and has_own_recipe(defaults.network) else defaults.network
 
 
 def _suggested(name: str, defaults: Defaults, data: Dataset, changes: dict[str, object]) -> dict[str, object]:
