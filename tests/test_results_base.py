@@ -49,7 +49,7 @@ def test_what_took_results_for_dicts_goes_on() -> None:
 
 
 def test_numbers_of_numpy_become_plain_ones() -> None:
-    part = Part(auc=np.float32(0.5), auc_ci=(np.float64(0), 1))  # type: ignore[arg-type]
+    part = Part(auc=np.float32(0.5), auc_ci=(np.float64(0), 1))
     assert type(part.auc) is float
 
 
