@@ -1,0 +1,79 @@
+"""Figures that many results hold: an attack's, a correlation's, a comparison's. Intervals are 95%, low and high."""
+
+from __future__ import annotations
+
+from privaudit.results.base import Result
+
+Interval = tuple[float, float]
+
+
+class Curve(Result):
+    """An ROC at a few dozen false positive rates."""
+
+    fpr: list[float]
+    tpr: list[float]
+
+
+class Influence(Result):
+    """What each cluster of models contributes to the errors of an attack's AUC and, by FPR, of its TPR."""
+
+    auc: list[float]
+    tpr: dict[str, list[float]]
+
+
+class Attack(Result):
+    """How well an attack tells members from others.
+
+    Parameters
+    ----------
+    auc, auc_ci
+        In [0, 1]; no interval where there are too few models.
+    tpr_at_fpr, tpr_ci, true_positives
+        By FPR (``"0.01"``): None where the run can't resolve that FPR.
+    smallest_fpr
+        Above 0, the smallest that the run resolves.
+    balanced_accuracy, positives, negatives, curve
+        None where only a part of the attack was put on record.
+    influence
+        For comparing two audits; None where models do not come in clusters.
+    """
+
+    auc: float
+    auc_ci: Interval | None
+    balanced_accuracy: float | None = None
+    tpr_at_fpr: dict[str, float | None]
+    tpr_ci: dict[str, Interval | None]
+    true_positives: dict[str, int | None] | None = None
+    smallest_fpr: float
+    positives: int | None = None
+    negatives: int | None = None
+    curve: Curve | None = None
+    influence: Influence | None = None
+
+
+class Correlation(Result):
+    """Spearman's ρ of ``n`` samples; None where a side does not vary, its interval below 10 samples."""
+
+    spearman: float | None
+    ci: Interval | None
+    n: int
+
+
+class Share(Result):
+    """A share of ``n`` samples with Wilson's interval; None of none."""
+
+    rate: float | None
+    ci: Interval | None
+    n: int
+
+
+class GroupComparison(Result):
+    """Two groups of samples held against each other: means, their difference, and Mann and Whitney's test."""
+
+    means: tuple[float, float]
+    cis: tuple[Interval | None, Interval | None]
+    difference: float
+    difference_ci: Interval | None
+    superiority: float
+    p: float | None
+    n: tuple[int, int]

@@ -1,0 +1,391 @@
+"""What an audit found: ``score.json``, which ``score --json`` prints."""
+
+from __future__ import annotations
+
+from privaudit.results.audit_description import DataDescription, GivenTarget, TrainingIdentity
+from privaudit.results.base import Result
+from privaudit.results.inversion_results import InversionResults
+from privaudit.results.measures import Attack, Correlation, Interval
+
+
+class TargetAttack(Attack):
+    """How well the target's members are told from test samples, and what is to be said of that figure."""
+
+    warnings: tuple[str, ...] = ()
+
+
+class GroupExposure(Result):
+    """One group's risk.
+
+    Parameters
+    ----------
+    mean, ci
+        Mean attack success rate; the interval is over pairs of models, None below 4.
+    high
+        How many samples are told right in at least 90% of the models.
+    p
+        Of the group against all others, after Holm's correction.
+    attack
+        How well members are told from others within the group.
+    """
+
+    name: str
+    samples: int
+    mean: float
+    ci: Interval | None
+    high: int
+    p: float | None = None
+    attack: Attack | None = None
+
+
+class Exposure(Result):
+    """Risk by the groups of one property, the most exposed first; earlier results name no ``unit`` of the test."""
+
+    p: float | None
+    unit: str | None = None
+    groups: list[GroupExposure]
+
+
+class Clusters(Result):
+    """What two audits need to be compared in pairs: the digest of the design, and each cluster's influence."""
+
+    design: str
+    risk_influence: list[float]
+
+
+class Stability(Result):
+    """How far the ranking of samples can be trusted.
+
+    Parameters
+    ----------
+    split_half, split_half_ci
+        Spearman's ρ between random halves of the models, −1 … 1; earlier results have no interval.
+    spread
+        Its standard deviation over splits.
+    reliability, ci
+        How far another audit as large would agree; None where no ranking can be told from chance.
+    models_needed, most_models
+        How many would agree by .9, and how many were considered.
+    """
+
+    split_half: float
+    spread: float
+    split_half_ci: Interval | None = None
+    reliability: float | None = None
+    ci: Interval | None = None
+    models_needed: int | None = None
+    most_models: int | None = None
+
+
+class MostExposed(Result):
+    """Mean risk of the ``count`` most exposed, by the models that picked them and by the others."""
+
+    count: int
+    by_pickers: float
+    by_others: float
+    ci: Interval | None
+
+
+class ToldRight(Result):
+    """How many samples are told right in at least 90% of the models, how many by chance, and how many are confirmed.
+
+    ``named`` says whether single samples may be named, ``reason`` why not.
+    """
+
+    at_least: float
+    samples: int
+    chance: float
+    confirmed: float | None
+    chance_confirmed: float | None
+    leaders: int
+    leaders_confirmed: float | None
+    named: bool
+    reason: str | None
+
+
+class RiskAndDifficulty(Result):
+    """How risk goes with intrinsic shift, and with the loss that stands in for it."""
+
+    intrinsic_shift: Correlation | None
+    loss_as_proxy: Correlation | None
+
+
+class NegativeControl(Result):
+    """An audit in which there is nothing to find; it fails where it finds something."""
+
+    auc: float
+    ci: Interval | None
+    standard_error: float
+    holds: bool
+
+
+class PositiveControl(Result):
+    """Mean attack success rate of mislabelled samples, and of the others."""
+
+    count: int
+    mean_asr: float
+    others_mean_asr: float
+
+
+class Sides(Result):
+    """How many samples of either side were looked at."""
+
+    training: int
+    test: int
+
+
+class BlindBaseline(Result):
+    """Training told from test samples without a model; ``p`` is the smaller of its two parts', corrected."""
+
+    auc: float
+    ci: Interval | None
+    p: float
+    inputs_p: float | None
+    classes_p: float | None
+    holds: bool
+    samples: Sides
+
+
+class SpreadOfModels(Result):
+    """The never-seen control's AUC, model by model."""
+
+    lowest: float
+    highest: float
+    spread: float
+    spread_by_chance: float
+
+
+class UnseenControl(Result):
+    """Never-seen training samples told from test samples."""
+
+    auc: float
+    ci: Interval | None
+    margin_auc: float
+    of_models: SpreadOfModels
+    p: float
+    holds: bool
+    models: int
+    samples: Sides
+
+
+class Controls(Result):
+    """Audits whose answer is known; None where a control could not be run."""
+
+    negative: NegativeControl | None
+    untrained: NegativeControl | None
+    positive: PositiveControl | None
+    blind: BlindBaseline | None = None
+    shift: UnseenControl | None = None
+
+
+class NearDuplicates(Result):
+    """How many of those that were asked have a near-duplicate on the training side."""
+
+    asked: Sides
+    test: int
+    training: int
+
+
+class Duplicates(Result):
+    """How often inputs come twice: counts alone, no samples.
+
+    ``ordinary``: as often as chance makes it in data of few values.
+    """
+
+    training: int
+    test: int
+    test_in_training: int
+    test_in_training_share: float
+    same_label: int
+    within_training: int
+    ordinary: bool
+    near: NearDuplicates | None
+
+
+class TrialsBound(Result):
+    """A lower bound on ε from trainings with and without one canary."""
+
+    epsilon: float
+    delta: float
+    confidence: float
+    canary: int
+    hits: int
+    alarms: int
+    trials: int
+
+
+class OneRunBound(Result):
+    """A lower bound on ε from one training with many canaries."""
+
+    epsilon: float
+    delta: float
+    confidence: float
+    correct: int
+    canaries: int
+
+
+class Epsilon(Result):
+    """Lower bounds on ε; ``trials_from``: below so many models there is none from trials."""
+
+    trials: TrialsBound | None
+    trials_from: int | None = None
+    one_run: OneRunBound
+
+
+class Accuracy(Result):
+    """Shares of right answers; of external signals those of shadow models alone."""
+
+    target_train: float | None = None
+    target_test: float | None = None
+    shadow_members: float
+    shadow_others: float
+
+
+class Training(Result):
+    """What training took, seconds, and how often it was begun anew."""
+
+    seconds: float
+    target_seconds: float | None
+    workers: int
+    retrained_after_divergence: int
+
+
+class OutlyingModel(Result):
+    """A model that differs: by so many ``times`` the usual, or from its ``siblings`` in accuracy or correlation."""
+
+    model: int
+    times: float | None = None
+    accuracy: float | None = None
+    correlation: float | None = None
+    siblings: float | None = None
+
+
+class OutlyingSample(Result):
+    """A sample on which the models differ ``times`` as much as usual, or one model's answer by ``spreads``."""
+
+    sample_id: int | str
+    model: int | None = None
+    times: float | None = None
+    spreads: float | None = None
+
+
+class DifferentKinds(Result):
+    """Two models that are no siblings: one is so many times ``wider``, or so much ``higher``."""
+
+    model: int
+    other: int
+    wider: float | None
+    higher: float | None
+
+
+class Outliers(Result):
+    """What stands out among the models, and which of them are left out."""
+
+    models: tuple[OutlyingModel, ...] = ()
+    values: tuple[OutlyingSample, ...] = ()
+    samples: tuple[OutlyingSample, ...] = ()
+    accuracies: tuple[OutlyingModel, ...] = ()
+    strangers: tuple[OutlyingModel, ...] = ()
+    kinds: DifferentKinds | None = None
+    left_out: tuple[int, ...] = ()
+
+
+class SignalsDesign(Result):
+    """How models that were trained elsewhere belong together."""
+
+    models: int
+    pairs: list[tuple[int, int]]
+    nearly: list[tuple[int, int]]
+    folds: tuple[list[int], ...] = ()
+    single: list[int]
+    left_out: list[int]
+    sentence: str
+
+
+class GivenSignals(Result):
+    """A file of signals that was audited."""
+
+    file: str
+    sha256: str
+    queries: int
+    classes: int | None
+    paired: bool
+    design: SignalsDesign | None = None
+    population: int
+    seed: int
+    attack: str
+    fewest_in: int
+
+
+class About(Result):
+    """What was audited: models that were trained here, or signals that were given."""
+
+    audit: str
+    identity: TrainingIdentity | None = None
+    signals: list[str] | None = None
+    queries: list[str] | None = None
+    data: DataDescription | None = None
+    versions: dict[str, str] | None = None
+    target: GivenTarget | None = None
+    given: GivenSignals | None = None
+    notes: tuple[str, ...] = ()
+
+
+class PurgeEntry(Result):
+    """One purge of the audit, without whom it was of: counts, and a digest that only the store's salt explains."""
+
+    digest: str
+    date: str
+    samples: int
+    models: int | None = None
+    requests: int = 0
+    skipped: int = 0
+
+
+class ScoreResults(Result):
+    """An audit's results.
+
+    Parameters
+    ----------
+    attacks
+        By name; ``lira`` is online LiRA on the margin with shrunk variance.
+    agreement
+        Of each attack's ranking with LiRA's.
+    groups
+        By property: ``class``, and those of ``--metadata``.
+    mean_risk
+        Mean attack success rate, 0 … 1.
+    warnings
+        What the command warned of.
+    table_sha256
+        Of the score table that these results belong to.
+    """
+
+    audit: str
+    samples: int
+    shadows: int
+    statistic: str
+    rmia_gamma: float | None = None
+    queries: tuple[str, ...] = ("original",)
+    attacks: dict[str, Attack]
+    agreement: dict[str, Correlation]
+    groups: dict[str, Exposure]
+    clusters: Clusters | None = None
+    stability: Stability | None
+    most_exposed: MostExposed | None
+    told_right: ToldRight | None = None
+    risk_vs_difficulty: RiskAndDifficulty
+    target: TargetAttack | None
+    controls: Controls
+    duplicates: Duplicates | None = None
+    epsilon: Epsilon | None
+    mean_risk: float
+    accuracy: Accuracy | None
+    training: Training | None
+    about: About
+    outliers: Outliers | None = None
+    warnings: list[str] | None = None
+    inversion: InversionResults | None = None
+    trained: int
+    table_sha256: str | None = None
+    purges: tuple[PurgeEntry, ...] | None = None
