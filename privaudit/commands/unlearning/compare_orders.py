@@ -15,10 +15,11 @@ import pandas as pd
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.audit.result_files import spreadsheet_text
-from privaudit.commands.unlearning.unlearn import DEFAULT_ORDER, UnlearnSettings, chosen_samples, request_of
+from privaudit.commands.unlearning.unlearn import DEFAULT_ORDER, chosen_samples, request_of
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, estimate_scenes
 from privaudit.commands.unlearning.unlearn_inputs import demand_scores, demand_target, scored
 from privaudit.commands.unlearning.unlearn_run import takes_order
+from privaudit.config import UnlearnSettings
 from privaudit.errors import UsageError
 from privaudit.report.write import render_report
 from privaudit.runtime import files
@@ -63,7 +64,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int, *, dry_run: bool =
     """
     # The comparison needs a method that is handed samples, many times over: the paper's, and the cheapest.
     method = "ga" if settings.method == AUTO else settings.method
-    settings = replace(settings, method=method, order=settings.order or DEFAULT_ORDER)
+    settings = settings.changed(method=method, order=settings.order or DEFAULT_ORDER)
     request = _checked(settings)
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
@@ -122,7 +123,7 @@ def _planned(
 
 def _checked(settings: UnlearnSettings) -> Request:
     # At the settings as they are: a guard would spend another budget in one arm than in another.
-    request = request_of(replace(settings, guard="off"))
+    request = request_of(settings.changed(guard="off"))
     if request is None or not takes_order(request.method):
         raise UsageError(
             f"--compare-orders with --method {settings.method}: it is handed no forget samples one after another",
