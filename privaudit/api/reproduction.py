@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from privaudit.api.signature import Positional, with_first
-from privaudit.config import ReproduceOptions
+from privaudit.config import ReproduceOptions, ReproduceSettings
 from privaudit.errors import UsageError
 
 
@@ -24,15 +24,16 @@ def reproduce(options: ReproduceOptions) -> dict[str, Any]:
     UsageError
         For an unknown experiment or scale, or where there is nothing to decide.
     """
+    settings = ReproduceSettings.of(options)
     if options.decide:
-        if options.names:
+        if settings.names:
             raise UsageError(
-                f"--decide with {' '.join(options.names)}: it decides everything that is stored",
+                f"--decide with {' '.join(settings.names)}: it decides everything that is stored",
                 hint="Leave the names out.",
             )
         from privaudit.reproduction.verdicts.decide import run_decide
 
-        return run_decide(options.base.out, show_samples=options.show_samples)
+        return run_decide(settings.base.out, show_samples=settings.show_samples)
     from privaudit.reproduction.reproduce import run_reproduce
 
-    return run_reproduce(options)
+    return run_reproduce(settings)

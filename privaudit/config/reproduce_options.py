@@ -26,11 +26,9 @@ class _OwnReproduceOptions(Options):
     seeds: int | None = Field(None, ge=1, description="Original models, each with its own forget sets [9].")
 
 
-class ReproduceSettings(
+class _ReproduceOptions(
     PlaceOptions, ShowSamplesOption, EngineOptions, DataDirOption, SizeOptions, _OwnReproduceOptions
 ):
-    """What is to be reproduced, as it was understood; None for seeds means the scale's own."""
-
     helps: ClassVar[Mapping[str, str]] = {
         "dataset": "As privaudit score takes it [{default}].",
         "data_dir": "Where the dataset lies.",
@@ -39,6 +37,10 @@ class ReproduceSettings(
         "shadows": "Shadow models [the scale's].",
         "epochs": "Epochs of every model [the scale's].",
     }
+
+
+class ReproduceSettings(_ReproduceOptions):
+    """What is to be reproduced, as it was understood; None for seeds means the scale's own."""
 
     if TYPE_CHECKING:
         names: tuple[str, ...] = NARROWED
@@ -49,7 +51,7 @@ class ReproduceSettings(
         return AuditSettings.of(self)
 
 
-class ReproduceOptions(ReproduceSettings):
+class ReproduceOptions(_ReproduceOptions):
     """Everything that ``privaudit reproduce`` takes."""
 
     decide: bool = Field(False, description="Decide again what is stored below --out; nothing is run.")
