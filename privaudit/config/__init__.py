@@ -31,7 +31,7 @@ from privaudit.config.stored_audit_options import (
     ReportOptions,
     VerifyOptions,
 )
-from privaudit.config.unlearn_options import UnlearnOptions, UnlearnSettings
+from privaudit.config.unlearn_options import Sequencing, UnlearnOptions, UnlearnSettings
 
 __all__ = [
     "CPU_DEFAULTS",
@@ -51,6 +51,7 @@ __all__ = [
     "ReproduceOptions",
     "ReproduceSettings",
     "ScoreOptions",
+    "Sequencing",
     "UnlearnOptions",
     "UnlearnSettings",
     "VerifyOptions",

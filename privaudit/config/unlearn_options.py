@@ -36,37 +36,56 @@ Parameters = Annotated[
 ]
 
 
+class Sequencing(Options):
+    """How the forget set is handed over: the paper's SeqUnlearn module, and what it leaves open.
+
+    docs/unlearning.md says how each choice fills the gaps of Algorithm 1. Results, and what names a run, keep the names
+    that fields had in earlier versions.
+    """
+
+    order: str = Field("risk", description="What to rank by: risk, loss, …, random or none [{default}]; see below.")
+    descending: bool = Field(False, description="Reverse the order.")
+    rank_by: Literal["sample", "class"] = Field(
+        "sample",
+        serialization_alias="unit",
+        description="Rank by sample, or whole classes: sample or class [{default}].",
+    )
+    groups: int = Field(5, ge=1, description="How many groups [{default}].")
+    grouping: Literal["cumulative", "disjoint"] = Field(
+        "cumulative",
+        serialization_alias="kind",
+        description="cumulative (the paper's nested groups) or disjoint [{default}].",
+    )
+    pace: Literal["linear", "geometric", "quantile", "self-paced"] = Field(
+        "linear", description="linear, geometric, quantile, or self-paced: Algorithm 1's λ [{default}]."
+    )
+    rerank: Literal["static", "dynamic"] = Field(
+        "static", description="static: ranked once; dynamic: again at every stage [{default}]."
+    )
+    stage_retain: Literal["fixed", "complement"] = Field(
+        "fixed",
+        serialization_alias="retain",
+        description="Retain set at each stage: fixed, or complement of the stage's group [{default}].",
+    )
+    optimizer_state: Literal["carry", "reset"] = Field(
+        "carry", serialization_alias="state", description="Between stages: carry or reset [{default}]."
+    )
+    budget: Literal["matched", "per-stage"] = Field(
+        "matched", description="matched (as the one-shot run) or per-stage (the method's passes each) [{default}]."
+    )
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as it stands in results, and in what names a run."""
+        return self.model_dump(by_alias=True)
+
+
 class _OwnUnlearnOptions(Options):
     audit: str | None = Field(None, description="Which audit's target model [the latest of the store].")
     method: str = Field("auto", description="auto, retrain, shadow-teacher, ga, rl, ft, … [{default}]; see below.")
     retrain_below: Annotated[float | None, Flag(metavar="MINUTES")] = Field(
         None, ge=0, allow_inf_nan=False, description="auto retrains if that takes less [10; 0: never]."
     )
-    order: str | None = Field(None, description="What to rank by: risk, loss, …, random or none [risk]; see below.")
-    descending: bool = Field(False, description="Reverse the order.")
     forget: str = Field("random:10%", description="What to forget [{default}]; see below.")
-    groups: int = Field(5, ge=1, description="How many groups [{default}].")
-    rank_by: Literal["sample", "class"] = Field(
-        "sample", description="Rank by sample, or whole classes: sample or class [{default}]."
-    )
-    grouping: Literal["cumulative", "disjoint"] = Field(
-        "cumulative", description="cumulative (the paper's nested groups) or disjoint [{default}]."
-    )
-    pace: Literal["linear", "geometric", "quantile", "self-paced"] = Field(
-        "linear", description="linear, geometric, quantile, or self-paced: Algorithm 1's λ [{default}]."
-    )
-    rerank: Literal["static", "dynamic"] | None = Field(
-        None, description="static: ranked once; dynamic: again at every stage [static]."
-    )
-    stage_retain: Literal["fixed", "complement"] = Field(
-        "fixed", description="Retain set at each stage: fixed, or complement of the stage's group [{default}]."
-    )
-    optimizer_state: Literal["carry", "reset"] = Field(
-        "carry", description="Between stages: carry or reset [{default}]."
-    )
-    budget: Literal["matched", "per-stage"] = Field(
-        "matched", description="matched (as the one-shot run) or per-stage (the method's passes each) [{default}]."
-    )
     reference: Literal["auto", "retrain", "shadow"] = Field(
         "auto", description="What to compare with: auto, retrain or shadow [auto: retrain if under 10 minutes]."
     )
@@ -93,6 +112,7 @@ class _UnlearnOptions(
     EngineOptions,
     DataDirOption,
     SkipUnknownOption,
+    Sequencing,
     _OwnUnlearnOptions,
 ):
     helps: ClassVar[Mapping[str, str]] = {"data_dir": "Where the dataset lies, if it moved."}

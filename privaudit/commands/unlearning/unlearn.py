@@ -19,7 +19,7 @@ from privaudit.audit.thumbnails import check_images, write_thumbnails
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, estimate_run
 from privaudit.commands.unlearning.unlearn_inputs import demand_scores, demand_target, scored
 from privaudit.commands.unlearning.unlearn_run import METRICS, is_there, make_run, takes_order
-from privaudit.config import UnlearnSettings
+from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UnlearningRejected, UsageError
 from privaudit.evaluation.u_lira import choose_models
 from privaudit.report.content import comparability
@@ -38,42 +38,29 @@ from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_meth
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.schedule.ordering import check_order, score_of
-from privaudit.unlearning.schedule.stages import Sequencing
-
-#: Where none is asked for.
-DEFAULT_ORDER = "risk"
+from privaudit.unlearning.schedule.stages import check_sequencing
 
 
 def only_by_steps(settings: UnlearnSettings) -> str | None:
     """What of the request only a method can do that is handed forget samples, in words; None where nothing."""
-    if settings.order not in (None, "none"):
+    if "order" in settings.model_fields_set and settings.order != "none":
         return f"--order {settings.order} is asked for, and retraining has none"
-    if sequencing_of(settings) != sequencing_of(UnlearnSettings(order=settings.order)):
+    if sequencing_of(settings) != Sequencing(order=settings.order):
         return "the forget set is to be handed over in a certain way, and retraining is handed none"
     return "--u-lira attacks approximate methods" if settings.u_lira is not None else None
 
 
 def sequencing_of(settings: UnlearnSettings) -> Sequencing:
     """How the forget set is handed over, checked."""
-    if settings.pace == "self-paced" and settings.rerank == "static":
-        raise UsageError(
-            "--pace self-paced asks at every stage which losses lie below λ: it can't be static",
-            hint="Losses of before alone are --pace linear --order loss.",
-        )
-    rerank = "dynamic" if settings.pace == "self-paced" else settings.rerank or "static"
-    sequencing = Sequencing(
-        order=settings.order or DEFAULT_ORDER,
-        descending=settings.descending,
-        unit=settings.rank_by,
-        groups=settings.groups,
-        kind=settings.grouping,
-        pace=settings.pace,
-        rerank=rerank,
-        retain=settings.stage_retain,
-        state=settings.optimizer_state,
-        budget=settings.budget,
-    )
-    sequencing.check()
+    sequencing = Sequencing.of(settings)
+    if settings.pace == "self-paced":
+        if "rerank" in settings.model_fields_set and settings.rerank == "static":
+            raise UsageError(
+                "--pace self-paced asks at every stage which losses lie below λ: it can't be static",
+                hint="Losses of before alone are --pace linear --order loss.",
+            )
+        sequencing = sequencing.changed(rerank="dynamic")
+    check_sequencing(sequencing)
     return sequencing
 
 
@@ -109,7 +96,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
             talk(f"  {chosen.sentence()}")
         settings = of_method(settings, chosen.method)
         request = request_of(settings)
-        order = settings.order or DEFAULT_ORDER
+        order = settings.order
         if request is not None:
             check_applicable(request.method, forget, plan.shadows, request.parameters)
             # A score that was never measured is told before anything is trained.
@@ -167,7 +154,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
 
 def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
     """The request with its method, and without an order where that method runs once."""
-    settings = settings.changed(method=method, retrain_below=None, order=settings.order or DEFAULT_ORDER)
+    settings = settings.changed(method=method, retrain_below=None)
     # It runs once: no order means anything to it.
     return settings if takes_order(method) else settings.changed(order="none", descending=False)
 
@@ -235,7 +222,7 @@ def _planned(
         "run": run,
         "is_there": cost is None,
         "method": settings.method,
-        "order": settings.order or DEFAULT_ORDER,
+        "order": settings.order,
         "forget": len(forget.rows),
         "samples": len(plan.data),
         **(cost.to_json() if cost is not None else {"to_train": 0, "seconds": 0.0}),
@@ -253,7 +240,7 @@ def request_of(settings: UnlearnSettings) -> Request | None:
     elif settings.retrain_below is not None:
         raise UsageError(f"--retrain-below with --method {settings.method}: it is for --method auto to choose by")
     check_method(settings.method)
-    check_order(settings.order or DEFAULT_ORDER)
+    check_order(settings.order)
     sequencing, changes = sequencing_of(settings), _given(settings)
     if settings.method == RETRAIN:
         if settings.u_lira is not None:
@@ -306,12 +293,12 @@ def _run_name(
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
         what |= {"guard": request.guard}
     if request is not None and sequenced:
-        what |= {"sequencing": asdict(request.sequencing)}
+        what |= {"sequencing": request.sequencing.to_json()}
     # A method that another package brings may be edited under the same name.
     if (source := UNLEARNERS.source(settings.method)) is not None:
         what |= {"source": source}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
-    order = (settings.order or DEFAULT_ORDER) + ("-descending" if settings.descending else "")
+    order = (settings.order) + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
     slug = "ids" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
