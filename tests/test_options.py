@@ -21,7 +21,7 @@ from privaudit.config import (
     UnlearnOptions,
     read_settings,
 )
-from privaudit.config.options import shown
+from privaudit.config.options import Options, shown, words_of
 from privaudit.errors import PrivauditError, UsageError
 from tests.pages import command_of
 
@@ -83,6 +83,20 @@ def test_a_command_passes_on_what_it_shares_with_an_audit() -> None:
     assert AuditSettings.of(unlearn).given() == {"workers": 2, "data_dir": Path("d")}
     assert AuditSettings.of(PurgeOptions(forget="class:3", seed=3, out="o")).given() == {"out": Path("o")}
     assert ReproduceSettings.of(ReproduceOptions(names="table1", samples=500)).base.given() == {"samples": 500}
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("score", ScoreOptions(dataset="mnist", shadows=8, learning_rate=0.1, store="s", invert="0", csv=True)),
+        ("unlearn", UnlearnOptions(order="loss", rank_by="class", parameter={"a": 1, "b": 2})),
+        ("reproduce", ReproduceOptions(names=["table1", "table2"], seeds=9, show_samples=True)),
+    ],
+)
+def test_what_is_typed_is_what_was_given(name: str, options: Options) -> None:
+    with command_of(name).make_context(name, words_of(options)) as context:
+        typed = {key: value for key, value in context.params.items() if key in type(options).model_fields}
+    assert type(options).model_validate(typed).model_dump() == options.model_dump()
 
 
 def test_a_file_s_mistake_names_the_file(tmp_path: Path) -> None:

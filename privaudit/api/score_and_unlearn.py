@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from privaudit.api.results import DryRunResults, ScoreResults, UnlearnResults
 from privaudit.api.signature import either_way
 from privaudit.config import AuditSettings, ScoreOptions, UnlearnOptions, UnlearnSettings, read_settings
+from privaudit.config.options import flag_name
 from privaudit.errors import UsageError
 
 #: Options that mean something with ``signals``.
@@ -65,9 +66,9 @@ def _check_signals_options(given: dict[str, object], dry_run: bool) -> None:
     """With ``--signals`` nothing is trained: an option that says how to train is a mistake."""
     senseless = [name for name in [*given, *(["dry_run"] if dry_run else [])] if name not in WITH_SIGNALS]
     if senseless:
-        known = ", ".join("--" + name.replace("_", "-") for name in WITH_SIGNALS)
+        known = ", ".join(map(flag_name, WITH_SIGNALS))
         raise UsageError(
-            f"--{senseless[0].replace('_', '-')} means nothing with --signals: those models are trained already",
+            f"{flag_name(senseless[0])} means nothing with --signals: those models are trained already",
             hint=f"With --signals go {known}, --csv, --json and --config.",
         )
 

@@ -10,7 +10,7 @@ import click
 from annotated_types import Ge, Gt, Le, Lt
 
 from privaudit.cli.output import alone_on_stdout
-from privaudit.config.options import Options, flag_of, help_of, python_types
+from privaudit.config.options import Options, flag_name, flag_of, help_of, python_types
 
 Command = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def _parameter(model: type[Options], name: str, kind: Any) -> Callable[[Command]
     field, flag = model.model_fields[name], flag_of(model, name)
     if flag.is_argument:
         return click.argument(name, required=field.is_required(), nargs=-1 if flag.is_repeated else 1)
-    typed = "--" + name.replace("_", "-")
+    typed = flag_name(name)
     if kind is bool:
         return click.option(typed, name, is_flag=True, default=None, help=help_of(model, name))
     kinds = set(get_args(kind) or [kind]) - {type(None)}

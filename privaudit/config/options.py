@@ -106,6 +106,22 @@ def help_of(model: type[Options], name: str) -> str:
     return model.helps.get(name, field.description or "").replace("{default}", default)
 
 
+def flag_name(name: str) -> str:
+    """``shadow_models -> --shadow-models``."""
+    return "--" + name.replace("_", "-")
+
+
+def words_of(options: Options) -> list[str]:
+    """Return what one would type for the options that were given: ``["--shadows", "8", "--csv"]``."""
+    words: list[str] = []
+    for name, value in options.given().items():
+        for one in value if isinstance(value, tuple) else [value]:
+            if one is not False:
+                argument = flag_of(type(options), name).is_argument
+                words += [str(one)] if argument else [flag_name(name)] + ([] if one is True else [str(one)])
+    return words
+
+
 def flag_of(model: type[Options], name: str) -> Flag:
     """Return what the command line alone wants to know of an option."""
     field = model.model_fields[name]

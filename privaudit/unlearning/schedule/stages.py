@@ -31,12 +31,8 @@ def check_sequencing(sequencing: Sequencing) -> None:
     check_order(sequencing.order)
     by_class = sequencing.rank_by == "class"
     if sequencing.pace == "self-paced":
-        if (sequencing.order, sequencing.descending, by_class, sequencing.grouping) != (
-            "loss",
-            False,
-            False,
-            "cumulative",
-        ):
+        by_rising_loss = sequencing.order == "loss" and not sequencing.descending and not by_class
+        if not by_rising_loss or sequencing.grouping != "cumulative":
             raise UsageError(
                 "--pace self-paced is Algorithm 1 as written: it selects samples by rising loss",
                 hint="Give it with --order loss and without --descending, --rank-by or --grouping.",
