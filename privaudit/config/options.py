@@ -59,7 +59,8 @@ class Options(BaseModel):
     helps: ClassVar[Mapping[str, str]] = {}
 
     # Strict, as TOML is: a number in quotes, or a truth value for a number, is a slip.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    # Validators are built when a model is first filled in: help needs none, and shared options never do.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)
 
     if not TYPE_CHECKING:  # Types are those of each model's fields.
 

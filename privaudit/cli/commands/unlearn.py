@@ -12,8 +12,6 @@ from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import UnlearnOptions
 from privaudit.errors import UnlearningRejected
-from privaudit.report.content.outcome_wording import is_rejected
-from privaudit.report.content.unlearning_wording import of_guard
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -82,6 +80,10 @@ def _print_plan(planned: dict[str, Any]) -> None:
 
 
 def _print(results: dict[str, Any]) -> None:
+    # Help needs neither them nor SciPy.
+    from privaudit.report.content.outcome_wording import is_rejected
+    from privaudit.report.content.unlearning_wording import of_guard
+
     answer(results["outcome_evidence"]["sentence"])
     _print_chosen(results["chosen"])
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
