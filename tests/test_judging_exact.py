@@ -18,6 +18,7 @@ from torch import nn
 from privaudit.attacks import lira
 from privaudit.attacks.risk import gap
 from privaudit.audit.stored_signals import StoredSignals
+from privaudit.config import Sequencing
 from privaudit.errors import UsageError
 from privaudit.evaluation.measures.mia_efficacy import choose_members, mia_efficacy
 from privaudit.evaluation.measures.utility import accuracy
@@ -41,7 +42,6 @@ from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.methods.gradient_ascent import GradientAscent
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.schedule.ordering import order_rows
-from privaudit.unlearning.schedule.stages import Sequencing
 
 
 def test_a_trials_row_bounds_what_was_not_reached() -> None:
@@ -339,7 +339,9 @@ def test_a_trial_is_named_by_everything_that_decides_it(tmp_path: Path) -> None:
     table = pd.DataFrame({"risk": [0.5, 0.6, 0.7], "lira": [0.0, 1, 2], "loss": [1.0, 2, 3]})
 
     def ascent(rate: float, order: str) -> Treatment:
-        return Treatment(Request("ga", replace(GradientAscent.defaults, learning_rate=rate), Sequencing(order), 0))
+        return Treatment(
+            Request("ga", replace(GradientAscent.defaults, learning_rate=rate), Sequencing(order=order), 0)
+        )
 
     def scene(seed: int, shadows: int, rows: list[int], own: bool) -> Scene:
         bench: Any = SimpleNamespace(table=table, shadows=shadows)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import json_option, out_option, redact_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import CompareOptions
 
 EPILOG = """\b
 Examples:
@@ -23,14 +24,11 @@ they are compared pair by pair, which tells smaller differences.
 
 
 @click.command("compare", epilog=EPILOG)
-@click.argument("a")
-@click.argument("b")
-@redact_option
-@out_option
+@options_of(CompareOptions)
 @json_option
-def command(a: str, b: str, redact: str | None, out: Path | None, as_json: bool) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Say what changed from audit A to audit B of the same samples, with intervals, and report it."""
-    results = api.compare(a, b, redact=redact, out=out)
+    results = api.compare(**options)
     if as_json:
         answer_json(results)
         return

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import (
-    engine_options,
-    json_option,
-    out_option,
-    redact_option,
-    show_samples_option,
-    store_option,
-)
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import ScoreOptions
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -47,55 +40,12 @@ Recipes: airbench (that network's), fast (one-cycle), paper (200 epochs,
 
 
 @click.command("score", epilog=EPILOG)
-@click.option("--dataset", help="What to audit [digits]; see below.")
-@click.option(
-    "--signals", type=click.Path(path_type=Path), help="Attack models trained elsewhere: their logits in FILE.npz."
-)
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where datasets lie [$PRIVAUDIT_DATA, else data].")
-@click.option("--image-size", type=int, help="Resize images read from files to this many pixels a side.")
-@click.option("--network", help="Network to train.")
-@click.option(
-    "--target",
-    type=click.Path(path_type=Path),
-    help="Audit this trained model: weights in FILE.safetensors, or a state dict in FILE.pt.",
-)
-@click.option("--samples", type=int, help="Use a random class-stratified subset of this many training samples.")
-@click.option("--shadows", type=int, help="Number of shadow models; they come in pairs.")
-@click.option("--recipe", help="How to train: airbench, fast or paper [the network's].")
-@click.option("--training", help="Train by a function of your own instead: FILE.py:function or module:function.")
-@click.option("--epochs", type=int, help="Epochs, instead of the recipe's.")
-@click.option("--batch-size", type=int, help="Batch size, instead of the recipe's.")
-@click.option("--learning-rate", type=float, help="Highest learning rate, instead of the recipe's.")
-@click.option("--weight-decay", type=float, help="Weight decay, instead of the recipe's.")
-@click.option("--augment", help="none, flip, crop, crop-flip or shift-flip.")
-@click.option("--seed", type=int, help="Seed of everything random [0].")
-@click.option("--device", help="auto, cpu, cuda, or one card: cuda:1 [auto].")
-@click.option("--precision", help="auto, fp32 or bf16 [auto: bf16 where the hardware has it].")
-@engine_options
-@click.option("--canaries", type=int, help="Add this many mislabelled samples as a positive control [0].")
-@click.option("--queries", help="Views to query with, averaged: original, flip, shift [original].")
-@click.option("--statistic", help="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [margin].")
-@click.option("--rmia-gamma", type=float, help="By how much RMIA asks a sample to outdo the population [1].")
-@click.option("--metadata", type=click.Path(path_type=Path), help="CSV with sample_id and columns to tell exposure by.")
-@click.option("--invert", help="groups, N, all or ids:FILE: whose gradients to invert; 0 for none [groups].")
-@click.option("--invert-at", help="trained (shadow models) or init (fresh networks) [trained].")
-@click.option("--invert-preset", help="default, inverting-gradients, idlg or dlg [default].")
-@click.option("--invert-batch", help="Searches at once: auto (what fits into memory) or a number [auto].")
-@click.option("--gradient-noise", type=float, help="Defence: noise of this deviation on every coordinate [0].")
-@click.option("--gradient-clip", type=float, help="Defence: clip gradients to this norm [none].")
-@redact_option
-@show_samples_option
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file with any of these; flags beat it.")
-@store_option
-@out_option
-@click.option("--csv", is_flag=True, help="Write the score table as CSV too.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; train nothing.")
+@options_of(ScoreOptions)
 @json_option
-def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool, as_json: bool, **flags: Any) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Score the membership risk of every training sample, and report it."""
-    given = {"config": config, "signals": signals, "csv": csv, **flags}
-    if dry_run:
-        planned = api.score(dry_run=True, **given)
+    if options.pop("dry_run"):
+        planned = api.score(dry_run=True, **options)
         if as_json:
             answer_json(dict(planned))
         else:
@@ -105,7 +55,7 @@ def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool,
                 f"smallest FPR {planned['smallest_fpr']:.2g}"
             )
         return
-    _print(dict(api.score(**given)), as_json)
+    _print(dict(api.score(**options)), as_json)
 
 
 def _print(results: dict[str, Any], as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import MODELS, model_file, write_table
 from privaudit.audit.stored_signals import read_stored_signals
+from privaudit.config import Sequencing
 from privaudit.evaluation import unlearning_metrics
 from privaudit.evaluation.exposure_change import exposure_table, summarise, verdicts_over_time
 from privaudit.evaluation.measures.difficulty import forgotten_at, relate_to_risk
@@ -42,7 +43,6 @@ from privaudit.unlearning.application.run_method import Bench, ForgetRun, Reques
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.schedule.sequence import Ledger
-from privaudit.unlearning.schedule.stages import Sequencing
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -312,5 +312,5 @@ def describe(request: Request | None, count: int) -> dict[str, Any]:
         "method": request.method,
         "parameters": {name: getattr(request.parameters, name) for name in request.parameters.names()},
         "groups": groups,
-        "sequencing": asdict(request.sequencing) if sequenced else None,
+        "sequencing": request.sequencing.to_json() if sequenced else None,
     }
