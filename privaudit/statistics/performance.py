@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import special, stats
 
 from privaudit.results.measures import Attack, Curve, Influence
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
@@ -209,6 +209,15 @@ class Evaluation:
         moved = np.asarray(self._without)[:, :, place]
         refitted = jackknife_influence(moved[:, int(np.argmin(jackknife_error(moved)))])
         return max(error, _root_of_squares(refitted)), refitted.tolist()
+
+
+def placements(scores: FloatArray, side: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return the share of the other side that each score exceeds, equal ones by half, ``[n]`` (DeLong et al. 1988)."""
+    ranks, own = stats.rankdata(scores), np.empty(len(scores))
+    for part in (side, ~side):
+        own[part] = stats.rankdata(scores[part])
+    share: FloatArray = (ranks - own) / np.where(side, (~side).sum(), side.sum())
+    return share
 
 
 def _root_of_squares(influence: FloatArray) -> float:
