@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from privaudit.api.results import DryRunResults, ScoreResults, UnlearnResults
+from privaudit.api.results import UnlearnResults
 from privaudit.api.signature import either_way
 from privaudit.config import AuditSettings, ScoreOptions, UnlearnOptions, UnlearnSettings, read_settings
 from privaudit.config.options import flag_name
 from privaudit.errors import UsageError
+from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 
 #: Options that mean something with ``signals``.
 WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "store", "out")
@@ -31,8 +32,8 @@ class _Unlearn(UnlearnOptions):
         dry_run: Literal[False] = False
 
 
-@either_way(_Score, ScoreResults, _DryRun, DryRunResults)
-def score(options: ScoreOptions) -> ScoreResults | DryRunResults:
+@either_way(_Score, ScoreAnswer, _DryRun, ScoreEstimate)
+def score(options: ScoreOptions) -> ScoreAnswer | ScoreEstimate:
     """Train what is missing, attack, score every training sample, and report: ``privaudit score``.
 
     A dataset, a network and a training may be functions, if they live in a file of their own. With ``signals`` nothing
@@ -40,8 +41,8 @@ def score(options: ScoreOptions) -> ScoreResults | DryRunResults:
 
     Returns
     -------
-    ScoreResults or DryRunResults
-        What ``--json`` prints: attacks, controls and risk, and the paths of the score table and the report.
+    ScoreAnswer or ScoreEstimate
+        What ``--json`` prints, by ``to_json()``: attacks, controls and risk, and the paths of score table and report.
 
     Raises
     ------
@@ -54,12 +55,10 @@ def score(options: ScoreOptions) -> ScoreResults | DryRunResults:
         _check_signals_options(given, options.dry_run)
         from privaudit.commands.score_signals import run_signals
 
-        return cast(ScoreResults, run_signals(settings, Path(options.signals), csv=options.csv))
+        return run_signals(settings, Path(options.signals), csv=options.csv)
     from privaudit.commands import score as workflow
 
-    if options.dry_run:
-        return cast(DryRunResults, workflow.dry_run(settings))
-    return cast(ScoreResults, workflow.run_score(settings, csv=options.csv))
+    return workflow.dry_run(settings) if options.dry_run else workflow.run_score(settings, csv=options.csv)
 
 
 def _check_signals_options(given: dict[str, object], dry_run: bool) -> None:

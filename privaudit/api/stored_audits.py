@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
-from privaudit.api.results import AuditEntry, GateResults, PurgeResults, ReportPaths, VerifyResults
+from privaudit.api.results import AuditEntry, PurgeResults, ReportPaths, VerifyResults
 from privaudit.api.signature import Positional, with_first, with_options
 from privaudit.config import (
     DEFAULT_OUT,
@@ -18,6 +18,8 @@ from privaudit.config import (
     VerifyOptions,
 )
 from privaudit.errors import UsageError
+from privaudit.results.comparison_results import ComparisonAnswer
+from privaudit.results.gate_results import GateAnswer, Limit
 
 
 @with_first(ReportOptions, Positional[str | None]())
@@ -43,7 +45,7 @@ def write_report(options: ReportOptions) -> ReportPaths:
 
 def compare(
     a: str | Path, b: str | Path, *, redact: Literal["ids", "none"] | None = None, out: str | Path = DEFAULT_OUT
-) -> dict[str, Any]:
+) -> ComparisonAnswer:
     """Say what changed from audit ``a`` to audit ``b`` of the same samples: ``privaudit compare``.
 
     Parameters
@@ -57,8 +59,8 @@ def compare(
 
     Returns
     -------
-    dict
-        What ``--json`` prints: what changed, with intervals, the report's paths and the folder.
+    ComparisonAnswer
+        What ``--json`` prints, by ``to_json()``: what changed, with intervals, the report's paths and the folder.
 
     Raises
     ------
@@ -91,12 +93,12 @@ def verify(options: VerifyOptions) -> VerifyResults:
 
 
 @with_first(GateOptions, Positional[str | None]())
-def gate(options: GateOptions) -> GateResults:
+def gate(options: GateOptions) -> GateAnswer:
     """Hold an audit against limits: ``privaudit gate``.
 
     Returns
     -------
-    GateResults
+    GateAnswer
         Every limit, what the audit says of it, and why.
 
     Raises
@@ -106,24 +108,19 @@ def gate(options: GateOptions) -> GateResults:
     EvidenceError
         Where one can't be told. The ``results`` of either are what would have been returned.
     """
-    from privaudit.commands.gate import Limit, parse_rate_limit, run_gate
+    from privaudit.commands.gate import parse_rate_limit, run_gate
 
     limits = [parse_rate_limit(text) for text in options.max_tpr]
-    limits += [
-        Limit(name, most) for name, most in (("auc", options.max_auc), ("asr", options.max_asr)) if most is not None
-    ]
-    to = None if options.junit is None else Path(options.junit)
-    return cast(
-        GateResults,
-        run_gate(
-            AuditSettings.of(options),
-            options.audit,
-            limits,
-            options.attack,
-            of_target=options.target,
-            junit_file=to,
-            unlearned=options.unlearned,
-        ),
+    of_name: dict[Literal["auc", "asr"], float | None] = {"auc": options.max_auc, "asr": options.max_asr}
+    limits += [Limit(quantity=name, most=most) for name, most in of_name.items() if most is not None]
+    return run_gate(
+        AuditSettings.of(options),
+        options.audit,
+        limits,
+        options.attack,
+        of_target=options.target,
+        junit_file=None if options.junit is None else Path(options.junit),
+        unlearned=options.unlearned,
     )
 
 
