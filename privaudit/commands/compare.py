@@ -19,6 +19,7 @@ from privaudit.report.content import comparability, wording
 from privaudit.report.redaction import privacy_of
 from privaudit.report.sample_ids import Naming
 from privaudit.report.write import write_report
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
@@ -41,6 +42,11 @@ class Scored:
     def name(self) -> str:
         """The audit's name."""
         return str(self.results["audit"])
+
+    @property
+    def typed(self) -> ScoreResults:
+        """The results, typed."""
+        return ScoreResults.model_validate(self.results)
 
     @property
     def fingerprint(self) -> str | None:
@@ -148,7 +154,7 @@ def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
     attacks: dict[str, Any] = {}
     for name in a.results["attacks"]:
         # RMIA at two γ is two attacks.
-        same = name != "rmia" or wording.gamma_of(a.results) == wording.gamma_of(b.results)
+        same = name != "rmia" or wording.gamma_of(a.typed) == wording.gamma_of(b.typed)
         if same and name in b.results["attacks"]:
             of_auc = difference(a.estimate_auc(name), b.estimate_auc(name), paired)
             attacks[name] = {"auc": of_auc.to_json(), "tpr_at_fpr": {}}
@@ -215,9 +221,9 @@ def _described(side: Scored) -> dict[str, Any]:
         ),
         "controls_run": results["controls"]["negative"] is not None,
         "warnings": [
-            *([wording.UNLIKE] if wording.are_unlike(results) else []),
-            *comparability.unlike(results),
-            *comparability.repeated(results),
+            *([wording.UNLIKE] if wording.are_unlike(side.typed) else []),
+            *comparability.unlike(side.typed),
+            *comparability.repeated(side.typed),
         ],
         "sha256": {name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
     }

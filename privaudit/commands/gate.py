@@ -18,6 +18,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.report.content import comparability, wording
 from privaudit.report.write import results_folder
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_own
 from privaudit.statistics.intervals import Interval
@@ -117,6 +118,7 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
             f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
         )
     results = files.read_json(folder / RESULTS)
+    typed = ScoreResults.model_validate(results)
     if attack not in results["attacks"]:
         raise UsageError(f"no attack '{attack}' in {folder.name}", hint=f"There are: {', '.join(results['attacks'])}.")
     if of_target and results["target"] is None:
@@ -129,7 +131,7 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
         if failed:
             verdict: Verdict = "too little evidence"
             reason = f"the {' and the '.join(failed)} control failed: nothing this audit says can be trusted"
-        elif wording.are_unlike(results):
+        elif wording.are_unlike(typed):
             verdict, reason = "too little evidence", wording.UNLIKE
         elif bounds is None:
             verdict, reason = "too little evidence", reason or "there are too few shadow models for an interval"
@@ -139,8 +141,8 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
             verdict = "holds"
         else:
             verdict, reason = "too little evidence", "the limit lies within the interval: more --shadows narrow it"
-        if not failed and not wording.are_unlike(results):
-            verdict, reason = _of_sides(verdict, reason, results, attack, of_target)
+        if not failed and not wording.are_unlike(typed):
+            verdict, reason = _of_sides(verdict, reason, typed, attack, of_target)
         checks.append(Check(limit, value, bounds, verdict, reason))
     return checks
 
@@ -193,7 +195,7 @@ def run_gate(
 
 
 def _of_sides(
-    verdict: Verdict, reason: str, results: dict[str, Any], attack: str, of_target: bool
+    verdict: Verdict, reason: str, results: ScoreResults, attack: str, of_target: bool
 ) -> tuple[Verdict, str]:
     """The verdict where training and test samples may not be alike.
 

@@ -24,6 +24,7 @@ from privaudit.config import AuditSettings
 from privaudit.report.content import comparability
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files, links
 from privaudit.runtime.progress import talk
 from privaudit.runtime.registry import without_folder
@@ -184,14 +185,15 @@ def attack_stored(plan: AuditPlan) -> tuple[dict[str, Any], Scores]:
     if plan.given is not None:
         results["about"]["target"]["doubts"] = doubts
     results["outliers"] = outlying.found
+    typed = ScoreResults.model_validate(results | {"trained": 0})
     # The target's figure carries what is to be said of it wherever it goes.
-    results["target"]["warnings"] = comparability.doubts(results)
+    results["target"]["warnings"] = comparability.doubts(typed)
     results["warnings"] = [
         *outlying.warnings,
         *doubts,
         *_warnings(scores.attacks["lira"], negative, of_untrained),
-        *comparability.unlike(results),
-        *comparability.repeated(results),
+        *comparability.unlike(typed),
+        *comparability.repeated(typed),
     ]
     for warning in results["warnings"]:
         talk(f"  warning: {warning}")

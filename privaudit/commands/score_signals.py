@@ -17,6 +17,7 @@ from privaudit.errors import UsageError
 from privaudit.report.content import comparability
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.inversion_scores import join
@@ -49,7 +50,7 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
-    results["warnings"] = [*given.outlying.warnings, *comparability.unlike(results)]
+    results["warnings"] = [*given.outlying.warnings, *comparability.unlike(ScoreResults.model_validate(results))]
     for warning in results["warnings"]:
         talk(f"  warning: {warning}")
     files.write_json(folder / RESULTS, results)

@@ -14,6 +14,7 @@ import pandas as pd
 from privaudit.attacks.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
 from privaudit.attacks.suite import Evidence
 from privaudit.errors import StoreError
+from privaudit.results.base import Result
 from privaudit.runtime import files, links
 from privaudit.scoring.reliability.risk_interval import risk_interval
 from privaudit.signals import signal
@@ -35,7 +36,7 @@ COLUMNS = (
 )
 
 
-def whose_results(folder: Path, results: Mapping[str, Any]) -> str | None:
+def whose_results(folder: Path, results: Mapping[str, Any] | Result) -> str | None:
     """Return why ``score.json`` can't be taken for this audit's: another's name, or another table; None where it can.
 
     Parameters
@@ -54,7 +55,7 @@ def whose_results(folder: Path, results: Mapping[str, Any]) -> str | None:
     return None
 
 
-def demand_own(folder: Path, results: Mapping[str, Any]) -> None:
+def demand_own(folder: Path, results: Mapping[str, Any] | Result) -> None:
     """Raise `StoreError` where the results in a folder are not those of the audit that it is named after."""
     if (why := whose_results(folder, results)) is not None:
         raise StoreError(

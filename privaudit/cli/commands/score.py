@@ -129,8 +129,9 @@ def _print(results: dict[str, Any], as_json: bool) -> None:
     _print_sides(results["controls"])
     if (bounds := results["epsilon"]) is not None:
         from privaudit.report.content.wording import bound_from_trials
+        from privaudit.results.score_results import Epsilon
 
-        answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")
+        answer(f"ε from many trainings of one canary: {bound_from_trials(Epsilon.model_validate(bounds))}")
         answer(f"ε from one training of many canaries: ε ≥ {bounds['one_run']['epsilon']:.2f}")
     if results["inversion"] is not None:
         _print_inversion(results["inversion"])
@@ -157,12 +158,13 @@ def _print_sides(controls: dict[str, Any]) -> None:
 def _print_told_right(results: dict[str, Any]) -> None:
     """How many samples are told right in most models, how many chance tells so, and whom other models confirm."""
     from privaudit.report.content import most_exposed, wording
+    from privaudit.results.score_results import ScoreResults, Stability
 
     told, stability = results["told_right"], results["stability"]
-    samples = results["samples"]
+    samples, typed = results["samples"], ScoreResults.model_validate(results)
     answer(
         f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {wording.rate(told['at_least'])} of "
-        f"the models; {most_exposed.by_chance(results, samples)}"
+        f"the models; {most_exposed.by_chance(typed, samples)}"
     )
     if told["confirmed"] is not None:
         answer(
@@ -170,9 +172,9 @@ def _print_told_right(results: dict[str, Any]) -> None:
             f"{wording.percent(told['confirmed'])} (chance {wording.percent(told['chance_confirmed'])})"
         )
     if stability is not None:
-        answer(f"      {wording.stability(stability, results['shadows'])}")
+        answer(f"      {wording.stability(Stability.model_validate(stability), results['shadows'])}")
     if not told["named"]:
-        answer(f"      {most_exposed.nobody(results)}")
+        answer(f"      {most_exposed.nobody(typed)}")
 
 
 def _verdict(holds: bool) -> str:

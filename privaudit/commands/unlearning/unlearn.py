@@ -27,6 +27,8 @@ from privaudit.report.content import comparability
 from privaudit.report.content.outcome_wording import is_rejected, with_outcome
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.base import read_result
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import open_audit
@@ -178,7 +180,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
         if settings.base.show_samples:
             write_thumbnails(plan, folder)
         report = render_report(folder, privacy_of(settings.base))
-        warnings = comparability.of_unlearning(files.read_json(folder / RESULTS))
+        warnings = comparability.of_unlearning(read_result(folder / RESULTS, ScoreResults))
         for warning in warnings:
             talk(f"  warning: {warning}")
         # A run that is there may have been chosen otherwise than this request chose it.

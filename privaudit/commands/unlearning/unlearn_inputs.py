@@ -14,6 +14,7 @@ from privaudit.audit.result_files import RESULTS, SCORES, read_table
 from privaudit.commands.score import are_scored, score_stored
 from privaudit.errors import StoreError
 from privaudit.report.content import wording
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns
 from privaudit.shadow.store import TARGET, AuditStore
@@ -56,7 +57,7 @@ def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
         plan.settings,
         statistic=results["statistic"],
         queries=",".join(results["queries"]),
-        rmia_gamma=wording.gamma_of(results),
+        rmia_gamma=wording.gamma_of(ScoreResults.model_validate(results)),
     )
     table = demand_columns(read_table(folder / SCORES), folder / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):

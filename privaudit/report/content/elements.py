@@ -6,12 +6,15 @@ own data (`privaudit.report.drawing.figures`) where none is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from privaudit.report.content.wording import inert
 
 FORMAT = 2
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Table:
     caption: str
     columns: list[str]
     rows: list[list[str]]
+
+
+def tabulate(caption: str, rows: Iterable[Row], columns: Mapping[str, Callable[[Row], str]]) -> Table:
+    """Make a table of a row for each of ``rows``: ``columns`` say under which title stands what of it."""
+    return Table(caption, list(columns), [[say(row) for say in columns.values()] for row in rows])
 
 
 @dataclass(frozen=True)

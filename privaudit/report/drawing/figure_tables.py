@@ -1,10 +1,11 @@
-"""The table behind a figure: what it shows, for whoever can't see it or wants the numbers."""
+"""What figures are drawn from, and the table behind each: what it shows, for whoever wants the numbers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from privaudit.report.content.elements import Table
 from privaudit.report.content.wording import percent
@@ -65,6 +66,13 @@ def _steps_a_row(steps: int) -> int:
     fewest = -(-(steps + 1) // MOST_ROWS)
     even = [wide for wide in range(fewest, 2 * fewest + 1) if (steps + 1) % wide == 0]
     return even[0] if even else fewest
+
+
+def dots(title: str, table: pd.DataFrame, across: str, up: str, most: int = 3000) -> dict[str, Any]:
+    """Return the panel of a scatter: at most ``most`` rows of a table by two of their columns."""
+    drawn = table.sample(min(len(table), most), random_state=0).sort_index()
+    x, y = ([round(float(value), 4) for value in drawn[column]] for column in (across, up))
+    return {"title": title, "x": x, "y": y}
 
 
 def table_of_scatter(caption: str, data: dict[str, Any]) -> Table:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks.lira import FEWEST_MODELS
+from privaudit.results.base import Result
 from privaudit.scoring.reliability.model_kinds import DifferentKinds, different_kinds, strangers
 from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray
@@ -290,7 +291,7 @@ def sentences(found: dict[str, Any], left_out: tuple[int, ...], models: int) -> 
     return said
 
 
-def of_kinds(kinds: dict[str, Any]) -> str:
+def of_kinds(kinds: dict[str, Any] | Result) -> str:
     """How two models differ that are no siblings, from `DifferentKinds.to_json`."""
     if kinds["wider"] is not None:
         how = f"spread {_times(kinds['wider'])} as widely over the samples as"
