@@ -241,7 +241,7 @@ def test_results_that_lack_these_controls_are_still_shown_and_gated(shifted: dic
         files.seal(folder / name)
     content = build_content(folder).report
     assert not any("WARNING" in said for one in content.overview for said in one.answer)
-    assert check_audit(folder, [Limit("auc", 1.0)], "lira", of_target=True)[0].verdict == "holds"
+    assert check_audit(folder, [Limit(quantity="auc", most=1.0)], "lira", of_target=True)[0].verdict == "holds"
 
 
 def test_a_target_that_holds_thanks_to_test_samples_it_was_trained_on_is_not_told() -> None:

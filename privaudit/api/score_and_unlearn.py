@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, cast, overload
 
 from privaudit.api.flags import ScoreFlags, UnlearnFlags, check_types, listed, reference
-from privaudit.api.results import DryRunResults, ScoreResults, UnlearnResults
+from privaudit.api.results import UnlearnResults
 from privaudit.config import read_settings
 from privaudit.errors import UsageError
+from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 
 #: Flags that mean something with ``signals``.
 WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "store", "out")
@@ -22,7 +23,7 @@ def score(
     config: str | Path | None = ...,
     csv: bool = ...,
     **flags: Unpack[ScoreFlags],
-) -> DryRunResults: ...
+) -> ScoreEstimate: ...
 
 
 @overload
@@ -33,7 +34,7 @@ def score(
     config: str | Path | None = ...,
     csv: bool = ...,
     **flags: Unpack[ScoreFlags],
-) -> ScoreResults: ...
+) -> ScoreAnswer: ...
 
 
 def score(
@@ -43,7 +44,7 @@ def score(
     config: str | Path | None = None,
     csv: bool = False,
     **flags: Unpack[ScoreFlags],
-) -> ScoreResults | DryRunResults:
+) -> ScoreAnswer | ScoreEstimate:
     """Train what is missing, attack, score every training sample, and report: ``privaudit score``.
 
     Parameters
@@ -62,8 +63,8 @@ def score(
 
     Returns
     -------
-    ScoreResults or DryRunResults
-        What ``--json`` prints: attacks, controls and risk, and the paths of the score table and the report.
+    ScoreAnswer or ScoreEstimate
+        What ``--json`` prints, by ``to_json()``: attacks, controls and risk, and the paths of score table and report.
 
     Raises
     ------
@@ -79,12 +80,10 @@ def score(
         _check_signals_flags(given, dry_run)
         from privaudit.commands.score_signals import run_signals
 
-        return cast(ScoreResults, run_signals(settings, Path(signals), csv=csv))
+        return run_signals(settings, Path(signals), csv=csv)
     from privaudit.commands import score as workflow
 
-    if dry_run:
-        return cast(DryRunResults, workflow.dry_run(settings))
-    return cast(ScoreResults, workflow.run_score(settings, csv=csv))
+    return workflow.dry_run(settings) if dry_run else workflow.run_score(settings, csv=csv)
 
 
 def _check_signals_flags(flags: dict[str, Any], dry_run: bool) -> None:

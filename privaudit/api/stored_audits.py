@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-from privaudit.api.results import AuditEntry, GateResults, PurgeResults, ReportPaths, VerifyResults
+from privaudit.api.results import AuditEntry, PurgeResults, ReportPaths, VerifyResults
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import UsageError
+from privaudit.results.comparison_results import ComparisonAnswer
+from privaudit.results.gate_results import GateAnswer, Limit
 
 Place = str | Path | None
 
@@ -55,7 +57,7 @@ def write_report(
     return cast(ReportPaths, render_report(results_folder(settings, audit), privacy_of(settings)))
 
 
-def compare(a: str | Path, b: str | Path, *, redact: str | None = None, out: Place = None) -> dict[str, Any]:
+def compare(a: str | Path, b: str | Path, *, redact: str | None = None, out: Place = None) -> ComparisonAnswer:
     """Say what changed from audit ``a`` to audit ``b`` of the same samples: ``privaudit compare``.
 
     Parameters
@@ -69,8 +71,8 @@ def compare(a: str | Path, b: str | Path, *, redact: str | None = None, out: Pla
 
     Returns
     -------
-    dict
-        What ``--json`` prints: what changed, with intervals, the report's paths and the folder.
+    ComparisonAnswer
+        What ``--json`` prints, by ``to_json()``: what changed, with intervals, the report's paths and the folder.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def gate(
     junit: Place = None,
     store: Place = None,
     out: Place = None,
-) -> GateResults:
+) -> GateAnswer:
     """Hold an audit [the latest] against limits: ``privaudit gate``.
 
     Parameters
@@ -145,7 +147,7 @@ def gate(
 
     Returns
     -------
-    GateResults
+    GateAnswer
         Every limit, what the audit says of it, and why.
 
     Raises
@@ -156,17 +158,16 @@ def gate(
         Where one can't be told. The ``results`` of either are what would have been returned.
     """
     settings = _settings(store=store, out=out)
-    from privaudit.commands.gate import Limit, parse_rate_limit, run_gate
+    from privaudit.commands.gate import parse_rate_limit, run_gate
 
     limits = [parse_rate_limit(text) for text in ([max_tpr] if isinstance(max_tpr, str) else max_tpr)]
-    for name, most in (("auc", max_auc), ("asr", max_asr)):
+    of_name: dict[Literal["auc", "asr"], float | None] = {"auc": max_auc, "asr": max_asr}
+    for name, most in of_name.items():
         if most is not None and not 0 <= most <= 1:
             raise UsageError(f"--max-{name} {most}: it is a share between 0 and 1")
-        limits += [] if most is None else [Limit(name, most)]
+        limits += [] if most is None else [Limit(quantity=name, most=most)]
     to = None if junit is None else Path(junit)
-    return cast(
-        GateResults, run_gate(settings, audit, limits, attack, of_target=target, junit_file=to, unlearned=unlearned)
-    )
+    return run_gate(settings, audit, limits, attack, of_target=target, junit_file=to, unlearned=unlearned)
 
 
 def purge(

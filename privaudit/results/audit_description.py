@@ -39,8 +39,8 @@ class TrainingIdentity(Result):
     network: str
     network_source: str | None = None
     recipe: RecipeDescription | None
-    training_function: TrainingFunction | None = None
     seed: int
+    training_function: TrainingFunction | None = None
     canaries: int = 0
     device: str
     precision: str

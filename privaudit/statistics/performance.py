@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
+from privaudit.results.measures import Attack, Curve, Influence
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
 from privaudit.statistics.jackknife import jackknife_error, jackknife_influence
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, roc
@@ -19,54 +19,13 @@ from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, 
 REPORTED_RATES = (0.01, 0.001, 0.0001)
 
 
-@dataclass(frozen=True)
-class Rate:
-    """TPR at one FPR: None where the run can't resolve that FPR.
+class _Rate(NamedTuple):
+    """TPR at one FPR: None where the run can't resolve that FPR; ``influence`` as in `Influence`."""
 
-    ``influence`` is what each cluster (or group of them that was left out) contributes to the estimate's error, so that
-    two audits of the same samples can be compared (`privaudit.statistics.audit_difference`); empty without clusters.
-    """
-
-    fpr: float
-    tpr: float | None
-    interval: Interval | None
-    true_positives: int | None
-    influence: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Performance:
-    """How well one attack told members from non-members; ``auc_influence`` as in `Rate`."""
-
-    auc: float
-    auc_interval: Interval | None
-    auc_standard_error: float | None
-    balanced_accuracy: float | None
-    rates: tuple[Rate, ...]
-    curve: dict[str, list[float]]
-    positives: int
-    negatives: int
-    smallest_fpr: float
-    auc_influence: tuple[float, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        found: dict[str, Any] = {
-            "auc": self.auc,
-            "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
-            "balanced_accuracy": self.balanced_accuracy,
-            "tpr_at_fpr": {f"{rate.fpr:g}": rate.tpr for rate in self.rates},
-            "tpr_ci": {f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates},
-            "true_positives": {f"{rate.fpr:g}": rate.true_positives for rate in self.rates},
-            "smallest_fpr": self.smallest_fpr,
-            "positives": self.positives,
-            "negatives": self.negatives,
-            "curve": self.curve,
-        }
-        if self.auc_influence:
-            of_rates = {f"{rate.fpr:g}": list(rate.influence) for rate in self.rates if rate.influence}
-            found["influence"] = {"auc": list(self.auc_influence), "tpr": of_rates}
-        return found
+    tpr: float | None = None
+    interval: Interval | None = None
+    hits: int | None = None
+    influence: list[float] | None = None
 
 
 def performance(
@@ -74,7 +33,7 @@ def performance(
     member: npt.NDArray[np.bool_],
     clusters: npt.NDArray[np.int64] | None = None,
     refits: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = (),
-) -> Performance:
+) -> Attack:
     """Evaluate scores of cells that come in clusters.
 
     Parameters
@@ -89,7 +48,7 @@ def performance(
 
     Returns
     -------
-    Performance
+    Attack
         See `Evaluation.performance`.
     """
     evaluation = Evaluation(scores, member, clusters)
@@ -150,7 +109,7 @@ class Evaluation:
             exact.append(float((inside > -np.partition(-outside, allowed)[allowed]).mean()))
         self._without.append([smooth, exact])
 
-    def performance(self) -> Performance:
+    def performance(self) -> Attack:
         """Pooled AUC and TPR with 95% intervals, on the logit scale with t quantiles.
 
         The error is that of the delete-a-pair jackknife where models were left out (`privaudit.statistics.jackknife`),
@@ -166,19 +125,21 @@ class Evaluation:
         error, influence = self._error(self._auc_influence(ranks, area), 0)
         trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
         fold = np.arange(len(flat)) if self._cluster is None else self._cluster
-        return Performance(
+        rates = {f"{fpr:g}": self._rate(fpr) if fpr in self._rates else _Rate() for fpr in REPORTED_RATES}
+        of_rates = {fpr: rate.influence for fpr, rate in rates.items() if rate.influence}
+        return Attack(
             auc=area,
-            auc_interval=logit_interval(area, error, self._degrees) if trusted else None,
+            auc_ci=logit_interval(area, error, self._degrees) if trusted else None,
             auc_standard_error=error if np.isfinite(error) else None,
             balanced_accuracy=balanced_accuracy(flat, is_member, fold),
-            rates=tuple(
-                self._rate(rate) if rate in self._rates else Rate(rate, None, None, None) for rate in REPORTED_RATES
-            ),
-            curve=curve.sketch(),
+            tpr_at_fpr={fpr: rate.tpr for fpr, rate in rates.items()},
+            tpr_ci={fpr: rate.interval for fpr, rate in rates.items()},
+            true_positives={fpr: rate.hits for fpr, rate in rates.items()},
+            smallest_fpr=curve.smallest_rate(),
             positives=curve.positives,
             negatives=curve.negatives,
-            smallest_fpr=curve.smallest_rate(),
-            auc_influence=influence,
+            curve=Curve.model_validate(curve.sketch()),
+            influence=Influence(auc=influence, tpr=of_rates) if influence else None,
         )
 
     @property
@@ -197,13 +158,13 @@ class Evaluation:
         influence: FloatArray = (beats - area) * np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
         return influence
 
-    def _rate(self, fpr: float) -> Rate:
+    def _rate(self, fpr: float) -> _Rate:
         curve, scores, member = self._curve, self._scores, self._member
         tpr, threshold = curve.tpr_at(fpr)
         called = scores >= threshold
         hits = int((called & member).sum())
         if self._cluster is not None and self._clusters < FEWEST_PAIRS:
-            return Rate(fpr, tpr, None, hits)
+            return _Rate(tpr, None, hits)
         # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold:
         # one false alarm more lifts it, and the TPR drops by the slope of the ROC there.
         alarms = float((called & ~member).sum() / curve.negatives)
@@ -216,9 +177,9 @@ class Evaluation:
             bounds.append(clustered)
         # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
         bounded = (min(low for low, _ in bounds), max(high for _, high in bounds))
-        return Rate(fpr, tpr, bounded, hits, influence)
+        return _Rate(tpr, bounded, hits, influence)
 
-    def _error(self, of_cells: FloatArray, place: int) -> tuple[float, tuple[float, ...]]:
+    def _error(self, of_cells: FloatArray, place: int) -> tuple[float, list[float]]:
         """Standard error of an estimate, and what each group of models contributes to it.
 
         Parameters
@@ -232,15 +193,15 @@ class Evaluation:
             # Both sides have a mean of their own; few samples estimate their spread with a degree of freedom less.
             sides = (of_cells[self._member], of_cells[~self._member])
             if min(map(len, sides)) < 2:
-                return float("inf"), ()
-            return float(np.sqrt(sum(len(side) ** 2 * float(np.var(side, ddof=1)) / len(side) for side in sides))), ()
+                return float("inf"), []
+            return float(np.sqrt(sum(len(side) ** 2 * float(np.var(side, ddof=1)) / len(side) for side in sides))), []
         sums = np.bincount(self._cluster, weights=of_cells, minlength=self._clusters).astype(np.float64)
         error = _root_of_squares(sums)
         if not self._without:
-            return error, tuple(map(float, sums))
+            return error, sums.tolist()
         moved = np.asarray(self._without)[:, :, place]
         refitted = jackknife_influence(moved[:, int(np.argmin(jackknife_error(moved)))])
-        return max(error, _root_of_squares(refitted)), tuple(map(float, refitted))
+        return max(error, _root_of_squares(refitted)), refitted.tolist()
 
 
 def _root_of_squares(influence: FloatArray) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,6 +10,7 @@ from privaudit import api
 from privaudit.cli.options import json_option, out_option, store_option
 from privaudit.cli.output import answer, answer_json
 from privaudit.errors import PrivauditError
+from privaudit.results.gate_results import GateAnswer
 
 EPILOG = """\b
 Examples:
@@ -69,14 +69,13 @@ def command(
         if error.results is not None:
             _print(error.results, as_json)
         raise
-    _print(dict(results), as_json)
+    _print(results, as_json)
 
 
-def _print(results: dict[str, Any], as_json: bool) -> None:
+def _print(results: GateAnswer, as_json: bool) -> None:
     if as_json:
-        answer_json(results)
+        answer_json(results.to_json())
         return
-    for check in results["checks"]:
-        answer(check["sentence"])
-    if results["unlearned"] is not None:
-        answer(results["unlearned"]["sentence"])
+    for check in (*results.checks, results.unlearned):
+        if check is not None:
+            answer(check.sentence)

@@ -17,6 +17,9 @@ from privaudit.cli.options import (
     store_option,
 )
 from privaudit.cli.output import answer, answer_json
+from privaudit.results.inversion_results import InversionResults
+from privaudit.results.measures import Correlation, Share
+from privaudit.results.score_results import Controls, ScoreAnswer, UnseenControl
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -97,124 +100,119 @@ def command(config: Path | None, signals: Path | None, csv: bool, dry_run: bool,
     if dry_run:
         planned = api.score(dry_run=True, **given)
         if as_json:
-            answer_json(dict(planned))
+            answer_json(planned.to_json())
         else:
             answer(
-                f"{planned['to_train']} models to train, about {readable_time(planned['seconds'])}, "
-                f"{planned['memory_bytes'] / 1e9:,.1f} GB of memory, {planned['disk_bytes'] / 1e6:,.0f} MB of disk, "
-                f"smallest FPR {planned['smallest_fpr']:.2g}"
+                f"{planned.to_train} models to train, about {readable_time(planned.seconds)}, "
+                f"{planned.memory_bytes / 1e9:,.1f} GB of memory, {planned.disk_bytes / 1e6:,.0f} MB of disk, "
+                f"smallest FPR {planned.smallest_fpr:.2g}"
             )
         return
-    _print(dict(api.score(**given)), as_json)
-
-
-def _print(results: dict[str, Any], as_json: bool) -> None:
+    results = api.score(**given)
     if as_json:
-        answer_json(results)
-        return
-    lira = results["attacks"]["lira"]
-    interval = "" if lira["auc_ci"] is None else f" (95% {lira['auc_ci'][0]:.3f}–{lira['auc_ci'][1]:.3f})"
-    answer(f"LiRA  AUC {lira['auc']:.3f}{interval}")
-    for rate, tpr in lira["tpr_at_fpr"].items():
+        answer_json(results.to_json())
+    else:
+        _print(results)
+
+
+def _print(results: ScoreAnswer) -> None:
+    lira = results.attacks["lira"]
+    interval = "" if lira.auc_ci is None else f" (95% {lira.auc_ci[0]:.3f}–{lira.auc_ci[1]:.3f})"
+    answer(f"LiRA  AUC {lira.auc:.3f}{interval}")
+    for rate, tpr in lira.tpr_at_fpr.items():
         text = "too little evidence" if tpr is None else f"{100 * tpr:.2f}%"
         answer(f"      TPR at {100 * float(rate):g}% FPR: {text}")
-    answer(f"      mean attack success rate {results['mean_risk']:.3f}")
+    answer(f"      mean attack success rate {results.mean_risk:.3f}")
     _print_told_right(results)
-    negative = results["controls"]["negative"]
-    positive = results["controls"]["positive"]
+    negative, positive = results.controls.negative, results.controls.positive
     if positive is not None:
-        answer(f"{positive['count']} mislabelled samples: mean attack success rate {positive['mean_asr']:.3f}")
+        answer(f"{positive.count} mislabelled samples: mean attack success rate {positive.mean_asr:.3f}")
     if negative is not None:
-        answer(f"control on never-trained samples: AUC {negative['auc']:.4f} ({_verdict(negative['holds'])})")
-    _print_sides(results["controls"])
-    if (bounds := results["epsilon"]) is not None:
+        verdict = "holds" if negative.holds else "FAILED: do not trust this audit"
+        answer(f"control on never-trained samples: AUC {negative.auc:.4f} ({verdict})")
+    _print_sides(results.controls)
+    if (bounds := results.epsilon) is not None:
         from privaudit.report.content.wording import bound_from_trials
-        from privaudit.results.score_results import Epsilon
 
-        answer(f"ε from many trainings of one canary: {bound_from_trials(Epsilon.model_validate(bounds))}")
-        answer(f"ε from one training of many canaries: ε ≥ {bounds['one_run']['epsilon']:.2f}")
-    if results["inversion"] is not None:
-        _print_inversion(results["inversion"])
-    answer(f"scores: {results['scores']}")
-    for path in results["report"].values():
+        answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")  # type: ignore[arg-type, unused-ignore]
+        answer(f"ε from one training of many canaries: ε ≥ {bounds.one_run.epsilon:.2f}")
+    if results.inversion is not None:
+        _print_inversion(results.inversion)
+    answer(f"scores: {results.scores}")
+    for path in (results.report.html, results.report.pdf):
         if path is not None:
             answer(f"report: {path}")
 
 
-def _print_sides(controls: dict[str, Any]) -> None:
+def _print_sides(controls: Controls) -> None:
     """Whether training and test samples are alike where no model saw either."""
-    for name, what in (
-        ("blind", "blind baseline, training against test samples without a model"),
-        ("shift", "never-seen training samples against test samples"),
+    for found, what in (
+        (controls.blind, "blind baseline, training against test samples without a model"),
+        (controls.shift, "never-seen training samples against test samples"),
     ):
-        if (found := controls[name]) is not None:
-            bounds = "" if found["ci"] is None else f" (95% {found['ci'][0]:.3f}–{found['ci'][1]:.3f})"
-            if "margin_auc" in found:
-                bounds += f", by the bare margin {found['margin_auc']:.3f}"
-            verdict = "holds" if found["holds"] else "FAILED: the target's figure is not of membership alone"
-            answer(f"{what}: AUC {found['auc']:.3f}{bounds} ({verdict})")
+        if found is not None:
+            bounds = "" if found.ci is None else f" (95% {found.ci[0]:.3f}–{found.ci[1]:.3f})"
+            if isinstance(found, UnseenControl):
+                bounds += f", by the bare margin {found.margin_auc:.3f}"
+            verdict = "holds" if found.holds else "FAILED: the target's figure is not of membership alone"
+            answer(f"{what}: AUC {found.auc:.3f}{bounds} ({verdict})")
 
 
-def _print_told_right(results: dict[str, Any]) -> None:
+def _print_told_right(results: ScoreAnswer) -> None:
     """How many samples are told right in most models, how many chance tells so, and whom other models confirm."""
     from privaudit.report.content import most_exposed, wording
-    from privaudit.results.score_results import ScoreResults, Stability
 
-    told, stability = results["told_right"], results["stability"]
-    samples, typed = results["samples"], ScoreResults.model_validate(results)
+    told, samples = results.told_right, results.samples
+    if told is None:
+        return
+    by_chance = most_exposed.by_chance(results, samples)  # type: ignore[arg-type, unused-ignore]
     answer(
-        f"      {told['samples']:,} of {samples:,} samples are told right in ≥ {wording.rate(told['at_least'])} of "
-        f"the models; {most_exposed.by_chance(typed, samples)}"
+        f"      {told.samples:,} of {samples:,} samples are told right in ≥ {wording.rate(told.at_least)} of "
+        f"the models; {by_chance}"
     )
-    if told["confirmed"] is not None:
+    if told.confirmed is not None and told.chance_confirmed is not None:
         answer(
             f"      of those that one half of the models so tells, the other half confirms "
-            f"{wording.percent(told['confirmed'])} (chance {wording.percent(told['chance_confirmed'])})"
+            f"{wording.percent(told.confirmed)} (chance {wording.percent(told.chance_confirmed)})"
         )
-    if stability is not None:
-        answer(f"      {wording.stability(Stability.model_validate(stability), results['shadows'])}")
-    if not told["named"]:
-        answer(f"      {most_exposed.nobody(typed)}")
+    if results.stability is not None:
+        answer(f"      {wording.stability(results.stability, results.shadows)}")  # type: ignore[arg-type, unused-ignore]
+    if not told.named:
+        answer(f"      {most_exposed.nobody(results)}")  # type: ignore[arg-type, unused-ignore]
 
 
-def _verdict(holds: bool) -> str:
-    return "holds" if holds else "FAILED: do not trust this audit"
-
-
-def _print_inversion(found: dict[str, Any]) -> None:
+def _print_inversion(found: InversionResults) -> None:
     """Outcomes beside what guesses achieve, how far the ranking can be trusted, and what it goes with."""
-    for key, name in (("features", "T1"), ("matching", "T2")):
-        tier = found[key]
+    for name, tier in (("T1", found.features), ("T2", found.matching)):
         if tier is None:
             continue
-        outcomes = tier["outcomes"]
+        drawn = tier.samples if tier.random is None else tier.random
         answer(
-            f"inversion ({name}, {tier.get('random', tier['samples']):,} random samples): recovered "
-            f"{_share(outcomes['recovered'])}, identified among {found['reference']:,} {_share(outcomes['identified'])}"
+            f"inversion ({name}, {drawn:,} random samples): recovered {_share(tier.outcomes['recovered'])}, identified "
+            f"among {found.reference:,} {_share(tier.outcomes['identified'])}"
         )
-        relations = {
-            "that under another model": tier["reliability"]["models"],
-            "that from another start": tier["reliability"]["restarts"],
+        relations: dict[str, Correlation] = {
+            "that under another model": tier.reliability["models"],
+            "that from another start": tier.reliability["restarts"],
         }
-        relations |= {name.replace("_", " "): tier["confounders"][name] for name in ("loss", "gradient_norm", "risk")}
+        relations |= {name.replace("_", " "): tier.confounders[name] for name in ("loss", "gradient_norm", "risk")}
         known = [
-            f"{name} {one['spearman']:+.2f}"
-            + ("" if one["ci"] is None else f" ({one['ci'][0]:+.2f} to {one['ci'][1]:+.2f})")
+            f"{name} {one.spearman:+.2f}" + ("" if one.ci is None else f" ({one.ci[0]:+.2f} to {one.ci[1]:+.2f})")
             for name, one in relations.items()
-            if one["spearman"] is not None
+            if one.spearman is not None
         ]
         if known:
             answer(f"      Spearman of its PSNR with {'; '.join(known)}")
-    for name, rates in found["null"].items():
+    for name, rates in found.null.items():
         answer(
             f"      guess: {name.replace('_', ' ')}: recovered {_share(rates['recovered'])}, identified "
             f"{_share(rates['identified'])}, PSNR ≥ 20 dB {_share(rates['psnr_above_20'])}"
         )
-    for warning in found["warnings"]:
+    for warning in found.warnings:
         answer(f"      warning: {warning}")
 
 
-def _share(found: dict[str, Any]) -> str:
-    if found["rate"] is None:
+def _share(found: Share) -> str:
+    if found.rate is None or found.ci is None:
         return "–"
-    return f"{100 * found['rate']:.1f}% ({100 * found['ci'][0]:.1f}–{100 * found['ci'][1]:.1f}%)"
+    return f"{100 * found.rate:.1f}% ({100 * found.ci[0]:.1f}–{100 * found.ci[1]:.1f}%)"

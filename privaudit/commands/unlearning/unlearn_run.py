@@ -179,12 +179,7 @@ def make_run(
         with one_thread(specification.hardware):
             from_shadow = unlearning_metrics.from_shadow_models(judged, forget.rows, bench, pool, judging)
     proxy = spearman(forgotten["loss"], risk)
-    if (
-        request is not None
-        and request.sequencing.order == "loss"
-        and proxy.interval is not None
-        and proxy.interval[0] < 0.5
-    ):
+    if request is not None and request.sequencing.order == "loss" and proxy.ci is not None and proxy.ci[0] < 0.5:
         talk(
             "  warning: the order goes by loss, which is a poor stand-in for risk in this forget set (Spearman "
             f"{proxy.spearman:+.2f}); --order risk ranks by risk itself"
