@@ -9,6 +9,7 @@ import pandas as pd
 from privaudit import __version__
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Answer, Explorer, Fact, Figure, Report, Section, Table, tabulate
+from privaudit.report.content.figure_data import Scatter
 from privaudit.report.content.glossary import GLOSSARY, REFERENCES
 from privaudit.report.content.texts import terms, text
 from privaudit.report.content.wording import clip, interval, number, percent, rate, warned
@@ -187,14 +188,16 @@ def _samples(results: ComparisonResults, samples: pd.DataFrame) -> Section:
             },
         )
 
-    panel = dots("risk in B", samples, "risk_a", "risk_b")
+    panel = dots("risk in B", samples, "risk_a", "risk_b").model_copy(
+        update={"across": "risk in A", "diagonal": True, "guessing": None}
+    )
     figure = Figure(
         "scatter",
         "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. "
         f"{line_styles.at('scatter', 'no change')[:-1]}; below it risk fell.",
         "Scatter of every sample's risk in B against its risk in A; Spearman "
         f"{wording.spearman(results.changed.spearman)}.",
-        {"panels": [panel | {"across": "risk in A", "diagonal": True, "guessing": None}]},
+        Scatter(panels=[panel]),
     )
     tables = [
         listed("Where risk fell most", samples.nsmallest(NAMED, "change")),

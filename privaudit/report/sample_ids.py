@@ -152,6 +152,8 @@ class Naming:
             resolved = _PLACEHOLDER.sub(self._name_of, content) if _OPEN in content else content
         elif isinstance(content, SampleId):
             resolved = self.text(content)
+        elif isinstance(content, Result):
+            resolved = type(content).model_validate(self.resolve(content.model_dump(exclude_unset=True)))
         elif isinstance(content, dict):
             resolved = {self.resolve(key): self.resolve(value) for key, value in content.items()}
         elif isinstance(content, list | tuple):

@@ -12,6 +12,7 @@ import pandas as pd
 from privaudit.errors import UsageError
 from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Figure, Section, tabulate
+from privaudit.report.content.figure_data import Picture, PictureRow, Pictures
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import clip, percent
 from privaudit.report.sample_ids import Naming
@@ -49,13 +50,13 @@ def samples_shown(folder: Path, table: pd.DataFrame, results: ScoreResults, nami
     half = len(kept) // 2
     groups = {"Riskiest": kept.iloc[: len(kept) - half], "Safest": kept.iloc[len(kept) - half :].iloc[::-1]}
     rows = [
-        {
-            "name": name,
-            "images": [
-                {"title": percent(risk), "png": _png(images[one])}
+        PictureRow(
+            name=name,
+            images=[
+                Picture(title=percent(risk), png=_png(images[one]))
                 for one, risk in zip(found["sample_id"], found["risk"], strict=True)
             ],
-        }
+        )
         for name, found in groups.items()
     ]
     riskiest, safest = map(len, groups.values())
@@ -63,7 +64,7 @@ def samples_shown(folder: Path, table: pd.DataFrame, results: ScoreResults, nami
         "pictures",
         text("samples.figure"),
         f"Images of the {riskiest} training samples at the highest risk and of the {safest} at the lowest.",
-        {"rows": rows},
+        Pictures(rows=rows),
         tabulate(
             "The samples shown",
             [row | {"group": name} for name, found in groups.items() for row in found.to_dict("records")],

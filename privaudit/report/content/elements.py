@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from pydantic import WithJsonSchema
+
+from privaudit.report.content.figure_data import FigureData
 from privaudit.report.content.wording import inert
 
 FORMAT = 2
@@ -38,7 +41,7 @@ class Figure:
     kind: str
     caption: str
     alternative: str
-    data: dict[str, Any]
+    data: Annotated[FigureData, WithJsonSchema({"additionalProperties": True, "type": "object"})]
     table: Table | None = None
 
 

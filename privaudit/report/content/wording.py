@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from privaudit.errors import StoreError
 from privaudit.report.content.texts import terms, text
 from privaudit.results.audit_description import TrainingFunction, TrainingIdentity
+from privaudit.results.base import Result
 from privaudit.results.inversion_results import InversionResults
 from privaudit.results.measures import Attack, Correlation
 from privaudit.results.score_results import (
@@ -52,6 +53,8 @@ def inert(value: Any) -> Any:
 
     Names are the user's. A right-to-left override in one of them would turn around the sentence that it stands in.
     """
+    if isinstance(value, Result):
+        return inert(value.model_dump(exclude_unset=True))
     if isinstance(value, dict):
         return {inert(key): inert(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

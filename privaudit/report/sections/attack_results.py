@@ -7,6 +7,7 @@ import pandas as pd
 from privaudit.attacks.suite import ATTACKS
 from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
+from privaudit.report.content.figure_data import Curves, Scatter
 from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import known, number, percent, warned
 from privaudit.report.drawing import line_styles
@@ -146,7 +147,7 @@ def how_well_attacked(results: ScoreResults) -> Section:
         attacks.append((wording.TARGET + (": see the warning" if doubts else ""), results.target, None))
     drawn = [(title_of(name, results), results.attacks[name]) for name in DRAWN if name in results.attacks]
     areas = "; ".join(f"{title} {number(attack.auc)}" for title, attack in drawn)
-    curves = {title: {} if attack.curve is None else attack.curve.to_json() for title, attack in drawn}
+    curves = {title: known(attack.curve, "curve") for title, attack in drawn}
     return Section(
         "attacks",
         "How well membership can be told",
@@ -178,7 +179,7 @@ def how_well_attacked(results: ScoreResults) -> Section:
                 "roc",
                 f"Share of members found against share of false alarms, both logarithmic. {line_styles.at('roc')}",
                 f"ROC curves, with AUC: {areas}.",
-                {"curves": curves},
+                Curves(curves=curves),
             )
         ],
     )
@@ -212,5 +213,5 @@ def _scatter(table: pd.DataFrame, said: str) -> Figure:
         "scatter",
         f"Risk against intrinsic shift, {whence}; a dot a sample (at most 3,000 drawn). {line_styles.at('scatter')}",
         f"Scatter of risk against intrinsic shift, {whence}. {said}",
-        {"panels": [dots("intrinsic shift (logits)", table, across, up)]},
+        Scatter(panels=[dots("intrinsic shift (logits)", table, across, up)]),
     )

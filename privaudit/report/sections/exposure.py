@@ -7,6 +7,7 @@ import pandas as pd
 
 from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
+from privaudit.report.content.figure_data import Bar, Bars, Estimate, Histogram
 from privaudit.report.content.wording import clip, interval, percent
 from privaudit.report.drawing import line_styles
 from privaudit.results.score_results import Exposure, GroupExposure, ScoreResults
@@ -24,7 +25,7 @@ def who_is_exposed(table: pd.DataFrame, results: ScoreResults) -> Section:
         "histogram",
         f"How many samples have which risk. {line_styles.at('histogram')}",
         f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
-        {"values": [float(value) for value in counts.index], "counts": [int(value) for value in counts]},
+        Histogram(values=counts.index.tolist(), counts=counts.tolist()),
     )
     return Section(
         "exposed",
@@ -82,19 +83,20 @@ def _group_figure(name: str, found: Exposure, results: ScoreResults) -> Figure:
     part = f" ({len(shown)} most exposed of {len(found.groups)})" if len(shown) < len(found.groups) else ""
     first = "; ".join(f"{clip(group.name, 30)} {percent(group.mean)}" for group in shown[:5])
 
-    def value(group: GroupExposure) -> dict[str, float]:
-        return {"value": group.mean} | ({} if group.ci is None else {"low": group.ci[0], "high": group.ci[1]})
+    def bar(group: GroupExposure) -> Bar:
+        bounds = {} if group.ci is None else {"low": group.ci[0], "high": group.ci[1]}
+        return Bar(name=clip(group.name), values=[Estimate(value=group.mean, **bounds)])
 
     return Figure(
         "bars",
         f"Mean risk by {what}{spread}{part}. {line_styles.at('bars')}",
         f"Mean risk by {what}: {first}; overall {percent(results.mean_risk)}.",
-        {
-            "across": "mean risk (attack success rate)",
-            "of": what.capitalize(),
-            "guessing": 0.5,
-            "rows": [{"name": clip(group.name), "values": [value(group)]} for group in shown],
-        },
+        Bars(
+            across="mean risk (attack success rate)",
+            of=what.capitalize(),
+            guessing=0.5,
+            rows=[bar(group) for group in shown],
+        ),
     )
 
 

@@ -8,6 +8,15 @@ import numpy as np
 import pandas as pd
 
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
+from privaudit.report.content.figure_data import (
+    Block,
+    GroupDots,
+    GroupPanel,
+    Groups,
+    InversionPictures,
+    Placed,
+    Placement,
+)
 from privaudit.report.content.texts import terms, text
 from privaudit.report.content.wording import interval, number, p_value, percent, spearman, warned
 from privaudit.report.drawing.line_styles import DASHED
@@ -160,16 +169,16 @@ def _placement(table: pd.DataFrame) -> Figure:
     groups = {}
     for name, rows in table[table["inversion_group"].notna()].groupby("inversion_group"):
         finite = rows[np.isfinite(rows["nn_margin"])]
-        groups[str(name)] = {
-            "psnr": [round(float(value), 3) for value in finite["psnr"]],
-            "nn_margin": [round(float(value), 4) for value in finite["nn_margin"]],
-        }
+        groups[str(name)] = Placed(
+            psnr=[round(float(value), 3) for value in finite["psnr"]],
+            nn_margin=[round(float(value), 4) for value in finite["nn_margin"]],
+        )
     return Figure(
         "inversion-placement",
         f"Right of 20 dB and above 0 (the {DASHED.word} lines) a sample counts as recovered. Above 0 the "
         "reconstruction is nearer to the true image than to any other.",
         "Scatter plot of inverted samples: mean PSNR against the margin to the nearest other image.",
-        {"titles": terms("inversion.groups"), "groups": groups},
+        Placement(titles=terms("inversion.groups"), groups=groups),
     )
 
 
@@ -179,24 +188,24 @@ def pictures_in(path: Path) -> Figure:
     with np.load(path, allow_pickle=False) as stored:
         groups, recovered = stored["groups"], stored["recovered"]
         blocks = [
-            {
-                "title": f"{terms('inversion.groups')[name]}: originals above reconstructions",
+            Block(
+                title=f"{terms('inversion.groups')[name]}: originals above reconstructions",
                 **{key: stored[key][groups == name].tolist() for key in ("originals", "images", "recovered")},
-            }
+            )
             for name in dict.fromkeys(groups.tolist())
         ]
     return Figure(
         "inversion-pictures",
         text("inversion.pictures"),
         f"Rows of small images: originals and reconstructions; {int(recovered.sum())} of {len(recovered)} are boxed.",
-        {"blocks": blocks},
+        InversionPictures(blocks=blocks),
         table=tabulate(
             "What the pictures show",
             blocks,
             {
-                "Group": lambda block: str(block["title"]),
-                "Shown": lambda block: f"{len(block['recovered'])}",
-                "Recovered": lambda block: f"{sum(block['recovered'])}",
+                "Group": lambda block: block.title,
+                "Shown": lambda block: f"{len(block.recovered)}",
+                "Recovered": lambda block: f"{sum(block.recovered)}",
             },
         ),
     )
@@ -208,14 +217,14 @@ def _group_figure(groups: InversionGroups) -> Figure:
     for name, title in titles.items():
         compared, values = groups.compared[name], groups.values[name]
         high, low = (
-            {"values": drawn, "mean": mean, "ci": None if bounds is None else list(bounds)}
+            GroupDots(values=drawn, mean=mean, ci=bounds)
             for drawn, mean, bounds in zip((values.high, values.low), compared.means, compared.cis, strict=True)
         )
-        panels.append({"title": title, "logarithmic": name == "entropy", "smallest": 1e-6, "high": high, "low": low})
+        panels.append(GroupPanel(title=title, logarithmic=name == "entropy", smallest=1e-6, high=high, low=low))
         means.append(f"{title} {number(compared.means[0])} and {number(compared.means[1])}")
     return Figure(
         "inversion-groups",
         text("inversion.group-figure"),
         f"Two panels of dots, means of the easiest and of random samples: {'; '.join(means)}.",
-        {"panels": panels, "titles": ["MI-high", "MI-low"]},
+        Groups(panels=panels, titles=["MI-high", "MI-low"]),
     )

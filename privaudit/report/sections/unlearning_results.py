@@ -8,6 +8,7 @@ import pandas as pd
 
 from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Figure, Section, Table
+from privaudit.report.content.figure_data import Scatter
 from privaudit.report.content.outcome_wording import sentence_of_run
 from privaudit.report.content.unlearning_wording import is_exact, order, summary
 from privaudit.report.content.wording import number, percent
@@ -189,7 +190,7 @@ def _difficulties(run: dict[str, Any], forgetting: pd.DataFrame) -> list[Figure]
             f"{wording.DIFFICULTIES[name][0]}: {wording.spearman(run['risk_vs_difficulty'][name])}"
             for name in wording.DIFFICULTIES
         ),
-        {"panels": panels},
+        Scatter.model_validate({"panels": panels}),
     )
     # Nothing is left to draw where the samples were purged.
     return [figure] if panels else []
