@@ -21,6 +21,10 @@ from privaudit.config import AuditSettings, read_settings
 from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.results.base import Result
+from privaudit.results.gate_results import Check, GateAnswer
+from privaudit.results.measures import Attack
+from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.runtime.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
@@ -205,13 +209,13 @@ def test_environment_variables_are_told() -> None:
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
-        ("score", returned.ScoreResults),
-        ("score", returned.DryRunResults),
-        ("score", returned.Attack),
+        ("score", ScoreAnswer),
+        ("score", ScoreEstimate),
+        ("score", Attack),
         ("unlearn", returned.UnlearnResults),
         ("purge", returned.PurgeResults),
-        ("gate", returned.GateResults),
-        ("gate", returned.GateCheck),
+        ("gate", GateAnswer),
+        ("gate", Check),
         ("verify", returned.VerifyResults),
         ("list", returned.AuditEntry),
         ("report", returned.ReportPaths),
@@ -219,7 +223,7 @@ def test_environment_variables_are_told() -> None:
 )
 def test_what_json_holds_is_told(name: str, keys: type) -> None:
     said = set(re.findall(r"`([a-z0-9_]+)`", section(DOCS / "commands.md", name).split("**`--json`**", 1)[1]))
-    assert set(keys.__annotations__) <= said
+    assert set(keys.model_fields if issubclass(keys, Result) else keys.__annotations__) <= said
 
 
 def test_settings_and_pipeline_can_be_read(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from privaudit.commands.gate import Limit, check_audit, parse_rate_limit
+from privaudit.commands.gate import check_audit, parse_rate_limit
 from privaudit.errors import UsageError
+from privaudit.results.gate_results import Limit
 from privaudit.runtime import files
 from tests.conftest import Run
 

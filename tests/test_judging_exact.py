@@ -24,7 +24,7 @@ from privaudit.evaluation.measures.utility import accuracy
 from privaudit.evaluation.model_evaluation import Judged, audit_again, mean_outside, of_models
 from privaudit.evaluation.u_lira import attack_unlearned, choose_models
 from privaudit.scoring import controls
-from privaudit.scoring.controls import NegativeControl, never_trained, positive, untrained
+from privaudit.scoring.controls import negative_control, never_trained, positive, untrained
 from privaudit.scoring.target_audit import audit_target
 from privaudit.scoring.unseen_control import _interval, _Ranked
 from privaudit.shadow.design import paired_design
@@ -100,13 +100,13 @@ def test_made_up_membership_is_redrawn_and_its_mean_has_the_error_of_a_mean(monk
     error = stats.sem(areas)
     assert control.standard_error == pytest.approx(error)
     assert control.auc == pytest.approx(np.mean(areas))
-    assert control.interval == pytest.approx((control.auc - 1.96 * error, control.auc + 1.96 * error))
+    assert control.ci == pytest.approx((control.auc - 1.96 * error, control.auc + 1.96 * error))
 
 
 @pytest.mark.parametrize(("area", "error", "holds"), [(0.504, 0, True), (0.506, 0, False), (0.46, 0.0101, True)])
 def test_a_negative_control_allows_a_half_of_a_percent_and_four_errors(area: float, error: float, holds: bool) -> None:
-    assert NegativeControl("of nothing", area, None, error).holds is holds
-    assert not NegativeControl("of nothing", 0.5 - 4.1 * 0.01, None, 0.01).holds
+    assert negative_control(area, None, error).holds is holds
+    assert not negative_control(0.5 - 4.1 * 0.01, None, 0.01).holds
 
 
 def test_the_untrained_control_knows_that_models_are_compared_and_how_few_pairs_there_are() -> None:
@@ -117,7 +117,7 @@ def test_the_untrained_control_knows_that_models_are_compared_and_how_few_pairs_
     values[3] += 6
     control = untrained(margins(values), keep)
     reach = stats.t.ppf(0.975, 7) * control.standard_error / (control.auc * (1 - control.auc))
-    assert control.interval == pytest.approx(tuple(expit(logit(control.auc) + way * reach) for way in (-1, 1)))
+    assert control.ci == pytest.approx(tuple(expit(logit(control.auc) + way * reach) for way in (-1, 1)))
     pair = np.broadcast_to((np.arange(16) // 2)[:, np.newaxis], keep.shape)
     over_pairs = performance(lira.online(values.astype(np.float32), keep), keep, pair).auc_standard_error
     assert over_pairs is not None
@@ -253,7 +253,8 @@ def test_unlearned_models_are_attacked_and_judged_by_whole_pairs() -> None:
     assert found.auc == pytest.approx(auc(ratio.ravel(), seen.ravel()))
     assert found.balanced_accuracy == balanced_accuracy(ratio.ravel(), seen.ravel(), pair.ravel())
     assert found.balanced_accuracy != balanced_accuracy(ratio.ravel(), seen.ravel(), (2 * pair + seen).ravel())
-    assert len(found.auc_influence) == 6
+    assert found.influence is not None
+    assert len(found.influence.auc) == 6
 
 
 def test_tuning_compares_with_the_half_of_the_test_set_that_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:

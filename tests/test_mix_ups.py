@@ -13,10 +13,11 @@ import pytest
 
 from privaudit import api
 from privaudit.commands.compare import read_scored
-from privaudit.commands.gate import Limit, check_audit
+from privaudit.commands.gate import check_audit
 from privaudit.commands.score_stored import are_scored
 from privaudit.errors import StoreError
 from privaudit.report.write import render_report
+from privaudit.results.gate_results import Limit
 from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import TARGET, AuditStore, shadow_keys

@@ -477,10 +477,10 @@ def test_risk_and_its_reference_come_from_different_shadow_models(small_audit: d
     found = choose_reference({}, stored, forget, risk, "margin")
     assert found.margin is not None
     for name, difficulty in {"shift": original[:, 0, 0] - found.margin, "fidelity": abs(found.margin)}.items():
-        interval = spearman(found.risk, difficulty).interval
+        interval = spearman(found.risk, difficulty).ci
         assert interval is not None
         assert interval[0] < 0 < interval[1], name
-    built_in = spearman(risk, abs(np.where(keep, 0, noise[..., 0, 0]).sum(0))).interval
+    built_in = spearman(risk, abs(np.where(keep, 0, noise[..., 0, 0]).sum(0))).ci
     assert built_in is not None
     assert built_in[1] < 0 or built_in[0] > 0
 

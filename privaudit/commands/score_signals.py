@@ -81,6 +81,7 @@ def _results(
         samples=keep.shape[1],
         shadows=len(keep),
         statistic=settings.statistic if given.classes is not None else "the file's own",
+        queries=(),
         rmia_gamma=settings.rmia_gamma if "rmia" in scores.attacks else None,
         attacks=scores.attacks,
         agreement=scores.agreement,

@@ -142,8 +142,8 @@ class BlindBaseline(Result):
     auc: float
     ci: Interval | None
     p: float
-    inputs_p: float | None
-    classes_p: float | None
+    inputs_p: float
+    classes_p: float
     holds: bool
     samples: Sides
 

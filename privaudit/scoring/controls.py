@@ -28,7 +28,7 @@ MOST_SAMPLES = 2_000
 TOLERANCE = 0.005
 
 
-def judge(area: float, ci: Interval | None, error: float) -> NegativeControl:
+def negative_control(area: float, ci: Interval | None, error: float) -> NegativeControl:
     """Return a negative control with its verdict: it holds where |AUC − ½| is within max(.005, 4 SE)."""
     holds = abs(area - 0.5) <= max(TOLERANCE, 4 * error)
     return NegativeControl(auc=area, ci=ci, standard_error=error, holds=holds)
@@ -58,7 +58,7 @@ def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
         made_up = paired_design(len(rows), models, seed, f"never-trained-{redraw}")
         areas[redraw] = auc(lira.online(margins[:, rows], made_up).ravel(), made_up.ravel())
     mean, error = float(areas.mean()), float(areas.std(ddof=1) / np.sqrt(REDRAWS))
-    return judge(mean, (mean - 1.96 * error, mean + 1.96 * error), error)
+    return negative_control(mean, (mean - 1.96 * error, mean + 1.96 * error), error)
 
 
 def untrained(control_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> NegativeControl:
@@ -81,7 +81,7 @@ def untrained(control_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) ->
     inside, outside = int(keep.sum()), int((~keep).sum())
     error = max(error, float(np.sqrt((inside + outside + 1) / (12 * inside * outside))))
     interval = logit_interval(result.auc, error, pairs - 1) if pairs >= FEWEST_PAIRS else None
-    return judge(result.auc, interval, error)
+    return negative_control(result.auc, interval, error)
 
 
 def positive(asr: FloatArray, canary: npt.NDArray[np.bool_]) -> PositiveControl | None:
