@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from privaudit.errors import UsageError
-from privaudit.report.content.outcome_wording import with_outcome
+from privaudit.report.content.outcome_wording import sentence_of_run, with_outcome
+from privaudit.results.base import read_result
+from privaudit.results.unlearn_results import UnlearnRun
 from privaudit.runtime import files
 
 #: What each outcome is to a gate: only a model that is or answers like a retrained one passes.
@@ -29,21 +31,22 @@ def check_run(folder: Path, name: str) -> dict[str, Any]:
         Where there is none of that name, whole.
     """
     runs = {
-        path.parent.name: files.read_json(path)
+        path.parent.name: read_result(path, UnlearnRun)
         for path in folder.glob("unlearn/*/metrics.json")
         if files.is_whole(path)
     }
     if name == "latest" and runs:
-        name = max(runs, key=lambda run: (int(runs[run]["number"]), run))
+        name = max(runs, key=lambda run: (runs[run].number, run))
     if name not in runs:
         raise UsageError(
             f"--unlearned {name}: {folder.name} has no such run, whole",
             hint=f"There are: {', '.join(sorted(runs)) or 'none'}.",
         )
     run = with_outcome(runs[name])
+    outcome = run.outcome or "unclear"
     return {
         "run": name,
-        "outcome": run["outcome"],
-        "verdict": VERDICTS[run["outcome"]],
-        "sentence": f"{name} is {run['outcome']}: {VERDICTS[run['outcome']]}. {run['outcome_evidence']['sentence']}",
+        "outcome": outcome,
+        "verdict": VERDICTS[outcome],
+        "sentence": f"{name} is {outcome}: {VERDICTS[outcome]}. {sentence_of_run(run)}",
     }

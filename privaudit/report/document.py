@@ -28,6 +28,9 @@ from privaudit.report.sections import (
     summary,
     unlearning_results,
 )
+from privaudit.results.base import read_result
+from privaudit.results.trial_results import OrderResults
+from privaudit.results.unlearn_results import UnlearnResults, UnlearnRun
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.score_table import demand_columns, demand_own
@@ -35,7 +38,7 @@ from privaudit.scoring.score_table import demand_columns, demand_own
 REMEDY = "Run the same privaudit score again: it makes the results anew."
 MADE_BY = f"privaudit {__version__}"
 
-Run = tuple[dict[str, Any], pd.DataFrame]
+Run = tuple[UnlearnResults, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,15 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     table = table[~table["canary"]].reset_index(drop=True)
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
     table, results = naming.enter_table(table), naming.enter_results(results)
-    runs = [(naming.enter_results(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
+    runs = [
+        (UnlearnResults.model_validate(naming.enter_results(run.to_json())), naming.enter_table(forgetting))
+        for run, forgetting in _read_runs(folder)
+    ]
     pictures = sample_pictures(folder, table, results, naming) if shown.show_samples else []
     notices = [redaction.SHOWN] if shown.show_samples else []
     notices += [redaction.REDACTED] if naming.redacts else []
     metrics = [run for run, _ in runs]
-    compared = [naming.enter_results(found) for found in _comparisons_of_orders(folder)]
+    compared = _comparisons_of_orders(folder)
     about = results["about"]
     sections = [
         attack_results.what_was_audited(results),
@@ -104,12 +110,11 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     return Content(naming.resolve(report), samples.assign(sample_id=naming.column(samples["sample_id"])))
 
 
-def _comparisons_of_orders(folder: Path) -> list[dict[str, Any]]:
+def _comparisons_of_orders(folder: Path) -> list[OrderResults]:
     """Every whole comparison of orders of this audit, by name."""
-    found = [
-        files.read_json(path) for path in sorted(folder.glob("compare-orders/*/results.json")) if files.is_whole(path)
-    ]
-    return [one for one in found if one.get("audit", folder.name) in (folder.name, folder.resolve().name)]
+    paths = sorted(folder.glob("compare-orders/*/results.json"))
+    found = [read_result(path, OrderResults) for path in paths if files.is_whole(path)]
+    return [one for one in found if one.audit in (None, folder.name, folder.resolve().name)]
 
 
 def _title(about: dict[str, Any]) -> str:
@@ -118,9 +123,9 @@ def _title(about: dict[str, Any]) -> str:
     return f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}"
 
 
-def _hashes(folder: Path, runs: list[dict[str, Any]]) -> list[list[str]]:
+def _hashes(folder: Path, runs: list[UnlearnResults]) -> list[list[str]]:
     """Name and SHA-256 of every file that the report was made from."""
-    names = {run["run"]: unlearning_wording.shown_name(run) for run in runs}
+    names = {run.run: unlearning_wording.shown_name(run) for run in runs}
     used = [[name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")]
     return used + [
         [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]
@@ -137,12 +142,12 @@ def _read_runs(folder: Path) -> list[Run]:
         if not (files.is_whole(metrics) and files.is_whole(table)):
             talk(f"  left out of the report: {metrics.parent} (unfinished or damaged; run it again)")
             continue
-        run = files.read_json(metrics)
-        if "sequencing" not in run:
+        if "sequencing" not in read_result(metrics, UnlearnRun).model_fields_set:
             talk(f"  left out of the report: {metrics.parent} (made by an earlier version; run it again)")
             continue
-        if (owner := run.get("audit", folder.name)) not in (folder.name, folder.resolve().name):
-            talk(f"  left out of the report: {metrics.parent} (a run of another audit, {owner})")
+        run = read_result(metrics, UnlearnResults)
+        if run.audit not in (None, folder.name, folder.resolve().name):
+            talk(f"  left out of the report: {metrics.parent} (a run of another audit, {run.audit})")
             continue
         runs.append((run, pd.read_parquet(table)))
-    return sorted(runs, key=lambda found: (found[0]["number"], found[0]["run"]))
+    return sorted(runs, key=lambda found: (found[0].number, found[0].run))

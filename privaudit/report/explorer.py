@@ -13,6 +13,7 @@ import pandas as pd
 from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Column, Explorer
 from privaudit.report.content.method_names import method
+from privaudit.results.unlearn_results import UnlearnResults
 
 #: Columns of the score table that are shown, where they hold anything.
 COLUMNS = (
@@ -45,7 +46,7 @@ SPARSE = 0.6
 
 
 def explore(
-    table: pd.DataFrame, runs: list[tuple[dict[str, Any], pd.DataFrame]], sha256: str, results: dict[str, Any]
+    table: pd.DataFrame, runs: list[tuple[UnlearnResults, pd.DataFrame]], sha256: str, results: dict[str, Any]
 ) -> tuple[Explorer, pd.DataFrame]:
     """Choose the columns, and join what unlearning found of each sample.
 
@@ -67,12 +68,12 @@ def explore(
         for name, (title, meaning) in wording.DIFFICULTIES.items():
             if not forgetting[name].notna().any():
                 continue
-            key = f"{name}-{metrics['number']}"
+            key = f"{name}-{metrics.number}"
             values = np.full(len(shown), np.nan)
             values[place[place >= 0]] = forgetting[name].to_numpy(np.float64)[place >= 0]
             shown[key] = values
-            meaning = f"{meaning}; run {metrics['number']}, {method(metrics)}."
-            columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
+            meaning = f"{meaning}; run {metrics.number}, {method(metrics)}."
+            columns.append(Column(key, f"{title}, run {metrics.number}", "number", meaning))
     order, caution = "risk", "Who is not confirmed leads partly by luck."
     if most_exposed.why_nobody(results) is not None:
         order, caution = "sample_id", most_exposed.nobody(results)

@@ -46,7 +46,7 @@ class TrialResult(Spent):
     tow: float
     tow_validation: float
     mia_efficacy: float
-    mia_gap: float
+    mia_gap: float | None
     mia_gap_to_original: float
     jensen_shannon: float
     called_members: float | None = None

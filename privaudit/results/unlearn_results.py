@@ -216,6 +216,11 @@ class RiskVsDifficulty(Result):
     fidelity: Correlation
     shift: Correlation
 
+    @property
+    def by_sense(self) -> dict[str, Correlation]:
+        """The same by name."""
+        return {"forgettability": self.forgettability, "fidelity": self.fidelity, "shift": self.shift}
+
 
 class ULira(Result):
     """The method attacked with shadow models that unlearned too, and whom they call trained-on."""
@@ -302,6 +307,7 @@ class UnlearnRun(Result):
     order: str | None = None
     forget: int | None = None
     parameters: Numbers | None = Field(default_factory=dict)
+    sequencing: SequencingRecord | None = None
     outcome: OutcomeName | None = None
     outcome_evidence: OutcomeEvidence | None = None
 
@@ -321,27 +327,46 @@ class UnlearnRun(Result):
         return self.outcome in REJECTED
 
 
-class UnlearnResults(UnlearnRun, UnlearningFigures, Ledger):
-    """An unlearning run's results; ``sequencing`` is None of methods that know no order."""
+class UnlearnRequested(Result):
+    """What was asked of a run, and of which audit; ``sequencing`` is None of methods that know no order.
 
-    run: str
+    Parameters
+    ----------
+    groups
+        As many as there were; None where all was handed over at once.
+    forget_specification, forget, requests, skipped
+        ``--forget`` (of a file only that it was one), samples of D_u, lines of the file, and those of unknown samples.
+    scattered
+        Whether shadow models that never saw a sample say how a model without it behaves.
+    shadows, statistic
+        Of the scores that it started from.
+    """
+
+    audit: str | None = None
     method: str
-    order: str
-    forget: int
     chosen: Chosen | None = None
+    order: str
     descending: bool
+    parameters: Numbers | None = Field(default_factory=dict)
     groups: int | None
     sequencing: SequencingRecord | None
+    forget: int
     forget_specification: str
     requests: int = 0
     skipped: int = 0
-    shadows: int
-    judging_shadows: int | None = None
-    statistic: str
+    notes: tuple[str, ...] = ()
     scattered: bool | None = None
     seed: int = 0
     reference_asked: str = "auto"
-    notes: tuple[str, ...] = ()
+    shadows: int
+    statistic: str
+
+
+class UnlearnResults(UnlearnRequested, UnlearnRun, UnlearningFigures, Ledger):
+    """An unlearning run's results."""
+
+    run: str
+    judging_shadows: int | None = None
     tuning: Tuning | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
     u_lira: ULira | None = None

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from privaudit.results.measures import Attack, Correlation
 from privaudit.runtime.progress import readable_time
 from privaudit.scoring.canary_epsilon import FEWEST_MODELS, FEWEST_TRIALS
 
@@ -109,7 +110,7 @@ def clip(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def area(attack: dict[str, Any] | None) -> str:
+def area(attack: Attack | dict[str, Any] | None) -> str:
     """An AUC with its interval, or why there is none."""
     if attack is None:
         return "not applicable"
@@ -143,7 +144,7 @@ def most_exposed(found: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def spearman(found: dict[str, Any]) -> str:
+def spearman(found: Correlation | dict[str, Any]) -> str:
     """A correlation with its interval."""
     if found["spearman"] is None:
         return "not applicable"
@@ -152,7 +153,7 @@ def spearman(found: dict[str, Any]) -> str:
     return f"{found['spearman']:+.2f} ({span})"
 
 
-def correlation(found: dict[str, Any]) -> str:
+def correlation(found: Correlation | dict[str, Any]) -> str:
     """What a correlation lets one say."""
     if found["spearman"] is None or found["ci"] is None:
         return "can't be related (one of them does not vary, or there are too few samples)"
@@ -161,7 +162,7 @@ def correlation(found: dict[str, Any]) -> str:
     return f"{direction} (Spearman {spearman(found)}, {found['n']:,} samples)"
 
 
-def is_good_proxy(found: dict[str, Any]) -> bool:
+def is_good_proxy(found: Correlation | dict[str, Any]) -> bool:
     """Whether loss ranks samples nearly as risk does: the interval lies above .5."""
     return found["ci"] is not None and found["ci"][0] > 0.5
 

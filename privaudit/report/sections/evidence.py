@@ -7,6 +7,7 @@ from typing import Any
 from privaudit.report.content import comparability, unlearning_wording, wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.wording import interval, percent
+from privaudit.results.unlearn_results import UnlearnResults
 
 COLUMNS = ["Experiment", "Must read", "Read", "Verdict"]
 
@@ -117,7 +118,7 @@ def limits(results: dict[str, Any], unlearned: bool) -> Section:
     return Section("limits", "Limits", paragraphs)
 
 
-def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes: list[list[str]]) -> Section:
+def how_to_reproduce(results: dict[str, Any], runs: list[UnlearnResults], hashes: list[list[str]]) -> Section:
     """Commands, fingerprints and versions, and the SHA-256 of what the report was made from."""
     made_from = Table("The report was made from", ["File", "SHA-256"], hashes)
     if "given" in results["about"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,9 @@ from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Answer, Fact
 from privaudit.report.content.method_names import method
 from privaudit.report.content.outcome_wording import sentence_of_run
-from privaudit.report.content.unlearning_wording import is_exact
 from privaudit.report.content.wording import interval, number, percent, rate
+from privaudit.results.trial_results import OrderResults
+from privaudit.results.unlearn_results import Reaudit, UnlearnResults
 from privaudit.scoring.reliability.confirmation import is_certain
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.
@@ -70,7 +71,7 @@ def _by_other_half(results: dict[str, Any]) -> str:
 
 
 def answers(
-    results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]], orders: list[dict[str, Any]]
+    results: dict[str, Any], table: pd.DataFrame, runs: list[UnlearnResults], orders: list[OrderResults]
 ) -> list[Answer]:
     """Every question of page 1; whatever was not measured says so.
 
@@ -122,14 +123,14 @@ def _who_is_exposed(results: dict[str, Any], table: pd.DataFrame) -> Answer:
     return Answer("Who is most exposed?", said, "exposed")
 
 
-def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]]) -> Answer:
+def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[UnlearnResults]) -> Answer:
     models = f"{results['shadows']} shadow models" + ("" if results["target"] is None else " and the target model")
     left_out = []
     if "rmia" not in results["attacks"]:
         left_out.append("RMIA")
     if not _was_inverted(table):
         left_out.append("gradient inversion")
-    if runs and not any(run.get("u_lira") for run in runs):
+    if runs and not any(run.u_lira for run in runs):
         left_out.append("attacks that imitate the unlearning itself (U-LiRA)")
     left_out.append("poisoning and attacks on the training process")
     said = f"{models}, by {len(results['attacks'])} membership attacks."
@@ -170,17 +171,17 @@ def _was(results: dict[str, Any]) -> str:
     return "was" if wording.given_target(results) is None else "is taken to have been"
 
 
-def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
+def _before_and_after(results: dict[str, Any], runs: list[UnlearnResults]) -> list[Answer]:
     if not runs:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
     forgotten, retained = [], []
     told = [(method(run), sentence_of_run(run)) for run in runs[-TOLD_RUNS:]]
     came_to = [f"{_capital(name)}. {outcome}" for name, outcome in told if outcome is not None]
     for run in runs[-TOLD_RUNS:]:
-        what = f"{_capital(method(run))}, {run['forget']:,} samples"
-        exact = is_exact(run)
-        forgotten.append(_change(what, run["reaudit"], "forget", exact=exact))
-        retained.append(_change(what, run["reaudit"], "retain", exact=exact))
+        what = f"{_capital(method(run))}, {run.forget:,} samples"
+        exact = run.is_exact
+        forgotten.append(_change(what, run.reaudit, "forget", exact=exact))
+        retained.append(_change(what, run.reaudit, "retain", exact=exact))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
     more += [f"Warning: {one}." for one in comparability.of_unlearning(results)]
     last = f"unlearning-{len(runs)}"
@@ -191,10 +192,10 @@ def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> li
     ]
 
 
-def _orders(runs: list[dict[str, Any]], orders: list[dict[str, Any]]) -> list[Answer]:
+def _orders(runs: list[UnlearnResults], orders: list[OrderResults]) -> list[Answer]:
     question = "Did the order of unlearning matter?"
     if orders:
-        return [Answer(question, [str(orders[-1]["verdict"]["sentence"])], f"orders-{len(orders)}")]
+        return [Answer(question, [orders[-1].verdict.sentence], f"orders-{len(orders)}")]
     return [Answer(question, ["Not compared: one run of each order can't tell."])] if runs else []
 
 
@@ -202,7 +203,7 @@ def _capital(said: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _change(what: str, again: dict[str, Any], part: str, *, exact: bool) -> str:
+def _change(what: str, again: dict[str, Reaudit], part: Literal["forget", "retain"], *, exact: bool) -> str:
     """The AUC of the re-audit on the same samples, under the model before, after, and without them.
 
     Of an exact method (retraining) nothing has to be shown: whatever is read of the forgotten afterwards is the
@@ -210,20 +211,20 @@ def _change(what: str, again: dict[str, Any], part: str, *, exact: bool) -> str:
     """
     if exact and part == "forget":
         what += ": exact by construction, since the new model never saw them"
-    before, after = (again.get(name, {}).get(part) for name in ("original", "unlearned"))
+    attacks = {name: one.forget if part == "forget" else one.retain for name, one in again.items()}
+    before, after, retrained = (attacks.get(name) for name in ("original", "unlearned", "retrained"))
     if before is None or after is None:
         untold = "the shadow models can't tell, since they saw half of every class."
         return f"{what}; {untold}" if exact and part == "forget" else f"{what}: {untold}"
-    retrained = again.get("retrained", {}).get(part)
     reference = ""
     if retrained is not None:
-        reference = f"; {'retrained once more' if exact else 'retrained without them'} {number(retrained['auc'])}"
+        reference = f"; {'retrained once more' if exact else 'retrained without them'} {number(retrained.auc)}"
     if exact and part == "forget":
         return f"{what}. LiRA AUC {wording.area(before)} before, {wording.area(after)} after{reference}."
     verdict = ""
-    if before["auc_ci"] is not None and after["auc_ci"] is not None:
-        apart = before["auc_ci"][0] > after["auc_ci"][1] or before["auc_ci"][1] < after["auc_ci"][0]
-        fell = after["auc"] < before["auc"]
+    if before.auc_ci is not None and after.auc_ci is not None:
+        apart = before.auc_ci[0] > after.auc_ci[1] or before.auc_ci[1] < after.auc_ci[0]
+        fell = after.auc < before.auc
         verdict = (
             f", {'lower' if fell else 'higher'} than before beyond the intervals"
             if apart
@@ -257,15 +258,15 @@ def _inversion(results: dict[str, Any], table: pd.DataFrame) -> Answer:
     return Answer(question, [said], "inversion")
 
 
-def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
+def _difficulty(results: dict[str, Any], runs: list[UnlearnResults]) -> list[Answer]:
     question = "Are samples at high risk harder to unlearn?"
     told = []
     for run in runs[-1:]:
-        if all(run["risk_vs_difficulty"][name]["ci"] is None for name in wording.DIFFICULTIES):
-            told.append(f"{_capital(method(run))}: {run['forget']:,} forgotten samples are too few to tell.")
+        if all(one.ci is None for one in run.risk_vs_difficulty.by_sense.values()):
+            told.append(f"{_capital(method(run))}: {run.forget:,} forgotten samples are too few to tell.")
             continue
         senses = [
-            f"{wording.DIFFICULTIES[name][0].lower()} {wording.spearman(run['risk_vs_difficulty'][name])}"
+            f"{wording.DIFFICULTIES[name][0].lower()} {wording.spearman(run.risk_vs_difficulty.by_sense[name])}"
             for name in wording.DIFFICULTIES
         ]
         told.append(f"{_capital(method(run))}: Spearman's correlation of risk with {', '.join(senses)}.")
