@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.errors import StoreError
-from privaudit.results.unlearn_results import UnlearnRun
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import REMEDY
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from privaudit.errors import UsageError
 from privaudit.report.content.outcome_wording import sentence_of_run, with_outcome
 from privaudit.results.base import read_result
-from privaudit.results.unlearn_results import UnlearnRun
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 
 #: What each outcome is to a gate: only a model that is or answers like a retrained one passes.

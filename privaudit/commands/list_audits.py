@@ -8,7 +8,7 @@ from typing import Any
 from privaudit.audit.result_files import model_file
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
-from privaudit.results.unlearn_results import UnlearnRun
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 

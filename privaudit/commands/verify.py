@@ -16,7 +16,7 @@ from privaudit.audit.result_files import COMPARISONS, MODELS, REPRODUCTION, RESU
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
-from privaudit.results.unlearn_results import UnlearnRun
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files, links
 from privaudit.runtime.files import SEAL_SUFFIX, Seal, inspect_seal, is_whole
 from privaudit.runtime.progress import talk

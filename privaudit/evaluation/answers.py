@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from privaudit.evaluation.measures.utility import accuracy
-from privaudit.results.unlearn_results import Accuracies
+from privaudit.results.unlearning.run import Accuracies
 from privaudit.shadow.trainer import signals_on
 from privaudit.signals import signal
 from privaudit.training.loop import logits_of

@@ -26,7 +26,7 @@ from privaudit.evaluation.measures.utility import tug_of_war
 from privaudit.evaluation.outcome_of_run import decide
 from privaudit.evaluation.shadow_evidence import Reference, ShadowEvidence, difficulty_of
 from privaudit.results.measures import Correlation
-from privaudit.results.unlearn_results import (
+from privaudit.results.unlearning.run import (
     Accuracies,
     Divergence,
     Forgotten,

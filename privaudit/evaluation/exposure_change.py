@@ -10,7 +10,7 @@ import pandas as pd
 
 from privaudit.evaluation.answers import Answers
 from privaudit.evaluation.shadow_evidence import ShadowEvidence
-from privaudit.results.unlearn_results import CalledMembers, ExposedSample, ExposureChange, RetainedChange
+from privaudit.results.unlearning.run import CalledMembers, ExposedSample, ExposureChange, RetainedChange
 from privaudit.statistics.intervals import mean_interval
 from privaudit.unlearning.requests.request_cells import plain
 

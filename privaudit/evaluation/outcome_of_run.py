@@ -12,7 +12,7 @@ from privaudit.evaluation.measures.outcome import Models, Reference, figures_of,
 from privaudit.evaluation.measures.utility import accuracy
 from privaudit.evaluation.shadow_evidence import ShadowEvidence, mean_outside
 from privaudit.report.content.outcome_wording import sentence
-from privaudit.results.unlearn_outcome import OutcomeEvidence
+from privaudit.results.unlearning.outcome import OutcomeEvidence
 from privaudit.signals import signal
 from privaudit.unlearning.application.problem import UnlearningProblem
 

@@ -17,7 +17,7 @@ from privaudit.evaluation.answers import Answers
 from privaudit.evaluation.measures.difficulty import per_sample_difficulty
 from privaudit.evaluation.measures.prediction_divergence import distance_of, probabilities
 from privaudit.results.measures import Attack
-from privaudit.results.unlearn_results import Reaudit
+from privaudit.results.unlearning.run import Reaudit
 from privaudit.scoring.reliability.split_halves import halves_of
 from privaudit.scoring.target_audit import audit_target
 from privaudit.signals import signal

@@ -22,7 +22,7 @@ from privaudit.engines.base import Report, run_jobs
 from privaudit.errors import UsageError
 from privaudit.evaluation.answers import Answers
 from privaudit.evaluation.shadow_evidence import without_curve
-from privaudit.results.unlearn_results import ULira
+from privaudit.results.unlearning.run import ULira
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.shadow.store import shadow_key

@@ -16,7 +16,7 @@ from privaudit.errors import StoreError
 from privaudit.purging.purge_digest import SALT
 from privaudit.report.redaction import SALT as REDACTION_SALT
 from privaudit.report.sample_images import THUMBNAILS
-from privaudit.results.unlearn_outcome import REJECTED
+from privaudit.results.unlearning.outcome import REJECTED
 from privaudit.runtime import files
 from privaudit.runtime.links import MARK
 from privaudit.shadow.store import COIN, PURGES, TARGET, AuditStore

@@ -29,8 +29,8 @@ from privaudit.report.sections import (
     unlearning_results,
 )
 from privaudit.results.base import read_result
-from privaudit.results.trial_results import OrderResults
-from privaudit.results.unlearn_results import UnlearnResults, UnlearnRun
+from privaudit.results.unlearning.run import UnlearnResults, UnlearnRun
+from privaudit.results.unlearning.trials import OrderResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.score_table import demand_columns, demand_own

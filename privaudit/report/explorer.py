@@ -13,7 +13,7 @@ import pandas as pd
 from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Column, Explorer
 from privaudit.report.content.method_names import method
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
 
 #: Columns of the score table that are shown, where they hold anything.
 COLUMNS = (

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from privaudit.results.measures import Interval
-from privaudit.results.trial_results import Arm, Claim, Contrast, OrderComparison, OrderVerdict
+from privaudit.results.unlearning.trials import Arm, Claim, Contrast, OrderComparison, OrderVerdict
 from privaudit.statistics.paired_tests import holm, paired_difference
 
 DO_NOTHING, ONE_SHOT, RANDOM_GROUPS, REVERSE, RETRAIN = "do-nothing", "one-shot", "random-groups", "reverse", "retrain"

@@ -11,8 +11,8 @@ import numpy as np
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import Report, run_jobs
 from privaudit.results.base import write_result
-from privaudit.results.trial_results import TrialResult
-from privaudit.results.unlearn_results import Spent
+from privaudit.results.unlearning.ledger import Spent
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.runtime.progress import progress
 from privaudit.shadow.trainer import AuditArrays, one_thread
 from privaudit.trials.order_comparison import DO_NOTHING, RETRAIN

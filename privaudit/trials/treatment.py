@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.results.base import read_result
-from privaudit.results.trial_results import TrialResult
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.runtime import files
 from privaudit.unlearning.application.problem import Bench
 from privaudit.unlearning.application.run_method import Request

@@ -21,8 +21,8 @@ from privaudit.evaluation.exposure_change import called
 from privaudit.evaluation.measures.relearn import RelearnSettings
 from privaudit.evaluation.measures.utility import tug_of_war
 from privaudit.evaluation.shadow_evidence import ShadowEvidence, difficulty_of
-from privaudit.results.trial_results import TrialResult
-from privaudit.results.unlearn_results import Spent
+from privaudit.results.unlearning.ledger import Spent
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.trials.treatment import Scene
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.run_method import judges

@@ -20,7 +20,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.errors import UsageError
 from privaudit.evaluation.answers import validation_accuracies
 from privaudit.evaluation.measures.utility import tug_of_war
-from privaudit.results.unlearn_results import Tuning, TuningTrial
+from privaudit.results.unlearning.run import Tuning, TuningTrial
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.trainer import one_thread

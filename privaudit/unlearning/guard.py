@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from privaudit.results.unlearn_results import GuardRecord, Undone
+from privaudit.results.unlearning.ledger import GuardRecord, Undone
 from privaudit.runtime.seeds import generator
 from privaudit.training.loop import Samples, logits_of
 from privaudit.unlearning.base import StopUnlearning, Unlearner

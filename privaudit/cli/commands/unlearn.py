@@ -20,8 +20,8 @@ from privaudit.cli.options import (
 from privaudit.cli.output import answer, answer_json
 from privaudit.errors import UnlearningRejected
 from privaudit.report.content.unlearning_wording import of_guard
-from privaudit.results.unlearn_outcome import REJECTED
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.outcome import REJECTED
+from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b

@@ -24,9 +24,9 @@ from privaudit.commands.unlearning.unlearn_request import (
 from privaudit.errors import UsageError
 from privaudit.report.write import render_report
 from privaudit.results.base import write_result
-from privaudit.results.trial_results import OrderAnswer, OrderResults
-from privaudit.results.unlearn_plan import OrdersPlan, UnlearnCost
-from privaudit.results.unlearn_results import SequencingRecord
+from privaudit.results.unlearning.ledger import SequencingRecord
+from privaudit.results.unlearning.plan import OrdersPlan, UnlearnCost
+from privaudit.results.unlearning.trials import OrderAnswer, OrderResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.shadow.store import TARGET

@@ -17,8 +17,8 @@ from privaudit.report.content.outcome_wording import with_outcome
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.base import read_result
-from privaudit.results.unlearn_plan import UnlearnCost, UnlearnPlan
-from privaudit.results.unlearn_results import UnlearnAnswer, UnlearnResults
+from privaudit.results.unlearning.plan import UnlearnCost, UnlearnPlan
+from privaudit.results.unlearning.run import UnlearnAnswer, UnlearnResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.method_choice import AUTO

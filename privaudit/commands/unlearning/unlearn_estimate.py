@@ -18,7 +18,7 @@ from privaudit.commands.unlearning.unlearn_request import ResolvedRequest, given
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.relearn import RelearnSettings
 from privaudit.evaluation.u_lira import choose_models
-from privaudit.results.unlearn_plan import Alternative, UnlearnCost
+from privaudit.results.unlearning.plan import Alternative, UnlearnCost
 from privaudit.runtime import files
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.shadow.trainer import one_thread

@@ -13,7 +13,7 @@ import numpy as np
 
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.errors import UsageError
-from privaudit.results.unlearn_results import Chosen
+from privaudit.results.unlearning.run import Chosen
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.method_choice import (
     APPROXIMATE,

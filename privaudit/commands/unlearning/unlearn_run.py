@@ -19,15 +19,8 @@ from privaudit.commands.unlearning.unlearn_request import (
 from privaudit.evaluation.evaluate import UnlearningEvaluation, evaluate
 from privaudit.evaluation.u_lira import choose_models, remove_working_files, u_lira
 from privaudit.results.base import read_result, write_result
-from privaudit.results.unlearn_results import (
-    Ledger,
-    Seconds,
-    SequencingRecord,
-    UnlearningFigures,
-    UnlearnRequested,
-    UnlearnResults,
-    UnlearnRun,
-)
+from privaudit.results.unlearning.ledger import Ledger, SequencingRecord
+from privaudit.results.unlearning.run import Seconds, UnlearningFigures, UnlearnRequested, UnlearnResults, UnlearnRun
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.shadow.store import TARGET

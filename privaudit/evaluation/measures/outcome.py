@@ -21,7 +21,7 @@ import numpy.typing as npt
 from privaudit.evaluation.measures.resampling import Resampled
 from privaudit.evaluation.measures.utility import PARTS, accuracy
 from privaudit.results.measures import Interval
-from privaudit.results.unlearn_outcome import Fall, Figures, OutcomeName
+from privaudit.results.unlearning.outcome import Fall, Figures, OutcomeName
 
 FloatArray = npt.NDArray[Any]
 

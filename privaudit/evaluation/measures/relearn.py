@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from privaudit.results.unlearn_results import RelearnRatio
+from privaudit.results.unlearning.run import RelearnRatio
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of, seeded_layers
 

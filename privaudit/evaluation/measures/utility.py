@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from privaudit.results.unlearn_results import Accuracies
+from privaudit.results.unlearning.run import Accuracies
 
 PARTS = ("forget", "retain", "test")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privaudit.report.content.unlearning_wording import order
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
 
 #: What a method's short name stands for, where it does not say so itself.
 METHODS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 from privaudit.report.content.wording import number, percent
-from privaudit.results.unlearn_outcome import REJECTED, Fall, Figures, OutcomeEvidence, OutcomeName
-from privaudit.results.unlearn_results import UnlearnRun
+from privaudit.results.unlearning.outcome import REJECTED, Fall, Figures, OutcomeEvidence, OutcomeName
+from privaudit.results.unlearning.run import UnlearnRun
 
 Run = TypeVar("Run", bound=UnlearnRun)
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from privaudit.report.content import wording
 from privaudit.report.content.outcome_wording import sentence_of_run
 from privaudit.report.content.wording import flags_of, number, percent
-from privaudit.results.unlearn_results import Forgotten, GuardRecord, SequencingRecord, UnlearnResults
+from privaudit.results.unlearning.ledger import GuardRecord, SequencingRecord
+from privaudit.results.unlearning.run import Forgotten, UnlearnResults
 from privaudit.runtime.progress import readable_time
 
 LIMITS = (

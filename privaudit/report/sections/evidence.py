@@ -7,7 +7,7 @@ from typing import Any
 from privaudit.report.content import comparability, unlearning_wording, wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.wording import interval, percent
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
 
 COLUMNS = ["Experiment", "Must read", "Read", "Verdict"]
 

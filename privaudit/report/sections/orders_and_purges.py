@@ -8,7 +8,7 @@ from privaudit.report.content import wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.unlearning_wording import signed
 from privaudit.report.content.wording import number, percent
-from privaudit.results.trial_results import OrderResults
+from privaudit.results.unlearning.trials import OrderResults
 
 
 def section_of_comparison(found: OrderResults, index: int) -> Section:

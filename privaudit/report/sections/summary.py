@@ -13,8 +13,8 @@ from privaudit.report.content.elements import Answer, Fact
 from privaudit.report.content.method_names import method
 from privaudit.report.content.outcome_wording import sentence_of_run
 from privaudit.report.content.wording import interval, number, percent, rate
-from privaudit.results.trial_results import OrderResults
-from privaudit.results.unlearn_results import Reaudit, UnlearnResults
+from privaudit.results.unlearning.run import Reaudit, UnlearnResults
+from privaudit.results.unlearning.trials import OrderResults
 from privaudit.scoring.reliability.confirmation import is_certain
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.

@@ -12,7 +12,7 @@ from privaudit.report.content.outcome_wording import sentence_of_run
 from privaudit.report.content.unlearning_wording import order, summary
 from privaudit.report.content.wording import number, percent
 from privaudit.report.drawing import line_styles
-from privaudit.results.unlearn_results import RelearnRatio, UnlearnResults
+from privaudit.results.unlearning.run import Divergence, RelearnRatio, UnlearnResults
 
 NAMES = {"original": "Do nothing (original)", "retrained": "Retrained", "second_retrained": "Retrained again"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privaudit.results.unlearn_results import Chosen
+from privaudit.results.unlearning.run import Chosen
 from privaudit.runtime.progress import readable_time
 from privaudit.unlearning.base import RETRAIN
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit import __version__
-from privaudit.results.removal_record import (
+from privaudit.results.unlearning.removal_record import (
     Evidence,
     MethodRecord,
     ModelRecord,
@@ -18,7 +18,7 @@ from privaudit.results.removal_record import (
     RemovedSample,
     SkippedSample,
 )
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.runtime import files
 from privaudit.unlearning.requests.forget_requests import RemovalRequest
 from privaudit.unlearning.requests.forget_set import ForgetSet

@@ -18,7 +18,7 @@ from torch import nn
 
 from privaudit.attacks import lira
 from privaudit.errors import EvidenceError
-from privaudit.results.unlearn_results import Ledger
+from privaudit.results.unlearning.ledger import Ledger
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import derive_seed
 from privaudit.runtime.user_code import kept_alive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from privaudit.results.unlearn_results import Ledger
+from privaudit.results.unlearning.ledger import Ledger
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
 from privaudit.unlearning.guard import Guard

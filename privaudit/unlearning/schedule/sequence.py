@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from privaudit.errors import UsageError
-from privaudit.results.unlearn_results import Ledger, StageEntry
+from privaudit.results.unlearning.ledger import Ledger, StageEntry
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
 from privaudit.unlearning.guard import Guard, forget_optimizer_state

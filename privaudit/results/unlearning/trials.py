@@ -6,7 +6,8 @@ from typing import Literal
 
 from privaudit.results.base import Result
 from privaudit.results.measures import Interval
-from privaudit.results.unlearn_results import Numbers, SequencingRecord, Spent
+from privaudit.results.unlearning.ledger import SequencingRecord, Spent
+from privaudit.results.unlearning.run import Numbers
 
 Claim = Literal["supported", "not supported", "inconclusive", "descriptive"]
 

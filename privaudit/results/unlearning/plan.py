@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privaudit.results.base import Result
-from privaudit.results.unlearn_results import Chosen
+from privaudit.results.unlearning.run import Chosen
 
 
 class Alternative(Result):
