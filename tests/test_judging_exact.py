@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from privaudit.evaluation.model_evaluation import Judged, audit_again, mean_outside, of_models
 from scipy import stats
 from scipy.special import expit, logit
 from torch import nn
@@ -21,7 +22,6 @@ from privaudit.audit.stored_signals import StoredSignals
 from privaudit.errors import UsageError
 from privaudit.evaluation.measures.mia_efficacy import choose_members, mia_efficacy
 from privaudit.evaluation.measures.utility import accuracy
-from privaudit.evaluation.model_evaluation import Judged, audit_again, mean_outside, of_models
 from privaudit.evaluation.u_lira import attack_unlearned, choose_models
 from privaudit.scoring import controls
 from privaudit.scoring.controls import negative_control, never_trained, positive, untrained

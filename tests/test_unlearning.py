@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 import torch
+from privaudit.evaluation.model_evaluation import choose_reference
 
 from privaudit.attacks import lira
 from privaudit.attacks.risk import attack_success
@@ -23,7 +24,6 @@ from privaudit.audit.stored_signals import StoredSignals
 from privaudit.errors import UsageError
 from privaudit.evaluation.measures.difficulty import per_sample_difficulty, relate_to_risk
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
-from privaudit.evaluation.model_evaluation import choose_reference
 from privaudit.networks import build_network
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.design import paired_design

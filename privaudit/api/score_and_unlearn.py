@@ -161,13 +161,13 @@ def unlearn(
     base = read_settings({name: given.pop(name) for name in of_base if name in given}, None)
     if "parameter" in given:
         given["parameter"] = listed(given["parameter"])
-    from privaudit.commands.unlearning.unlearn import UnlearnSettings, run_unlearn
+    from privaudit.commands.unlearning.unlearn import UnlearnSettings, plan_unlearn, run_unlearn
 
     settings = UnlearnSettings(base=base, **given)
     if not compare_orders:
         if seeds is not None:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
-        return cast(UnlearnResults, run_unlearn(settings, dry_run=dry_run))
-    from privaudit.commands.unlearning.compare_orders import DEFAULT_SEEDS, run_compare_orders
+        return cast(UnlearnResults, (plan_unlearn if dry_run else run_unlearn)(settings).to_json())
+    from privaudit.commands.unlearning.compare_orders import DEFAULT_SEEDS, plan_compare_orders, run_compare_orders
 
-    return run_compare_orders(settings, seeds or DEFAULT_SEEDS, dry_run=dry_run)
+    return (plan_compare_orders if dry_run else run_compare_orders)(settings, seeds or DEFAULT_SEEDS).to_json()

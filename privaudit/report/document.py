@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -29,10 +28,10 @@ from privaudit.report.sections import (
     summary,
     unlearning_results,
 )
-from privaudit.results.base import Result, read_result
+from privaudit.results.base import read_result
 from privaudit.results.score_results import About, ScoreResults
-from privaudit.results.trial_results import OrderResults
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
+from privaudit.results.unlearning.trials import OrderResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.score_table import demand_columns, demand_own
@@ -74,7 +73,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     report = Report(
         title=_title(results.about),
         subtitle=f"{results.about.audit} · {results.samples:,} training samples · {results.shadows} shadow models",
-        finding=wording.finding(results, [unlearning_wording.summary(_untyped(run))[-1] for run, _ in runs[-1:]]),
+        finding=wording.finding(results, [unlearning_wording.summary(run)[-1] for run, _ in runs[-1:]]),
         facts=summary.headline_facts(results, table),
         sections=with_tables(sections if shown.show_samples else without_samples(sections)),
         limits=wording.IN_BRIEF,
@@ -100,8 +99,7 @@ def _sections(
     runs: Sequence[Run],
     orders: Sequence[OrderResults],
 ) -> list[Section]:
-    scored: Any = results
-    commands = [unlearning_wording.command(_untyped(run)) for run, _ in runs]
+    commands = [unlearning_wording.command(run) for run, _ in runs]
     return [
         attack_results.what_was_audited(results),
         attack_results.how_well_attacked(results),
@@ -110,27 +108,16 @@ def _sections(
         attack_results.risk_and_shift(table, results),
         *gradient_inversion.sections(results, table, folder, show_samples=shown.show_samples),
         *(
-            unlearning_results.section_of_run(scored, _untyped(run), forgetting, index)
+            unlearning_results.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
         ),
-        *(
-            orders_and_purges.section_of_comparison(_untyped(found), index)
-            for index, found in enumerate(orders, start=1)
-        ),
-        *orders_and_purges.sections_on_purging(_untyped(results)),
+        *(orders_and_purges.section_of_comparison(found, index) for index, found in enumerate(orders, start=1)),
+        *orders_and_purges.sections_on_purging(results),
         evidence.controls(results),
         *evidence.epsilon(results),
         evidence.limits(results, unlearned=bool(runs)),
         evidence.how_to_reproduce(results, commands, _hashes(folder, runs)),
     ]
-
-
-def _untyped(found: Result) -> Any:
-    """Return what the sections and words of unlearning take: what is there by name, each part of it typed."""
-    stored = {name: getattr(found, name) for name in found.model_fields_set}
-    if isinstance(found, UnlearnResults) and found.exposure is not None:
-        stored["exposure"] = found.exposure.model_dump(mode="json", exclude_unset=True)
-    return stored
 
 
 def _title(about: About) -> str:
@@ -142,7 +129,7 @@ def _title(about: About) -> str:
 
 def _hashes(folder: Path, runs: Sequence[Run]) -> list[list[str]]:
     """Name and SHA-256 of every file that the report was made from."""
-    names = {run.run: unlearning_wording.shown_name(_untyped(run)) for run, _ in runs}
+    names = {run.run: unlearning_wording.shown_name(run) for run, _ in runs}
     return [
         *([name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")),
         *(

@@ -16,7 +16,7 @@ from privaudit.report.content.elements import Column, Explorer
 from privaudit.report.content.method_names import method
 from privaudit.report.content.texts import terms
 from privaudit.results.score_results import ScoreResults
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
 
 
 def columns_of(table: pd.DataFrame, of: str) -> list[Column]:

@@ -19,8 +19,9 @@ from privaudit.cli.options import (
 )
 from privaudit.cli.output import answer, answer_json
 from privaudit.errors import UnlearningRejected
-from privaudit.report.content.outcome_wording import is_rejected
 from privaudit.report.content.unlearning_wording import of_guard
+from privaudit.results.unlearning.outcome import REJECTED
+from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -155,9 +156,9 @@ def _print(results: dict[str, Any]) -> None:
     if results["stopped"]:
         answer(f"stopped early: {results['stopped']}")
     if (guard := results["guard"]) is not None and (guard["undone"] or guard["stopped"]):
-        answer(of_guard(results))
+        answer(of_guard(UnlearnResults.model_validate(results)))
     answer(f"outcome: {results['outcome']}")
-    if is_rejected(results):
+    if results["outcome"] in REJECTED:
         answer(f"rejected model, not to be deployed: {results['folder']}/rejected.safetensors")
     else:
         answer(f"model: {results['folder']}/model.safetensors")

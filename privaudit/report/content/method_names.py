@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from privaudit.report.content.unlearning_wording import order
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
 
 #: What a method's short name stands for, where it does not say so itself.
 METHODS = {
@@ -17,4 +17,4 @@ METHODS = {
 
 def method(run: UnlearnResults) -> str:
     """A run's method and order in words."""
-    return METHODS.get(run.method, run.method) + ("" if run.sequencing is None else f", {order(run)}")  # type: ignore[arg-type]
+    return METHODS.get(run.method, run.method) + ("" if run.sequencing is None else f", {order(run)}")

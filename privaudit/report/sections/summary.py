@@ -14,8 +14,8 @@ from privaudit.report.content.texts import text
 from privaudit.report.content.wording import area, clip, interval, known, number, percent, rate, warned
 from privaudit.results.measures import Attack, Interval
 from privaudit.results.score_results import ScoreResults
-from privaudit.results.trial_results import OrderResults
-from privaudit.results.unlearn_results import UnlearnResults
+from privaudit.results.unlearning.run import UnlearnResults
+from privaudit.results.unlearning.trials import OrderResults
 from privaudit.scoring.reliability.confirmation import is_certain
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.

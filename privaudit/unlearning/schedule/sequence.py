@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,58 +13,14 @@ import torch
 from torch import nn
 
 from privaudit.errors import UsageError
+from privaudit.results.unlearning.ledger import Ledger, StageEntry
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
-from privaudit.unlearning.guard import Guard, GuardRecord, forget_optimizer_state
+from privaudit.unlearning.guard import Guard, forget_optimizer_state
 from privaudit.unlearning.retain_sampler import RetainStream
 from privaudit.unlearning.schedule.stages import Stage, plan_stages
 
 __all__ = ["Journal", "Ledger", "Progress", "Stage", "StageEntry", "Watch", "plan_stages", "run_sequence"]
-
-
-@dataclass(frozen=True)
-class StageEntry:
-    """One line of the ledger, in samples.
-
-    ``samples`` were handed over, of ``planned`` that were meant to be (with dynamic re-ranking or a self-paced λ they
-    may differ); ``allowed`` is the budget of forget-sample gradients.
-    """
-
-    samples: int
-    planned: int
-    allowed: int
-    forget_steps: int
-    retain_steps: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """What a method was allowed to spend and what it spent, in samples.
-
-    ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
-    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
-    """
-
-    forget_steps: int
-    forget_steps_run: int
-    retain_steps_run: int
-    stopped: str | None
-    stages: tuple[StageEntry, ...] = ()
-    forget_steps_beside: int = 0
-    guard: GuardRecord | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "forget_steps": self.forget_steps,
-            "forget_steps_run": self.forget_steps_run,
-            "forget_steps_beside": self.forget_steps_beside,
-            "retain_steps_run": self.retain_steps_run,
-            "stopped": self.stopped,
-            "stages": [asdict(entry) for entry in self.stages],
-            "guard": None if self.guard is None else self.guard.to_json(),
-        }
 
 
 class Watch(Protocol):
@@ -162,13 +118,13 @@ def run_sequence(
             watch.look(spent, context.model, anew=guard is not None and bool(guard.record.undone))
     context.model.eval()
     return Ledger(
-        planned,
-        spent,
-        unlearner.retain_steps,
-        stopped,
-        tuple(progress.entries),
-        unlearner.forget_steps_beside,
-        None if guard is None else guard.record,
+        forget_steps=planned,
+        forget_steps_run=spent,
+        retain_steps_run=unlearner.retain_steps,
+        stopped=stopped,
+        stages=tuple(progress.entries),
+        forget_steps_beside=unlearner.forget_steps_beside,
+        guard=None if guard is None else guard.record,
     )
 
 

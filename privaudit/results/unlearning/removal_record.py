@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from privaudit.results.base import Result
-from privaudit.results.unlearn_outcome import OutcomeEvidence, OutcomeName
-from privaudit.results.unlearn_results import (
+from privaudit.results.unlearning.ledger import GuardRecord, SequencingRecord
+from privaudit.results.unlearning.outcome import OutcomeEvidence, OutcomeName
+from privaudit.results.unlearning.run import (
     Accuracies,
     Chosen,
     Divergence,
     ExposureChange,
-    GuardRecord,
     Membership,
     Numbers,
     Reaudit,
     Relearn,
     SampleIdentifier,
-    SequencingRecord,
     ULira,
 )
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, Correlation, Interval
-from privaudit.results.unlearn_outcome import REJECTED, OutcomeEvidence, OutcomeName
+from privaudit.results.unlearning.ledger import Ledger, SequencingRecord
+from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence, OutcomeName
 
 #: Which sample; a report gives what stands for its id there.
 SampleIdentifier = Annotated[int | str, BeforeValidator(lambda one: one if isinstance(one, int | str) else str(one))]
@@ -34,97 +35,6 @@ class Chosen(Result):
     method: str
     why: str
     exact_seconds: float
-
-
-class SequencingRecord(Result):
-    """How the forget set was handed over (`privaudit.unlearning.schedule.stages.Sequencing`)."""
-
-    order: str
-    descending: bool
-    unit: str = "sample"
-    groups: int = 5
-    kind: str = "cumulative"
-    pace: str = "linear"
-    rerank: str = "static"
-    retain: str = "fixed"
-    state: str = "carry"
-    budget: str = "matched"
-
-
-class StageEntry(Result):
-    """One line of the ledger, in samples.
-
-    ``samples`` were handed over, of ``planned`` that were meant to be (with dynamic re-ranking or a self-paced λ they
-    may differ); ``allowed`` is the budget of forget-sample gradients.
-    """
-
-    samples: int
-    planned: int
-    allowed: int
-    forget_steps: int
-    retain_steps: int
-    seconds: float
-
-
-class Undone(Result):
-    """One time that a guard took the model back: when, why, and what was lost by it, in forget-sample gradients."""
-
-    at: float
-    why: str
-    forget_steps: int
-    halved: bool = False
-
-
-class GuardRecord(Result):
-    """What a guard saw and did; it writes its record as it goes.
-
-    Parameters
-    ----------
-    watched
-        Samples by slice.
-    held_out
-        Whether the watched retained samples took no part in the method's own training; the validation samples never do.
-    looks, halvings
-        How often it looked, and halved the learning rate.
-    undone, forget_steps_undone
-        What was taken back, and its gradients in all.
-    lowest
-        By slice, the lowest accuracy seen, as a share of that of the start.
-    stopped
-        Why the run ended, where the guard ended it.
-    """
-
-    model_config = ConfigDict(frozen=False)
-
-    watched: dict[str, int]
-    held_out: bool = True
-    looks: int = 0
-    halvings: int = 0
-    undone: list[Undone] = Field(default_factory=list)
-    lowest: dict[str, float] = Field(default_factory=dict)
-    stopped: str | None = None
-    forget_steps_undone: int = 0
-
-
-class Spent(Result):
-    """What a method was allowed to spend and spent, in gradients of samples, and why it stopped early if it did."""
-
-    forget_steps: int
-    forget_steps_run: int
-    retain_steps_run: int
-    stopped: str | None = None
-
-
-class Ledger(Spent):
-    """The same by stage.
-
-    ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
-    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
-    """
-
-    stages: tuple[StageEntry, ...] = ()
-    forget_steps_beside: int = 0
-    guard: GuardRecord | None = None
 
 
 class Membership(Result):
@@ -216,6 +126,11 @@ class RiskVsDifficulty(Result):
     fidelity: Correlation
     shift: Correlation
 
+    @property
+    def by_sense(self) -> dict[str, Correlation]:
+        """The same by name."""
+        return {"forgettability": self.forgettability, "fidelity": self.fidelity, "shift": self.shift}
+
 
 class ULira(Result):
     """The method attacked with shadow models that unlearned too, and whom they call trained-on."""
@@ -302,6 +217,7 @@ class UnlearnRun(Result):
     order: str | None = None
     forget: int | None = None
     parameters: Numbers | None = Field(default_factory=dict)
+    sequencing: SequencingRecord | None = None
     outcome: OutcomeName | None = None
     outcome_evidence: OutcomeEvidence | None = None
 
@@ -321,27 +237,46 @@ class UnlearnRun(Result):
         return self.outcome in REJECTED
 
 
-class UnlearnResults(UnlearnRun, UnlearningFigures, Ledger):
-    """An unlearning run's results; ``sequencing`` is None of methods that know no order."""
+class UnlearnRequested(Result):
+    """What was asked of a run, and of which audit; ``sequencing`` is None of methods that know no order.
 
-    run: str
+    Parameters
+    ----------
+    groups
+        As many as there were; None where all was handed over at once.
+    forget_specification, forget, requests, skipped
+        ``--forget`` (of a file only that it was one), samples of D_u, lines of the file, and those of unknown samples.
+    scattered
+        Whether shadow models that never saw a sample say how a model without it behaves.
+    shadows, statistic
+        Of the scores that it started from.
+    """
+
+    audit: str | None = None
     method: str
-    order: str
-    forget: int
     chosen: Chosen | None = None
+    order: str
     descending: bool
+    parameters: Numbers | None = Field(default_factory=dict)
     groups: int | None
     sequencing: SequencingRecord | None
+    forget: int
     forget_specification: str
     requests: int = 0
     skipped: int = 0
-    shadows: int
-    judging_shadows: int | None = None
-    statistic: str
+    notes: tuple[str, ...] = ()
     scattered: bool | None = None
     seed: int = 0
     reference_asked: str = "auto"
-    notes: tuple[str, ...] = ()
+    shadows: int
+    statistic: str
+
+
+class UnlearnResults(UnlearnRequested, UnlearnRun, UnlearningFigures, Ledger):
+    """An unlearning run's results."""
+
+    run: str
+    judging_shadows: int | None = None
     tuning: Tuning | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
     u_lira: ULira | None = None

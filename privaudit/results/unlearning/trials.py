@@ -6,7 +6,8 @@ from typing import Literal
 
 from privaudit.results.base import Result
 from privaudit.results.measures import Interval
-from privaudit.results.unlearn_results import Numbers, SequencingRecord, Spent
+from privaudit.results.unlearning.ledger import SequencingRecord, Spent
+from privaudit.results.unlearning.run import Numbers
 
 Claim = Literal["supported", "not supported", "inconclusive", "descriptive"]
 
@@ -46,7 +47,7 @@ class TrialResult(Spent):
     tow: float
     tow_validation: float
     mia_efficacy: float
-    mia_gap: float
+    mia_gap: float | None
     mia_gap_to_original: float
     jensen_shannon: float
     called_members: float | None = None
