@@ -23,6 +23,7 @@ from privaudit.attacks.suite import ATTACKS
 from privaudit.errors import PrivauditError, StoreError
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Figure, Section, Table
+from privaudit.report.content.figure_data import Histogram, Panels
 from privaudit.report.document import build_content
 from privaudit.report.drawing import figures
 from privaudit.report.drawing.figures import draw
@@ -30,6 +31,9 @@ from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
 from privaudit.report.sections import summary
 from privaudit.report.write import render_report
+from privaudit.results.base import Result
+from privaudit.results.measures import Correlation
+from privaudit.results.score_results import ScoreResults
 from tests.conftest import ROOT, Run, save_noisy_images
 
 
@@ -180,17 +184,22 @@ def test_the_pdf_is_tagged_and_archival(folder: Path) -> None:
 def test_a_new_kind_of_figure_needs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is drawn a panel at a time, gets a table, and is left out where it shows samples that nobody asked for."""
 
-    def dots(figure: Any, data: dict[str, Any]) -> None:
-        figure.subplots().plot(data["panels"][0]["values"])
+    class Row(Result):
+        title: str
+        values: list[float]
 
-    def listed(caption: str, data: dict[str, Any]) -> Table:
-        return Table(
-            caption, ["Panel", "Dots"], [[panel["title"], str(len(panel["values"]))] for panel in data["panels"]]
-        )
+    class Rows(Panels):
+        panels: list[Row]
 
-    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(dots, listed, shows_samples=True))
-    panels = [{"title": "first", "values": [3.0, 1.0, 2.0]}, {"title": "second", "values": [5.0]}]
-    section = Section("dots", "Dots", figures=[Figure("dots", "Some dots.", "Some dots.", {"panels": panels})])
+    def dots(figure: Any, data: Rows) -> None:
+        figure.subplots().plot(data.panels[0].values)
+
+    def listed(caption: str, data: Rows) -> Table:
+        return Table(caption, ["Panel", "Dots"], [[panel.title, str(len(panel.values))] for panel in data.panels])
+
+    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(Rows, dots, listed, shows_samples=True))
+    data = Rows(panels=[Row(title="first", values=[3.0, 1.0, 2.0]), Row(title="second", values=[5.0])])
+    section = Section("dots", "Dots", figures=[Figure("dots", "Some dots.", "Some dots.", data)])
     assert len(figures.drawings(section.figures[0])) == 2
     table = figures.with_tables([section])[0].figures[0].table
     assert table is not None
@@ -246,7 +255,7 @@ def test_hostile_names_are_inert(privaudit: Run, tmp_path: Path) -> None:
 def test_a_failed_control_is_the_finding(folder: Path) -> None:
     results = json.loads((folder / "score.json").read_text())
     results["controls"]["negative"]["holds"] = False
-    assert "must not be relied on" in wording.finding(results, [])[0]
+    assert "must not be relied on" in wording.finding(ScoreResults.model_validate(results), [])[0]
 
 
 def test_words() -> None:
@@ -258,14 +267,15 @@ def test_words() -> None:
     assert wording.rate("0.001") == "0.1%"
     assert wording.interval(None) == "no interval"
     assert wording.clip("x" * 100) == "x" * 59 + "…"
-    assert "no clear relation" in wording.correlation({"spearman": 0.1, "ci": [-0.1, 0.3], "n": 50})
-    assert "rise together" in wording.correlation({"spearman": 0.5, "ci": [0.3, 0.6], "n": 50})
-    assert not wording.is_good_proxy({"ci": [0.1, 0.6]})
+    assert "no clear relation" in wording.correlation(Correlation(spearman=0.1, ci=(-0.1, 0.3), n=50))
+    assert "rise together" in wording.correlation(Correlation(spearman=0.5, ci=(0.3, 0.6), n=50))
+    assert not wording.is_good_proxy(Correlation(spearman=0.4, ci=(0.1, 0.6), n=50))
 
 
 def test_figures_are_plain_drawings() -> None:
-    svg = draw("histogram", {"values": [0.25, 0.5, 0.75], "counts": [1, 5, 2]})
+    data = Histogram(values=[0.25, 0.5, 0.75], counts=[1, 5, 2])
+    svg = draw("histogram", data)
     assert svg.startswith("<svg")
     assert "http://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", svg)
     assert "<script" not in svg
-    assert svg == draw("histogram", {"values": [0.25, 0.5, 0.75], "counts": [1, 5, 2]})
+    assert svg == draw("histogram", data)

@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from privaudit.report.content.elements import Figure, Section, Table
-from privaudit.report.content.figure_data import Bars, Curves, FigureData, Histogram, Panels, Pictures, Scatter
+from privaudit.report.content.figure_data import (
+    Bars,
+    Curves,
+    FigureData,
+    Groups,
+    Histogram,
+    InversionPictures,
+    Panels,
+    Pictures,
+    Placement,
+    Scatter,
+)
 from privaudit.report.content.wording import clip, inert
 from privaudit.report.drawing import inversion_figures
 from privaudit.report.drawing.figure_tables import (
@@ -52,6 +63,8 @@ class Drawing(Generic[Data]):
 
     Parameters
     ----------
+    data
+        The data's type.
     draw
         Draws the data on a matplotlib figure.
     tabulate
@@ -62,6 +75,7 @@ class Drawing(Generic[Data]):
         Whether it shows samples themselves: then no report has it but with ``--show-samples``.
     """
 
+    data: type[Data]
     draw: Callable[[Canvas, Data], None]
     tabulate: Callable[[str, Data], Table] | None = None
     height: float = HEIGHT
@@ -228,12 +242,12 @@ def _pictures(figure: Canvas, data: Pictures) -> None:
 
 #: Every kind of figure by name.
 DRAWINGS: dict[str, Drawing[Any]] = {
-    "roc": Drawing(_roc, table_of_curves, 3.1),
-    "histogram": Drawing(_histogram, table_of_histogram),
-    "scatter": Drawing(_scatter, table_of_scatter, 2.7),
-    "bars": Drawing(_bars, table_of_bars),
-    "pictures": Drawing(_pictures, height=2.2, shows_samples=True),
-    "inversion-pictures": Drawing(inversion_figures.draw_pictures, height=2.2, shows_samples=True),
-    "inversion-placement": Drawing(inversion_figures.draw_placement, table_of_placement),
-    "inversion-groups": Drawing(inversion_figures.draw_groups, table_of_groups),
+    "roc": Drawing(Curves, _roc, table_of_curves, 3.1),
+    "histogram": Drawing(Histogram, _histogram, table_of_histogram),
+    "scatter": Drawing(Scatter, _scatter, table_of_scatter, 2.7),
+    "bars": Drawing(Bars, _bars, table_of_bars),
+    "pictures": Drawing(Pictures, _pictures, height=2.2, shows_samples=True),
+    "inversion-pictures": Drawing(InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True),
+    "inversion-placement": Drawing(Placement, inversion_figures.draw_placement, table_of_placement),
+    "inversion-groups": Drawing(Groups, inversion_figures.draw_groups, table_of_groups),
 }
