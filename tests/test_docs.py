@@ -63,7 +63,8 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
     if name in ("score", "reproduce") and not settings.dataset.endswith(".npz") and ":" not in settings.dataset:
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
-        from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of
+        from privaudit.commands.unlearning.unlearn import UnlearnSettings
+        from privaudit.commands.unlearning.unlearn_request import request_of
 
         known = UnlearnSettings.__dataclass_fields__
         own = {key: value for key, value in given.items() if key in known} | {"base": settings}

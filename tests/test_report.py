@@ -31,10 +31,12 @@ from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
 from privaudit.report.sections import summary
 from privaudit.report.write import render_report
-from privaudit.results.base import Result
+from privaudit.results.base import Result, read_result
 from privaudit.results.measures import Correlation
 from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.trials import OrderResults, OrderVerdict
 from tests.conftest import ROOT, Run, save_noisy_images
+from tests.test_unlearning_words import attack, run_of
 
 
 @pytest.fixture(scope="module")
@@ -146,17 +148,21 @@ def test_page_one_answers_or_says_not_measured(folder: Path) -> None:
 
 def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path) -> None:
     """Inversion, unlearning and the verdict on orders fill their slots where the results are there."""
-    results = json.loads((folder / "score.json").read_text())
+    results = read_result(folder / "score.json", ScoreResults)
     table = pd.read_parquet(folder / "scores.parquet")
     table["inversion_success"] = np.where(table["rank"] <= 10, 0.75, np.nan)
-    area = {"auc": 0.7, "auc_ci": [0.65, 0.75]}
-    lower = {"auc": 0.55, "auc_ci": [0.5, 0.6]}
-    run = {
-        "method": "ga", "order": "risk", "descending": False, "groups": 5, "parameters": {}, "forget": 30,
-        "reaudit": {"original": {"forget": area, "retain": area}, "unlearned": {"forget": lower, "retain": None}},
-        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in wording.DIFFICULTIES},
-    }  # fmt: skip
-    orders = [{"verdict": {"sentence": "Order by risk: not supported."}}]
+    area, lower = attack(0.7, 0.65, 0.75), attack(0.55, 0.5, 0.6)
+    again = {"original": {"forget": area, "retain": area}, "unlearned": {"forget": lower, "retain": None}}
+    run = run_of("ga", None, None, None, forget=30, reaudit=again)
+    verdict = OrderVerdict(
+        claim="not supported", over_one_shot="not supported", sentence="Order by risk: not supported."
+    )
+    orders = [
+        OrderResults(
+            seeds=9, arms={}, contrasts=(), verdict=verdict, method="ga", order="risk", forget=30,
+            forget_specification="random:30", own_target=True, same_forget_set=False, same_budget=True,
+        )
+    ]  # fmt: skip
     asked = {answer.question: " ".join(answer.answer) for answer in summary.answers(results, table, [run], orders)}
     assert "10 (100%) came back" in asked["Can inputs be rebuilt from gradients?"]
     assert "lower than before beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
@@ -164,10 +170,8 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
     assert asked["Did the order of unlearning matter?"] == "Order by risk: not supported."
     harder = "Are samples at high risk harder to unlearn?"
     assert "forgettability +0.40" in asked[harder]
-    run |= {
-        "forget": 3,
-        "risk_vs_difficulty": {key: {"spearman": 1.0, "ci": None, "n": 3} for key in wording.DIFFICULTIES},
-    }
+    few = {key: {"spearman": 1.0, "ci": None, "n": 3} for key in wording.DIFFICULTIES}
+    run = run_of("ga", None, None, None, forget=3, risk_vs_difficulty=few)
     asked = {answer.question: " ".join(answer.answer) for answer in summary.answers(results, table, [run], orders)}
     assert "3 forgotten samples are too few to tell" in asked[harder]
 

@@ -75,7 +75,7 @@ class Reaudit(Result):
     """LiRA on one model: its forget samples (None where nothing can say) and its retained ones."""
 
     forget: Attack | None
-    retain: Attack
+    retain: Attack | None
 
 
 class CalledMembers(Result):
