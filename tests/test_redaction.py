@@ -23,6 +23,7 @@ from privaudit.report.redaction import Privacy, reveal
 from privaudit.report.sample_ids import Naming, SampleId
 from privaudit.report.sections import attack_results
 from privaudit.report.write import render_report
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from tests.conftest import unlearn_anyway
 
@@ -155,7 +156,7 @@ def test_a_section_that_forgets_to_redact_can_not(audit: dict[str, Any], monkeyp
     """A new one that prints ids in a sentence, a caption and a number of its own."""
     real = attack_results.risk_and_shift
 
-    def forgetful(table: pd.DataFrame, results: dict[str, Any]) -> Section:
+    def forgetful(table: pd.DataFrame, results: ScoreResults) -> Section:
         ids = [f"sample {one}" for one in table["sample_id"]]
         return Section(
             "intrinsic", ids[0], [", ".join(ids), str(table["sample_id"].tolist())], real(table, results).tables

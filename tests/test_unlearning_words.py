@@ -10,15 +10,13 @@ from privaudit.report.content import wording
 from privaudit.report.content.outcome_wording import with_outcome
 from privaudit.report.content.unlearning_wording import finding, of_guard, summary
 from privaudit.report.sections import summary as overview
-from privaudit.results.score_results import Controls, ScoreResults
 from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.trials.order_comparison import compare
 from tests.test_evaluation import comparison
+from tests.test_sides import bare_results
 
-#: An audit whose training and test samples are alike, as far as anybody looked.
-NOTHING_DOUBTED = ScoreResults.model_construct(
-    target=None, controls=Controls(negative=None, untrained=None, positive=None), duplicates=None
-)
+#: Training and test samples are alike, as far as anybody looked.
+NOTHING_DOUBTED = bare_results()
 
 
 def attack(auc: float, low: float, high: float) -> dict[str, Any]:

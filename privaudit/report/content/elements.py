@@ -41,7 +41,7 @@ class Figure:
     kind: str
     caption: str
     alternative: str
-    data: Annotated[FigureData, WithJsonSchema({"additionalProperties": True, "type": "object"})]
+    data: Annotated[FigureData, WithJsonSchema({"additionalProperties": True, "title": "Data", "type": "object"})]
     table: Table | None = None
 
 
