@@ -14,7 +14,7 @@ from pypdf import PdfReader
 
 from privaudit import api
 from privaudit.report import audit_comparison
-from privaudit.report.content.elements import Figure, Report, Section, Table
+from privaudit.report.content.elements import Answer, Figure, Report, Section, Table
 from privaudit.report.content.figure_data import Histogram, Pictures
 from privaudit.report.document import build_content
 from privaudit.report.drawing import line_styles
@@ -189,3 +189,13 @@ def test_no_interval_is_not_called_a_95_percent_interval() -> None:
     assert audit_comparison._fact("AUC", found.model_copy(update={"ci": (0.0, 0.2)})).note.endswith(
         "; 95% interval +0.00 to +20.0 points"
     )
+
+
+@pytest.mark.parametrize(("questions", "page"), [(5, 0), (16, 0), (24, 1)])
+def test_the_answers_of_page_one_end_on_it_or_the_contents_follow_them(questions: int, page: int) -> None:
+    """Where they are a little too long the letters get smaller; what fits in none leaves no empty page."""
+    overview = [Answer(f"Question {one}?", ["An answer of a line and a half. " * 6] * 2) for one in range(questions)]
+    report = Report("Report", "Some samples", ["Found. " * 40], [], [Section("s", "S", ["Said."])], overview=overview)
+    pages = [one.extract_text() for one in PdfReader(io.BytesIO(render_pdf(report.to_json(), [[]]))).pages]
+    assert f"Question {questions - 1}?" in pages[page]
+    assert "Contents" in pages[1]
