@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import WithJsonSchema
 
 from privaudit.report.content.figure_data import FigureData
-from privaudit.report.content.wording import inert
+from privaudit.report.content.wording import each_text, inert
 
 FORMAT = 2
 
@@ -134,7 +134,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``report.json``: no sign that hides or reorders others is left in any text."""
-        content: dict[str, Any] = inert(asdict(self))
+        content: dict[str, Any] = each_text(asdict(self), inert)
         if self.glance is None:
             del content["glance"]
         return content

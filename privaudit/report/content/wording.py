@@ -48,22 +48,30 @@ def known(found: T | None, name: str) -> T:
     return found
 
 
-def inert(value: Any) -> Any:
-    """Every text in ``value`` with signs that show nothing, or reorder what does, written out as ``[U+202E]``.
+def each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with every text in it changed; results become JSON."""
+    if isinstance(value, Result):
+        value = value.model_dump(exclude_unset=True)
+    if isinstance(value, dict):
+        return {each_text(key, change): each_text(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [each_text(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def written_out(text: str, is_shown: Callable[[str], bool]) -> str:
+    """Return a text with ``[U+202E]`` for every sign that is not to be shown as such."""
+    return "".join(sign if is_shown(sign) else f"[U+{ord(sign):04X}]" for sign in text)
+
+
+def inert(text: str) -> str:
+    """Return a text with signs that show nothing, or reorder what does, written out.
 
     Names are the user's. A right-to-left override in one of them would turn around the sentence that it stands in.
     """
-    if isinstance(value, Result):
-        return inert(value.model_dump(exclude_unset=True))
-    if isinstance(value, dict):
-        return {inert(key): inert(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [inert(item) for item in value]
-    if isinstance(value, str) and not value.isascii():
-        return "".join(f"[U+{ord(sign):04X}]" if _is_hidden(sign) else sign for sign in value)
-    if isinstance(value, str) and not value.isprintable():
-        return "".join(sign if sign.isprintable() else f"[U+{ord(sign):04X}]" for sign in value)
-    return value
+    if text.isascii():
+        return text if text.isprintable() else written_out(text, str.isprintable)
+    return written_out(text, lambda sign: not _is_hidden(sign))
 
 
 def _is_hidden(sign: str) -> bool:
@@ -309,14 +317,8 @@ def command(results: ScoreResults) -> str:
 def _training_flags(identity: TrainingIdentity) -> dict[str, object]:
     if (recipe := identity.recipe) is None:
         return {"training": known(identity.training_function, "training_function").name}
-    return {
-        "recipe": recipe.name,
-        "epochs": recipe.epochs,
-        "batch-size": recipe.batch_size,
-        "learning-rate": recipe.learning_rate,
-        "weight-decay": recipe.weight_decay,
-        "augment": recipe.augment,
-    }
+    changed = recipe.model_dump(include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment"})
+    return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
 
 
 def training_function(found: TrainingFunction) -> str:

@@ -13,29 +13,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
-from privaudit.report.content.figure_data import (
-    Bars,
-    Curves,
-    FigureData,
-    Groups,
-    Histogram,
-    InversionPictures,
-    Panels,
-    Pictures,
-    Placement,
-    Scatter,
-)
 from privaudit.report.content.wording import clip, inert
-from privaudit.report.drawing import inversion_figures
-from privaudit.report.drawing.figure_tables import (
-    table_of_bars,
-    table_of_curves,
-    table_of_groups,
-    table_of_histogram,
-    table_of_placement,
-    table_of_scatter,
-)
+from privaudit.report.drawing import figure_tables, inversion_figures
 from privaudit.report.drawing.fonts import legible
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
 
@@ -54,7 +35,7 @@ WIDTH, HEIGHT = 4.8, 2.9
 #: Of one of several panels.
 PANEL_WIDTH = 3.2
 
-Data = TypeVar("Data", bound=FigureData)
+Data = TypeVar("Data", bound=figure_data.FigureData)
 
 
 @dataclass(frozen=True)
@@ -82,7 +63,7 @@ class Drawing(Generic[Data]):
     shows_samples: bool = False
 
 
-def draw(kind: str, data: FigureData, width: float = WIDTH) -> str:
+def draw(kind: str, data: figure_data.FigureData, width: float = WIDTH) -> str:
     """Draw one figure; the same data gives the same bytes."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
@@ -103,7 +84,7 @@ def draw(kind: str, data: FigureData, width: float = WIDTH) -> str:
     }
     drawing = DRAWINGS[kind]
     with matplotlib.rc_context(style):
-        height = 0.75 + 0.27 * len(data.rows) if isinstance(data, Bars) else drawing.height
+        height = 0.75 + 0.27 * len(data.rows) if isinstance(data, figure_data.Bars) else drawing.height
         figure = Canvas(figsize=(width, height), layout="constrained")
         drawing.draw(figure, data)
         stream = io.StringIO()
@@ -116,7 +97,7 @@ def draw(kind: str, data: FigureData, width: float = WIDTH) -> str:
 
 def drawings(figure: Figure) -> list[str]:
     """Every drawing of a figure: one a panel where it has panels, so that they can stand beside or below each other."""
-    if not isinstance(figure.data, Panels):
+    if not isinstance(figure.data, figure_data.Panels):
         return [draw(figure.kind, figure.data)]
     panels = figure.data.panels
     width = WIDTH if len(panels) == 1 else PANEL_WIDTH
@@ -151,11 +132,10 @@ def without_samples(sections: list[Section]) -> list[Section]:
 
 def plain(name: str, length: int = 26) -> str:
     """A user's name as a drawing can show it: cut, drawable, and never read as mathematics."""
-    cut: str = legible(inert(clip(name, length)))
-    return cut.replace("$", r"\$")
+    return legible(inert(clip(name, length))).replace("$", r"\$")
 
 
-def _roc(figure: Canvas, data: Curves) -> None:
+def _roc(figure: Canvas, data: figure_data.Curves) -> None:
     axes = figure.subplots()
     smallest = 1.0
     for (name, curve), colour, line in zip(data.curves.items(), COLOURS, CURVES, strict=False):
@@ -169,7 +149,7 @@ def _roc(figure: Canvas, data: Curves) -> None:
     axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6)
 
 
-def _histogram(figure: Canvas, data: Histogram) -> None:
+def _histogram(figure: Canvas, data: figure_data.Histogram) -> None:
     axes = figure.subplots()
     values, counts = np.asarray(data.values), np.asarray(data.counts)
     gap = float(np.diff(values).min()) if len(values) > 1 else 0.05
@@ -178,7 +158,7 @@ def _histogram(figure: Canvas, data: Histogram) -> None:
     axes.set(xlim=(-0.03, 1.03), xlabel="risk (attack success rate)", ylabel="samples")
 
 
-def _scatter(figure: Canvas, data: Scatter) -> None:
+def _scatter(figure: Canvas, data: figure_data.Scatter) -> None:
     if not data.panels:
         return
     for axes, panel in zip(figure.subplots(1, len(data.panels), squeeze=False)[0], data.panels, strict=True):
@@ -192,7 +172,7 @@ def _scatter(figure: Canvas, data: Scatter) -> None:
         axes.title.set_fontsize(9)
 
 
-def _bars(figure: Canvas, data: Bars) -> None:
+def _bars(figure: Canvas, data: figure_data.Bars) -> None:
     """Estimates with their intervals, one a row, from the top down; of several series, side by side."""
     axes = figure.subplots()
     rows, series = data.rows, data.series
@@ -222,7 +202,7 @@ def _bars(figure: Canvas, data: Bars) -> None:
         figure.legend(loc="outside upper left", ncols=len(series), fontsize=8)
 
 
-def _pictures(figure: Canvas, data: Pictures) -> None:
+def _pictures(figure: Canvas, data: figure_data.Pictures) -> None:
     """Rows of small images, each with a title of its own."""
     import matplotlib.image
 
@@ -242,12 +222,16 @@ def _pictures(figure: Canvas, data: Pictures) -> None:
 
 #: Every kind of figure by name.
 DRAWINGS: dict[str, Drawing[Any]] = {
-    "roc": Drawing(Curves, _roc, table_of_curves, 3.1),
-    "histogram": Drawing(Histogram, _histogram, table_of_histogram),
-    "scatter": Drawing(Scatter, _scatter, table_of_scatter, 2.7),
-    "bars": Drawing(Bars, _bars, table_of_bars),
-    "pictures": Drawing(Pictures, _pictures, height=2.2, shows_samples=True),
-    "inversion-pictures": Drawing(InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True),
-    "inversion-placement": Drawing(Placement, inversion_figures.draw_placement, table_of_placement),
-    "inversion-groups": Drawing(Groups, inversion_figures.draw_groups, table_of_groups),
+    "roc": Drawing(figure_data.Curves, _roc, figure_tables.table_of_curves, 3.1),
+    "histogram": Drawing(figure_data.Histogram, _histogram, figure_tables.table_of_histogram),
+    "scatter": Drawing(figure_data.Scatter, _scatter, figure_tables.table_of_scatter, 2.7),
+    "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
+    "pictures": Drawing(figure_data.Pictures, _pictures, height=2.2, shows_samples=True),
+    "inversion-pictures": Drawing(
+        figure_data.InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True
+    ),
+    "inversion-placement": Drawing(
+        figure_data.Placement, inversion_figures.draw_placement, figure_tables.table_of_placement
+    ),
+    "inversion-groups": Drawing(figure_data.Groups, inversion_figures.draw_groups, figure_tables.table_of_groups),
 }

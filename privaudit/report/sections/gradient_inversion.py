@@ -7,16 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
-from privaudit.report.content.figure_data import (
-    Block,
-    GroupDots,
-    GroupPanel,
-    Groups,
-    InversionPictures,
-    Placed,
-    Placement,
-)
 from privaudit.report.content.texts import terms, text
 from privaudit.report.content.wording import interval, number, p_value, percent, spearman, warned
 from privaudit.report.drawing.line_styles import DASHED
@@ -169,7 +161,7 @@ def _placement(table: pd.DataFrame) -> Figure:
     groups = {}
     for name, rows in table[table["inversion_group"].notna()].groupby("inversion_group"):
         finite = rows[np.isfinite(rows["nn_margin"])]
-        groups[str(name)] = Placed(
+        groups[str(name)] = figure_data.Placed(
             psnr=[round(float(value), 3) for value in finite["psnr"]],
             nn_margin=[round(float(value), 4) for value in finite["nn_margin"]],
         )
@@ -178,7 +170,7 @@ def _placement(table: pd.DataFrame) -> Figure:
         f"Right of 20 dB and above 0 (the {DASHED.word} lines) a sample counts as recovered. Above 0 the "
         "reconstruction is nearer to the true image than to any other.",
         "Scatter plot of inverted samples: mean PSNR against the margin to the nearest other image.",
-        Placement(titles=terms("inversion.groups"), groups=groups),
+        figure_data.Placement(titles=terms("inversion.groups"), groups=groups),
     )
 
 
@@ -188,7 +180,7 @@ def pictures_in(path: Path) -> Figure:
     with np.load(path, allow_pickle=False) as stored:
         groups, recovered = stored["groups"], stored["recovered"]
         blocks = [
-            Block(
+            figure_data.Block(
                 title=f"{terms('inversion.groups')[name]}: originals above reconstructions",
                 **{key: stored[key][groups == name].tolist() for key in ("originals", "images", "recovered")},
             )
@@ -198,7 +190,7 @@ def pictures_in(path: Path) -> Figure:
         "inversion-pictures",
         text("inversion.pictures"),
         f"Rows of small images: originals and reconstructions; {int(recovered.sum())} of {len(recovered)} are boxed.",
-        InversionPictures(blocks=blocks),
+        figure_data.InversionPictures(blocks=blocks),
         table=tabulate(
             "What the pictures show",
             blocks,
@@ -217,14 +209,16 @@ def _group_figure(groups: InversionGroups) -> Figure:
     for name, title in titles.items():
         compared, values = groups.compared[name], groups.values[name]
         high, low = (
-            GroupDots(values=drawn, mean=mean, ci=bounds)
+            figure_data.GroupDots(values=drawn, mean=mean, ci=bounds)
             for drawn, mean, bounds in zip((values.high, values.low), compared.means, compared.cis, strict=True)
         )
-        panels.append(GroupPanel(title=title, logarithmic=name == "entropy", smallest=1e-6, high=high, low=low))
+        panels.append(
+            figure_data.GroupPanel(title=title, logarithmic=name == "entropy", smallest=1e-6, high=high, low=low)
+        )
         means.append(f"{title} {number(compared.means[0])} and {number(compared.means[1])}")
     return Figure(
         "inversion-groups",
         text("inversion.group-figure"),
         f"Two panels of dots, means of the easiest and of random samples: {'; '.join(means)}.",
-        Groups(panels=panels, titles=["MI-high", "MI-low"]),
+        figure_data.Groups(panels=panels, titles=["MI-high", "MI-low"]),
     )
