@@ -13,7 +13,7 @@ from privaudit.inversion.gradient_engines.layers import NoRule
 from privaudit.inversion.gradient_engines.sample_gradients import Gradients
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, Objective, match_gradients
-from privaudit.inversion.presets import Attack
+from privaudit.inversion.presets import MatchingAttack
 from privaudit.results.inversion_results import EngineChoice
 from privaudit.shadow.trainer import ModelSpecification
 
@@ -115,7 +115,7 @@ def _gradients_and_slopes(
         parts = [engine(*some) for some in zip(images.split(engine.most), labels.split(engine.most), strict=True)]
         return tuple(torch.cat(column).detach() for column in zip(*parts, strict=True))
 
-    attack = Attack(name="calibration", steps=1)
+    attack = MatchingAttack(name="calibration", steps=1)
     canvas = Canvas.of(model, pixels, standardised=False)
     mirrored = gradients(pixels.to_input(images.flip(-1)))
     objective = Objective(engine, mirrored, labels, images.shape[1:], attack, canvas)
@@ -136,7 +136,7 @@ def _seconds_of_step(
     engine = make_engine(kind, model, len(images))
     canvas = Canvas.of(model, pixels, standardised=False)
     seen = tuple(torch.randn_like(part) for part in engine(pixels.to_input(images), labels))
-    attack = Attack(name="calibration", steps=1, restarts=1, total_variation=1e-2)
+    attack = MatchingAttack(name="calibration", steps=1, restarts=1, total_variation=1e-2)
     return _best_of_two(lambda: match_gradients(engine, seen, labels, images, attack, canvas), images.device)
 
 

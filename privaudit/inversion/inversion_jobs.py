@@ -28,7 +28,7 @@ from privaudit.inversion.image_similarity import place, psnr_of_error, ssim
 from privaudit.inversion.label_recovery import recover_labels
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import Structure, find_structure
-from privaudit.inversion.presets import Attack, FeatureAttack
+from privaudit.inversion.presets import FeatureAttack, MatchingAttack
 from privaudit.inversion.proxies import proxies_of
 from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
@@ -70,7 +70,7 @@ class InversionSetting:
     store: AuditStore
     specification: ModelSpecification
     at: Literal["trained", "init"]
-    attack: Attack
+    attack: MatchingAttack
     features: FeatureAttack
     pixels: PixelScale
     clip: float | None

@@ -17,6 +17,7 @@ from privaudit.data.plain_features import MOST_COLUMNS, Components, reduced, sta
 from privaudit.results.score_results import BlindBaseline, Sides
 from privaudit.runtime.seeds import generator
 from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval
+from privaudit.statistics.performance import placements
 from privaudit.statistics.roc import auc
 
 #: The most samples of a side: half of them to fit on, half to judge by, then the other way round.
@@ -143,11 +144,8 @@ def _weights(
 
 def _error(scores: FloatArray, side: npt.NDArray[np.bool_]) -> float:
     """Standard error of an AUC over independent samples (DeLong et al. 1988)."""
-    ranks, own = stats.rankdata(scores), np.empty(len(scores))
-    for part in (side, ~side):
-        own[part] = stats.rankdata(scores[part])
-    placed = ranks - own
-    return float(np.sqrt(sum(np.var(placed[part] / (~part).sum(), ddof=1) / part.sum() for part in (side, ~side))))
+    placed = placements(scores, side)
+    return float(np.sqrt(sum(np.var(placed[part], ddof=1) / part.sum() for part in (side, ~side))))
 
 
 @dataclass(frozen=True)

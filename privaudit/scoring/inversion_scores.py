@@ -128,14 +128,20 @@ def null_rates(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], placed: Plac
     placed
         Where the guesses lie among the reference images.
     """
-    error = mean_squared_error(guesses, truths)
-    alike = ssim(guesses, truths)
+    psnr, alike = psnr_of_error(mean_squared_error(guesses, truths)), ssim(guesses, truths)
+    return {name: rate(hits) for name, hits in _criteria(placed.recovered, placed.rank, psnr, alike).items()}
+
+
+def _criteria(
+    recovered: npt.NDArray[Any], rank: npt.NDArray[Any], psnr: npt.NDArray[Any], alike: npt.NDArray[Any]
+) -> dict[str, npt.NDArray[Any]]:
+    """What counts as a success, by name."""
     return {
-        "recovered": rate(placed.recovered),
-        "identified": rate(placed.rank == 1),
-        "psnr_above_20": rate(psnr_of_error(error) >= 20),
-        "ssim_above_0.5": rate(alike >= 0.5),
-        "ssim_above_0.9": rate(alike >= 0.9),
+        "recovered": recovered,
+        "identified": rank == 1,
+        "psnr_above_20": psnr >= 20,
+        "ssim_above_0.5": alike >= 0.5,
+        "ssim_above_0.9": alike >= 0.9,
     }
 
 
@@ -144,17 +150,8 @@ def outcomes(runs: Runs) -> Outcomes:
 
     The interval is Wilson's for n samples: restarts and models of one sample are no independent trials.
     """
-
-    def over_samples(hits: npt.NDArray[Any]) -> Share:
-        return rate(hits.astype(np.float64).mean(axis=(0, 1)))
-
-    return {
-        "recovered": over_samples(runs["recovered"]),
-        "identified": over_samples(runs["id_rank"] == 1),
-        "psnr_above_20": over_samples(runs["psnr"] >= 20),
-        "ssim_above_0.5": over_samples(runs["ssim"] >= 0.5),
-        "ssim_above_0.9": over_samples(runs["ssim"] >= 0.9),
-    }
+    met = _criteria(runs["recovered"], runs["id_rank"], runs["psnr"], runs["ssim"])
+    return {name: rate(hits.astype(np.float64).mean(axis=(0, 1))) for name, hits in met.items()}
 
 
 def no_ranking(share: float | None) -> str | None:

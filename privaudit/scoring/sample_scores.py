@@ -11,9 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.attacks.risk import gap
-from privaudit.attacks.suite import ATTACKS, Attack, Evidence
-from privaudit.results import measures
-from privaudit.results.measures import Correlation
+from privaudit.attacks.suite import ATTACKS, Evidence, ShadowAttack
+from privaudit.results.measures import Attack, Correlation
 from privaudit.results.score_results import Clusters, Exposure, MostExposed, RiskAndDifficulty, Stability, ToldRight
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
@@ -36,7 +35,7 @@ class Scores:
     """What the attacks say: one row a sample, and the parts of `privaudit.results.score_results.ScoreResults`."""
 
     table: pd.DataFrame
-    attacks: dict[str, measures.Attack]
+    attacks: dict[str, Attack]
     agreement: dict[str, Correlation]
     groups: dict[str, Exposure]
     clusters: Clusters
@@ -53,7 +52,7 @@ def score(
     statistic: str = "margin",
     seed: int = 0,
 ) -> Scores:
-    """Attack every shadow model with the others, and score every sample of the pool.
+    """ShadowAttack every shadow model with the others, and score every sample of the pool.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ def score(
     real, of_risk = ~facts.canary, OF_STATISTIC[statistic]
     judged = evidence.of_samples(real)
     keep, used, clusters = judged.keep, judged.cells, clusters_of(judged)
-    attacks: dict[str, measures.Attack] = {}
+    attacks: dict[str, Attack] = {}
     gaps: dict[str, FloatArray] = {}
     ratio = np.empty(evidence.keep.shape)
     for name, attack in ATTACKS.items():
@@ -146,7 +145,7 @@ def _with_halves(
     return table.assign(**columns)
 
 
-def _refits(attack: Attack, evidence: Evidence) -> Refits:
+def _refits(attack: ShadowAttack, evidence: Evidence) -> Refits:
     """The attack without each group of pairs in turn; none where models are not compared, or do not come in pairs."""
     models = len(evidence.keep) if attack.compares_models and evidence.partners is None else 0
     return Refits(models, lambda left: attack.score(evidence.of_models(left)))

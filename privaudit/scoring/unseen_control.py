@@ -21,6 +21,7 @@ from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, logit_interval
 from privaudit.statistics.leave_pair_out import paired_moments, unpaired
+from privaudit.statistics.performance import placements
 
 #: The most samples of a side.
 MOST_SAMPLES = 5_000
@@ -152,12 +153,8 @@ def _interval(ranked: _Ranked, side: npt.NDArray[np.bool_], areas: FloatArray) -
         return None
     influence = np.zeros(ranked.ranks.shape)
     for model, cells in enumerate(ranked.outside):
-        ranks, own_side = ranked.ranks[model, cells], side[cells]
-        own = np.empty(len(ranks))
-        for part in (own_side, ~own_side):
-            own[part] = stats.rankdata(ranks[part])
-        others = np.where(own_side, (~own_side).sum(), own_side.sum())
-        beats = (ranks - own) / others
+        own_side = side[cells]
+        beats = placements(ranked.ranks[model, cells], own_side)
         mean = np.where(own_side, areas[model], 1 - areas[model])
         weight = np.where(own_side, 1, -1) / np.where(own_side, own_side.sum(), (~own_side).sum())
         influence[model, cells] = (beats - mean) * weight / len(areas)

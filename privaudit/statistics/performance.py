@@ -18,6 +18,9 @@ from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, 
 #: False positive rates that reports name.
 REPORTED_RATES = (0.01, 0.001, 0.0001)
 
+#: Beyond so many standard deviations the normal distribution is 0 or 1 to the last bit of a share.
+FAR = 9.0
+
 
 class _Rate(NamedTuple):
     """TPR at one FPR: None where the run can't resolve that FPR; ``influence`` as in `Influence`."""
@@ -75,7 +78,9 @@ class Evaluation:
         self._scores, self._member = np.ravel(scores), np.ravel(member)
         self._cluster = None if clusters is None else np.unique(np.ravel(clusters), return_inverse=True)[1]
         self._clusters = 0 if self._cluster is None else int(self._cluster.max()) + 1
-        self._curve = roc(self._scores, self._member)
+        # One sort serves curve, ranks and halves: what is sorted already is sorted again in linear time.
+        self._order = np.argsort(-self._scores, kind="stable")
+        self._curve = roc(self._scores[self._order], self._member[self._order])
         self._rates = [rate for rate in REPORTED_RATES if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
         self._without: list[list[list[float]]] = []
 
@@ -98,15 +103,15 @@ class Evaluation:
         set the threshold, which jumps then. And as it is at the threshold that the FPR has now: that is right where
         many scores are equal there.
         """
-        inside, outside = scores[member], scores[~member]
+        inside, outside = np.sort(scores[member]), np.sort(scores[~member])
         at, members_below, others_below = self._shares_below
         area = np.interp(inside, at, others_below).mean() - np.interp(outside, at, members_below).mean()
         smooth, exact = [float(area)], [float(area)]
         for rate, (threshold, width, slope) in zip(self._rates, self._thresholds, strict=True):
-            hits, alarms = (_above(part, threshold, width).mean() for part in (inside, outside))
-            smooth.append(float(hits - slope * alarms))
-            allowed = int(rate * len(outside))
-            exact.append(float((inside > -np.partition(-outside, allowed)[allowed]).mean()))
+            hits, alarms = (_share_above(part, threshold, width) for part in (inside, outside))
+            smooth.append(hits - slope * alarms)
+            now = outside[-1 - int(rate * len(outside))]
+            exact.append((len(inside) - int(np.searchsorted(inside, now, side="right"))) / len(inside))
         self._without.append([smooth, exact])
 
     def performance(self) -> Attack:
@@ -117,21 +122,18 @@ class Evaluation:
         function for the TPR (docs/methods.md). A TPR's interval is never narrower than Clopper and Pearson's. There is
         none below 4 clusters.
         """
-        curve, flat, is_member = self._curve, self._scores, self._member
-        ranks = stats.rankdata(flat)
-        area = float(
-            (ranks[is_member].sum() - curve.positives * (curve.positives + 1) / 2) / (curve.positives * curve.negatives)
-        )
-        error, influence = self._error(self._auc_influence(ranks, area), 0)
+        curve, order = self._curve, self._order
+        area, of_cells = self._auc_influence()
+        error, influence = self._error(of_cells, 0)
         trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
-        fold = np.arange(len(flat)) if self._cluster is None else self._cluster
+        fold = order if self._cluster is None else self._cluster[order]
         rates = {f"{fpr:g}": self._rate(fpr) if fpr in self._rates else _Rate() for fpr in REPORTED_RATES}
         of_rates = {fpr: rate.influence for fpr, rate in rates.items() if rate.influence}
         return Attack(
             auc=area,
             auc_ci=logit_interval(area, error, self._degrees) if trusted else None,
             auc_standard_error=error if np.isfinite(error) else None,
-            balanced_accuracy=balanced_accuracy(flat, is_member, fold),
+            balanced_accuracy=balanced_accuracy(self._scores[order], self._member[order], fold),
             tpr_at_fpr={fpr: rate.tpr for fpr, rate in rates.items()},
             tpr_ci={fpr: rate.interval for fpr, rate in rates.items()},
             true_positives={fpr: rate.hits for fpr, rate in rates.items()},
@@ -149,14 +151,19 @@ class Evaluation:
             return len(self._without) - 1
         return min(self._curve.positives, self._curve.negatives) - 1 if self._cluster is None else self._clusters - 1
 
-    def _auc_influence(self, ranks: FloatArray, area: float) -> FloatArray:
-        """What each cell contributes to the AUC's error, from the share of the other side that it beats."""
-        curve, is_member, flat = self._curve, self._member, self._scores
-        beats = np.empty(len(flat))
-        beats[is_member] = (ranks[is_member] - stats.rankdata(flat[is_member])) / curve.negatives
-        beats[~is_member] = 1 - (ranks[~is_member] - stats.rankdata(flat[~is_member])) / curve.positives
-        influence: FloatArray = (beats - area) * np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
-        return influence
+    def _auc_influence(self) -> tuple[float, FloatArray]:
+        """The AUC, and what each cell contributes to its error, from the share of the other side that it beats."""
+        curve, member = self._curve, self._member
+        # By tie, from the strictest threshold on: cells of either side, and the other side's below, equal ones by half.
+        members, others = (np.diff(counts, prepend=0) for counts in (curve.true_positives, curve.false_positives))
+        members_below = curve.positives - curve.true_positives + members / 2
+        others_below = curve.negatives - curve.false_positives + others / 2
+        area = float((members * others_below).sum() / (curve.positives * curve.negatives))
+        tie = np.empty(len(member), np.int64)
+        tie[self._order] = np.repeat(np.arange(len(members)), members + others)
+        beats = np.where(member, (others_below / curve.negatives)[tie], (1 - members_below / curve.positives)[tie])
+        influence: FloatArray = (beats - area) * np.where(member, 1 / curve.positives, 1 / curve.negatives)
+        return area, influence
 
     def _rate(self, fpr: float) -> _Rate:
         curve, scores, member = self._curve, self._scores, self._member
@@ -204,15 +211,25 @@ class Evaluation:
         return max(error, _root_of_squares(refitted)), refitted.tolist()
 
 
+def placements(scores: FloatArray, side: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return the share of the other side that each score exceeds, equal ones by half, ``[n]`` (DeLong et al. 1988)."""
+    ranks, own = stats.rankdata(scores), np.empty(len(scores))
+    for part in (side, ~side):
+        own[part] = stats.rankdata(scores[part])
+    share: FloatArray = (ranks - own) / np.where(side, (~side).sum(), side.sum())
+    return share
+
+
 def _root_of_squares(influence: FloatArray) -> float:
     """Standard error of a sum of contributions of independent groups."""
     groups = len(influence)
     return float(np.sqrt(groups / (groups - 1) * np.sum(influence**2))) if groups > 1 else float("inf")
 
 
-def _above(scores: npt.NDArray[Any], threshold: float, width: float) -> FloatArray:
-    """1 well above the threshold, 0 well below it."""
+def _share_above(scores: FloatArray, threshold: float, width: float) -> float:
+    """Share of rising scores above a threshold, smoothed: Φ of the distance in widths, 0 or 1 beyond `FAR` of them."""
     if width == 0:
-        return (scores >= threshold).astype(np.float64)
-    smooth: FloatArray = special.ndtr((scores - threshold) / width)
-    return smooth
+        return (len(scores) - int(np.searchsorted(scores, threshold))) / len(scores)
+    low, high = np.searchsorted(scores, [threshold - FAR * width, threshold + FAR * width])
+    near = float(special.ndtr((scores[low:high] - threshold) / width).sum())
+    return (near + len(scores) - int(high)) / len(scores)

@@ -16,7 +16,7 @@ from privaudit.errors import UsageError
 from privaudit.inversion.calibration import calibrate
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.network_structure import Structure, check_invertible, find_structure
-from privaudit.inversion.presets import Attack, FeatureAttack, feature_attack, resolve_attack
+from privaudit.inversion.presets import FeatureAttack, MatchingAttack, feature_attack, resolve_attack
 from privaudit.results.base import read_result, write_result
 from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
@@ -88,7 +88,7 @@ class InversionPlan:
     curved: npt.NDArray[np.int64]
     normed: npt.NDArray[np.int64]
     reference: npt.NDArray[np.int64]
-    attack: Attack
+    attack: MatchingAttack
     features: FeatureAttack
     structure: Structure
     has_features: bool
@@ -204,7 +204,7 @@ def _affordable_pool(plan: AuditPlan, step: float, features: FeatureAttack) -> i
     return min(POOL, len(plan.data), int(0.25 * AFFORDED[plan.specification.hardware.device] / cost))
 
 
-def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: Attack, notes: list[str]) -> int:
+def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: MatchingAttack, notes: list[str]) -> int:
     """The paper's 100 a group, or fewer where the data is small or the network slow."""
     whole = min(GROUP, int(GROUP_SHARE * pool))
     per_sample = 2 * 2 * attack.restarts * attack.steps * step

@@ -71,31 +71,22 @@ def confirm(
         ``leaders`` are the highest ranked of one half, who are put to the other.
     """
     told, chance = int(is_certain(asr).sum()), chance_of(models, CERTAIN, correlation)
-    if halves is None:
-        alone = "no two halves of the shadow models can confirm each other (that takes 8 of them, in pairs)"
-        return ToldRight(
-            at_least=CERTAIN,
-            samples=told,
-            chance=chance,
-            confirmed=None,
-            chance_confirmed=None,
-            leaders=0,
-            leaders_confirmed=None,
-            named=False,
-            reason=alone,
-        )
-    picked = [is_certain(half.asr) for half in halves]
-    shares = [float(picked[1 - one][picked[one]].mean()) for one in (0, 1) if picked[one].any()]
-    leaders = max(1, min(LEADERS, len(asr) // 10))
-    leading = [float(picked[1 - one][np.argsort(-halves[one].ranking())[:leaders]].mean()) for one in (0, 1)]
-    held = float(np.mean(leading))
-    reason = _why_not(stability, held, leaders, bool(confirmed_by_both(halves).any()))
+    confirmed, chance_confirmed, leaders, held = None, None, 0, None
+    reason: str | None = "no two halves of the shadow models can confirm each other (that takes 8 of them, in pairs)"
+    if halves is not None:
+        certain = [is_certain(half.asr) for half in halves]
+        shares = [float(certain[1 - one][certain[one]].mean()) for one in (0, 1) if certain[one].any()]
+        confirmed = float(np.mean(shares)) if shares else None
+        chance_confirmed = float(np.mean([chance_of(len(half.keep), CERTAIN, correlation) for half in halves]))
+        leaders = max(1, min(LEADERS, len(asr) // 10))
+        held = float(np.mean([certain[1 - one][np.argsort(-halves[one].ranking())[:leaders]].mean() for one in (0, 1)]))
+        reason = _why_not(stability, held, leaders, bool(confirmed_by_both(halves).any()))
     return ToldRight(
         at_least=CERTAIN,
         samples=told,
         chance=chance,
-        confirmed=float(np.mean(shares)) if shares else None,
-        chance_confirmed=float(np.mean([chance_of(len(half.keep), CERTAIN, correlation) for half in halves])),
+        confirmed=confirmed,
+        chance_confirmed=chance_confirmed,
         leaders=leaders,
         leaders_confirmed=held,
         named=reason is None,
