@@ -14,7 +14,7 @@ from privaudit.audit.cost.audit_estimate import IDLE, SINGLE, makespan
 from privaudit.audit.cost.stopwatch import Cost, measure_here, peak_memory
 from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
-from privaudit.commands.unlearning.unlearn_request import ResolvedRequest, given_parameters
+from privaudit.commands.unlearning.unlearn_request import ResolvedRequest
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.relearn import RelearnSettings
 from privaudit.evaluation.u_lira import choose_models
@@ -163,7 +163,7 @@ class Work:
             return cls(jobs)
         trials, tuning, attackers = 0, [], 0
         if settings.tune:
-            trials = len(candidates(UNLEARNERS.load(request.method), given_parameters(settings).keys()))
+            trials = len(candidates(UNLEARNERS.load(request.method), wanted.given))
             tuning = wanted_jobs(plan, held_out_set(plan.data.y_train, forget, seed), "retrain", seed)
         if settings.u_lira is not None:
             attackers = len(choose_models(judges(audit.bench, will_teach(request)), settings.u_lira))

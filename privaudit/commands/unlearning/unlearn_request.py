@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.errors import UsageError
-from privaudit.results.unlearning.run import Chosen
+from privaudit.results.unlearning.ledger import SequencingRecord
+from privaudit.results.unlearning.run import Chosen, UnlearnRequested
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.method_choice import (
     APPROXIMATE,
@@ -71,6 +73,41 @@ class ResolvedRequest:
     def order(self) -> str:
         """The order, or ``none``."""
         return self.settings.order or DEFAULT_ORDER
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the method's parameters that were asked for by value."""
+        return frozenset(given_parameters(self.settings))
+
+    def as_result(self, plan: AuditPlan) -> UnlearnRequested:
+        """Return what was asked of this audit as it stands in results."""
+        settings, request, forget = self.settings, self.request, self.forget
+        parameters, sequencing, groups = None, None, None
+        if request is not None:
+            parameters = {name: getattr(request.parameters, name) for name in request.parameters.names()}
+            if takes_order(request.method):
+                sequencing = SequencingRecord(**asdict(request.sequencing))
+                groups = min(sequencing.groups, len(forget.rows)) if sequencing.order != "none" else None
+        return UnlearnRequested(
+            audit=plan.name,
+            method=self.method,
+            chosen=self.chosen,
+            order=self.order,
+            descending=settings.descending,
+            parameters=parameters,
+            groups=groups,
+            sequencing=sequencing,
+            forget=len(forget.rows),
+            forget_specification=shown_forget(settings),
+            requests=len(forget.requests),
+            skipped=len(forget.skipped),
+            notes=forget.notes,
+            scattered=forget.scattered,
+            seed=settings.seed,
+            reference_asked=settings.reference,
+            shadows=plan.shadows,
+            statistic=plan.settings.statistic,
+        )
 
 
 def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -12,15 +12,12 @@ from privaudit.audit.result_files import MODELS, model_file, write_table
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.commands.unlearning.unlearn_request import (
     ResolvedRequest,
-    given_parameters,
-    shown_forget,
-    takes_order,
 )
 from privaudit.evaluation.evaluate import UnlearningEvaluation, evaluate
 from privaudit.evaluation.u_lira import choose_models, remove_working_files, u_lira
 from privaudit.results.base import read_result, write_result
-from privaudit.results.unlearning.ledger import Ledger, SequencingRecord
-from privaudit.results.unlearning.run import Seconds, UnlearningFigures, UnlearnRequested, UnlearnResults, UnlearnRun
+from privaudit.results.unlearning.ledger import Ledger
+from privaudit.results.unlearning.run import Seconds, UnlearningFigures, UnlearnResults, UnlearnRun
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.shadow.store import TARGET
@@ -65,7 +62,7 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     problem = UnlearningProblem.of(audit.bench, plan.arrays, forget, settings.seed)
     tuning = None
     if settings.tune and request is not None:
-        request, tuning = tune(plan, problem, request, frozenset(given_parameters(settings)))
+        request, tuning = tune(plan, problem, request, wanted.given)
     models, run = unlearn(problem, request, paths, folder)
     evaluation = evaluate(problem, models, run, wanted.method)
     _warn_of_proxy(evaluation.figures, request)
@@ -79,7 +76,7 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     results = UnlearnResults(
         **evaluation.figures,
         **(nothing if run is None else run.ledger),
-        **requested_of(audit, replace(wanted, request=request)),
+        **replace(wanted, request=request).as_result(plan),
         run=folder.name,
         number=1 + len(list(folder.parent.glob(f"*/{METRICS}"))),
         judging_shadows=int(judging.sum()),
@@ -124,37 +121,6 @@ def unlearn(
         for name, path in zip(("retrained", "second_retrained"), retrained, strict=False):
             models[name] = problem.load(path)
     return models, run
-
-
-def requested_of(audit: OpenedAudit, wanted: ResolvedRequest) -> UnlearnRequested:
-    """Return what was asked for, as it stands in results."""
-    plan, settings, request, forget = audit.plan, wanted.settings, wanted.request, wanted.forget
-    parameters, sequencing, groups = None, None, None
-    if request is not None:
-        parameters = {name: getattr(request.parameters, name) for name in request.parameters.names()}
-        if takes_order(request.method):
-            sequencing = SequencingRecord(**asdict(request.sequencing))
-            groups = min(sequencing.groups, len(forget.rows)) if sequencing.order != "none" else None
-    return UnlearnRequested(
-        audit=plan.name,
-        method=wanted.method,
-        chosen=wanted.chosen,
-        order=wanted.order,
-        descending=settings.descending,
-        parameters=parameters,
-        groups=groups,
-        sequencing=sequencing,
-        forget=len(forget.rows),
-        forget_specification=shown_forget(settings),
-        requests=len(forget.requests),
-        skipped=len(forget.skipped),
-        notes=forget.notes,
-        scattered=forget.scattered,
-        seed=settings.seed,
-        reference_asked=settings.reference,
-        shadows=plan.shadows,
-        statistic=plan.settings.statistic,
-    )
 
 
 def _warn_of_proxy(figures: UnlearningFigures, request: Request | None) -> None:
