@@ -90,7 +90,7 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
     if name in ("score", "reproduce") and not settings.dataset.endswith(".npz") and ":" not in settings.dataset:
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
-        from privaudit.commands.unlearning.unlearn import request_of
+        from privaudit.commands.unlearning.unlearn_request import request_of
 
         asked = UnlearnSettings.of(options)
         request_of(asked.changed(method="ga") if asked.method == "NAME" else asked)

@@ -91,7 +91,7 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> ComparisonA
     write_table(samples, folder / "samples.parquet")
     write_result(folder / "comparison.json", results)
     notices = [] if salt is None else [redaction.REDACTED]
-    report = build_comparison(results.to_json(), entered, files.sha256_of(folder / "samples.parquet"), notices)
+    report = build_comparison(results, entered, files.sha256_of(folder / "samples.parquet"), notices)
     paths = ReportPaths.model_validate(write_report(naming.resolve(report), folder, samples))
     return ComparisonAnswer(**dict(results), report=paths, folder=str(folder))
 

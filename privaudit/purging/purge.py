@@ -57,7 +57,10 @@ def run_purge(
         # First of all it is put on record that files are missing on purpose: a purge that is cut short is not damage,
         # and the same command finishes it.
         in_store = [path for path in plan.files.removed() if path.is_relative_to(store.folder)]
-        skipped = [{"sample_id": name, "requests": found} for name, found in by_sample(chosen.skipped).items()]
+        skipped = [
+            {"sample_id": name, "requests": [one.to_json() for one in found]}
+            for name, found in by_sample(chosen.skipped).items()
+        ]
         store.record_purge(entry | {"skipped": skipped}, in_store, replaced)
         _remove([*plan.files.removed(), *plan.files.anew], [store.folder, out.parent])
         for path, axis in plan.files.cut:

@@ -14,7 +14,7 @@ import pandas as pd
 from privaudit.audit.plan import plan_audit, replace_settings
 from privaudit.audit.result_files import REPRODUCTION, RESULTS
 from privaudit.commands.score import run_score
-from privaudit.commands.unlearning.unlearn_inputs import scored
+from privaudit.commands.unlearning.unlearn_inputs import with_scores
 from privaudit.config import AuditSettings, ReproduceSettings
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.write_reproduction import VERDICTS, render_reproduction
@@ -83,7 +83,8 @@ def run_reproduce(settings: ReproduceSettings) -> dict[str, Any]:
     store = AuditStore(wanted.store, audit["audit"])
     out = wanted.out / audit["audit"]
     with store.locked():
-        plan, table = scored(plan_audit(wanted), out)
+        opened = with_scores(plan_audit(wanted), out)
+        plan, table = opened.plan, opened.bench.table
         study = Study(plan, table, out, scale, seeds)
         results = files.read_json(out / RESULTS)
         for experiment in experiments:

@@ -23,8 +23,8 @@ from privaudit.trials.run_trials import prepare_scene, run_trials
 from privaudit.trials.treatment import FOLDER, Scene, Treatment
 from privaudit.trials.trial_evaluation import as_row
 from privaudit.trials.tuning import candidates
+from privaudit.unlearning.application.problem import Bench
 from privaudit.unlearning.application.retrained_models import RetrainJob, train_missing
-from privaudit.unlearning.application.run_method import Bench
 from privaudit.unlearning.application.teacher_models import check_applicable
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import Parameters, with_changes
@@ -155,7 +155,7 @@ class Study:
 
     def _foretell(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
         """Say what the missing models and trials will cost, before hours of them."""
-        cost = estimate_scenes(self.plan, scenes, trainings, relearned=any(scene.relearn for scene in scenes))
+        cost = estimate_scenes(self.plan, scenes, trainings)
         if cost is not None:
             first, *rest = cost.sentences(is_exact=True)
             for sentence in (f"{what}{sum(len(scene.missing()) for scene in scenes)} trials; {first}", *rest):
@@ -203,7 +203,7 @@ def _tuned_in(cell: Cell) -> Cell | None:
 
 def _best(scene: Scene, trials: list[tuple[Treatment, Parameters]]) -> Parameters:
     """The parameters of the highest ToW on validation; of equal ones the first."""
-    found = [scene.results(treatment)["tow_validation"] for treatment, _ in trials]
+    found = [scene.results(treatment).tow_validation for treatment, _ in trials]
     return trials[found.index(max(found))][1]
 
 

@@ -50,7 +50,7 @@ def command(as_json: bool, **options: Any) -> None:
     if options.pop("dry_run"):
         planned = api.score(dry_run=True, **options)
         if as_json:
-            answer_json(planned.to_json())
+            answer_json(planned)
         else:
             answer(
                 f"{planned.to_train} models to train, about {readable_time(planned.seconds)}, "
@@ -60,7 +60,7 @@ def command(as_json: bool, **options: Any) -> None:
         return
     results = api.score(**options)
     if as_json:
-        answer_json(results.to_json())
+        answer_json(results)
     else:
         _print(results)
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from privaudit.report.content.elements import Figure
+from privaudit.report.content.figure_data import Bars
 from privaudit.report.drawing import line_styles
 from privaudit.report.reproduction.reproduction_tables import METHOD
 
@@ -67,13 +68,14 @@ def _bars(
     """Draw rows of estimates; ``nothing`` is where a line lies, and what it means."""
     bounded = any(value is not None and "low" in value for row in rows for value in row["values"])
     spread = "with 95% intervals " if bounded else ""
+    line = {"guessing": None if nothing is None else nothing[0]}
     return Figure(
         "bars",
         f"{_name(answer)}: {what}, means {spread}over {_drawn(answer)}."
         + ("" if nothing is None else f" {line_styles.at('bars', nothing[1])}"),
         f"Dots {spread}of {what} on {_name(answer)}: one row for each of "
         f"{', '.join(row['name'] for row in rows)}" + (f"; series {', '.join(series)}." if len(series) > 1 else "."),
-        {"across": what, "of": of, "series": series, "rows": rows, "guessing": None if nothing is None else nothing[0]},
+        Bars.model_validate({"across": what, "of": of, "series": series, "rows": rows} | line),
     )
 
 

@@ -110,4 +110,7 @@ def decide(contrast: dict[str, Any]) -> dict[str, Any]:
         ``p_corrected`` and ``verdict``.
     """
     p = bonferroni(contrast["p"], CLAIMS)
-    return {"p_corrected": p, "verdict": judge(contrast, p, contrast["pairs"], contrast["worth_having"])}
+    return {
+        "p_corrected": p,
+        "verdict": judge(contrast["mean"], contrast["ci"], p, contrast["pairs"], contrast["worth_having"]),
+    }
