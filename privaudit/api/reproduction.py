@@ -80,7 +80,7 @@ def reproduce(
             )
         from privaudit.reproduction.verdicts.decide import run_decide
 
-        return run_decide(settings.out, show_samples=settings.show_samples)
+        return run_decide(settings.out, show_samples=settings.show_samples).to_json()
     from privaudit.reproduction.reproduce import ReproduceSettings, run_reproduce
 
-    return run_reproduce(ReproduceSettings(wanted, scale, seeds, settings))
+    return run_reproduce(ReproduceSettings(wanted, scale, seeds, settings)).to_json()

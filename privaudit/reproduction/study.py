@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,7 +17,17 @@ from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_S
 from privaudit.reproduction.claims.experiment_size import Scale
 from privaudit.reproduction.claims.independent_units import choose_classes, forget_classes
 from privaudit.reproduction.claims.sample_groups import choose_set
+from privaudit.results.reproduction_results import (
+    AboutExperiment,
+    Area,
+    CellParameters,
+    ExperimentFacts,
+    NotApplicable,
+    ShownData,
+)
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime.progress import talk
+from privaudit.training.hardware import hardware_in_words
 from privaudit.trials.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.trials.run_trials import prepare_scene, run_trials
 from privaudit.trials.treatment import FOLDER, Scene, Treatment
@@ -49,6 +59,8 @@ class Study:
         Sizes.
     seeds
         How many.
+    audit
+        The audit's results.
     """
 
     plan: AuditPlan
@@ -56,6 +68,49 @@ class Study:
     out: Path
     scale: Scale
     seeds: int
+    audit: ScoreResults
+
+    @cached_property
+    def about(self) -> AboutExperiment:
+        """On what, how large, when and where this is run."""
+        plan, lira = self.plan, self.audit.attacks["lira"]
+        stability = self.audit.stability
+        # What earlier versions wrote has no interval and was too high: it is not taken.
+        known = stability if stability is not None and "ci" in stability.model_fields_set else None
+        return AboutExperiment(
+            audit=plan.name,
+            dataset=plan.data.name,
+            source=plan.data.source,
+            network=plan.network_name,
+            samples=len(plan.data),
+            shadows=plan.shadows,
+            epochs=plan.specification.recipe.epochs,
+            scale=self.scale.name,
+            tuned=self.scale.tuned,
+            tuning_seed=TUNING_SEED if self.scale.tuned else None,
+            seeds=self.seeds,
+            date=datetime.now(UTC).date().isoformat(),
+            hardware=hardware_in_words(plan.specification.hardware, plan.workers),
+            accuracy=self.audit.accuracy,
+            lira=Area(auc=lira.auc, auc_ci=lira.auc_ci),
+            reliability=None if known is None else known.reliability,
+            reliability_ci=None if known is None else known.ci,
+        )
+
+    def facts(self, experiment: Experiment, choices: Choices, shown: ShownData) -> ExperimentFacts:
+        """What neither the catalogue nor the runs say of an experiment."""
+        return ExperimentFacts(
+            about=self.about,
+            parameters=[
+                CellParameters(set=name, method=method, arm=arm, values=choices[name, method, arm].describe())
+                for name, method, arm in self.cells(experiment)
+            ],
+            not_applicable=[
+                NotApplicable(set=name, method=method, why=why)
+                for (name, method), why in self.not_applicable(experiment).items()
+            ],
+            figures=shown,
+        )
 
     @cached_property
     def bench(self) -> Bench:
@@ -170,7 +225,7 @@ class Study:
     def runs(self, experiment: Experiment, choices: Choices) -> pd.DataFrame:
         """Everything that was found for an experiment, a row a run; what is no method's has an empty method."""
         cells = self.cells(experiment)
-        rows: list[dict[str, Any]] = []
+        rows = []
         for seed in range(self.seeds):
             for name in experiment.sets:
                 scene, _ = self._scene(name, seed)

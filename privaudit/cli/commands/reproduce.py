@@ -11,6 +11,7 @@ from privaudit.cli.options import engine_options, json_option, out_option, show_
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import UsageError
+from privaudit.results.reproduction_results import Decision
 
 EPILOG = """\b
 Examples:
@@ -65,15 +66,15 @@ def command(
     if as_list:
         experiments = list_experiments()
         if as_json:
-            answer_json({"experiments": experiments})
+            answer_json({"experiments": [one.to_json() for one in experiments]})
             return
         for one in experiments:
-            answer(f"{one['name']}: {one['claim'] or one['as_in_paper']}")
-            if one["claim"]:
-                answer(f"  as in the paper: {one['as_in_paper']}")
-                answer(f"  controlled: {one['controlled']}")
-                for protocol, contrast in one["contrasts"].items():
-                    answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
+            answer(f"{one.name}: {one.claim or one.as_in_paper}")
+            if one.claim:
+                answer(f"  as in the paper: {one.as_in_paper}")
+                answer(f"  controlled: {one.controlled}")
+                for protocol, contrast in one.contrasts.items():
+                    answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast.says}")
         return
     if again:
         _decide(read_settings(flags, None), names, as_json)
@@ -81,13 +82,13 @@ def command(
     settings = ReproduceSettings(names, scale or "small", seeds, read_settings(flags, None))
     results = run_reproduce(settings)
     if as_json:
-        answer_json(results)
+        answer_json(results.to_json())
         return
-    for name, one in results["experiments"].items():
-        if one["verdicts"] is not None:
-            answer(f"{_verdicts(name, one['verdicts'])} {one['claim']}")
-        answer(f"{'':<9}{one['results']}")
-    _reports(results["report"])
+    for name, done in results.experiments.items():
+        if done.verdicts is not None:
+            answer(f"{_verdicts(name, done.verdicts)} {done.claim}")
+        answer(f"{'':<9}{done.results}")
+    _reports(results.report)
 
 
 def _decide(settings: AuditSettings, names: tuple[str, ...], as_json: bool) -> None:
@@ -99,17 +100,17 @@ def _decide(settings: AuditSettings, names: tuple[str, ...], as_json: bool) -> N
         )
     results = run_decide(settings.out, show_samples=settings.show_samples)
     if as_json:
-        answer_json(results)
+        answer_json(results.to_json())
         return
-    for study, verdicts in results["studies"].items():
+    for study, verdicts in results.studies.items():
         answer(study)
-        for name, decided in verdicts.items():
+        for name, decided in verdicts.by_experiment.items():
             answer(_verdicts(name, decided))
-    _reports(results["report"])
+    _reports(results.report)
 
 
-def _verdicts(name: str, decided: dict[str, Any]) -> str:
-    as_in_paper, controlled = (decided[protocol]["verdict"] for protocol in ("as_in_paper", "controlled"))
+def _verdicts(name: str, decided: dict[str, Decision]) -> str:
+    as_in_paper, controlled = (decided[protocol].verdict for protocol in ("as_in_paper", "controlled"))
     return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}"
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from privaudit.report.content.elements import Answer
 from privaudit.report.content.wording import number
 from privaudit.report.reproduction.reproduction_tables import METHOD
+from privaudit.results.reproduction_results import TableRow
 
 SETS = {"random:10%": "a random tenth", "classes:10%": "whole classes (a tenth)"}
 
 #: Below this a difference in mean ToW is called none.
 SAME = 0.005
 
-Row = dict[str, Any]
 
-
-def answers(tables: list[tuple[str, list[Row]]]) -> list[Answer]:
+def answers(tables: list[tuple[str, list[TableRow]]]) -> list[Answer]:
     """Three questions, a line each for every data set and forget set.
 
     Parameters
@@ -37,7 +35,7 @@ def answers(tables: list[tuple[str, list[Row]]]) -> list[Answer]:
     ]
 
 
-def finding(tables: list[tuple[str, list[Row]]], seeds: int) -> list[str]:
+def finding(tables: list[tuple[str, list[TableRow]]], seeds: int) -> list[str]:
     """The first data set's answer to the first question, and what so few seeds are worth."""
     title, forget, rows = next(_parts(tables))
     return [
@@ -47,32 +45,32 @@ def finding(tables: list[tuple[str, list[Row]]], seeds: int) -> list[str]:
     ]
 
 
-def _parts(tables: list[tuple[str, list[Row]]]) -> Iterator[tuple[str, str, list[Row]]]:
+def _parts(tables: list[tuple[str, list[TableRow]]]) -> Iterator[tuple[str, str, list[TableRow]]]:
     for title, rows in tables:
-        for forget in dict.fromkeys(row["set"] for row in rows):
-            yield title, forget, [row for row in rows if row["set"] == forget]
+        for forget in dict.fromkeys(row.set for row in rows):
+            yield title, forget, [row for row in rows if row.set == forget]
 
 
 def _where(title: str, forget: str) -> str:
     return f"{title}, {SETS.get(forget, forget)} to be forgotten"
 
 
-def _methods(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row["method"] not in ("", "retrain")]
+def _methods(rows: list[TableRow]) -> list[TableRow]:
+    return [row for row in rows if row.method not in ("", "retrain")]
 
 
-def _closest(title: str, forget: str, rows: list[Row]) -> str:
-    best = max(_methods(rows), key=lambda row: float(row["tow"]["mean"]))
-    nothing, floor = (next(row["tow"]["mean"] for row in rows if row["method"] == method) for method in ("", "retrain"))
+def _closest(title: str, forget: str, rows: list[TableRow]) -> str:
+    best = max(_methods(rows), key=lambda row: row.mean("tow"))
+    nothing, floor = (next(row.mean("tow") for row in rows if row.method == method) for method in ("", "retrain"))
     said = (
-        f"{_where(title, forget)}: {METHOD[best['method']]} ({best['arm']}) comes closest, with a ToW of "
-        f"{number(best['tow']['mean'])}; a second retraining has {number(floor)}, doing nothing {number(nothing)}"
+        f"{_where(title, forget)}: {METHOD[best.method]} ({best.arm}) comes closest, with a ToW of "
+        f"{number(best.mean('tow'))}; a second retraining has {number(floor)}, doing nothing {number(nothing)}"
     )
     return said + (": ToW tells nothing here." if nothing >= floor else ".")
 
 
-def _order(title: str, forget: str, rows: list[Row]) -> str:
-    by_arm = {(row["method"], row["arm"]): row["tow"]["mean"] for row in _methods(rows)}
+def _order(title: str, forget: str, rows: list[TableRow]) -> str:
+    by_arm = {(row.method, row.arm): row.mean("tow") for row in _methods(rows)}
     gains = [by_arm[method, "risk"] - by_arm[method, "random order"] for method, arm in by_arm if arm == "random order"]
     ahead, behind = sum(gain > SAME for gain in gains), sum(gain < -SAME for gain in gains)
     return (
@@ -81,11 +79,11 @@ def _order(title: str, forget: str, rows: list[Row]) -> str:
     )
 
 
-def _difficulty(title: str, rows: list[Row]) -> str:
+def _difficulty(title: str, rows: list[TableRow]) -> str:
     found = {
-        row["method"]: row["risk_and_forgettability"]["mean"]
+        row.method: correlation.mean
         for row in reversed(rows)
-        if row["method"] and "risk_and_forgettability" in row
+        if row.method and (correlation := row.measure("risk_and_forgettability")) is not None
     }
     retrained = found.pop("retrain")
     low, high = min(found, key=lambda name: found[name]), max(found, key=lambda name: found[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from privaudit.reproduction.claims.experiment import ONE_SHOT
+from privaudit.reproduction.claims.experiment import ONE_SHOT, Experiment
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS, Unlearner
 from privaudit.unlearning.parameters import Parameters
@@ -66,6 +66,11 @@ ARMS = {
     "risk descending": Arm(replace(_RISK, descending=True), "one-shot", "by falling risk, with those parameters"),
     "random order": Arm(replace(_RISK, order="random"), "one-shot", "in random groups, with those parameters"),
 }
+
+
+def means_of(experiment: Experiment) -> dict[str, str]:
+    """The arms of an experiment in words; none where nothing is unlearned."""
+    return {arm: ARMS[arm].means for arm in experiment.arms} if experiment.methods else {}
 
 
 def default_parameters(method: str, arm: Arm) -> Parameters:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from privaudit.results.base import Result
+
 #: What a table of runs says of each: which samples were forgotten (or looked at), by which method, in which arm.
 KEYS = ("set", "method", "arm")
 
@@ -99,3 +101,18 @@ class Experiment:
         """The primary contrasts by protocol."""
         both = {"as_in_paper": self.as_in_paper, "controlled": self.controlled}
         return {protocol: contrast for protocol, contrast in both.items() if contrast is not None}
+
+
+class ExperimentDescription(Result):
+    """An experiment as ``reproduce --list --json`` tells it; of its protocols what is done in either."""
+
+    name: str
+    title: str
+    claim: str
+    as_in_paper: str
+    controlled: str
+    sets: tuple[str, ...]
+    methods: tuple[str, ...]
+    arms: dict[str, str]
+    contrasts: dict[str, Contrast]
+    secondary: tuple[Contrast, ...]
