@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from privaudit.report.reproduction.reproduction_tables import METHOD, verdicts
+from privaudit.report.reproduction.reproduction_tables import verdicts
+from privaudit.report.reproduction.reproduction_texts import METHOD
 from privaudit.results.reproduction_results import StudyResults
 
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ from privaudit.reproduction.verdicts.decide import without_former_reliability
 from privaudit.reproduction.verdicts.experiment_results import answer, read_runs
 from privaudit.reproduction.verdicts.gaps import against_nothing
 from privaudit.reproduction.verdicts.verdict import CLAIMS, decide, measure_contrast
-from privaudit.results.base import read_result
+from privaudit.results.base import Result, read_result
 from privaudit.results.inversion_results import InversionResults, PairedCorrelation, Tier
 from privaudit.results.measures import Share
 from privaudit.results.reproduction_results import (
@@ -197,7 +197,8 @@ def test_an_undefined_correlation_is_no_evidence() -> None:
     runs = pd.DataFrame({"seed": [0, 1, 2], "set": "all", "method": "", "arm": ONE_SHOT, "rho": [0.6, np.nan, 0.4]})
     found = measure_contrast(runs, Contrast("rho", "", Side("all"), None))
     assert found is not None
-    assert (found.pairs, found.mean) == (2, pytest.approx(0.5))
+    assert found.pairs == 2
+    assert found.mean == pytest.approx(0.5)
 
 
 def test_correction_for_attenuation_finds_what_noise_hides() -> None:
@@ -212,14 +213,23 @@ def test_correction_for_attenuation_finds_what_noise_hides() -> None:
     assert np.isnan([corrected(0.5, nothing) for nothing in (None, 0.0, -0.2)]).all()
 
 
+Some = TypeVar("Some", bound=Result)
+
+
+def partly(kind: type[Some], **fields: Any) -> Some:
+    """Of a result the fields that a test is about."""
+    made: Some = kind.model_construct(None, **fields)  # type: ignore[assignment]
+    return made
+
+
 def audit_of(inversion: InversionResults | None) -> ScoreResults:
     """Of an audit's results the part that experiments are answered by."""
-    return ScoreResults.model_construct(audit="a", inversion=inversion)
+    return partly(ScoreResults, audit="a", inversion=inversion)
 
 
 def test_what_no_inversion_answers_is_told_before_the_work() -> None:
-    features = InversionResults.model_construct(
-        features=Tier.model_construct(), matching=None, notes=("gradient matching (T2) is left out",)
+    features = partly(
+        InversionResults, features=partly(Tier), matching=None, notes=("gradient matching (T2) is left out",)
     )
     demand_inversions(BY_NAME["figure2"], audit_of(features))
     with pytest.raises(EvidenceError, match="figure1 needs gradient matching") as raised:
@@ -430,10 +440,10 @@ def test_stored_results_are_decided_again(privaudit: Run, tmp_path: Path) -> Non
 def test_what_a_former_reliability_corrected_is_not_decided_again() -> None:
     """Spearman and Brown's forecast has no interval; what is over its root goes with it, and nothing else."""
     runs = pd.DataFrame({"correlation": [0.3, 0.4], "corrected_correlation": [0.6, 0.8]})
-    about = AboutExperiment.model_construct(audit="a", reliability=0.25)
-    former = ExperimentFacts.model_construct(about=about)
+    about = partly(AboutExperiment, audit="a", reliability=0.25)
+    former = partly(ExperimentFacts, about=about)
     found, kept = without_former_reliability(former, runs)
-    assert found == ExperimentFacts.model_construct(about=about.model_copy(update={"reliability": None}))
+    assert found == partly(ExperimentFacts, about=about.model_copy(update={"reliability": None}))
     assert kept["corrected_correlation"].isna().all()
     assert kept["correlation"].tolist() == [0.3, 0.4]
     present = former.model_copy(update={"about": about.model_copy(update={"reliability_ci": (0.2, 0.3)})})
@@ -495,11 +505,12 @@ def test_figure_1_is_answered_by_one_audit(
     share: float, bounds: tuple[float, float], agreement: tuple[float, float, float], expected: tuple[str, str]
 ) -> None:
     rho, *ci = agreement
-    matching = Tier.model_construct(
+    matching = partly(
+        Tier,
         outcomes={"recovered": Share(rate=share, ci=bounds, n=100)},
         reliability={"models": PairedCorrelation(spearman=rho, ci=(ci[0], ci[1]), n=100, pairs=1)},
     )
-    found = inversion_of_audit(audit_of(InversionResults.model_construct(matching=matching)))
+    found = inversion_of_audit(audit_of(partly(InversionResults, matching=matching)))
     assert (found["as_in_paper"].verdict, found["controlled"].verdict) == expected
 
 

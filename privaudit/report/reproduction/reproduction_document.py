@@ -16,6 +16,7 @@ from privaudit.report.reproduction import reproduction_methods
 from privaudit.report.reproduction import reproduction_tables as tables
 from privaudit.report.reproduction.reproduction_figures import figures_of
 from privaudit.report.reproduction.reproduction_tables import title_of
+from privaudit.report.reproduction.reproduction_texts import METHOD, TEXTS
 from privaudit.results.reproduction_results import (
     AuditAnswer,
     Decision,
@@ -26,19 +27,12 @@ from privaudit.results.reproduction_results import (
 )
 
 #: In the order of the paper; what is not of the paper comes last.
-ORDER = (*tables.CLAIMS, "methods")
+ORDER = (*TEXTS.claims, "methods")
 
 #: Verdicts, as they are counted.
 WORDS = ("supported", "not supported", "inconclusive", "descriptive")
 
 TITLE, TITLE_OF_METHODS = "Does privacy risk order unlearning? A reproduction", "Unlearning, held against retraining"
-
-LIMITS = (
-    "Verdicts hold for these data sets, networks and recipes. The data, the shadow models (and so everybody's risk) "
-    "and the tuning of each arm are the same over seeds: intervals tell what other original models, forget sets and "
-    "retrained models would give, not what other data would. Two seeds' groups share about half of their samples, "
-    "since each takes the extremes of a random half of one ranking. Where seeds drew the same class it counts once."
-)
 
 
 def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Figure]] | None = None) -> Report:
@@ -82,9 +76,13 @@ def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Fig
         glance=tables.verdicts(studies),
         overview=reproduction_methods.answers(described) if described else [],
         sections=with_tables(
-            [_what_was_run(studies), *(_section(name, studies, (pictures or {})) for name in names), _deviations()]
+            [
+                _what_was_run(studies),
+                *(_section(name, studies, (pictures or {})) for name in names),
+                Section("deviations", "Where this departs from the paper", TEXTS.deviations),
+            ]
         ),
-        limits=LIMITS,
+        limits=TEXTS.limits,
         notices=[redaction.SHOWN] if pictures else [],
         glossary=GLOSSARY,
         references=REFERENCES,
@@ -268,7 +266,7 @@ def _what(contrast: Effect) -> str:
 
 def _method(contrast: PairedContrast | AuditAnswer) -> str:
     name = "" if isinstance(contrast, AuditAnswer) else contrast.methods[0]
-    return tables.METHOD.get(name, name)
+    return METHOD.get(name, name)
 
 
 def _draws(contrast: PairedContrast | AuditAnswer) -> str:
@@ -277,25 +275,3 @@ def _draws(contrast: PairedContrast | AuditAnswer) -> str:
         return f"{contrast.n} samples"
     drawn = f"{contrast.wins} of {contrast.pairs}"
     return f"{drawn} classes ({contrast.seeds} seeds)" if contrast.unit == "class" else f"{drawn} seeds"
-
-
-def _deviations() -> Section:
-    return Section(
-        "deviations",
-        "Where this departs from the paper",
-        [
-            "Groups are drawn from a random half of the training set that every seed draws anew, and take at most a "
-            "tenth of it; the paper takes 100 samples once.",
-            "Who is easily inverted is told by feature matching under two shadow models (T1): the paper does not say "
-            "how it ranked tens of thousands of images.",
-            "Figure 5 does not say how its intervals were cut: here each holds as many samples. Table 3 compares "
-            "shares in the tail as well as means.",
-            "The paper leaves λ₀, pace, number of groups and epochs a stage open: here five nested groups of equal "
-            "growth, with the method's passes at every stage where it says as written.",
-            "Some of the paper's claims say two things at once (accuracy and MIA gap, ASR and entropy, better than one "
-            "shot and than the reverse order). Here one of them decides; the other stands among the further contrasts.",
-            "Accuracy on validation in the paper stands beside accuracy on the reported half of the test set here.",
-            "The paper's Table 1 prints 720 for an accuracy (Tiny-ImageNet, Bad-T), and two rows of its Table 2 lack a "
-            "value; the latter are left out.",
-        ],
-    )

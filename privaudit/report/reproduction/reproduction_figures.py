@@ -8,7 +8,8 @@ import numpy as np
 
 from privaudit.report.content.elements import Figure
 from privaudit.report.drawing import line_styles
-from privaudit.report.reproduction.reproduction_tables import METHOD, data_of, drawn, most_classes
+from privaudit.report.reproduction.reproduction_tables import data_of, drawn, most_classes
+from privaudit.report.reproduction.reproduction_texts import METHOD
 from privaudit.results.reproduction_results import ExperimentResults, Spread, TableRow
 
 #: A mean, and the bounds of its interval where it has one; None where nothing was run.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from privaudit.report.content.elements import Answer
 from privaudit.report.content.wording import number
-from privaudit.report.reproduction.reproduction_tables import METHOD
+from privaudit.report.reproduction.reproduction_texts import METHOD
 from privaudit.results.reproduction_results import TableRow
 
 SETS = {"random:10%": "a random tenth", "classes:10%": "whole classes (a tenth)"}

@@ -8,6 +8,7 @@ from typing import TypeVar
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Table
 from privaudit.report.content.unlearning_wording import signed
+from privaudit.report.reproduction.reproduction_texts import METHOD, TEXTS
 from privaudit.results.measures import Share
 from privaudit.results.reproduction_results import (
     AboutExperiment,
@@ -28,45 +29,6 @@ Say = Callable[[float], str]
 Columns = dict[str, Callable[[T], str]]
 
 PROTOCOLS = {"as_in_paper": "as in the paper", "controlled": "controlled"}
-
-#: What each of the paper's tables and figures says, in its order, as short as page 1 wants it.
-CLAIMS = {
-    "figure1": "some samples are inverted, others not",
-    "table1": "invertible samples are forgotten more readily",
-    "table2": "samples of high ASR are forgotten more readily",
-    "figure2": "invertible samples have a higher ASR",
-    "table3": "invertible samples lie in the tail of confidence",
-    "figure3": "invertible samples take longer to relearn",
-    "figure4": "samples of high ASR take longer to relearn",
-    "figure5": "loss can stand in for risk",
-    "table5": "RSU's order raises ToW, whole classes",
-    "table6": "RSU's order raises ToW, a random tenth",
-    "figure7": "RSU's order raises ToW, classes, gradient ascent",
-}
-
-METHOD = {
-    "": "–",
-    "ga": "GA",
-    "rl": "RL",
-    "ft": "FT",
-    "retrain": "Retrain",
-    "bad-teacher": "Bad-T",
-    "l1-sparse": "L1-sparse",
-    "neggrad-plus": "NegGrad+",
-    "scrub": "SCRUB",
-    "salun": "SalUn",
-    "ssd": "SSD",
-    "shadow-teacher": "shadow-teacher",
-}
-
-#: Criteria of an inversion's success, in words.
-OUTCOMES = {
-    "recovered": "Recovered (PSNR ≥ 20 dB and nearest to the true image)",
-    "identified": "Nearest to the true image",
-    "psnr_above_20": "PSNR ≥ 20 dB",
-    "ssim_above_0.5": "SSIM ≥ 0.5",
-    "ssim_above_0.9": "SSIM ≥ 0.9",
-}
 
 
 def decimals(count: int) -> Say:
@@ -136,7 +98,7 @@ def verdicts(studies: list[StudyResults]) -> Table | None:
     """Every claim beside its verdict and effect on every data set, for page 1; None where nothing is claimed."""
     asked = [study for study in studies if study.verdicts.by_experiment]
     rows = []
-    for name, claim in CLAIMS.items():
+    for name, claim in TEXTS.claims.items():
         found = [(study.experiment(name), study.verdicts.by_experiment.get(name, {})) for study in asked]
         title = next((results.title for results, _ in found if results is not None), None)
         if title is not None:
@@ -269,7 +231,7 @@ def _classes(results: ExperimentResults) -> Table:
 def _inversions(results: ExperimentResults) -> Table:
     matching = results.figures.matching
     columns: Columns[tuple[str, Share]] = {
-        "Outcome": lambda one: OUTCOMES.get(one[0], one[0]),
+        "Outcome": lambda one: TEXTS.outcomes.get(one[0], one[0]),
         "Share": lambda one: wording.share(one[1].rate),
         "95% interval": lambda one: wording.interval(one[1].ci, wording.percent),
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from privaudit.results.base import Result
+
+_STRICT = ConfigDict(extra="forbid")
 
 #: What a table of runs says of each: which samples were forgotten (or looked at), by which method, in which arm.
 KEYS = ("set", "method", "arm")
@@ -24,7 +27,7 @@ TUNING_SEED = 1_000
 ONE_SHOT = "one-shot"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Side:
     """One side of a contrast: which samples, in which arm."""
 
@@ -32,7 +35,7 @@ class Side:
     arm: str = ONE_SHOT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Contrast:
     """A difference, seed by seed, of means over methods: the first side less the second.
 
@@ -53,12 +56,12 @@ class Contrast:
     measure: str
     says: str
     first: Side
-    second: Side | None
+    second: Side | None = None
     methods: tuple[str, ...] = ()
     worth_having: float = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Experiment:
     """One table or figure of the paper.
 
@@ -68,11 +71,11 @@ class Experiment:
         As the command takes it, and as the paper calls it.
     claim
         What the paper says, in a sentence.
+    protocol, control
+        What was done, in either.
     as_in_paper, controlled
         The primary contrast under the paper's protocol, and under one that leaves fewer other explanations; None for a
         table that claims nothing.
-    protocol, control
-        What was done, in either.
     secondary
         Further contrasts, which decide nothing.
     sets, methods, arms
@@ -86,14 +89,14 @@ class Experiment:
     name: str
     title: str
     claim: str
-    as_in_paper: Contrast | None
-    controlled: Contrast | None
     protocol: str
     control: str
+    as_in_paper: Contrast | None = None
+    controlled: Contrast | None = None
     secondary: tuple[Contrast, ...] = ()
     sets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    arms: tuple[str, ...] = field(default=(ONE_SHOT,))
+    arms: tuple[str, ...] = (ONE_SHOT,)
     relearn: bool = False
     needs_inversion: bool = False
 
