@@ -61,6 +61,7 @@ from privaudit.results.reproduction_results import (
 from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.statistics.paired_tests import paired_difference
+from privaudit.trials.order_comparison import FEWEST_SEEDS
 from privaudit.unlearning.requests.forget_set import choose_forget_set
 from privaudit.unlearning.schedule.stages import plan_stages, sequence_of
 from tests.conftest import ROOT, Run
@@ -590,6 +591,7 @@ def test_names_and_scales() -> None:
         scale_of("huge")
     from privaudit.config import AuditSettings
 
+    assert scale_of("small").seeds == scale_of("paper").seeds == FEWEST_SEEDS
     assert audit_settings(scale_of("paper"), AuditSettings(dataset="cifar10")).network == "resnet18"
     assert audit_settings(scale_of("paper"), AuditSettings(dataset="cifar10")).recipe == "paper"
     assert audit_settings(scale_of("small"), AuditSettings(dataset="mnist")).samples == 10_000

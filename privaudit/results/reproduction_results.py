@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import ConfigDict, Field
 
-from privaudit.results.base import Result
+from privaudit.errors import StoreError
+from privaudit.results.base import Result, read_result
 from privaudit.results.inversion_results import Tier
 from privaudit.results.measures import Interval
 from privaudit.results.score_results import Accuracy
@@ -197,6 +200,14 @@ class ExperimentResults(ExperimentFacts):
     def further(self, measure: str) -> PairedContrast | None:
         """Return the first of the further contrasts that is about a measure; None without one."""
         return next((one for one in self.secondary if one.measure == measure), None)
+
+
+def read_experiment(path: Path) -> ExperimentResults | None:
+    """Read ``results.json``; None where it is of an earlier version that can't be read."""
+    try:
+        return read_result(path, ExperimentResults)
+    except StoreError:
+        return None
 
 
 class StudyVerdicts(Result):

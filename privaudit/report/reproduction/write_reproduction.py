@@ -9,7 +9,14 @@ from privaudit.report.reproduction.reproduction_document import build_reproducti
 from privaudit.report.sections.gradient_inversion import PICTURES, pictures_in
 from privaudit.report.write import write_report
 from privaudit.results.base import read_result
-from privaudit.results.reproduction_results import RESULTS, VERDICTS, ExperimentResults, StudyResults, StudyVerdicts
+from privaudit.results.reproduction_results import (
+    RESULTS,
+    VERDICTS,
+    ExperimentResults,
+    StudyResults,
+    StudyVerdicts,
+    read_experiment,
+)
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 
@@ -53,12 +60,8 @@ def _study(folder: Path) -> StudyResults | None:
 
 def _readable(path: Path) -> ExperimentResults | None:
     """An experiment's results; None, and a word of it, where they are damaged or of an earlier version."""
-    if files.is_whole(path):
-        try:
-            found = read_result(path, ExperimentResults)
-        except StoreError:
-            found = None
-        if found is not None and path.parent.parent.name.startswith(f"{found.about.audit}-"):
-            return found
+    found = read_experiment(path) if files.is_whole(path) else None
+    if found is not None and path.parent.parent.name.startswith(f"{found.about.audit}-"):
+        return found
     talk(f"  left out of the report: {path.parent} (damaged, of another audit or an earlier version; run it again)")
     return None

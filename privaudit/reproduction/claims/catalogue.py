@@ -10,13 +10,13 @@ from pydantic import TypeAdapter
 
 from privaudit.reproduction.claims.experiment import Experiment
 
+CATALOGUE = tomllib.loads(resources("privaudit.reproduction.claims").joinpath("catalogue.toml").read_text("utf-8"))
 
-def _read() -> tuple[dict[str, Experiment], tuple[str, ...]]:
-    """Every experiment by name, and the names of the paper's."""
-    text = resources("privaudit.reproduction.claims").joinpath("catalogue.toml").read_text("utf-8")
-    catalogue = tomllib.loads(text)
+
+def _read() -> dict[str, Experiment]:
+    """Every experiment by name, in the order of the file."""
     found = {}
-    for entry in catalogue["experiments"]:
+    for entry in CATALOGUE["experiments"]:
         for contrast in (entry.get("as_in_paper", {}), entry.get("controlled", {}), *entry.get("secondary", ())):
             contrast.setdefault("methods", entry.get("methods", ()))
         for variant in entry.pop("variants", [{}]):
@@ -26,12 +26,12 @@ def _read() -> tuple[dict[str, Experiment], tuple[str, ...]]:
                 filled = filled.replace(f"{{{name}}}", value)
             experiment = TypeAdapter(Experiment).validate_json(filled)
             found[experiment.name] = experiment
-    return found, tuple(catalogue["paper"])
+    return found
 
 
-_FOUND, _PAPER = _read()
+_FOUND = _read()
 
 #: The paper's, in its order.
-EXPERIMENTS = tuple(_FOUND[name] for name in _PAPER)
+EXPERIMENTS = tuple(_FOUND[name] for name in CATALOGUE["paper"])
 
 BY_NAME = {experiment.name: experiment for experiment in EXPERIMENTS} | _FOUND

@@ -7,7 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from privaudit.results.base import Result
 
-_STRICT = ConfigDict(extra="forbid")
+#: A misspelt key of the catalogue is an error.
+STRICT = ConfigDict(extra="forbid")
 
 #: What a table of runs says of each: which samples were forgotten (or looked at), by which method, in which arm.
 KEYS = ("set", "method", "arm")
@@ -27,7 +28,7 @@ TUNING_SEED = 1_000
 ONE_SHOT = "one-shot"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Side:
     """One side of a contrast: which samples, in which arm."""
 
@@ -35,7 +36,7 @@ class Side:
     arm: str = ONE_SHOT
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Contrast:
     """A difference, seed by seed, of means over methods: the first side less the second.
 
@@ -61,7 +62,7 @@ class Contrast:
     worth_having: float = 0.01
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Experiment:
     """One table or figure of the paper.
 

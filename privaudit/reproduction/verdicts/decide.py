@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit.audit.result_files import REPRODUCTION
-from privaudit.errors import EvidenceError, StoreError, UsageError
+from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.reproduction.claims.catalogue import BY_NAME
 from privaudit.reproduction.verdicts.experiment_results import answer, read_runs, write_answer
-from privaudit.results.base import read_result, write_result
+from privaudit.results.base import write_result
 from privaudit.results.reproduction_results import (
     RESULTS,
     RUNS,
@@ -20,6 +20,7 @@ from privaudit.results.reproduction_results import (
     ExperimentFacts,
     ExperimentResults,
     StudyVerdicts,
+    read_experiment,
 )
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
@@ -62,7 +63,7 @@ def write_verdicts(study: Path) -> StudyVerdicts:
     """
     verdicts = {}
     for path in sorted(study.glob(f"*/{RESULTS}")):
-        found = _read(path) if files.is_whole(path) else None
+        found = read_experiment(path) if files.is_whole(path) else None
         if found is not None and found.verdicts is None:
             found = _decide_again(path.parent)
         if found is None:
@@ -74,18 +75,11 @@ def write_verdicts(study: Path) -> StudyVerdicts:
     return gathered
 
 
-def _read(path: Path) -> ExperimentResults | None:
-    try:
-        return read_result(path, ExperimentResults)
-    except StoreError:
-        return None
-
-
 def _decide_again(place: Path) -> ExperimentResults | None:
     """An experiment's results by the present rule, from its stored runs; None where they are damaged or do not do."""
     if any(files.inspect_seal(place / name) in (files.Seal.DAMAGED, files.Seal.ABSENT) for name in (RESULTS, RUNS)):
         return None
-    before, runs = _read(place / RESULTS), read_runs(place / RUNS)
+    before, runs = read_experiment(place / RESULTS), read_runs(place / RUNS)
     if before is None or before.name not in BY_NAME:
         return None
     # One audit answers Figure 1, not runs: its verdicts stand as they are.
