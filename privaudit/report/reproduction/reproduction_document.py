@@ -47,7 +47,7 @@ def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Fig
     """
     titles = {results.name: results.title for study in reversed(studies) for results in study.experiments}
     names = [name for name in ORDER if name in titles]
-    counted = {protocol: _count(studies, protocol) for protocol in tables.PROTOCOLS}
+    paper, controlled = (_count(studies, protocol) for protocol in tables.PROTOCOLS)
     of_paper = [titles[name] for name in names if name != "methods"]
     sources = dict.fromkeys(study.about.source.split(":")[0] for study in studies)
     described = [
@@ -55,8 +55,9 @@ def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Fig
         for study in studies
         if (results := study.experiment("methods")) is not None
     ]
+    note = TEXTS.sentences["counted"]
     return Report(
-        title=TITLE if counted["controlled"] else TITLE_OF_METHODS,
+        title=TITLE if controlled else TITLE_OF_METHODS,
         subtitle=(
             f"{', '.join(of_paper)} of Machine Unlearning in Forgetting Sequence"
             if of_paper
@@ -64,14 +65,14 @@ def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Fig
         )
         + f" · {', '.join(sources)}",
         finding=(
-            _finding(studies, counted["controlled"])
-            if counted["controlled"]
+            _finding(studies, controlled)
+            if controlled
             else reproduction_methods.finding(described, studies[0].about.seeds)
         ),
         facts=[
-            Fact(f"Claims {word}", f"{counted['controlled'][word]}", _fact_note(counted, word))
+            Fact(f"Claims {word}", f"{controlled[word]}", note.format(total=controlled.total(), paper=paper[word]))
             for word in ("supported", "not supported")
-            if counted["controlled"]
+            if controlled
         ],
         glance=tables.verdicts(studies),
         overview=reproduction_methods.answers(described) if described else [],
@@ -95,28 +96,18 @@ def _count(studies: list[StudyResults], protocol: str) -> Counter[str]:
     return Counter(one[protocol].verdict for study in studies for one in study.verdicts.by_experiment.values())
 
 
-def _fact_note(counted: dict[str, Counter[str]], word: str) -> str:
-    return (
-        f"of {counted['controlled'].total()} answers under the controlled protocol; {counted['as_in_paper'][word]} as "
-        "in the paper. An answer is a claim on a data set"
-    )
-
-
 def _finding(studies: list[StudyResults], counted: Counter[str]) -> list[str]:
     """The two questions that the paper turns on, answered in a sentence each."""
     every = ", ".join(f"{counted[word]} {word}" for word in WORDS if word in counted)
     said = [f"Under the controlled protocol: {every}."]
-    for name, question in (
-        ("table2", "High risk, forgotten more readily than the lowest risk of the same classes"),
-        ("table6", "Hard-to-easy order, better than random groups at one budget"),
-    ):
+    for name in ("table2", "table6"):
         answers = [
             f"{title_of(study.about)}: {study.verdicts.by_experiment[name]['controlled'].verdict}"
             for study in studies
             if name in study.verdicts.by_experiment
         ]
         if answers:
-            said.append(f"{question}: {'; '.join(answers)}.{_moved(name, studies)}")
+            said.append(f"{TEXTS.questions[name]}: {'; '.join(answers)}.{_moved(name, studies)}")
     return said
 
 
@@ -127,13 +118,7 @@ def _moved(name: str, studies: list[StudyResults]) -> str:
         for study in studies
         if (results := study.experiment(name)) is not None and (change := results.further("gap_change")) is not None
     ]
-    if not found:
-        return ""
-    return (
-        " That contrast leans against the claim, since doing nothing leaves the one group far from a retrained model "
-        "and the other close to it. Against doing nothing on the same runs, high risk came closer, and by so much more "
-        f"than the lowest: {'; '.join(found)}."
-    )
+    return " " + TEXTS.sentences["moved"].format(changes="; ".join(found)) if found else ""
 
 
 _STUDIES: tables.Columns[StudyResults] = {
@@ -149,22 +134,10 @@ _STUDIES: tables.Columns[StudyResults] = {
 
 
 def _what_was_run(studies: list[StudyResults]) -> Section:
-    tuned = (
-        "Tuned arms had six trials each (one-shot, random groups, reverse and RSU alike), on a seed of their own, "
-        "scored by ToW with test accuracy on the validation half."
-    )
-    return Section(
-        "what-was-run",
-        "What was run",
-        [
-            "Every seed draws forget sets, and has an original model and two retrained models of its own; shadow "
-            "models are shared. Each claim has one primary contrast, fixed beforehand, under the paper's protocol and "
-            "under a controlled one.",
-            studies[0].experiments[0].rule,
-            *([tuned] if any(study.about.tuned for study in studies) else []),
-        ],
-        [tables.table_of("Studies", _STUDIES, studies)],
-    )
+    paragraphs = [TEXTS.sentences["what_was_run"], studies[0].experiments[0].rule]
+    if any(study.about.tuned for study in studies):
+        paragraphs.append(TEXTS.sentences["tuned"])
+    return Section("what-was-run", "What was run", paragraphs, [tables.table_of("Studies", _STUDIES, studies)])
 
 
 def _when_and_where(experiments: list[ExperimentResults]) -> str:

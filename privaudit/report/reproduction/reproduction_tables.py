@@ -111,14 +111,7 @@ def verdicts(studies: list[StudyResults]) -> Table | None:
     if not rows:
         return None
     columns = [f"{title_of(study.about)}, {protocol}" for study in asked for protocol in PROTOCOLS.values()]
-    return Table(
-        "Verdicts, each with the difference that decides it and its 95% interval, positive where it has the claim's "
-        "sign. ASR: how often an attack tells rightly whether a sample was trained on. RSU: the paper's unlearning in "
-        "stages, safest samples first. ToW: closeness to a model retrained without the forgotten, 1 is best. "
-        "Controlled: other explanations are taken away.",
-        ["Claim", *columns],
-        rows,
-    )
+    return Table(TEXTS.captions["glance"], ["Claim", *columns], rows)
 
 
 def _decided(contrast: Effect | None, decision: Decision) -> str:
@@ -148,10 +141,14 @@ def most_classes(results: ExperimentResults) -> int | None:
     return max((row.classes for row in results.table if row.classes is not None), default=None)
 
 
-def _of(results: ExperimentResults) -> str:
+def _table(
+    results: ExperimentResults, caption: str, columns: Columns[T], rows: Iterable[T], **words: str | int | None
+) -> Table:
+    """Lay out a table of an experiment below a caption of `texts.toml`."""
     classes = most_classes(results)
     of_classes = "" if classes is None else f", {classes} classes where whole ones are forgotten"
-    return f"{data_of(results.about)}, {drawn(results)}{of_classes}"
+    of = f"{data_of(results.about)}, {drawn(results)}{of_classes}"
+    return table_of(TEXTS.captions[caption].format(of=of, **words), columns, rows)
 
 
 def _printed(results: ExperimentResults, measure: str, say: Say) -> Callable[[TableRow], str]:
@@ -171,11 +168,7 @@ def _forgetting(results: ExperimentResults) -> Table:
         "Paper: D_u": _printed(results, "forget", wording.percent),
         "Paper: MIA gap": _printed(results, "mia_gap_to_original", wording.number),
     }
-    return table_of(
-        f"{_of(results)}: means ± standard deviations over seeds. Retrained: the reference's accuracy on the same D_u",
-        columns,
-        results.table,
-    )
+    return _table(results, "forgetting", columns, results.table)
 
 
 def _relearning(results: ExperimentResults) -> Table:
@@ -185,12 +178,7 @@ def _relearning(results: ExperimentResults) -> Table:
         "Steps": measured("relearn", decimals(0)),
         "Logarithm of the ratio": measured("log_relearn_ratio", decimals(2)),
     }
-    return table_of(
-        f"{_of(results)}: steps until the loss on D_u was back (at most 400), and the logarithm of their ratio to a "
-        "retrained model's",
-        columns,
-        results.table,
-    )
+    return _table(results, "relearning", columns, results.table)
 
 
 def _sequences(results: ExperimentResults) -> Table:
@@ -204,11 +192,7 @@ def _sequences(results: ExperimentResults) -> Table:
         "Stopped": lambda row: f"{row.stopped}",
         "Paper: ToW": _printed(results, "tow", wording.number),
     }
-    return table_of(
-        f"{_of(results)}: means ± standard deviations over seeds. Stopped: on how many seeds the method stopped itself",
-        columns,
-        results.table,
-    )
+    return _table(results, "sequences", columns, results.table)
 
 
 def _classes(results: ExperimentResults) -> Table:
@@ -223,9 +207,7 @@ def _classes(results: ExperimentResults) -> Table:
         "Bottom 20%": lambda one: f"{one.edge:.4f}–{one.lowest:.4f}",
         **{group: mean_of(group) for one in of_classes[:1] for group in one.groups},
     }
-    return table_of(
-        f"{_of(results)}, seed 0: true-label confidence by class, and the mean of each group", columns, of_classes
-    )
+    return _table(results, "classes", columns, of_classes)
 
 
 def _inversions(results: ExperimentResults) -> Table:
@@ -235,14 +217,8 @@ def _inversions(results: ExperimentResults) -> Table:
         "Share": lambda one: wording.share(one[1].rate),
         "95% interval": lambda one: wording.interval(one[1].ci, wording.percent),
     }
-    if matching is None:
-        return table_of(_of(results), columns, [])
-    return table_of(
-        f"{_of(results)}: {matching.random} random samples under {matching.models} models, "
-        f"{matching.restarts} starts each",
-        columns,
-        matching.outcomes.items(),
-    )
+    sizes = {} if matching is None else matching.model_dump(include={"random", "models", "restarts"})
+    return _table(results, "inversions", columns, () if matching is None else matching.outcomes.items(), **sizes)
 
 
 def _methods(results: ExperimentResults) -> list[Table]:
@@ -266,21 +242,9 @@ def _methods(results: ExperimentResults) -> list[Table]:
     found = []
     for name in dict.fromkeys(row.set for row in results.table):
         rows = [row for row in results.table if row.set == name]
-        found += [
-            table_of(
-                f"{_of(results)}, forgetting {name} ({rows[0].n:,} samples on seed 0): means ± standard deviations "
-                "over seeds. Called known: share of D_u that LiRA says the model was trained on",
-                measures,
-                rows,
-            ),
-            table_of(
-                f"{_of(results)}, forgetting {name}: Spearman's ρ of risk with three difficulties, means ± standard "
-                "deviations over seeds. Forgettability: how far the margin moved; fidelity: how far it is from the "
-                "retrained model's; shift: how far retraining moved it",
-                difficulties,
-                [row for row in rows if row.arm != "do-nothing"],
-            ),
-        ]
+        apart = [row for row in rows if row.arm != "do-nothing"]
+        found.append(_table(results, "methods", measures, rows, set=name, n=rows[0].n))
+        found.append(_table(results, "difficulties", difficulties, apart, set=name))
     return found
 
 
@@ -295,7 +259,7 @@ def _parameters(results: ExperimentResults) -> Table:
         "Forget set": lambda cell: cell.set, "Method": _method, "Parameters": lambda cell: cell.values,
     }  # fmt: skip
     once = {(cell.set, cell.method): cell for cell in results.parameters}
-    return table_of(f"{_of(results)}: parameters, tuned on a seed of their own", columns, once.values())
+    return _table(results, "parameters", columns, once.values())
 
 
 def _parameters_of_arms(results: ExperimentResults) -> Table:
@@ -303,4 +267,4 @@ def _parameters_of_arms(results: ExperimentResults) -> Table:
     columns: Columns[CellParameters] = {
         "Method": _method, "Arm": lambda cell: cell.arm, "Parameters": lambda cell: cell.values,
     }  # fmt: skip
-    return table_of(f"{_of(results)}: parameters of each arm", columns, results.parameters)
+    return _table(results, "parameters_of_arms", columns, results.parameters)

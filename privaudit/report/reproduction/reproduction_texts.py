@@ -1,4 +1,4 @@
-"""What the reproduction report says that is no figure: `texts.toml`."""
+"""What the reproduction report says, as `texts.toml` has it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from privaudit.results.base import Result
 
 
 class Texts(Result):
-    """Texts that stand as they are, and names: of the paper's claims, of methods, of criteria of an inversion."""
+    """Texts and names, in braces what is filled in: the claims in brief, methods as the paper calls them."""
 
     limits: str
     deviations: list[str]
     claims: dict[str, str]
     methods: dict[str, str]
     outcomes: dict[str, str]
+    captions: dict[str, str]
+    sentences: dict[str, str]
+    questions: dict[str, str]
 
 
 TEXTS = Texts.model_validate(
