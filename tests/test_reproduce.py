@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.reproduction_document import build_reproduction
@@ -28,6 +29,7 @@ from privaudit.reproduction.claims.experiment import (
     RANDOM,
     TUNING_SEED,
     Contrast,
+    Experiment,
     Side,
 )
 from privaudit.reproduction.claims.experiment_size import audit_settings, scale_of
@@ -578,6 +580,13 @@ def test_the_catalogue_is_whole() -> None:
                     assert side.arm in (*experiment.arms, "do-nothing")
             assert set(contrast.methods) <= {*experiment.methods, "retrain"}
     assert len(list_experiments()) == len(BY_NAME)
+
+
+def test_a_misspelt_key_of_the_catalogue_is_an_error() -> None:
+    entry = {"name": "a", "title": "A", "claim": "", "protocol": "", "control": ""}
+    assert TypeAdapter(Experiment).validate_python(entry).arms == (ONE_SHOT,)
+    with pytest.raises(ValidationError, match="relaern"):
+        TypeAdapter(Experiment).validate_python(entry | {"relaern": True})
 
 
 def test_names_and_scales() -> None:
