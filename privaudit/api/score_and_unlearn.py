@@ -82,9 +82,9 @@ def unlearn(options: UnlearnOptions) -> UnlearnAnswer | Result:
     Returns
     -------
     UnlearnAnswer
-        What ``--json`` prints, by ``to_json()``: accuracies, tug of war, how risk goes with difficulty, and the paths of
-        the report. With ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` what it
-        would do and cost: an `UnlearnPlan` or `OrdersPlan`.
+        What ``--json`` prints, by ``to_json()``: accuracies, tug of war, how risk goes with difficulty, and where the
+        report is. With ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` what
+        would be done, and its cost: an `UnlearnPlan` or `OrdersPlan`.
 
     Raises
     ------

@@ -24,8 +24,9 @@ from privaudit.errors import StoreError
 from privaudit.purging.purge_digest import digest, digest_of_earlier_version, make_salt, salt_path
 from privaudit.purging.purge_inventory import empty_folders_above, files_below
 from privaudit.purging.purge_plan import PurgePlan, ids_of, plan_purge, read_scores
-from privaudit.report.reproduction.write_reproduction import VERDICTS, render_reproduction
+from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.report.write import render_report
+from privaudit.results.reproduction_results import VERDICTS
 from privaudit.runtime import files, links
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import REMEDY, AuditStore, open_audit
