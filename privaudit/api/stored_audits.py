@@ -106,7 +106,7 @@ def verify(audit: str | None = None, *, store: Place = None, out: Place = None) 
     settings = _settings(store=store, out=out)
     from privaudit.commands.verify import run_verify
 
-    return cast(VerifyResults, run_verify(settings, audit))
+    return cast(VerifyResults, run_verify(settings, audit).to_json())
 
 
 def gate(
@@ -214,10 +214,12 @@ def purge(
     from privaudit.purging.purge_plan import plan_purge
 
     if dry_run:
-        return cast(PurgeResults, plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)[0].to_json())
+        return cast(
+            PurgeResults, plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown).result().to_json()
+        )
     if not yes:
         raise UsageError("nothing was purged: it can't be undone", hint="dry_run=True shows it, yes=True does it.")
-    return cast(PurgeResults, run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown))
+    return cast(PurgeResults, run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown).to_json())
 
 
 def audits(*, store: Place = None, out: Place = None) -> list[AuditEntry]:
@@ -238,4 +240,4 @@ def audits(*, store: Place = None, out: Place = None) -> list[AuditEntry]:
     from privaudit.commands.list_audits import list_audits
 
     settings = _settings(store=store, out=out)
-    return cast(list[AuditEntry], list_audits(settings.store, settings.out))
+    return cast(list[AuditEntry], [entry.to_json() for entry in list_audits(settings.store, settings.out)])

@@ -80,7 +80,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         if missing:
             plan = examine_training_code(plan)
         _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
-        trained_with = store.read_description()["versions"]["torch"]
+        trained_with = store.read_description().versions.get("torch")
         if missing and trained_with != library_versions()["torch"]:
             talk(
                 f"  warning: this audit was begun with torch {trained_with}, now it is {library_versions()['torch']}: "
@@ -215,7 +215,7 @@ def _epsilon(plan: AuditPlan, stored: StoredSignals) -> dict[str, Any] | None:
 
 def _about(plan: AuditPlan) -> dict[str, Any]:
     """What the report says of the audit: files by their name, since a folder is its owner's business."""
-    about = plan.describe()
+    about = plan.describe().to_json()
     data = {name: value for name, value in about["data"].items() if name != "data_dir"}
     data["dataset"] = PurePath(data["dataset"]).name
     return {name: value for name, value in about.items() if name != "code"} | {"data": data, "notes": list(plan.notes)}
@@ -246,10 +246,10 @@ def _doubts(plan: AuditPlan, accuracy: dict[str, float], reported: int, attacked
 def _training_facts(plan: AuditPlan) -> dict[str, Any]:
     records = [read_record(plan.store, key) for key in [TARGET, *shadow_keys(plan.shadows)]]
     return {
-        "seconds": sum(record["seconds"] or 0.0 for record in records),
-        "target_seconds": records[0]["seconds"],
+        "seconds": sum(record.seconds or 0.0 for record in records),
+        "target_seconds": records[0].seconds,
         "workers": plan.workers,
-        "retrained_after_divergence": sum(record["seed_offset"] > 0 for record in records),
+        "retrained_after_divergence": sum(record.seed_offset > 0 for record in records),
     }
 
 

@@ -15,41 +15,41 @@ from pathlib import Path
 
 import numpy as np
 
+from privaudit.artifacts import PURGE_SALT
+from privaudit.results.purge_record import SampleIdentifier
 from privaudit.runtime import files
-from privaudit.shadow.store import AuditStore
-from privaudit.unlearning.requests.request_cells import SampleIdentifier
-
-SALT = "purge.salt"
+from privaudit.runtime.identity import digest_of
 
 
-def salt_path(store: AuditStore) -> Path:
-    """Where the salt of a purge under way lies."""
-    return store.folder / SALT
+def digests(folder: Path, ids: Iterable[SampleIdentifier], *, begin: bool = False) -> list[str]:
+    """Return what the purge of these samples that is under way may be called.
 
+    Parameters
+    ----------
+    folder
+        Of the audit in the store.
+    ids
+        The samples.
+    begin
+        Make a salt where there is none: the purge begins.
 
-def make_salt(store: AuditStore) -> bytes:
-    """The salt of the purge that is under way, or of the one that begins now."""
-    found = read_salt(store)
-    if found is None:
-        files.write_text(salt_path(store), secrets.token_hex(32) + "\n")
-        files.seal(salt_path(store))
-        found = read_salt(store)
-    return found or b""
-
-
-def read_salt(store: AuditStore) -> bytes | None:
-    """The salt of the purge that is under way; None where there is none, or it was never finished."""
-    path = salt_path(store)
-    return path.read_bytes().strip() if files.is_whole(path) else None
-
-
-def digest(ids: Iterable[SampleIdentifier], salt: bytes) -> str:
-    """HMAC-SHA-256 of the sorted ids under the salt, 16 hexadecimal digits."""
-    text = json.dumps(sorted(map(str, ids)))
-    return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()[:16]
+    Returns
+    -------
+    list of str
+        16 hexadecimal digits each: as an earlier version called it, unsalted; and, where there is a salt, as this one
+        does: HMAC-SHA-256 of the sorted ids.
+    """
+    salt, names = PURGE_SALT.at(folder), list(ids)
+    if begin and not files.is_whole(salt):
+        files.write_text(salt, secrets.token_hex(32) + "\n")
+        files.seal(salt)
+    found = [digest_of_earlier_version(names)]
+    if files.is_whole(salt):
+        text = json.dumps(sorted(map(str, names))).encode()
+        found.append(hmac.new(salt.read_bytes().strip(), text, hashlib.sha256).hexdigest()[:16])
+    return found
 
 
 def digest_of_earlier_version(ids: Iterable[SampleIdentifier]) -> str:
     """The unsalted digest by which an earlier version named a purge that may still be under way."""
-    whole = [one for one in ids if isinstance(one, int)]
-    return hashlib.sha256(np.array(sorted(whole), np.int64).tobytes()).hexdigest()[:16]
+    return digest_of(np.array(sorted(one for one in ids if isinstance(one, int)), np.int64))[:16]

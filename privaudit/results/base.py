@@ -46,6 +46,16 @@ class Result(BaseModel):
         return type(self).model_fields.keys()
 
 
+class SparseResult(Result):
+    """A result that says only what was set, and keeps what another version wrote besides."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was set as plain dicts, lists, numbers and texts."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
 def read_result(path: Path, kind: type[T]) -> T:
     """Read a file of results; `StoreError` names it, and what it lacks, where it can't be read."""
     try:

@@ -238,7 +238,7 @@ def make_run(
         "seconds": {
             "unlearning": round(seconds, 3),
             "retraining": round(retraining_seconds[-1], 3) if retraining_seconds else None,
-            "training": read_record(store, TARGET)["seconds"],
+            "training": read_record(store, TARGET).seconds,
         },
     }
     for name in MODELS:

@@ -1,0 +1,118 @@
+"""``audit.json``: what an audit is, how to load its data again, and what computed it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from privaudit.results.base import Result, SparseResult
+
+#: A parameter of a recipe.
+Parameter = bool | int | float | str | None | list[int] | list[float]
+
+
+class TrainingFunctionIdentity(SparseResult):
+    """What tells one training function from another: its name, and the SHA-256 of its code."""
+
+    name: str
+    source: str | None = None
+
+
+class AuditIdentity(SparseResult):
+    """All that decides a trained weight, and so the audit's name.
+
+    Parameters
+    ----------
+    dataset, fingerprint
+        The data's name, and the SHA-256 of its arrays.
+    network, network_source
+        Without the folder it lies in; the SHA-256 of the file of a network of the user's.
+    training
+        The training loop's format.
+    recipe
+        Its parameters; None where a function of the user's trains.
+    fp32
+        "ieee" on a GPU in fp32: until that was pinned, cuDNN's convolutions were TF32.
+    target
+        The SHA-256 of a target that was given; unset where it is trained.
+    """
+
+    dataset: str
+    fingerprint: str
+    network: str
+    network_source: str | None = None
+    training: int
+    recipe: dict[str, Parameter] | None
+    training_function: TrainingFunctionIdentity | None = None
+    seed: int
+    canaries: int
+    device: str
+    precision: str
+    fp32: str | None = None
+    target: str | None = None
+
+    @property
+    def fields(self) -> set[str]:
+        """The names of what is set, known to this version or not."""
+        return self.model_fields_set | set(self.model_extra or {})
+
+
+class DataDescription(SparseResult):
+    """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples."""
+
+    dataset: str
+    data_dir: str
+    samples: int
+    available: int | None = None
+    image_size: int | None = None
+    source: str = ""
+    train: int
+    test: int | None = None
+    classes: list[str]
+    input_shape: list[int] = Field(default_factory=list)
+
+
+class CodeDescription(SparseResult):
+    """Where a network and a training function of the user's lie, to find them again from another folder."""
+
+    network: str | None = None
+    training: str | None = None
+
+
+class GivenTargetDescription(SparseResult):
+    """Which file a given target was: its name without its folder, its SHA-256, whether it scales inputs itself."""
+
+    file: str
+    sha256: str
+    scales_itself: bool
+
+
+class AuditDescription(SparseResult):
+    """``audit.json``.
+
+    Parameters
+    ----------
+    format
+        Of the store.
+    signals, queries
+        The names of what is kept of every sample and model, in order.
+    versions
+        Of Python and of the libraries that compute.
+    target
+        Where one was given.
+    """
+
+    format: int | None = None
+    audit: str | None = None
+    identity: AuditIdentity
+    signals: list[str] = Field(default_factory=list)
+    queries: list[str] = Field(default_factory=list)
+    data: DataDescription
+    versions: dict[str, str] = Field(default_factory=dict)
+    code: CodeDescription = CodeDescription()
+    target: GivenTargetDescription | None = None
+
+
+class StoreFormat(Result):
+    """The one field of ``audit.json`` that every version has: another version's is told by it."""
+
+    format: int | str | float | None = None
