@@ -222,9 +222,7 @@ EXPERIMENT = Artifact("{experiment}/results.{ending:json|csv}", About.NOBODY, "t
 EXPERIMENTS = (VERDICTS, EXPERIMENT)
 
 
-def artifact_at(
-    path: str, manifest: Iterable[Artifact], keys: Collection[str] | None = None
-) -> tuple[Artifact, str | None] | None:
+def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] | None = None) -> Artifact | None:
     """Tell which kind of file has this path.
 
     Parameters
@@ -238,14 +236,14 @@ def artifact_at(
 
     Returns
     -------
-    tuple or None
-        The kind, and the key of the model that it is of; None where no file of ours is called so.
+    Artifact or None
+        None where no file of ours is called so.
     """
     for artifact in manifest:
         if (found := artifact.pattern.fullmatch(path)) is not None:
             key = found.groupdict().get("key")
             if key is None or keys is None or key in keys:
-                return artifact, key
+                return artifact
     return None
 
 

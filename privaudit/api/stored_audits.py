@@ -219,7 +219,8 @@ def purge(
         )
     if not yes:
         raise UsageError("nothing was purged: it can't be undone", hint="dry_run=True shows it, yes=True does it.")
-    return cast(PurgeResults, run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown).to_json())
+    done = run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
+    return cast(PurgeResults, done.result().to_json())
 
 
 def audits(*, store: Place = None, out: Place = None) -> list[AuditEntry]:

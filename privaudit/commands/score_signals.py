@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from privaudit.report.content import comparability
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.runtime import files
+from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import talk
 from privaudit.scoring.inversion_scores import join
 from privaudit.scoring.sample_scores import OF_STATISTIC, Scores, score
@@ -110,4 +110,4 @@ def _shift(given: SignalsFile, settings: AuditSettings) -> dict[str, Any] | None
 
 
 def _short(digest: str, settings: AuditSettings) -> str:
-    return hashlib.sha256(f"{digest}/{settings.statistic}/{settings.seed}".encode()).hexdigest()[:8]
+    return digest_of(f"{digest}/{settings.statistic}/{settings.seed}")[:8]

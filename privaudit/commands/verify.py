@@ -87,7 +87,7 @@ def _kept(folder: Path, manifest: Sequence[Artifact]) -> Iterator[Path]:
     """Every file of the tool's making that lies in a folder, or has a seal there."""
     for path in links.list_files(folder):
         found = artifacts.artifact_at(path.relative_to(folder).as_posix(), manifest)
-        if path.name.endswith(seals.SUFFIX) or (found is not None and found[0].finished):
+        if path.name.endswith(seals.SUFFIX) or (found is not None and found.finished):
             yield seals.sealed_by(path)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from privaudit.artifacts import (
     PURGE_SALT,
@@ -23,14 +24,12 @@ from privaudit.artifacts import (
     RUN_RESULTS,
     SCORES,
     VERDICTS,
-    reproductions_of,
 )
-from privaudit.audit.result_files import read_table, table_bytes
+from privaudit.audit.result_files import table_bytes
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
-from privaudit.purging.purge_digest import digests
-from privaudit.purging.purge_evidence import purges_told
-from privaudit.purging.purge_plan import PurgePlan, files_below, plan_purge
+from privaudit.purging.purge_evidence import digests
+from privaudit.purging.purge_plan import PurgePlan, plan_purge
 from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.report.write import render_report
 from privaudit.results.purge_record import (
@@ -40,8 +39,7 @@ from privaudit.results.purge_record import (
     SampleIdentifier,
     SkippedSample,
 )
-from privaudit.results.stored_audits import PurgeResults
-from privaudit.runtime import files, links
+from privaudit.runtime import files, links, seals
 from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import REMEDY, AuditStore, open_audit
@@ -51,8 +49,8 @@ Rows = npt.NDArray[np.int64]
 
 def run_purge(
     settings: AuditSettings, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
-) -> PurgeResults:
-    """Do what `plan_purge` says; return what ``purge --json`` prints."""
+) -> PurgePlan:
+    """Do what `plan_purge` says; return the plan as it was done, with its report."""
     store = open_audit(settings.store, audit)
     with store.locked():
         out = settings.out / store.audit
@@ -75,16 +73,18 @@ def run_purge(
         # The score table says which rows to cut elsewhere: it comes last.
         for path in sorted(plan.tables, key=lambda path: path == SCORES.at(out)):
             _drop_rows(path, plan, entry)
-        return plan.result().model_copy(update={"report": _render_anew(store, out)})
+        plan.report = _render_anew(store, out)
+        return plan
 
 
 def _finish_earlier(store: AuditStore, out: Path) -> None:
     """Bring a purge to its end that was cut short: what it had written is not taken for unfinished."""
     if not PURGE_SALT.at(store.folder).exists():
         return
-    scores, results, purges = SCORES.at(out), RESULTS.at(out), store.read_purges()
-    is_told = bool(purges) and purges[-1].digest in purges_told(out)
-    if is_told and scores.is_file() and files.read_json(results)["table_sha256"] == files.sha256_of(scores):
+    scores, purges = SCORES.at(out), store.read_purges()
+    results = files.read_json(RESULTS.at(out)) if files.is_whole(RESULTS.at(out)) else {}
+    is_told = bool(purges) and purges[-1].digest in {purge["digest"] for purge in results.get("purges", [])}
+    if is_told and scores.is_file() and results["table_sha256"] == files.sha256_of(scores):
         # After its last table its samples are not known any more: what is left to do needs none of them.
         files.seal(scores)
         _render_anew(store, out)
@@ -100,7 +100,7 @@ def _finish_earlier(store: AuditStore, out: Path) -> None:
 def _render_anew(store: AuditStore, out: Path) -> dict[str, str | None]:
     """Render what showed the samples, and end the purge: until then, the same command finishes it."""
     studies = out.parent / REPRODUCTION
-    if not studies.is_symlink() and any(VERDICTS.at(one).exists() for one in reproductions_of(out.name, out.parent)):
+    if not studies.is_symlink() and any(studies.glob(f"{out.name}-*/{VERDICTS.path}")):
         render_reproduction(studies)
     report = render_report(out)
     # Without it nobody can tell from the digest who was purged.
@@ -110,9 +110,9 @@ def _render_anew(store: AuditStore, out: Path) -> dict[str, str | None]:
 
 def _demand_whole(plan: PurgePlan, store: AuditStore) -> None:
     """Raise `StoreError` where something that stays is damaged: to cut it and seal what is left would hide that."""
-    others = {*plan.removed, *(path for path, _ in plan.unknown)}
-    stay = [path for path in files_below(store.folder)[0] if path not in others]
-    for path in [*stay, *plan.tables, *plan.named]:
+    stay = {seals.sealed_by(path) for path in links.list_files(store.folder)}
+    stay -= {*plan.removed, *(path for path, _ in plan.unknown)}
+    for path in [*sorted(stay), *plan.tables, *plan.named]:
         if path.exists() and files.inspect_seal(path).is_wrong:
             raise StoreError(f"{path} is damaged: nothing was purged", hint=REMEDY)
 
@@ -177,7 +177,7 @@ def without_samples(content: Any, ids: set[SampleIdentifier]) -> Any:
 def _drop_rows(path: Path, plan: PurgePlan, entry: PurgeRecord) -> None:
     """Drop the samples' rows of a table; of the score table, whose results say first what it will be."""
     scores = path.name == SCORES.path
-    table = plan.table if scores else read_table(path)
+    table = plan.table if scores else pd.read_parquet(path)
     content = table_bytes(table[~table["sample_id"].isin(list(plan.ids))].reset_index(drop=True))
     if scores:
         _announce(path.with_name(RESULTS.path), content, plan, entry)

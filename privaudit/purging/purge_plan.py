@@ -17,7 +17,7 @@ from privaudit import artifacts
 from privaudit.artifacts import Artifact, Purge
 from privaudit.config import DEFAULT_OUT, DEFAULT_STORE, AuditSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
-from privaudit.purging.purge_evidence import Evidence, gather_evidence, why_it_goes
+from privaudit.purging.purge_evidence import Evidence, gather_evidence
 from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.stored_audits import FileAndReason, OtherAudit, PurgeResults
 from privaudit.runtime import files, links, seals
@@ -67,6 +67,8 @@ class PurgePlan:
         Other audits of the store that hold the samples too, or may, each with the command that purges it.
     notes
         What else to say.
+    report
+        Where the report is once it is done.
     """
 
     audit: str
@@ -83,6 +85,7 @@ class PurgePlan:
     unknown: list[tuple[Path, str]] = field(default_factory=list)
     others: list[OtherAudit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    report: dict[str, str | None] | None = None
 
     @property
     def removed(self) -> list[Path]:
@@ -95,7 +98,7 @@ class PurgePlan:
         return sum(path.suffix == ".safetensors" for path in self.removed)
 
     def result(self) -> PurgeResults:
-        """As ``purge --dry-run --json`` prints it."""
+        """As ``purge --json`` prints it."""
         reasons = {
             name: [FileAndReason(file=str(path), why=why) for path, why in found]
             for name, found in {
@@ -105,7 +108,7 @@ class PurgePlan:
                 "unknown": self.unknown,
             }.items()
         }
-        return PurgeResults(
+        results = PurgeResults(
             audit=self.audit,
             samples=len(self.chosen.rows),
             models_removed=self.models_removed,
@@ -120,10 +123,11 @@ class PurgePlan:
             notes=self.notes,
             **reasons,
         )
+        return results if self.report is None else results.model_copy(update={"report": self.report})
 
     def sort(self, folder: Path, manifest: Sequence[Artifact], evidence: Evidence, leftovers: str = "") -> None:
         """Sort every file below a folder; ``leftovers`` is what those of killed commands are called, if not so."""
-        regular, strange = files_below(folder)
+        regular, strange = _files_below(folder)
         for path in regular:
             if SET_ASIDE.fullmatch(path.name):
                 self._goes(leftovers or "damaged files that were set aside", path)
@@ -133,13 +137,13 @@ class PurgePlan:
                 if path.name not in artifacts.MARKERS:
                     self.unknown.append((path, "not made by privaudit"))
             else:
-                self._take(path, *found, evidence)
+                self._take(path, found, evidence)
         self.unknown += [(path, "a link or a special file: not followed") for path in strange]
 
     def _goes(self, kind: str, path: Path) -> None:
         self.remove.setdefault(kind, []).append(path)
 
-    def _take(self, path: Path, artifact: Artifact, key: str | None, evidence: Evidence) -> None:
+    def _take(self, path: Path, artifact: Artifact, evidence: Evidence) -> None:
         """Do with a file as its kind says."""
         if artifact in artifacts.RUN_RESULTS and path.parent not in evidence.whole_runs:
             self._goes("damaged or unfinished runs", path)
@@ -159,12 +163,12 @@ class PurgePlan:
                 self.keep.append((path, artifact.kind))
             case Purge.KEEP_IF_WHOLE:
                 self._goes("damaged files", path)
-            case Purge.KEEP_IF_PROVEN if (why := evidence.why_it_stays(path, key)) is not None:
+            case Purge.KEEP_IF_PROVEN if path in evidence.stays:
                 # Its record stays with it.
-                self.keep += [(path, why)] if path.suffix == ".safetensors" else []
+                self.keep += [(path, evidence.stays[path])] if path.suffix == ".safetensors" else []
             case Purge.KEEP_IF_PROVEN:
                 self._goes(artifact.kind, path)
-                self.gone += [(path, why_it_goes(path.parent))] if artifact in artifacts.RUN_MODELS else []
+                self.gone += [(path, evidence.goes[path])] if path in evidence.goes else []
 
 
 def plan_purge(
@@ -220,7 +224,7 @@ def plan_purge(
     return plan
 
 
-def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
+def _files_below(folder: Path) -> tuple[list[Path], list[Path]]:
     """Regular files below a folder (a seal stands for its file), and links and special files, which are not followed.
 
     A folder that is itself a link is one of the latter.
@@ -235,7 +239,7 @@ def _demand_no_links(store: AuditStore, out: Path) -> None:
     runs = artifacts.METRICS.at(out, run="any").parents[1]
     models = {path.parent for path in store.files_of("any")}
     for folder in (store.folder, out):
-        for path in files_below(folder)[1]:
+        for path in _files_below(folder)[1]:
             if path in {folder, runs, *models} or path.suffix in artifacts.OURS or path.parent == runs:
                 raise StoreError(
                     f"{path} is a link or a special file, which purge does not follow: nothing was purged",

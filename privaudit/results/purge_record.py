@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pydantic import Field
 
-from pydantic import Field, RootModel, ValidationError
-
-from privaudit.errors import StoreError
 from privaudit.results.base import SparseResult
-from privaudit.runtime import files
 
 #: What an audit calls a sample.
 SampleIdentifier = int | str
@@ -59,21 +55,3 @@ class PurgeRecord(Purged):
 
     skipped: list[SkippedSample] = Field(default_factory=list)
     files: list[str] = Field(default_factory=list)
-
-
-class _Purges(RootModel[list[PurgeRecord]]):
-    """The whole file."""
-
-
-def read_purge_records(path: Path) -> list[PurgeRecord]:
-    """Read ``purges.json``, the earliest first; `StoreError` names it where another version wrote it."""
-    try:
-        return _Purges.model_validate(files.read_json(path)).root
-    except ValidationError as error:
-        raise StoreError(f"{path} was written by another version of privaudit", hint="Use that version.") from error
-
-
-def write_purge_records(path: Path, purges: list[PurgeRecord]) -> None:
-    """Write ``purges.json``, whole and sealed."""
-    files.write_json(path, [purge.to_json() for purge in purges])
-    files.seal(path)

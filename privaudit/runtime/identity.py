@@ -35,10 +35,10 @@ class Identity:
     Parameters
     ----------
     parts
-        Plain values as JSON has them; `of` takes arrays too, for which their digest stands.
+        Plain values as JSON has them, or a name that says it all; `of` takes arrays too, for which their digest stands.
     """
 
-    parts: Mapping[str, object]
+    parts: Mapping[str, object] | str
 
     @classmethod
     def of(cls, **parts: object) -> Identity:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 
 from privaudit.attacks.risk import gap
 from privaudit.attacks.suite import ATTACKS, Attack, Evidence
+from privaudit.runtime.identity import digest_of
 from privaudit.scoring.reliability.confirmation import Confirmation, confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import Picked, picked_and_judged
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
@@ -169,7 +169,7 @@ def score(
         picked=None if halves is None else picked_and_judged(halves),
         confirmation=confirm(asr, int(np.median(judged.cells.sum(axis=0))), halves, stability, correlation),
         clusters={
-            "design": hashlib.sha256(np.packbits(judged.keep).tobytes()).hexdigest(),
+            "design": digest_of(np.packbits(judged.keep)),
             "risk_influence": overall.influence[:, 0].tolist(),
         },
     )

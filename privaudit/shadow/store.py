@@ -20,8 +20,8 @@ import numpy.typing as npt
 from privaudit import artifacts
 from privaudit.errors import StoreError, UsageError
 from privaudit.results.audit_description import AuditDescription, StoreFormat
-from privaudit.results.base import read_result, write_result
-from privaudit.results.purge_record import PurgeRecord, read_purge_records, write_purge_records
+from privaudit.results.base import read_result, read_results, write_result, write_results
+from privaudit.results.purge_record import PurgeRecord
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.signals import SIGNALS
@@ -135,7 +135,7 @@ class AuditStore:
         if not path.exists():
             return []
         files.demand_whole(path, "Restore it from a backup: it says which files are missing on purpose.")
-        return read_purge_records(path)
+        return read_results(path, PurgeRecord)
 
     def record_purge(self, entry: PurgeRecord, replaced: str = "") -> None:
         """Put on record what is about to be purged; ``replaced`` is what the same purge was called when it began."""
@@ -144,9 +144,8 @@ class AuditStore:
         # The same purge once more finishes one that was cut short.
         names = {name for purge in (entry, *earlier) if purge.digest in same for name in purge.files}
         others = [purge for purge in earlier if purge.digest not in same]
-        write_purge_records(
-            artifacts.PURGES.at(self.folder), [*others, entry.model_copy(update={"files": sorted(names)})]
-        )
+        renewed = entry.model_copy(update={"files": sorted(names)})
+        write_results(artifacts.PURGES.at(self.folder), [*others, renewed])
 
     def demand_not_purged(self) -> None:
         """Raise `StoreError` where samples were purged: nothing can be trained or unlearned with it any more."""
@@ -174,6 +173,11 @@ class AuditStore:
         """``design.npy``, checked against its seal."""
         files.demand_whole(self.design, REMEDY)
         return files.read_array(self.design)
+
+    def read_members(self, *, unsealed: bool = False) -> dict[str, npt.NDArray[np.bool_]]:
+        """By shadow model, which samples it saw, bool ``[N]``; ``unsealed`` reads a design without its seal too."""
+        keep = files.read_array(self.design) if unsealed else self.read_design()
+        return dict(zip(shadow_keys(len(keep)), keep, strict=True))
 
     def read_signals(self, keys: list[str]) -> npt.NDArray[np.float32]:
         """Signals of several models, ``[S, N, Q, K]``."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from privaudit.statistics.intervals import Interval
+from privaudit.statistics.intervals import Interval, mean_interval
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,13 @@ def compare(first: npt.ArrayLike, second: npt.ArrayLike) -> Comparison:
     test = stats.mannwhitneyu(groups[0], groups[1], alternative="two-sided") if varies else None
     return Comparison(
         means=means,
-        intervals=(_of_mean(groups[0]), _of_mean(groups[1])),
+        intervals=(mean_interval(groups[0], fewest=2), mean_interval(groups[1], fewest=2)),
         difference=means[0] - means[1],
         difference_interval=_of_difference(groups[0], groups[1]),
         superiority=0.5 if test is None else float(test.statistic) / (len(groups[0]) * len(groups[1])),
         p=None if test is None else float(test.pvalue),
         counts=(len(groups[0]), len(groups[1])),
     )
-
-
-def _of_mean(values: npt.NDArray[np.float64]) -> Interval | None:
-    if len(values) < 2:
-        return None
-    reach = float(stats.t.ppf(0.975, len(values) - 1)) * values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean() - reach), float(values.mean() + reach)
 
 
 def _of_difference(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> Interval | None:

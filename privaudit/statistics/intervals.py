@@ -60,10 +60,10 @@ def logit_interval(estimate: float, standard_error: float, degrees: int, confide
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 
 
-def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval | None:
-    """Student's t-interval of a mean; None below 3 values."""
+def mean_interval(values: npt.ArrayLike, confidence: float = 0.95, fewest: int = 3) -> Interval | None:
+    """Student's t-interval of a mean; None below ``fewest`` values."""
     x = np.asarray(values, np.float64)
-    if len(x) < 3:
+    if len(x) < fewest:
         return None
     reach = float(stats.t.ppf(0.5 + confidence / 2, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return float(x.mean()) - reach, float(x.mean()) + reach

@@ -63,7 +63,7 @@ def command(
         return
     if not yes:
         _ask(planned)
-    results = run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
+    results = run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown).result()
     if as_json:
         answer_json(results.to_json())
         return

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ from privaudit.commands.unlearning.unlearn_run import takes_order
 from privaudit.errors import UsageError
 from privaudit.report.write import render_report
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.shadow.store import TARGET, open_audit
 from privaudit.trials.order_comparison import (
@@ -234,18 +232,17 @@ def _results(
 
 def _name(plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, request: Request, own_target: bool) -> str:
     """A name with 8 digits of the hash of what changes an arm's results; the number of seeds does not."""
-    scores = np.ascontiguousarray(table[["risk", "lira", "loss"]].to_numpy(np.float64))
-    what = {
-        "audit": plan.name,
-        "shadows": plan.shadows,
-        "scores": hashlib.sha256(scores.tobytes()).hexdigest(),
-        "method": request.method,
-        "parameters": asdict(request.parameters),
-        "sequencing": asdict(request.sequencing),
-        "forget": chosen_samples(settings, table, plan).rows.tolist(),
-        "seed": settings.seed,
-        "own_target": own_target,
-    }
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
-    slug = re.sub(r"[^a-z0-9]+", "-", settings.forget.lower().split("ids:")[0] or "ids").strip("-")
-    return f"{request.method}-{arm_name(request.sequencing)}-{slug or 'ids'}-{digest}"
+    scores = table[["risk", "lira", "loss"]].to_numpy(np.float64)
+    identity = Identity.of(
+        audit=plan.name,
+        shadows=plan.shadows,
+        scores=scores,
+        method=request.method,
+        parameters=asdict(request.parameters),
+        sequencing=asdict(request.sequencing),
+        forget=chosen_samples(settings, table, plan).rows.tolist(),
+        seed=settings.seed,
+        own_target=own_target,
+    )
+    forgotten = slug(settings.forget.lower().split("ids:")[0]) or "ids"
+    return identity.named(request.method, arm_name(request.sequencing), forgotten)

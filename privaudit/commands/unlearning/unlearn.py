@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import re
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +26,7 @@ from privaudit.report.content.outcome_wording import is_rejected, with_outcome
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import open_audit
 from privaudit.trials.tuning import candidates, held_out_set
@@ -331,11 +330,10 @@ def _run_name(
     plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, forget: ForgetSet, request: Request | None
 ) -> str:
     """A name with 8 digits of the hash of everything that changes the run's results."""
-    scores = np.ascontiguousarray(table.loc[forget.rows, ["risk", "lira", "loss"]].to_numpy(np.float64))
-    what: dict[str, Any] = {
+    what: dict[str, object] = {
         "audit": plan.name,
         "shadows": plan.shadows,
-        "scores": hashlib.sha256(scores.tobytes()).hexdigest(),
+        "scores": table.loc[forget.rows, ["risk", "lira", "loss"]].to_numpy(np.float64),
         "method": settings.method,
         "reference": settings.reference,
         "seed": settings.seed,
@@ -353,12 +351,11 @@ def _run_name(
     # A method that another package brings may be edited under the same name.
     if (source := UNLEARNERS.source(settings.method)) is not None:
         what |= {"source": source}
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
     order = (settings.order or DEFAULT_ORDER) + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
-    slug = "ids" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
-    return "-".join([*words, slug.strip("-") or "ids", digest])
+    forgotten = "" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
+    return Identity.of(**what).named(*words, slug(forgotten) or "ids")
 
 
 def _run_folder(runs: Path, name: str) -> Path:

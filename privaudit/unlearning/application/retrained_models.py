@@ -148,12 +148,8 @@ def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
         diverged=diverged,
         seconds=record.seconds,
         members=len(job.members),
-        members_sha256=members_digest(job.members),
+        # The rows in their order: they prove later who was not among them.
+        members_sha256=digest_of(np.ascontiguousarray(job.members, np.int64)),
         sha256=files.sha256_of(job.path),
     )
     write_result(job.path.with_suffix(".json"), kept)
-
-
-def members_digest(rows: npt.NDArray[np.int64]) -> str:
-    """The SHA-256 of the rows that a model was trained on, in their order: proves later who was not among them."""
-    return digest_of(np.ascontiguousarray(rows, np.int64))
