@@ -20,7 +20,7 @@ from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.purging.purge_evidence import Evidence, gather_evidence
 from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.stored_audits import FileAndReason, OtherAudit, PurgeResults
-from privaudit.runtime import files, links, seals
+from privaudit.runtime import files, links, locks, seals
 from privaudit.shadow.store import AuditStore, audits_in, open_audit
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 
@@ -131,7 +131,7 @@ class PurgePlan:
         for path in regular:
             if SET_ASIDE.fullmatch(path.name):
                 self._goes(leftovers or "damaged files that were set aside", path)
-            elif files.is_unfinished(path.name):
+            elif locks.is_unfinished(path.name):
                 self._goes(leftovers or "files that a killed command did not finish", path)
             elif (found := artifacts.artifact_at(path.relative_to(folder).as_posix(), manifest, evidence.keys)) is None:
                 if path.name not in artifacts.MARKERS:

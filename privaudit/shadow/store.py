@@ -7,11 +7,8 @@ same.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +19,7 @@ from privaudit.errors import StoreError, UsageError
 from privaudit.results.audit_description import AuditDescription, StoreFormat
 from privaudit.results.base import read_result, read_results, write_result, write_results
 from privaudit.results.purge_record import PurgeRecord
-from privaudit.runtime import files
+from privaudit.runtime import files, locks
 from privaudit.runtime.progress import talk
 from privaudit.signals import SIGNALS
 
@@ -246,32 +243,13 @@ class AuditStore:
     def locked(self) -> Iterator[None]:
         """Hold this audit for one process; the lock goes with the process, however it ends."""
         files.claim(self.folder)
-        handle = files.open_lock(self.folder / artifacts.LOCK)
-        # Of a lock that is another file too, by a second hard link, nothing is read or written.
-        own = os.fstat(handle).st_nlink == 1
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() if own else ""
-            os.close(handle)
-            raise StoreError(
-                f"another privaudit is at work on {self.audit}" + (f": {holder}" if holder else ""),
-                hint="Wait for it to end, then run this again: what it finished is not made twice.",
-            ) from error
-        try:
-            # For whoever comes second. That the disk is full will be told by what matters more.
-            with suppress(OSError):
-                if own:
-                    os.truncate(handle, 0)
-                    os.pwrite(handle, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
-            files.remove_unfinished_writes(self.folder)
+        with locks.hold(self.folder / artifacts.LOCK, self.audit):
+            locks.remove_unfinished_writes(self.folder)
             yield
-        finally:
-            os.close(handle)
 
     def mark_latest(self) -> None:
         """Make this the audit that commands take when none is named."""
-        files.remove_unfinished_writes(self.root, deep=False)
+        locks.remove_unfinished_writes(self.root, deep=False)
         files.write_text(self.root / LATEST, self.audit + "\n")
 
 
