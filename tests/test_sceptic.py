@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -14,6 +16,7 @@ from privaudit.shadow.design import paired_design
 from privaudit.signals import signals_of
 from privaudit.statistics.calibrated_rates import FEWEST_MODELS, calibrated_rates, prediction_p_values
 from privaudit.statistics.roc import roc
+from tests.conftest import ROOT
 
 RNG = np.random.default_rng(5)
 
@@ -68,8 +71,10 @@ def test_too_few_models_have_no_spread_of_their_own() -> None:
     x, keep, _ = gaussians(4, 50, 1.0)
     assert calibrated_rates(x, keep) == {}
     assert FEWEST_MODELS == 6
-    x, keep, _ = gaussians(6, 50, 1.0)
-    assert calibrated_rates(x, keep)["0.01"].tpr_ci is None
+    x, keep, _ = gaussians(6, 400, 1.0)
+    found = calibrated_rates(x, keep)
+    assert list(found) == ["0.01"], "1,200 cells allow 1.2 false alarms at 0.1%"
+    assert found["0.01"].tpr_ci is None
     constant = np.ones((8, 3))
     assert prediction_p_values(constant, paired_design(3, 8, 0, "test")) == pytest.approx(0.5)
 
@@ -149,3 +154,16 @@ def test_a_union_that_only_copies_noise_names_nobody_above_its_rate() -> None:
     assert at.fpr_if_each_had_it > 0.015
     assert found.calibrated is not None
     assert found.calibrated["0.01"].tpr == pytest.approx(0.01, abs=0.004)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_halves_of_one_pool_show_more_than_fresh_training_sets_and_complements_tell_how_much(noise: float) -> None:
+    """The rotation reads the pool's truth; the population's is lower, and 1 less the correlation leads there."""
+    simulate = runpy.run_path(str(ROOT / "benchmarks" / "finite_population.py"))["simulate"]
+    found = simulate(400, 64, noise, 0)
+    assert found.rotation == pytest.approx(found.pool, abs=0.01)
+    assert found.fresh_rotation == pytest.approx(found.fresh, abs=0.01)
+    assert found.pool - found.fresh > (0.06 if noise == 0 else 0.015)
+    # Of the variance (1 + noise) that fresh sets bring, halving takes away a half of 1; complements share that half.
+    assert found.correlation == pytest.approx(-0.5 / (0.5 + noise), abs=0.04)
+    assert found.corrected == pytest.approx(found.fresh, abs=0.006)

@@ -23,6 +23,7 @@ from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, logit_inter
 from privaudit.statistics.jackknife import Refits, jackknife_error
 from privaudit.statistics.leave_pair_out import paired_moments, unpaired
 from privaudit.statistics.performance import REPORTED_RATES
+from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES
 
 #: Below this many models no sample has a spread of its own: one is left on either side.
 FEWEST_MODELS = 6
@@ -67,7 +68,8 @@ def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -
     Returns
     -------
     dict
-        Empty below `FEWEST_MODELS` models. ``fpr`` is what was observed where the sample was not seen: where it differs
+        Without rates that would allow fewer than `FEWEST_FALSE_POSITIVES` alarms, and empty below `FEWEST_MODELS`
+        models. ``fpr`` is what was observed where the sample was not seen: where it differs
         from the nominal rate, the statistic is no Gaussian. Intervals are those of the jackknife over pairs, on the
         logit scale; none below 4 pairs.
     """
@@ -93,6 +95,7 @@ def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -
             fpr_ci=logit_interval(float(shares[1, place]), float(errors[1, place]), degrees),
         )
         for place, rate in enumerate(REPORTED_RATES)
+        if rate * (~keep).sum() >= FEWEST_FALSE_POSITIVES
     }
 
 
