@@ -75,4 +75,4 @@ def test_a_model_cards_section_is_a_table_that_no_name_can_leave(tmp_path: Path)
     hostile = results.model_copy(update={"audit": "a|b\n# <script>[x](y)"})
     told = model_card(hostile, build_content(folder).report)
     assert "# <script>" not in told
-    assert "\\|b \\# \\<script" in told
+    assert "a\\|b\\[U+000A\\]\\# \\<script\\>\\[x\\](y)" in told
