@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from privaudit.results.base import Result
 from privaudit.results.measures import AttackUnion, CalibratedRate, Interval
 from privaudit.results.score_results import Accuracy
 
-STATEMENT = "https://in-toto.io/Statement/v1"
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
 
 #: What the predicate is: ours, and its version. Others' readers know it by this name.
 PREDICATE = "urn:privaudit:audit:v1"
