@@ -15,6 +15,7 @@ from privaudit.report.write import render_attested, render_report
 from privaudit.results.base import read_result
 from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
+from tests.conftest import Run
 from tests.test_compare import write_signals
 
 
@@ -63,6 +64,16 @@ def test_the_same_results_give_the_same_bytes_and_a_later_report_removes_what_wa
     assert all(files.is_whole(folder / name) for name in names)
     render_report(folder)
     assert not any((folder / name).exists() for name in names)
+
+
+def test_the_command_says_where_they_are(tmp_path: Path, privaudit: Run) -> None:
+    folder, _ = audited(tmp_path)
+    places = ("--out", folder.parent, "--store", tmp_path / "none")
+    done = privaudit("report", folder.name, "--attest", *places, "--json")
+    assert done.returncode == 0, done.stderr
+    paths = json.loads(done.stdout)["report"]
+    assert set(paths) == {"html", "pdf", "attestation", "model_card"}
+    assert all(Path(path).is_file() for path in paths.values())
 
 
 def test_a_model_cards_section_is_a_table_that_no_name_can_leave(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def command(as_json: bool, reveal: str | None, **given: Any) -> None:
         return
     paths = api.write_report(**given | {"audit": folder.name})
     if as_json:
-        answer_json({"audit": folder.name, "report": paths})
+        answer_json({"audit": folder.name, "report": paths.to_json()})
         return
     for path in paths.made:
         answer(path)

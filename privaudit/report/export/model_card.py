@@ -32,9 +32,9 @@ def model_card(results: ScoreResults, report: Report) -> str:
         ("AUC (½ is guessing)", wording.area(lira)),
     ]
     if (own := (results.calibrated or {}).get("0.01")) is not None:
-        rows.append(("The same, 1% for each sample by itself", wording.percent(own.tpr)))
+        rows.append(("Found where each sample keeps 1% by itself", wording.percent(own.tpr)))
     if results.union is not None and (union := results.union.at_fpr.get("0.01")) is not None:
-        rows.append((f"By any of {len(results.union.attacks)} attacks, 1% together", wording.percent(union.tpr)))
+        rows.append((f"Found by any of {len(results.union.attacks)} attacks, 1% together", wording.percent(union.tpr)))
     if results.target is not None:
         rows.append(("The target model itself, AUC", wording.area(results.target)))
     if (accuracy := results.accuracy) is not None and accuracy.target_test is not None:
