@@ -1,19 +1,16 @@
-"""Does halving one finite pool overstate risk? Simulated models with a known truth, and networks on real data.
+"""Does halving one finite pool overstate risk? Simulated models with a known truth.
 
 Shadow models are trained on halves of one pool. Two halves share samples, and complements share none but sum up to the
 pool: models differ less from each other than models would that were trained on fresh draws of the population, so that
 the same effect of one sample stands out more. The simulation has the mean of its training set as model (plus noise of
-training), so the truth of either world is a closed form; ``--networks`` measures real ones on MNIST.
+training), so the truth of either world is a closed form.
 
     python benchmarks/finite_population.py
-    python benchmarks/finite_population.py --networks data
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -73,8 +70,8 @@ def simulate(samples: int, models: int, noise: float, seed: int) -> Found:
     truth = {name: float(bayes_accuracy(*of_world).mean()) for name, of_world in moments.items()}
     correlation = pair_correlation(statistic, keep, None)
     # Complements' common part is what halving takes away: fresh variance = variance · (1 − correlation).
-    wider = (mean_out_in_pool := moments["pool"])[1] * (1 - correlation), mean_out_in_pool[3] * (1 - correlation)
-    corrected = bayes_accuracy(moments["pool"][0], wider[0], moments["pool"][2], wider[1])
+    mean_in, var_in, mean_out, var_out = moments["pool"]
+    corrected = bayes_accuracy(mean_in, var_in * (1 - correlation), mean_out, var_out * (1 - correlation))
     return Found(
         rotation=float(attack_success(lira.online(statistic, keep), keep).mean()),
         fresh_rotation=float(attack_success(lira.online(fresh, keep), keep).mean()),
@@ -85,40 +82,8 @@ def simulate(samples: int, models: int, noise: float, seed: int) -> Found:
     )
 
 
-def measure_networks(folder: Path, models: int = 32, half: int = 500) -> None:
-    """Train networks on halves of one pool and on fresh draws; print how far their margins on test digits spread."""
-    from sklearn.neural_network import MLPClassifier
-
-    from privaudit.data.formats.load import load_dataset
-
-    data = load_dataset("mnist", data_dir=folder)
-    x, y = data.x_train.reshape(len(data.x_train), -1) / 255.0, data.y_train
-    test, labels = data.x_test[:2000].reshape(2000, -1) / 255.0, data.y_test[:2000]
-    rng = np.random.default_rng(0)
-    pool = rng.permutation(len(x))[: 2 * half]
-    keep = paired_design(2 * half, models, 0, "finite-population")
-
-    def margins(rows: np.ndarray, seed: int) -> np.ndarray:
-        network = MLPClassifier((64,), max_iter=30, batch_size=50, learning_rate_init=0.003, random_state=seed)
-        network.n_iter_no_change = 1_000
-        log = network.fit(x[rows], y[rows]).predict_log_proba(test)
-        own = log[np.arange(len(labels)), labels].copy()
-        log[np.arange(len(labels)), labels] = -np.inf
-        return np.asarray(own - log.max(axis=1))
-
-    halves = np.array([margins(pool[keep[model]], model) for model in range(models)])
-    fresh = np.array([margins(rng.choice(len(x), half, replace=False), 1_000 + model) for model in range(models)])
-    away = halves - halves.mean(axis=0)
-    together = float((away[0::2] * away[1::2]).sum() / (away**2).sum() * 2)
-    ratio = float(fresh.var(axis=0, ddof=1).mean() / halves.var(axis=0, ddof=1).mean())
-    print(f"fresh / halves: variance × {ratio:.2f}; complements' correlation {together:+.2f}")
-
-
 def main() -> None:
-    """Print the table of docs/methods.md, or what networks do."""
-    if sys.argv[1:2] == ["--networks"]:
-        measure_networks(Path(sys.argv[2]))
-        return
+    """Print the table of docs/methods.md."""
     print("samples models noise | pool: truth rotation | fresh: truth rotation | correlation, corrected truth")
     for noise in (0.0, 1.0):
         for samples in (40, 200, 2_000):
