@@ -5,6 +5,7 @@ to stderr, as there. Nothing heavy is imported before it is needed.
 """
 
 from privaudit.api.flags import ScoreFlags, UnlearnFlags
+from privaudit.api.models import export, load_model
 from privaudit.api.reproduction import reproduce
 from privaudit.api.score_and_unlearn import score, unlearn
 from privaudit.api.stored_audits import audits, compare, gate, purge, verify, write_report
@@ -14,7 +15,9 @@ __all__ = [
     "UnlearnFlags",
     "audits",
     "compare",
+    "export",
     "gate",
+    "load_model",
     "purge",
     "reproduce",
     "score",

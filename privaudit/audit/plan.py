@@ -188,6 +188,7 @@ class AuditPlan:
                 "test": len(data.y_test),
                 "classes": list(data.class_names),
                 "input_shape": list(data.input_shape),
+                "dtype": str(data.x_train.dtype),
             },
             "versions": library_versions(),
             # Where the user's functions lie, to find them again from another folder.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.errors import DataError
+from privaudit.results.base import Result
 
 IntArray = npt.NDArray[np.int64]
 
@@ -63,6 +64,8 @@ class Dataset:
     notes
         What was guessed or converted to read it, a sentence each, for the terminal and the report; no part of the
         content.
+    encoding
+        How columns of a DataFrame became the features, to be kept with the audit; no part of the content.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Dataset:
     available: int
     paths: tuple[str, ...] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+    encoding: Result | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check(self)

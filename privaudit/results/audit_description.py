@@ -55,6 +55,7 @@ class DataDescription(Result):
     test: int
     classes: list[str]
     input_shape: list[int]
+    dtype: str | None = None
 
 
 class GivenTarget(Result):

@@ -69,6 +69,11 @@ class AuditStore:
         return self.folder / "audit.json"
 
     @property
+    def encoding(self) -> Path:
+        """``encoding.json``: how the cells of a table became features; of other data there is none."""
+        return self.folder / "encoding.json"
+
+    @property
     def design(self) -> Path:
         """``design.npy``, bool ``[S, N]``."""
         return self.folder / "design.npy"
