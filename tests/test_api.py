@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 import privaudit
 from privaudit.api import ScoreFlags, UnlearnFlags, results
-from privaudit.cli.commands import gate, purge, reproduce, score, unlearn, verify
+from privaudit.cli.commands import export, gate, purge, reproduce, score, unlearn, verify
 from privaudit.cli.main import COMMANDS
 from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
 from tests.conftest import ROOT, Run
@@ -33,7 +33,12 @@ def test_flags_are_arguments() -> None:
     taken = {"signals", "config", "csv", "dry_run"}
     assert set(ScoreFlags.__annotations__) | taken == names_of(score.command)
     assert set(UnlearnFlags.__annotations__) | {"compare_orders", "seeds", "dry_run"} == names_of(unlearn.command)
-    for command, function in ((gate, privaudit.gate), (purge, privaudit.purge), (verify, privaudit.verify)):
+    for command, function in (
+        (export, privaudit.export),
+        (gate, privaudit.gate),
+        (purge, privaudit.purge),
+        (verify, privaudit.verify),
+    ):
         assert set(inspect.signature(function).parameters) == names_of(command.command)
     assert set(inspect.signature(privaudit.reproduce).parameters) | {"list"} == names_of(reproduce.command)
 

@@ -21,6 +21,7 @@ from privaudit.config import AuditSettings, read_settings
 from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.results.model_description import ExportResult
 from privaudit.runtime.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
@@ -215,6 +216,7 @@ def test_environment_variables_are_told() -> None:
         ("verify", returned.VerifyResults),
         ("list", returned.AuditEntry),
         ("report", returned.ReportPaths),
+        ("export", ExportResult),
     ],
 )
 def test_what_json_holds_is_told(name: str, keys: type) -> None:

@@ -166,4 +166,10 @@ def test_an_unlearned_model_is_exported_with_its_outcome_and_a_rejected_one_is_n
     assert "was rejected, its outcome is unchanged" in refused.stderr
     assert "--method retrain" in refused.stderr
     assert not (root / "out" / "exports" / nothing["run"]).exists()
+    purged = json.loads(privaudit("purge", "--forget", "random:3", *places, "--dry-run", "--json").stdout)
+    (named,) = [entry for entry in purged["unknown"] if "exports" in entry["file"]]
+    assert named == {
+        "file": str(folder / "model.safetensors"),
+        "why": f"a copy of the model of {exact['run']}, perhaps in use: delete it if that goes",
+    }
     shutil.rmtree(root / "out" / "exports")

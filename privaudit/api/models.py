@@ -13,10 +13,6 @@ from privaudit.results.model_description import ExportResult
 if TYPE_CHECKING:
     from privaudit.deployment.loaded_model import LoadedModel
 
-#: Beside the audits' own folders, where exports go.
-EXPORTS = "exports"
-
-
 def load_model(
     path: str | Path,
     *,
@@ -105,6 +101,7 @@ def export(
     folder = DEFAULT_OUT if out is None else Path(out)
     holds_results = out is None or any(folder.glob("*/score.json"))
     settings = read_settings({"store": store, "out": folder if holds_results else None}, None)
+    from privaudit.audit.result_files import EXPORTS
     from privaudit.deployment.export_model import export_model
     from privaudit.deployment.find_model import find_model
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from privaudit.audit.inversion.inversion_images import PICTURES, RECONSTRUCTIONS
-from privaudit.audit.result_files import COMPARISONS, REPRODUCTION, RESULTS, SCORES
+from privaudit.audit.result_files import COMPARISONS, EXPORTS, REPRODUCTION, RESULTS, SCORES
 from privaudit.commands.unlearning.unlearn_run import EXPOSURE, FORGETTING, METRICS
 from privaudit.errors import StoreError
 from privaudit.evaluation.measures.outcome import REJECTED
@@ -153,6 +153,8 @@ def sort_store(found: Inventory, store: AuditStore, saw: dict[str, bool], never_
             found.goes("answers of untrained models", path)
         elif where in ("models", "signals") or path.suffix == ".safetensors":
             found.goes("models and signals that the design does not know", path)
+        elif path == store.encoding:
+            found.goes("encodings of tables, which list every word of their columns", path)
         elif path not in tests and path not in (store.description, store.folder / PURGES, store.folder / SALT):
             _is_unknown(found, path)
     found.unknown += [(path, "a link or a special file: not followed") for path in others]
@@ -201,6 +203,16 @@ def sort_comparisons(found: Inventory, out: Path) -> None:
     if any(studies.glob(f"{out.name}-*/*")) and not studies.is_symlink():
         # Its first figure may show pictures of this audit.
         found.anew += [studies / name for name in REPORTS if (studies / name).is_file()]
+
+
+def sort_exports(found: Inventory, out: Path) -> None:
+    """Name the exports of this audit's models: one may be in use, so none is deleted."""
+    for path in sorted((out.parent / EXPORTS).glob("*/model.json")):
+        about = files.read_json(path)
+        if about.get("audit") == out.name:
+            whose = f"of {about['run']}" if about.get("run") else "of the target"
+            why = f"a copy of the model {whose}, perhaps in use: delete it if that goes"
+            found.unknown.append((path.with_name("model.safetensors"), why))
 
 
 def comparisons_of(out: Path) -> list[Path]:

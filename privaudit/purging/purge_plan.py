@@ -15,7 +15,14 @@ from privaudit.audit.result_files import RESULTS, SCORES
 from privaudit.config import DEFAULT_OUT, DEFAULT_STORE, AuditSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.purging.purge_digest import digest, digest_of_earlier_version, read_salt
-from privaudit.purging.purge_inventory import Inventory, demand_no_links, sort_comparisons, sort_output, sort_store
+from privaudit.purging.purge_inventory import (
+    Inventory,
+    demand_no_links,
+    sort_comparisons,
+    sort_exports,
+    sort_output,
+    sort_store,
+)
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, open_audit, shadow_key
 from privaudit.unlearning.application.removal_record import RECORD
@@ -123,6 +130,7 @@ def plan_purge(
     sort_store(plan.files, store, saw, _never_saw(store, len(real), left_out))
     sort_output(plan.files, out, _exact_models(store, out, real, chosen.rows))
     sort_comparisons(plan.files, out)
+    sort_exports(plan.files, out)
     plan.others = _other_audits(settings, store, forget, seed, ids)
     plan.notes = [
         f"{sum(saw.values())} of {len(saw)} shadow models saw at least one of the {plan.samples:,} samples (half of "

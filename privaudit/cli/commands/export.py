@@ -12,12 +12,12 @@ from privaudit.cli.output import answer, answer_json
 
 EPILOG = """\b
 Examples:
-  privaudit export latest
-  privaudit export mnist-cnn-1a2b3c4d --out served
-  privaudit export reports/AUDIT/unlearn/RUN --json
+  privaudit export AUDIT
+  privaudit unlearn --forget ids:requests.csv && privaudit export latest
+  privaudit export latest --out served --json
 
 \b
-An AUDIT stands for its target model, a RUN (its name or folder) for the model
+An AUDIT (its name or folder) stands for its target model, a RUN for the model
 that unlearning left, and latest for the last run of the latest audit.
 What is written: the weights, how inputs are scaled, the network's code, and
 load.py, which serves them without privaudit. A rejected model is refused.
