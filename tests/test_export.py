@@ -16,12 +16,12 @@ import torch
 
 import privaudit
 from privaudit.audit.plan import AuditPlan
-from privaudit.deployment.plain_code import standing_alone
-from privaudit.errors import DataError, UsageError
+from privaudit.deployment.plain_code import network_code, standing_alone
+from privaudit.errors import DataError, UnlearningRejected, UsageError
 from privaudit.networks import NETWORKS
 from privaudit.runtime import files
 from privaudit.shadow.store import shadow_key
-from tests.conftest import Run, save_noisy_images
+from tests.conftest import save_noisy_images
 from tests.test_load_model import OWN, small_plan, table_plan, trained, unlearned  # noqa: F401 - a fixture
 
 #: Loads exports without privaudit, and writes what each says of its inputs.
@@ -123,6 +123,17 @@ def test_the_same_export_again_is_the_same_and_nothing_else_is_overwritten(tmp_p
         privaudit.load_model(folder / "model.safetensors")
 
 
+def test_a_network_in_a_file_called_like_the_loader_gets_another_name(tmp_path: Path) -> None:
+    (tmp_path / "load.py").write_text(OWN, "utf-8")
+    code = network_code(f"{tmp_path / 'load.py'}:network", (8, 8, 1), 3)
+    assert code.build == 'runpy.run_path(str(HERE / "network.py"))["network"]((8, 8, 1), 3)'
+    assert code.files is not None
+    assert code.files["network.py"][0] == OWN.encode()
+    module = network_code("privaudit.networks.mlp:build_mlp", (7,), 3)
+    assert module.build == 'importlib.import_module("privaudit.networks.mlp").build_mlp((7,), 3)'
+    assert (module.needs, module.files) == (("privaudit",), None)
+
+
 def test_a_shadow_model_is_not_exported(tmp_path: Path) -> None:
     plan = small_plan("features", tmp_path)
     with pytest.raises(UsageError, match="is not to be deployed: a shadow model"):
@@ -143,33 +154,42 @@ def test_an_export_that_answers_otherwise_is_not_kept(tmp_path: Path) -> None:
 
 def test_an_unlearned_model_is_exported_with_its_outcome_and_a_rejected_one_is_not(
     unlearned: dict[str, Any],  # noqa: F811
-    privaudit: Run,
 ) -> None:
-    """By the command: what results lie in gets a folder ``exports``."""
+    """What results lie in gets a folder ``exports``."""
     root, exact, nothing = unlearned["root"], unlearned["exact"], unlearned["nothing"]
-    places = ("--store", root / "store", "--out", root / "out")
-    done = privaudit("export", exact["run"], *places, "--json")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    done = privaudit.export(exact["run"], **unlearned["places"])
     folder = root / "out" / "exports" / exact["run"]
-    assert (Path(told["folder"]), told["outcome"], told["deployable"]) == (folder, "exact", True)
+    assert (Path(done.folder), done.outcome, done.deployable) == (folder, "exact", True)
     record = files.sha256_of(Path(exact["folder"]) / "record.json")
-    assert told["record_sha256"] == record
+    assert done.record_sha256 == record
     readme = (folder / "README.txt").read_text("utf-8")
     assert "Exact: the model was retrained without the 12 samples" in readme.replace("\n", " ")
     assert record in readme
-    assert "sample_id" not in "".join(
-        path.read_text("utf-8") for path in folder.iterdir() if path.suffix != ".safetensors"
-    )
-    refused = privaudit("export", nothing["run"], *places)
-    assert refused.returncode == 3
-    assert "was rejected, its outcome is unchanged" in refused.stderr
-    assert "--method retrain" in refused.stderr
+    text = [path.read_text("utf-8") for path in folder.iterdir() if path.suffix != ".safetensors"]
+    assert not any("sample_id" in part for part in text)
+    with pytest.raises(
+        UnlearningRejected, match=r"was rejected, its outcome is unchanged[\s\S]*--method retrain"
+    ) as no:
+        privaudit.export(nothing["run"], **unlearned["places"])
+    assert no.value.exit_code == 3
     assert not (root / "out" / "exports" / nothing["run"]).exists()
-    purged = json.loads(privaudit("purge", "--forget", "random:3", *places, "--dry-run", "--json").stdout)
+    purged = privaudit.purge(forget="random:3", dry_run=True, **unlearned["places"])
     (named,) = [entry for entry in purged["unknown"] if "exports" in entry["file"]]
     assert named == {
         "file": str(folder / "model.safetensors"),
         "why": f"a copy of the model of {exact['run']}, perhaps in use: delete it if that goes",
     }
     shutil.rmtree(root / "out" / "exports")
+
+
+def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from privaudit.cli.commands.export import command
+
+    plan = small_plan("features", tmp_path)
+    flags = [plan.name, "--store", str(plan.store.root), "--out", str(tmp_path / "served")]
+    command.main(flags, standalone_mode=False)
+    assert f"loader: {tmp_path / 'served'}/load.py, which needs torch, safetensors" in capsys.readouterr().out
+    command.main([*flags, "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["audit"], told["run"], told["folder"]) == (plan.name, None, str(tmp_path / "served"))
+    assert set(told["files"]) == {path.name for path in (tmp_path / "served").iterdir()}

@@ -211,6 +211,10 @@ def test_an_unlearned_model_is_found_by_file_folder_and_name(unlearned: dict[str
         for part, rows in (("forget", ids), ("retain", kept)):
             right = np.array(model.predict(arrays["x_train"][rows])) == arrays["y_train"][rows].astype(str)
             assert right.mean() == pytest.approx(exact["accuracy"]["unlearned"][part])
+    (reference, *_) = sorted((unlearned["root"] / "store" / exact["audit"] / "retrained").glob("*.safetensors"))
+    twin = privaudit.load_model(reference)
+    assert (twin.about.kind, twin.about.members, twin.about.deployable) == ("retrained", 288, False)
+    torch.testing.assert_close(twin(arrays["x_test"]), models[0](arrays["x_test"]), rtol=0, atol=0)
     about = models[0].about
     assert (about.run, about.outcome, about.forgotten, about.deployable) == (exact["run"], "exact", 12, True)
     assert about.record_sha256 == files.sha256_of(folder / "record.json")

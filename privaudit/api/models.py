@@ -13,6 +13,7 @@ from privaudit.results.model_description import ExportResult
 if TYPE_CHECKING:
     from privaudit.deployment.loaded_model import LoadedModel
 
+
 def load_model(
     path: str | Path,
     *,

@@ -16,7 +16,7 @@ from privaudit import __version__
 from privaudit.deployment.describe_model import demand_deployable, describe_model
 from privaudit.deployment.find_model import EXPORTED, StoredModel
 from privaudit.deployment.loaded_model import LoadedModel, load_stored
-from privaudit.deployment.plain_code import NetworkCode, network_code, place_of_logits
+from privaudit.deployment.plain_code import LOADER, NetworkCode, network_code, place_of_logits
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import untied
 from privaudit.results.model_description import ExportedModel, ExportResult
@@ -25,7 +25,7 @@ from privaudit.runtime.registry import absolute_reference
 from privaudit.runtime.user_code import user_code
 from privaudit.unlearning.application.removal_record import LIMITS as LIMITS_OF_REMOVAL
 
-WEIGHTS, LOADER, README, SUMS = "model.safetensors", "load.py", "README.txt", "SHA256SUMS"
+WEIGHTS, README, SUMS = "model.safetensors", "README.txt", "SHA256SUMS"
 
 #: What every loader imports.
 NEEDS = ("torch", "safetensors")

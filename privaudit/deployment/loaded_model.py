@@ -235,6 +235,7 @@ def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise DataError(
             f"cannot load {model.path} into network {about.network}: {str(error)[:300]}",
-            hint="Run the command that made it again.",
+            hint="Was it made by another version of privaudit, whose network was another? Load it with that one, or "
+            "audit again.",
         ) from error
     return LoadedModel(classifier, about, read_row_encoding(model.store))

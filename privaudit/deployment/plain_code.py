@@ -32,8 +32,8 @@ STAND_INS = {
 ''',
 }
 
-#: Our network's code in an export.
-NETWORK_FILE = "network.py"
+#: Our network's code in an export, and what loads it.
+NETWORK_FILE, LOADER = "network.py", "load.py"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def network_code(network: str, input_shape: tuple[int, ...], classes: int) -> Ne
         return NetworkCode(build, ("runpy",), needs, {NETWORK_FILE: (source.encode(), what)})
     file, _, attribute = network.rpartition(":")
     if file.endswith(".py"):
-        name = Path(file).name
+        name = NETWORK_FILE if Path(file).name == LOADER else Path(file).name
         build = f'runpy.run_path(str(HERE / "{name}"))["{attribute}"]{arguments}'
         content = Path(file).read_bytes()
         return NetworkCode(build, ("runpy",), (), {name: (content, "the network's own code, as it was trained")})
