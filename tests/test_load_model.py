@@ -351,7 +351,7 @@ def table_plan(folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
     (folder / "people.py").write_text(TABLE, "utf-8")
     plan = trained(folder, dataset=f"{folder / 'people.py'}:people", network="mlp")
     assert plan.data.encoding is not None
-    write_result(plan.store.encoding, plan.data.encoding)
+    write_result(plan.store.columns, plan.data.encoding)
     namespace: dict[str, Any] = {}
     exec(compile(TABLE, "people.py", "exec"), namespace)  # noqa: S102 - our own source
     return plan, namespace["people"]()["train"].iloc[plan.data.sample_ids]
@@ -390,7 +390,7 @@ def test_rows_unlike_the_audited_table_are_refused(change: Any, said: str, tmp_p
 
 def test_a_table_whose_encoding_was_not_kept_is_taken_as_features(tmp_path: Path) -> None:
     plan, rows = table_plan(tmp_path)
-    files.remove(plan.store.encoding)
+    files.remove(plan.store.columns)
     model = privaudit.load_model(plan.store.folder)
     assert model(plan.data.x_test).shape == (16, 2)
     with pytest.raises(DataError, match=r"privaudit score again, which notes it[\s\S]*give features \[N, 9\]"):

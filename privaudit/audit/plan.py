@@ -186,9 +186,9 @@ class AuditPlan:
                 "source": data.source,
                 "train": len(data),
                 "test": len(data.y_test),
+                "dtype": str(data.x_train.dtype),
                 "classes": list(data.class_names),
                 "input_shape": list(data.input_shape),
-                "dtype": str(data.x_train.dtype),
             },
             "versions": library_versions(),
             # Where the user's functions lie, to find them again from another folder.

@@ -75,9 +75,9 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         store.demand_not_purged()
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
-        store.write_description(plan.describe())
         if plan.data.encoding is not None:
-            write_result(store.encoding, plan.data.encoding)
+            write_result(store.columns, plan.data.encoding)
+        store.write_description(plan.describe())
         absent = find_missing(jobs)
         missing = [job for job in absent if not plan.is_given(job.key)]
         if missing:

@@ -29,7 +29,7 @@ class RowEncoding(Protocol):
 
 def read_row_encoding(store: AuditStore) -> RowEncoding | None:
     """Read the encoding of an audit's table; None where it is of no table, or an earlier version kept none."""
-    if not store.encoding.exists():
+    if not store.columns.exists():
         return None
-    files.demand_whole(store.encoding, REMEDY)
-    return read_result(store.encoding, FrameEncoding)
+    files.demand_whole(store.columns, REMEDY)
+    return read_result(store.columns, FrameEncoding)

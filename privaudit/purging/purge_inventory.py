@@ -149,12 +149,12 @@ def sort_store(found: Inventory, store: AuditStore, saw: dict[str, bool], never_
             found.goes("retrained models not known to have been trained without them", path)
         elif where == "inversion":
             found.goes("results of inversion", path)
+        elif path == store.columns:
+            found.goes("the encoding of a table, which lists every word of its columns", path)
         elif where == "controls" and path not in tests:
             found.goes("answers of untrained models", path)
         elif where in ("models", "signals") or path.suffix == ".safetensors":
             found.goes("models and signals that the design does not know", path)
-        elif path == store.encoding:
-            found.goes("encodings of tables, which list every word of their columns", path)
         elif path not in tests and path not in (store.description, store.folder / PURGES, store.folder / SALT):
             _is_unknown(found, path)
     found.unknown += [(path, "a link or a special file: not followed") for path in others]

@@ -53,9 +53,9 @@ class DataDescription(Result):
     source: str
     train: int
     test: int
+    dtype: str | None = None
     classes: list[str]
     input_shape: list[int]
-    dtype: str | None = None
 
 
 class GivenTarget(Result):

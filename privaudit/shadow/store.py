@@ -69,14 +69,14 @@ class AuditStore:
         return self.folder / "audit.json"
 
     @property
-    def encoding(self) -> Path:
-        """``encoding.json``: how the cells of a table became features; of other data there is none."""
-        return self.folder / "encoding.json"
-
-    @property
     def design(self) -> Path:
         """``design.npy``, bool ``[S, N]``."""
         return self.folder / "design.npy"
+
+    @property
+    def columns(self) -> Path:
+        """``columns.json``: how the columns of a DataFrame became features; of other data there is none."""
+        return self.folder / "columns.json"
 
     def model(self, key: str) -> Path:
         """Weights of shadow model ``"0003"``, of ``"target"`` or of ``"coin"``."""

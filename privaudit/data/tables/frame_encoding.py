@@ -29,7 +29,7 @@ class FrameEncoding(Result):
     for each value of the training rows, and is none of them where they lack it.
     """
 
-    kind: Literal["frame"] = "frame"
+    format: Literal[1] = 1
     columns: tuple[FrameColumn, ...]
 
     @classmethod
