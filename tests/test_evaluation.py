@@ -135,7 +135,7 @@ def test_a_ratio_at_the_limit_is_a_bound(
     unlearned: int | None, retrained: int | None, value: float | None, bound: str | None
 ) -> None:
     found = relearn_ratio(RelearnTime(unlearned, 400), RelearnTime(retrained, 400))
-    assert found == {"value": value if value is None else pytest.approx(value), "bound": bound}
+    assert found.to_json() == {"value": value if value is None else pytest.approx(value), "bound": bound}
 
 
 def test_paired_differences_are_scipys() -> None:
@@ -146,9 +146,9 @@ def test_paired_differences_are_scipys() -> None:
         oracle = stats.ttest_rel(first, second)
         interval = oracle.confidence_interval(0.95)
         assert found.mean == pytest.approx(float(np.mean(first - second)))
-        assert found.interval == pytest.approx((float(interval.low), float(interval.high)))
+        assert found.ci == pytest.approx((float(interval.low), float(interval.high)))
         exact = stats.permutation_test((first - second,), np.mean, permutation_type="samples", n_resamples=10_000)
-        assert found.p_value == pytest.approx(float(exact.pvalue))
+        assert found.p == pytest.approx(float(exact.pvalue))
         assert found.wins == int((first > second).sum())
     assert mean_interval(first) == pytest.approx(stats.t.interval(0.95, n - 1, first.mean(), stats.sem(first)))
 
@@ -219,7 +219,7 @@ def test_verdicts() -> None:
     few = compare(comparison(0.1, 0.01, seeds=8), "risk")["verdict"]
     assert few["claim"] == "descriptive"
     assert "proves nothing" in few["sentence"]
-    assert judge({"mean": 0.0, "ci": None}, 1.0, 9) == "not supported"
+    assert judge(0.0, None, 1.0, 9) == "not supported"
 
 
 def test_unequal_budgets_are_noticed() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import pytest
 
 from privaudit.attacks import lira
 from privaudit.commands.unlearning.compare_orders import run_compare_orders
-from privaudit.commands.unlearning.unlearn import UnlearnSettings, run_unlearn
+from privaudit.commands.unlearning.unlearn import run_unlearn
 from privaudit.commands.unlearning.unlearn_estimate import NOTHING
-from privaudit.config import AuditSettings
+from privaudit.config import UnlearnSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.evaluation.measures.utility import tug_of_war
 from privaudit.purging.purge import run_purge, without_samples
+from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.signals import signal
@@ -57,8 +57,7 @@ def came_to(wanted: UnlearnSettings) -> Any:
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
-    base = AuditSettings(store=root / "store", out=root / "out", workers=1)
-    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
+    return UnlearnSettings(store=root / "store", out=root / "out", workers=1, **{"method": "ga"} | changes)
 
 
 def store_of(root: Path, audit: str) -> AuditStore:
@@ -102,7 +101,9 @@ def test_doing_nothing_changes_no_measure(nothing_done: dict[str, Any]) -> None:
     assert found["exposure"]["retained_change"]["unlearned"] == {"mean": 0.0, "ci": [0.0, 0.0], "rose": 0.0}
     assert found["exposure"]["most_exposed"] == []
     assert found["forgotten"]["share"] == found["forgotten"]["before"]
-    assert found["noise_floor"] == pytest.approx(tug_of_war(found["second_retrained"], found["accuracy"]["retrained"]))
+    assert found["noise_floor"] == pytest.approx(
+        tug_of_war(Accuracies(**found["second_retrained"]), Accuracies(**found["accuracy"]["retrained"]))
+    )
     assert len(found["stages"]) == 5
     assert sum(stage["forget_steps"] for stage in found["stages"]) == found["forget_steps"] == 5 * 60
 
@@ -318,7 +319,7 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     requests.write_text("12\n7\n")
     wanted = settings(tmp_path, forget=f"ids:{requests}", passes=1)
     first = came_to(wanted)
-    other = came_to(replace(wanted, forget="class:1", reference="shadow"))
+    other = came_to(wanted.changed(forget="class:1", reference="shadow"))
     store, out = store_of(tmp_path, first["audit"]), tmp_path / "out" / first["audit"]
     before = signal(store.read_signals(["0000"])[0, :, 0], "margin")
     saw = np.asarray(store.read_design()[:, [7, 12]].any(axis=1))

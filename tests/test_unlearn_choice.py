@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of
+from privaudit.commands.unlearning.unlearn_request import only_by_steps, request_of
+from privaudit.config import UnlearnSettings
 from privaudit.errors import UsageError
-from privaudit.unlearning.application.method_choice import Chosen, choose_method
+from privaudit.results.unlearning.run import Chosen
+from privaudit.unlearning.application.method_choice import choose_method, sentence_of
 from tests.conftest import Run
 
 
@@ -28,7 +30,7 @@ def test_what_retrains_in_time_is_retrained_and_the_rest_is_taught() -> None:
     ordered = choose(wanted="--order risk is asked for, and retraining has none")
     assert ordered.method == "shadow-teacher"
     assert "--order risk is asked for" in ordered.why
-    assert "--method retrain, about 30 s" in ordered.sentence()
+    assert "--method retrain, about 30 s" in sentence_of(ordered)
     assert ordered.to_json() == {
         "by": "auto", "method": "shadow-teacher", "why": ordered.why, "exact_seconds": 30.0,
     }  # fmt: skip
@@ -57,7 +59,7 @@ def test_who_names_a_method_gets_it() -> None:
     ],
 )
 def test_an_order_is_whatever_retraining_can_not_have(changes: dict[str, Any], retrains: bool) -> None:
-    assert (UnlearnSettings(**changes).only_by_steps() is None) == retrains
+    assert (only_by_steps(UnlearnSettings(**changes)) is None) == retrains
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_an_order_is_whatever_retraining_can_not_have(changes: dict[str, Any], r
         ({"passes": 2.0}, "--passes without --method"),
         ({"parameter": ("effort=1",)}, "--effort without --method"),
         ({"tune": True}, "--tune without --method"),
-        ({"retrain_below": -1.0}, "--retrain-below -1"),
+        ({"retrain_below": -1.0}, "retrain_below = -1"),
         ({"retrain_below": 5.0, "method": "ga"}, "is for --method auto"),
         ({"order": "wisdom"}, "wisdom"),
     ],

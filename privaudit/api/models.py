@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from privaudit.api.flags import Named, reference
-from privaudit.config import DEFAULT_OUT, read_settings
+from privaudit.config import DEFAULT_OUT, DEFAULT_STORE, ExportOptions
+from privaudit.config.audit_options import PlaceOptions
+from privaudit.config.options import reference
 from privaudit.results.model_description import ExportResult
 
 if TYPE_CHECKING:
@@ -18,9 +20,9 @@ def load_model(
     path: str | Path,
     *,
     rejected: bool = False,
-    network: Named | None = None,
-    store: str | Path | None = None,
-    out: str | Path | None = None,
+    network: str | Path | Callable[..., Any] | None = None,
+    store: str | Path = DEFAULT_STORE,
+    out: str | Path = DEFAULT_OUT,
 ) -> LoadedModel:
     """Load a stored model as a module that takes raw inputs.
 
@@ -39,8 +41,9 @@ def load_model(
     Returns
     -------
     LoadedModel
-        A ``torch.nn.Module`` in eval mode, on the CPU. It takes images or features as they are, and returns logits
-        ``[N, C]``; ``predict`` returns names of classes. ``classes``, ``about`` and ``describe()`` say what it is.
+        A ``torch.nn.Module`` in eval mode, on the CPU. It takes images, features or rows of a table as they are, and
+        returns logits ``[N, C]``; ``predict`` returns names of classes. ``classes``, ``about`` and ``describe()`` say
+        what it is.
 
     Raises
     ------
@@ -49,13 +52,13 @@ def load_model(
     PrivauditError
         Where there is no such model, or it is damaged, unfinished, purged, another's, or its code is not what it was.
     """
-    settings = read_settings({"store": store, "out": out}, None)
+    places = PlaceOptions(store=store, out=out)
     from privaudit.deployment.describe_model import demand_deployable
     from privaudit.deployment.find_model import find_model
     from privaudit.deployment.loaded_model import load_stored
 
-    found = find_model(path, settings)
-    model = load_stored(found, reference(network, "network"))
+    found = find_model(path, places)
+    model = load_stored(found, None if network is None else reference(network, "network"))
     if not rejected:
         demand_deployable(model.about, "load_model(…, rejected=True) loads it all the same, to study it.")
     elif model.about.run is not None and not model.about.deployable:
@@ -69,23 +72,23 @@ def load_model(
 def export(
     model: str | Path,
     *,
-    network: Named | None = None,
-    store: str | Path | None = None,
+    network: str | Path | Callable[..., Any] | None = None,
     out: str | Path | None = None,
+    store: str | Path = DEFAULT_STORE,
 ) -> ExportResult:
     """Write a model as a folder that serves it without privaudit: ``privaudit export``.
 
     Parameters
     ----------
     model
-        As `load_model` takes it; an audit's is its target. Shadow models and rejected ones are refused.
+        As `load_model` takes it: of an audit its target, of a run what it left. Shadow models are refused.
     network
         As in `load_model`.
-    store
-        Where models are kept.
     out
         The folder to write. Where it holds results of audits (as ``out`` of the other functions), they are looked for
         there, and the export goes to ``exports/NAME`` in it, as it does in ``reports`` where none is named.
+    store
+        Where models are kept.
 
     Returns
     -------
@@ -96,16 +99,19 @@ def export(
     ------
     UnlearningRejected
         Where the model was rejected.
+    UsageError
+        Where it is a shadow model, or the folder holds something else.
     PrivauditError
-        As in `load_model`; and where the folder holds something else.
+        As in `load_model`.
     """
-    folder = DEFAULT_OUT if out is None else Path(out)
-    holds_results = out is None or any(folder.glob("*/score.json"))
-    settings = read_settings({"store": store, "out": folder if holds_results else None}, None)
+    options = ExportOptions(model=model, network=network, out=out, store=store)
     from privaudit.audit.result_files import EXPORTS
     from privaudit.deployment.export_model import export_model
     from privaudit.deployment.find_model import find_model
 
-    found = find_model(model, settings)
+    folder = DEFAULT_OUT if options.out is None else Path(options.out)
+    holds_results = options.out is None or any(folder.glob("*/score.json"))
+    found = find_model(options.model, PlaceOptions(store=options.store, out=folder if holds_results else DEFAULT_OUT))
     name = found.store.audit if found.run is None else found.run.name
-    return export_model(found, folder / EXPORTS / name if holds_results else folder, reference(network, "network"))
+    code = None if options.network is None else str(options.network)
+    return export_model(found, folder / EXPORTS / name if holds_results else folder, code)

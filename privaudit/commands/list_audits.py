@@ -7,7 +7,8 @@ from typing import Any
 
 from privaudit.audit.result_files import model_file
 from privaudit.errors import StoreError
-from privaudit.report.content.outcome_wording import name_of_run
+from privaudit.results.base import read_result
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 
@@ -27,11 +28,11 @@ def _runs(folder: Path) -> list[dict[str, Any]]:
     for path in folder.glob("unlearn/*/metrics.json"):
         if not files.is_whole(path):
             continue
-        run = files.read_json(path)
-        outcome, model = name_of_run(run), path.parent / model_file(run)
-        facts = {name: run.get(name) for name in ("method", "order", "forget")}
+        run = read_result(path, UnlearnRun)
+        model = path.parent / model_file(run)
+        facts = {"method": run.method, "order": run.order, "forget": run.forget, "outcome": run.outcome_or_exact}
         kept = str(model) if files.is_whole(model) else None
-        found.append((run.get("number", 0), {"run": path.parent.name, **facts, "outcome": outcome, "model": kept}))
+        found.append((run.number, {"run": path.parent.name, **facts, "model": kept}))
     return [run for _, run in sorted(found, key=lambda one: (one[0], one[1]["run"]))]
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from privaudit.audit.result_files import COMPARISONS, MODELS, REPRODUCTION, RESULTS, SCORES, model_file
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
+from privaudit.results.base import read_result
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files, links
 from privaudit.runtime.files import SEAL_SUFFIX, Seal, inspect_seal, is_whole
 from privaudit.runtime.progress import talk
@@ -120,7 +122,7 @@ def _promised(out: Path, *, purged: bool) -> Iterator[Path]:
 def _model_of(run: Path) -> Path:
     """The model of a run, by its results; where these can't be trusted, the one that lies there."""
     if is_whole(run / RUN_FILES[0]):
-        return run / model_file(files.read_json(run / RUN_FILES[0]))
+        return run / model_file(read_result(run / RUN_FILES[0], UnlearnRun))
     found = [run / name for name in MODELS if (run / name).exists()]
     return found[0] if found else run / MODELS[0]
 

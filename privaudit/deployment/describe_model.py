@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from privaudit.deployment.find_model import StoredModel, record_of
+from privaudit.deployment.find_model import StoredModel, demand_whole, record_of_run
 from privaudit.errors import UnlearningRejected
-from privaudit.report.content.outcome_wording import UNDECIDED, is_rejected, name_of_run, sentence_of_run
-from privaudit.results.model_description import ModelDescription
+from privaudit.report.content.outcome_wording import UNDECIDED
+from privaudit.results.audit_description import DataDescription
+from privaudit.results.base import read_result
+from privaudit.results.model_description import ModelDescription, ModelKind, StoredAudit, TrainedModel
+from privaudit.results.unlearning.outcome import REJECTED, OutcomeName
 from privaudit.runtime import files
+from privaudit.shadow.store import AuditStore
+from privaudit.unlearning.application.removal_record import RECORD
 
 #: Datasets whose images are bytes always: an earlier version did not note the type of inputs.
 _OF_BYTES = ("digits", "mnist", "cifar10", "cifar100", "tiny-imagenet", "image-folder")
 
 #: Why a model that is no result may not be deployed, or why an audit's target may.
-_WHY = {
+_WHY: dict[ModelKind, str] = {
     "target": "it is the model that was audited: trained on all samples, and nothing was forgotten",
     "shadow": "a shadow model, trained on a random half of the samples to measure by",
     "coin": "it was trained on mislabelled canaries, to bound ε by",
@@ -23,7 +28,7 @@ _WHY = {
 }
 
 #: The same of the model of an unlearning run.
-_OF_OUTCOME = {
+_OF_OUTCOME: dict[OutcomeName, str] = {
     "exact": "it was retrained without the samples that were to be forgotten",
     "close": "it is as near to a model that was retrained without them as another retrained one",
     "partial": "it is nearer to a retrained model than before, and not so near as another retrained one: its samples "
@@ -42,32 +47,55 @@ def describe_model(model: StoredModel) -> ModelDescription:
     StoreError
         Where any of them is absent, unfinished, damaged, of another place or another version, or purged.
     """
-    description = model.store.read_description()
-    record = record_of(model)
-    identity, data = description["identity"], description["data"]
-    unlearned = model.run is not None
-    outcome = name_of_run(record) or ("exact" if unlearned and record["method"].get("exact") else None)
-    return ModelDescription(
+    audit = read_audit(model.store)
+    demand_whole(model)
+    described = ModelDescription(
         audit=model.store.audit,
-        run=None if model.run is None else model.run.name,
         kind=model.kind,
         file=model.path.name,
         sha256=files.sha256_of(model.path),
-        dataset=identity["dataset"],
-        fingerprint=identity["fingerprint"],
-        members=None if unlearned else record["members"],
-        network=identity["network"],
-        network_source=identity.get("network_source"),
-        trained_by=_trained_by(model, description, record),
-        classes=tuple(data["classes"]),
-        input_shape=tuple(data["input_shape"]),
-        input_type=data.get("dtype") or _type_of_earlier(data),
-        outcome=outcome,
-        outcome_sentence=(sentence_of_run(record) or f"{UNDECIDED}.") if unlearned else None,
-        record_sha256=None if model.run is None else files.sha256_of(model.run / "record.json"),
-        forgotten=len(record["removed"] or record.get("attempted", ())) if unlearned else None,
-        deployable=not is_rejected(record) if unlearned else model.kind == "target",
-        why=_OF_OUTCOME.get(outcome or "", "an earlier version decided no outcome") if unlearned else _WHY[model.kind],
+        dataset=audit.identity.dataset,
+        fingerprint=audit.identity.fingerprint,
+        network=audit.identity.network,
+        network_source=audit.identity.network_source,
+        trained_by=_trained_by(audit, is_given=model.kind == "target"),
+        classes=tuple(audit.data.classes),
+        input_shape=tuple(audit.data.input_shape),
+        input_type=audit.data.dtype or _type_of_earlier(audit.data),
+        deployable=model.kind == "target",
+        why=_WHY.get(model.kind, ""),
+    )
+    if model.run is None:
+        members = read_result(model.path.with_suffix(".json"), TrainedModel).members
+        return described.model_copy(update={"members": members})
+    return _of_run(described, model, model.run, audit)
+
+
+def read_audit(store: AuditStore) -> StoredAudit:
+    """Read what a model needs to know of its audit; `StoreError` where that is not whole, or of another version."""
+    store.read_description()  # It looks at the seal, and at the format.
+    return read_result(store.description, StoredAudit)
+
+
+def _of_run(described: ModelDescription, model: StoredModel, run: Path, audit: StoredAudit) -> ModelDescription:
+    """Say what an unlearning run did, and what came of it."""
+    record = record_of_run(model, run)
+    count = len(record.removed or record.attempted)
+    outcome = record.outcome or ("exact" if record.method.exact else None)
+    said = f"{UNDECIDED}." if record.outcome_evidence is None else record.outcome_evidence.sentence
+    whom = f"{count:,} sample{'s'[: count - 1]}"
+    how = f"on all samples but {count:,}" if record.method.exact else f"then {record.method.method} to forget {whom}"
+    return described.model_copy(
+        update={
+            "run": run.name,
+            "trained_by": f"{_trained_by(audit, is_given=not record.method.exact)}, {how}",
+            "outcome": outcome,
+            "outcome_sentence": said,
+            "record_sha256": files.sha256_of(run / RECORD),
+            "forgotten": count,
+            "deployable": outcome not in REJECTED,
+            "why": "an earlier version decided no outcome" if outcome is None else _OF_OUTCOME[outcome],
+        }
     )
 
 
@@ -80,26 +108,20 @@ def demand_deployable(about: ModelDescription, hint: str) -> None:
         )
 
 
-def _type_of_earlier(data: dict[str, Any]) -> str | None:
+def _type_of_earlier(data: DataDescription) -> str | None:
     """The type of inputs where it is not on record: bytes of our own image datasets, floats of features."""
-    if len(data["input_shape"]) == 1:
+    if len(data.input_shape) == 1:
         return "float32"
-    return "uint8" if data["dataset"] in _OF_BYTES else None
+    return "uint8" if data.dataset in _OF_BYTES else None
 
 
-def _trained_by(model: StoredModel, description: dict[str, Any], record: dict[str, Any]) -> str:
-    """Recipe or training function, then what unlearned."""
-    identity, how = description["identity"], ""
-    if model.run is not None:
-        method, count = record["method"], len(record["removed"] or record.get("attempted", ()))
-        if not method["exact"]:
-            how = f", then {method['method']} to forget {count:,} samples"
-        else:
-            how = f", on all samples but {count:,}"
-    if "target" in description and (model.kind == "target" or (model.run is not None and how.startswith(", then"))):
-        given = description["target"]
-        return f"its owner, and given as {given['file']} (SHA-256 {given['sha256'][:12]}){how}"
-    if identity["recipe"] is None:
-        return f"training function {identity['training_function']['name']}, seed {identity['seed']}{how}"
-    recipe = identity["recipe"]
-    return f"recipe '{recipe['name']}', {recipe['epochs']} epochs, seed {identity['seed']}{how}"
+def _trained_by(audit: StoredAudit, *, is_given: bool) -> str:
+    """Recipe or training function; of a given target, and what began as one, that it was given."""
+    identity = audit.identity
+    if audit.target is not None and is_given:
+        return f"its owner, and given as {audit.target.file} (SHA-256 {audit.target.sha256[:12]})"
+    if identity.training_function is not None:
+        return f"training function {identity.training_function.name}, seed {identity.seed}"
+    if identity.recipe is None:
+        return f"what is not on record, seed {identity.seed}"
+    return f"recipe '{identity.recipe.name}', {identity.recipe.epochs} epochs, seed {identity.seed}"

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from privaudit import __version__
 from privaudit.deployment.describe_model import demand_deployable, describe_model
 from privaudit.deployment.find_model import EXPORTED, StoredModel
-from privaudit.deployment.loaded_model import LoadedModel, load_stored
+from privaudit.deployment.loaded_model import LoadedModel, code_of, load_stored
 from privaudit.deployment.plain_code import LOADER, NetworkCode, network_code, place_of_logits
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import untied
@@ -72,10 +72,7 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
         )
     _demand_own_folder(folder)
     loaded = load_stored(model, network)
-    reference = absolute_reference(
-        network or model.store.read_description().get("code", {}).get("network", about.network)
-    )
-    code = network_code(reference, about.input_shape, len(about.classes))
+    code = network_code(absolute_reference(network or code_of(model, about)), about.input_shape, len(about.classes))
     content = _content(loaded, code)
     files.demand_writable(folder)
     for name in _own_names(folder):

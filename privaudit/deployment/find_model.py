@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from privaudit.audit.result_files import MODEL, MODELS, REJECTED_MODEL, RESULTS
-from privaudit.config import AuditSettings
+from privaudit.config.audit_options import PlaceOptions
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.report.content.outcome_wording import is_rejected
+from privaudit.results.base import read_result
 from privaudit.results.model_description import ModelKind
+from privaudit.results.unlearning.removal_record import RemovalRecord
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.runtime.links import absolute
 from privaudit.shadow.store import COIN, TARGET, AuditStore, audits_in, latest_audit, open_audit
@@ -32,6 +33,7 @@ NAMED = 10
 _SUFFIX = ".safetensors"
 
 _FINISH = "Run the same privaudit unlearn again: it finishes the run, or makes it anew."
+_MAKE_ANEW = "Run the same privaudit command again: it makes anew what is not whole."
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class StoredModel:
     run: Path | None = None
 
 
-def find_model(named: str | Path, settings: AuditSettings) -> StoredModel:
+def find_model(named: str | Path, places: PlaceOptions) -> StoredModel:
     """Find the model that a path or a name stands for.
 
     Parameters
@@ -64,7 +66,7 @@ def find_model(named: str | Path, settings: AuditSettings) -> StoredModel:
     named
         A model's file; the folder of a run, of an audit or of its results; the name of an audit or a run; or
         ``latest``, the last run of the latest audit. Of an audit it is the target.
-    settings
+    places
         Where models are kept and results are.
 
     Raises
@@ -78,26 +80,26 @@ def find_model(named: str | Path, settings: AuditSettings) -> StoredModel:
     """
     path = absolute(Path(named))
     if path.suffix == _SUFFIX:
-        return _of_file(path, settings)
+        return _of_file(path, places)
     if path.is_dir():
-        return _of_folder(path, settings)
+        return _of_folder(path, places)
     if path.exists():
         raise DataError(f"{named} is no model: those of a store are {_SUFFIX} files")
     if len(Path(named).parts) > 1:
-        raise UsageError(f"there is no file or folder {path}", hint=_known(settings))
-    return _of_name(str(named), settings)
+        raise UsageError(f"there is no file or folder {path}", hint=_known(places))
+    return _of_name(str(named), places)
 
 
-def _of_file(path: Path, settings: AuditSettings) -> StoredModel:
+def _of_file(path: Path, places: PlaceOptions) -> StoredModel:
     folder = path.parent
     if _is_run(folder) and path.name in MODELS:
-        return _of_run(folder, settings, path)
+        return _of_run(folder, places, path)
     if (folder / "audit.json").is_file() and path.stem in (TARGET, COIN):
         return StoredModel(path, _store_at(folder), "target" if path.stem == TARGET else "coin")
     if (folder.parent / "audit.json").is_file() and folder.name in ("models", "retrained"):
         return StoredModel(path, _store_at(folder.parent), "shadow" if folder.name == "models" else "retrained")
     if not path.exists():
-        raise UsageError(f"there is no file {path}", hint=_known(settings))
+        raise UsageError(f"there is no file {path}", hint=_known(places))
     if (folder / EXPORTED).is_file():
         raise DataError(
             f"{path} is an exported model: it is loaded without privaudit",
@@ -110,37 +112,37 @@ def _of_file(path: Path, settings: AuditSettings) -> StoredModel:
     )
 
 
-def _of_folder(path: Path, settings: AuditSettings) -> StoredModel:
+def _of_folder(path: Path, places: PlaceOptions) -> StoredModel:
     if _is_run(path):
-        return _of_run(path, settings)
+        return _of_run(path, places)
     if (path / "audit.json").is_file():
         return _target_of(_store_at(path))
     if (path / RESULTS).is_file():
-        return _target_of(_store_of(path, settings))
-    raise UsageError(f"{path} is no folder of an audit or of a run", hint=_known(settings))
+        return _target_of(_store_of(path, places))
+    raise UsageError(f"{path} is no folder of an audit or of a run", hint=_known(places))
 
 
-def _of_name(name: str, settings: AuditSettings) -> StoredModel:
-    if name in audits_in(settings.store):
-        return _target_of(open_audit(settings.store, name))
+def _of_name(name: str, places: PlaceOptions) -> StoredModel:
+    if name in audits_in(Path(places.store)):
+        return _target_of(open_audit(Path(places.store), name))
     if name == LATEST:
-        return _of_run(_latest_run(settings), settings)
-    runs = [path for path in sorted(settings.out.glob("*/unlearn/*")) if path.name == name]
+        return _of_run(_latest_run(places), places)
+    runs = [path for path in sorted(Path(places.out).glob("*/unlearn/*")) if path.name == name]
     if len(runs) > 1:
         raise UsageError(f"{len(runs)} audits have a run '{name}'", hint=f"Name its folder, {runs[0]} for one.")
     if not runs:
-        raise UsageError(f"there is no audit and no run '{name}'", hint=_known(settings))
-    return _of_run(runs[0], settings)
+        raise UsageError(f"there is no audit and no run '{name}'", hint=_known(places))
+    return _of_run(runs[0], places)
 
 
-def _latest_run(settings: AuditSettings) -> Path:
+def _latest_run(places: PlaceOptions) -> Path:
     """The last run that ended, of the latest audit."""
-    audit = latest_audit(settings.store)
-    runs = [] if audit is None else list(_ended(settings.out / audit))
+    audit = latest_audit(Path(places.store))
+    runs = [] if audit is None else list(_ended(Path(places.out) / audit))
     if not runs:
         raise UsageError(
             f"{'there is no latest audit' if audit is None else f'{audit} has no unlearning run'}, "
-            f"by {settings.store.absolute()} and {settings.out.absolute()}",
+            f"by {Path(places.store).absolute()} and {Path(places.out).absolute()}",
             hint="Name an audit to have its target model, or make a run: privaudit unlearn.",
         )
     return max(runs, key=lambda one: (one[0], one[1].name))[1]
@@ -149,12 +151,12 @@ def _latest_run(settings: AuditSettings) -> Path:
 def _ended(out: Path) -> Iterator[tuple[int, Path]]:
     for path in out.glob(f"unlearn/*/{METRICS}"):
         if files.is_whole(path):
-            yield int(files.read_json(path).get("number", 0)), path.parent
+            yield read_result(path, UnlearnRun).number, path.parent
 
 
-def _of_run(run: Path, settings: AuditSettings, path: Path | None = None) -> StoredModel:
+def _of_run(run: Path, places: PlaceOptions, path: Path | None = None) -> StoredModel:
     """The model that a run left, whatever it is called: its record says whose it is."""
-    store = _store_of(run.parent.parent, settings)
+    store = _store_of(run.parent.parent, places)
     if path is None:
         found = [run / name for name in MODELS if (run / name).exists()]
         path = found[0] if found else run / (REJECTED_MODEL if _was_rejected(run) else MODEL)
@@ -162,7 +164,7 @@ def _of_run(run: Path, settings: AuditSettings, path: Path | None = None) -> Sto
 
 
 def _was_rejected(run: Path) -> bool:
-    return files.is_whole(run / RECORD) and is_rejected(files.read_json(run / RECORD))
+    return files.is_whole(run / METRICS) and read_result(run / METRICS, UnlearnRun).is_rejected
 
 
 def _target_of(store: AuditStore) -> StoredModel:
@@ -177,55 +179,52 @@ def _store_at(folder: Path) -> AuditStore:
     return AuditStore(folder.parent, folder.name)
 
 
-def _store_of(results: Path, settings: AuditSettings) -> AuditStore:
+def _store_of(results: Path, places: PlaceOptions) -> AuditStore:
     """The store of an audit whose results lie in this folder: where it should be, else beside the output."""
     audit, beside = results.name, results.parent.parent
-    roots = [settings.store, *(path for path in sorted(beside.iterdir()) if path.is_dir())]
+    roots = [Path(places.store), *(path for path in sorted(beside.iterdir()) if path.is_dir())]
     for root in roots:
         if (root / audit / "audit.json").is_file():
             return AuditStore(root, audit)
     raise StoreError(
-        f"audit {audit}, whose results are in {results}, is not in {settings.store.absolute()}, nor in a folder of "
+        f"audit {audit}, whose results are in {results}, is not in {Path(places.store).absolute()}, nor in a folder of "
         f"{beside}",
         hint="Name the folder that its models are kept in: --store DIR, from Python store=DIR. Was the folder of "
         "results renamed? Give it its old name back.",
     )
 
 
-def _known(settings: AuditSettings) -> str:
+def _known(places: PlaceOptions) -> str:
     """What could have been named."""
-    audits = audits_in(settings.store)
-    runs = [path.parent.name for path in sorted(settings.out.glob(f"*/unlearn/*/{METRICS}"))]
+    audits = audits_in(Path(places.store))
+    runs = [path.parent.name for path in sorted(Path(places.out).glob(f"*/unlearn/*/{METRICS}"))]
     shown = [
         f"{kind} in {place}: {', '.join(names[:NAMED])}" + (" …" if len(names) > NAMED else "")
-        for kind, place, names in (("audits", settings.store, audits), ("runs", settings.out, runs))
+        for kind, place, names in (("audits", Path(places.store), audits), ("runs", Path(places.out), runs))
         if names
     ]
     return f"There are {'; '.join(shown)}." if shown else "There is none; make one: privaudit score --dataset digits"
 
 
-def record_of(model: StoredModel) -> dict[str, Any]:
-    """The sealed record that says how a model came about: of a run the record of removal.
-
-    Raises
-    ------
-    StoreError
-        Where record or weights are unfinished, damaged, of another place, or were purged.
-    """
+def demand_whole(model: StoredModel) -> None:
+    """Raise `StoreError` where weights or their record are unfinished, damaged, of another place, or were purged."""
     _demand_not_purged(model)
     if model.run is None:
-        for path in (model.path, model.path.with_suffix(".json")):
-            files.demand_whole(path, "Run the same privaudit command again: it makes anew what is not whole.")
-        of_store: dict[str, Any] = files.read_json(model.path.with_suffix(".json"))
-        return of_store
-    for path in (model.run / RECORD, model.path, model.run / METRICS):
-        files.demand_whole(path, _FINISH)
-    record: dict[str, Any] = files.read_json(model.run / RECORD)
-    names = {"audit": model.store.audit, "run": model.run.name}
-    strange = next((record[key] for key, name in names.items() if record[key] != name), None)
-    if strange is not None or record["model"]["sha256"] != files.sha256_of(model.path):
+        parts = [model.path, model.path.with_suffix(".json")]
+    else:
+        parts = [model.run / RECORD, model.path, model.run / METRICS]
+    for path in parts:
+        files.demand_whole(path, _MAKE_ANEW if model.run is None else _FINISH)
+
+
+def record_of_run(model: StoredModel, run: Path) -> RemovalRecord:
+    """Read the record of a run, which says how its model came about; `StoreError` where it is about another model."""
+    record = read_result(run / RECORD, RemovalRecord)
+    known = ((record.audit, model.store.audit), (record.run, run.name))
+    strange = next((said for said, name in known if said not in (None, name)), None)
+    if strange is not None or record.model is None or record.model.sha256 != files.sha256_of(model.path):
         raise StoreError(
-            f"{model.path} is not the model that {model.run / RECORD} is about"
+            f"{model.path} is not the model that {run / RECORD} is about"
             + ("" if strange is None else f": that is of {strange}"),
             hint=_FINISH,
         )

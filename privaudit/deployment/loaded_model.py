@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from privaudit.deployment.describe_model import describe_model
+from privaudit.deployment.describe_model import describe_model, read_audit
 from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.row_encoding import RowEncoding, read_row_encoding
 from privaudit.errors import DataError, UsageError
@@ -208,6 +208,11 @@ def build_classifier(about: ModelDescription, network: str) -> Classifier:
     return build_network(network, about.input_shape, len(about.classes), scale, seed=0)
 
 
+def code_of(model: StoredModel, about: ModelDescription) -> str:
+    """Return the name, ``module:factory`` or ``FILE.py:factory`` that the network's code is on record by."""
+    return read_audit(model.store).code.network or about.network
+
+
 def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
     """Build the network of a stored model, give it its weights, and wrap it for raw inputs.
 
@@ -228,8 +233,7 @@ def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
         Where the weights are not those of that network.
     """
     about = describe_model(model)
-    code = model.store.read_description().get("code", {})
-    classifier = build_classifier(about, network or code.get("network") or about.network)
+    classifier = build_classifier(about, network or code_of(model, about))
     try:
         classifier.load_state_dict(safetensors.torch.load(model.path.read_bytes()))
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:

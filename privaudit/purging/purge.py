@@ -24,8 +24,9 @@ from privaudit.errors import StoreError
 from privaudit.purging.purge_digest import digest, digest_of_earlier_version, make_salt, salt_path
 from privaudit.purging.purge_inventory import empty_folders_above, files_below
 from privaudit.purging.purge_plan import PurgePlan, ids_of, plan_purge, read_scores
-from privaudit.report.reproduction.write_reproduction import VERDICTS, render_reproduction
+from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.report.write import render_report
+from privaudit.results.reproduction_results import VERDICTS
 from privaudit.runtime import files, links
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import REMEDY, AuditStore, open_audit
@@ -57,7 +58,10 @@ def run_purge(
         # First of all it is put on record that files are missing on purpose: a purge that is cut short is not damage,
         # and the same command finishes it.
         in_store = [path for path in plan.files.removed() if path.is_relative_to(store.folder)]
-        skipped = [{"sample_id": name, "requests": found} for name, found in by_sample(chosen.skipped).items()]
+        skipped = [
+            {"sample_id": name, "requests": [one.to_json() for one in found]}
+            for name, found in by_sample(chosen.skipped).items()
+        ]
         store.record_purge(entry | {"skipped": skipped}, in_store, replaced)
         _remove([*plan.files.removed(), *plan.files.anew], [store.folder, out.parent])
         for path, axis in plan.files.cut:

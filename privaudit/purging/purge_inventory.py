@@ -13,10 +13,10 @@ from privaudit.audit.inversion.inversion_images import PICTURES, RECONSTRUCTIONS
 from privaudit.audit.result_files import COMPARISONS, EXPORTS, REPRODUCTION, RESULTS, SCORES
 from privaudit.commands.unlearning.unlearn_run import EXPOSURE, FORGETTING, METRICS
 from privaudit.errors import StoreError
-from privaudit.evaluation.measures.outcome import REJECTED
 from privaudit.purging.purge_digest import SALT
 from privaudit.report.redaction import SALT as REDACTION_SALT
 from privaudit.report.sample_images import THUMBNAILS
+from privaudit.results.unlearning.outcome import REJECTED
 from privaudit.runtime import files
 from privaudit.runtime.links import MARK
 from privaudit.shadow.store import COIN, PURGES, TARGET, AuditStore

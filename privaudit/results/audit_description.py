@@ -21,9 +21,12 @@ class RecipeDescription(Result):
 
 
 class TrainingFunction(Result):
-    """A user's training function, known by its source."""
+    """A user's training function, known by its name and the SHA-256 of its code."""
 
     model_config = ConfigDict(extra="allow")
+
+    name: str
+    source: str | None = None
 
 
 class TrainingIdentity(Result):
@@ -37,6 +40,7 @@ class TrainingIdentity(Result):
     network_source: str | None = None
     recipe: RecipeDescription | None
     seed: int
+    training_function: TrainingFunction | None = None
     canaries: int = 0
     device: str
     precision: str

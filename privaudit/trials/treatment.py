@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.results.base import read_result
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.runtime import files
-from privaudit.unlearning.application.run_method import Bench, Request
+from privaudit.unlearning.application.problem import Bench
+from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
@@ -43,9 +46,9 @@ class Treatment:
         if isinstance(self.request, str):
             return self.request
         request = self.request
-        sequencing = asdict(request.sequencing)
+        sequencing = request.sequencing.to_json()
         if request.sequencing.order == "none":
-            sequencing = {"order": "none", "state": request.sequencing.state}
+            sequencing = {"order": "none", "state": request.sequencing.optimizer_state}
         identity = {"method": request.method, "parameters": asdict(request.parameters), "sequencing": sequencing}
         # A method that another package brings may be edited under the same name.
         source = UNLEARNERS.source(request.method)
@@ -100,17 +103,17 @@ class Scene:
 
     def is_done(self, treatment: Treatment) -> bool:
         """Whether its results are there, whole, with everything that is wanted."""
-        path = self.path(treatment)
-        return files.is_whole(path) and (not self.relearn or "relearn_steps" in files.read_json(path))
+        if not files.is_whole(self.path(treatment)):
+            return False
+        return not self.relearn or self.results(treatment).relearn_limit is not None
 
     def missing(self) -> list[Treatment]:
         """The treatments that are not done yet."""
         return [treatment for treatment in self.treatments if not self.is_done(treatment)]
 
-    def results(self, treatment: Treatment) -> dict[str, Any]:
-        """What was found."""
-        found: dict[str, Any] = files.read_json(self.path(treatment))
-        return found
+    def results(self, treatment: Treatment) -> TrialResult:
+        """Read what was found."""
+        return read_result(self.path(treatment), TrialResult)
 
 
 def _digest(what: Any) -> str:

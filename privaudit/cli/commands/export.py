@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import json_option, store_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import ExportOptions
 
 EPILOG = """\b
 Examples:
@@ -25,20 +26,13 @@ load.py, which serves them without privaudit. A rejected model is refused.
 
 
 @click.command("export", epilog=EPILOG)
-@click.argument("model", metavar="AUDIT|RUN|latest")
-@click.option("--network", metavar="FILE.py:function", help="Where a network of yours is now, if it moved.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The folder to write; one with results in it, as --out elsewhere, gets exports/NAME [reports].",
-)
-@store_option
+@options_of(ExportOptions)
 @json_option
-def command(model: str, network: str | None, out: Path | None, store: Path | None, as_json: bool) -> None:
-    """Write the model of AUDIT or RUN as a folder that serves it without privaudit."""
-    done = api.export(model, network=network, store=store, out=out)
+def command(as_json: bool, **options: Any) -> None:
+    """Write the MODEL of an audit or a run as a folder that serves it without privaudit."""
+    done = api.export(**options)
     if as_json:
-        answer_json(done.to_json())
+        answer_json(done)
         return
     answer(f"exported: {done.folder}")
     if done.outcome is not None:

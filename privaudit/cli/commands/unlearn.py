@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import (
-    engine_options,
-    json_option,
-    out_option,
-    redact_option,
-    show_samples_option,
-    store_option,
-)
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import UnlearnOptions
 from privaudit.errors import UnlearningRejected
-from privaudit.report.content.outcome_wording import is_rejected
-from privaudit.report.content.unlearning_wording import of_guard
+from privaudit.results.base import Result
+from privaudit.results.unlearning.plan import OrdersPlan, UnlearnPlan
+from privaudit.results.unlearning.run import Chosen, UnlearnAnswer
+from privaudit.results.unlearning.trials import OrderAnswer
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -50,132 +45,96 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 
 
 @click.command("unlearn", epilog=EPILOG)
-@click.option("--audit", help="Which audit's target model [the latest of the store].")
-@click.option("--method", help="auto, retrain, shadow-teacher, ga, rl, ft, … [auto]; see below.")
-@click.option("--retrain-below", type=float, metavar="MINUTES", help="auto retrains if that takes less [10; 0: never].")
-@click.option("--order", help="What to rank by: risk, loss, …, random or none [risk]; see below.")
-@click.option("--descending", is_flag=True, help="Reverse the order.")
-@click.option("--forget", help="What to forget [random:10%]; see below.")
-@click.option("--skip-unknown", is_flag=True, help="Pass over ids of ids:FILE that the audit lacks.")
-@click.option("--groups", type=click.IntRange(min=1), help="How many groups [5].")
-@click.option("--rank-by", help="Rank by sample, or whole classes: sample or class [sample].")
-@click.option("--grouping", help="cumulative (the paper's nested groups) or disjoint [cumulative].")
-@click.option("--pace", help="linear, geometric, quantile, or self-paced: Algorithm 1's λ [linear].")
-@click.option("--rerank", help="static: ranked once; dynamic: again at every stage [static].")
-@click.option("--stage-retain", help="Retain set at each stage: fixed, or complement of the stage's group [fixed].")
-@click.option("--optimizer-state", help="Between stages: carry or reset [carry].")
-@click.option("--budget", help="matched (as the one-shot run) or per-stage (the method's passes each) [matched].")
-@click.option("--reference", help="What to compare with: auto, retrain or shadow [auto: retrain if under 10 minutes].")
-@click.option("--guard", help="on: take back steps that cost the retained; off: as the method would have it [on].")
-@click.option("--passes", type=float, help="Budget: passes over the forget set [the method's].")
-@click.option("--learning-rate", type=float, help="Learning rate [the method's].")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
-@click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="A parameter that only this method has.")
-@click.option("--tune", is_flag=True, help="First try a few parameters on a held-out forget set; take the best.")
-@click.option("--u-lira", type=int, help="Also run the unlearner on this many shadow models and attack with them.")
-@click.option("--compare-orders", is_flag=True, help="Run every order at one budget, over --seeds, and compare.")
-@click.option("--seeds", type=click.IntRange(min=2), help="With --compare-orders: how many seeds [3; 9 for a verdict].")
-@click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; change nothing.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
-@redact_option
-@show_samples_option
-@engine_options
-@store_option
-@out_option
+@options_of(UnlearnOptions)
 @json_option
-def command(as_json: bool, compare_orders: bool, seeds: int | None, dry_run: bool, **flags: Any) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
-    if dry_run:
-        planned = api.unlearn(compare_orders=compare_orders, seeds=seeds, dry_run=True, **flags)
-        if as_json:
-            answer_json(planned)
-        else:
-            _print_plan(planned)
-        return
-    if compare_orders:
-        compared = api.unlearn(compare_orders=True, seeds=seeds, **flags)
-        if as_json:
-            answer_json(compared)
-        else:
-            _print_comparison(compared)
-        return
     try:
-        results: Any = api.unlearn(seeds=seeds, **flags)
+        told = api.unlearn(**options)
     except UnlearningRejected as error:
         _tell(error.results, as_json)
         raise
-    _tell(results, as_json)
+    _tell(told, as_json)
 
 
-def _tell(results: Any, as_json: bool) -> None:
+def _tell(told: Result, as_json: bool) -> None:
     if as_json:
-        answer_json(results)
-    else:
-        _print(results)
+        answer_json(told)
+    elif isinstance(told, UnlearnAnswer):
+        _print(told)
+    elif isinstance(told, OrderAnswer):
+        _print_comparison(told)
+    elif isinstance(told, UnlearnPlan):
+        _print_chosen(told.chosen)
+        _print_plan(told.run, told)
+    elif isinstance(told, OrdersPlan):
+        _print_plan(told.comparison, told)
 
 
-def _print_chosen(chosen: dict[str, Any]) -> None:
-    if chosen["by"] == "auto":
-        answer(f"method: {chosen['method']}, {chosen['why']}")
-        if chosen["method"] != "retrain":
-            exact = readable_time(math.ceil(chosen["exact_seconds"]))
-            answer(f"the exact alternative: --method retrain, about {exact}")
+def _print_chosen(chosen: Chosen) -> None:
+    if chosen.by == "auto":
+        answer(f"method: {chosen.method}, {chosen.why}")
 
 
-def _print_plan(planned: dict[str, Any]) -> None:
-    if "chosen" in planned:
-        _print_chosen(planned["chosen"])
-    what = planned.get("run", planned.get("comparison"))
-    if planned.get("is_there"):
-        answer(f"{what} is there already: nothing would be trained")
+def _print_plan(name: str, planned: UnlearnPlan | OrdersPlan) -> None:
+    if planned.is_there:
+        answer(f"{name} is there already: nothing would be trained")
         return
     answer(
-        f"{what}: {planned['method']} would forget {planned['forget']:,} samples of {planned['audit']}, with "
-        f"{planned['to_train']} models to train, in about {readable_time(math.ceil(planned['seconds']))}"
+        f"{name}: {planned.method} would forget {planned.forget:,} samples of {planned.audit}, with "
+        f"{planned.to_train} models to train, in about {readable_time(math.ceil(planned.seconds))}"
     )
-    alternative = readable_time(math.ceil(planned["alternative"]["seconds"]))
-    answer(f"the exact alternative, --method retrain, trains one model in about {alternative}")
+    if planned.alternative is not None:
+        alternative = readable_time(math.ceil(planned.alternative.seconds))
+        answer(f"the exact alternative, --method retrain, trains one model in about {alternative}")
 
 
-def _print(results: dict[str, Any]) -> None:
-    answer(results["outcome_evidence"]["sentence"])
-    _print_chosen(results["chosen"])
+def _print(results: UnlearnAnswer) -> None:
+    answer(results.outcome_evidence.sentence)
+    _print_chosen(results.chosen)
+    if results.chosen.by == "auto" and results.method != "retrain":
+        exact = readable_time(math.ceil(results.chosen.exact_seconds))
+        answer(f"the exact alternative: --method retrain, about {exact}")
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
-    for name, parts in results["accuracy"].items():
+    for name, parts in results.accuracy.items():
         if parts is not None:
-            answer(f"{name:<14}" + "".join(f"{100 * parts[part]:>9.1f}%" for part in ("forget", "retain", "test")))
-    if results["tow"] is not None:
-        floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
-        answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
-    if (attacked := results["u_lira"]) is not None:
-        auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
+            shares = (parts.forget, parts.retain, parts.test)
+            answer(f"{name:<14}" + "".join(f"{100 * share:>9.1f}%" for share in shares))
+    if results.tow is not None:
+        floor = "" if results.noise_floor is None else f"; two retrained models: {results.noise_floor:.3f}"
+        answer(f"ToW {results.tow:.3f} (doing nothing: {results.tow_do_nothing:.3f}{floor})")
+    if (attacked := results.u_lira) is not None:
+        bounds = attacked.attack.auc_ci
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"
-        answer(f"U-LiRA AUC {auc:.3f}{interval} over {attacked['models']} shadow models; ½ is nothing left")
-    if results["stopped"]:
-        answer(f"stopped early: {results['stopped']}")
-    if (guard := results["guard"]) is not None and (guard["undone"] or guard["stopped"]):
+        answer(
+            f"U-LiRA AUC {attacked.attack.auc:.3f}{interval} over {attacked.models} shadow models; ½ is nothing left"
+        )
+    if results.stopped:
+        answer(f"stopped early: {results.stopped}")
+    if (guard := results.guard) is not None and (guard.undone or guard.stopped):
+        from privaudit.report.content.unlearning_wording import of_guard
+
         answer(of_guard(results))
-    answer(f"outcome: {results['outcome']}")
-    if is_rejected(results):
-        answer(f"rejected model, not to be deployed: {results['folder']}/rejected.safetensors")
+    answer(f"outcome: {results.outcome}")
+    if results.is_rejected:
+        answer(f"rejected model, not to be deployed: {results.folder}/rejected.safetensors")
     else:
-        answer(f"model: {results['folder']}/model.safetensors")
-    answer(f"record: {results['folder']}/record.json")
-    _print_reports(results)
+        answer(f"model: {results.folder}/model.safetensors")
+    answer(f"record: {results.folder}/record.json")
+    _print_reports(results.report)
 
 
-def _print_comparison(results: dict[str, Any]) -> None:
+def _print_comparison(results: OrderAnswer) -> None:
     answer(f"{'arm':<16}{'ToW':>8}{'forgotten':>11}{'retained':>10}{'test':>8}")
-    for name, arm in results["arms"].items():
-        means = (arm["tow"], arm["forget"], arm["retain"], arm["test"])
-        answer(f"{name:<16}{means[0]:>8.3f}{100 * means[1]:>10.1f}%{100 * means[2]:>9.1f}%{100 * means[3]:>7.1f}%")
-    answer(results["verdict"]["sentence"])
-    answer(f"results: {results['folder']}/results.json")
-    _print_reports(results)
+    for name, arm in results.arms.items():
+        shares = f"{100 * arm.forget:>10.1f}%{100 * arm.retain:>9.1f}%{100 * arm.test:>7.1f}%"
+        answer(f"{name:<16}{arm.tow:>8.3f}{shares}")
+    answer(results.verdict.sentence)
+    answer(f"results: {results.folder}/results.json")
+    _print_reports(results.report)
 
 
-def _print_reports(results: dict[str, Any]) -> None:
-    for path in results["report"].values():
+def _print_reports(paths: dict[str, str | None]) -> None:
+    for path in paths.values():
         if path is not None:
             answer(f"report: {path}")

@@ -45,11 +45,10 @@ class RetrainJob:
 def retrained_models(
     plan: AuditPlan,
     forget: ForgetSet,
-    retain: npt.NDArray[np.int64],
-    *,
     reference: str,
     seed: int,
-    is_method: bool,
+    *,
+    is_method: bool = False,
     noise_floor: bool = False,
 ) -> tuple[list[Path], list[float]]:
     """Train on D_r alone, or find what was trained before.
@@ -70,15 +69,13 @@ def retrained_models(
     tuple
         Paths of the models (the method's first, then the references) and the seconds that each took.
     """
-    expected = expected_seconds(plan, len(retain))
+    expected = expected_seconds(plan, len(plan.data) - len(forget.rows))
     if reference == "auto" and expected > LONGEST_RETRAINING:
         talk(
             f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
             "the reference instead; --reference retrain to retrain all the same"
         )
-    jobs = wanted_jobs(
-        plan, forget, retain, reference=reference, seed=seed, is_method=is_method, noise_floor=noise_floor
-    )
+    jobs = wanted_jobs(plan, forget, reference, seed, is_method=is_method, noise_floor=noise_floor)
     train_missing(jobs, plan)
     records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
     return [job.path for job in jobs], [record["seconds"] for record in records]
@@ -87,14 +84,14 @@ def retrained_models(
 def wanted_jobs(
     plan: AuditPlan,
     forget: ForgetSet,
-    retain: npt.NDArray[np.int64],
-    *,
     reference: str,
     seed: int,
-    is_method: bool,
+    *,
+    is_method: bool = False,
     noise_floor: bool = False,
 ) -> list[RetrainJob]:
     """Return the trainings that `retrained_models` needs, whether they are there already or not."""
+    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
     short = expected_seconds(plan, len(retain)) <= LONGEST_RETRAINING
     wanted = 0
     if reference == "retrain" or (reference == "auto" and short):
