@@ -54,6 +54,7 @@ FLOORS = [
     ["data.tables"],
     ["data"],
     ["config"],
+    ["artifacts"],
     ["results"],
     ["runtime"],
     ["errors"],

@@ -14,7 +14,6 @@ import click
 import pytest
 import yaml
 
-from privaudit.api import results as returned
 from privaudit.cli.main import COMMANDS, DEBUG_VARIABLE
 from privaudit.cli.process_exit import INTERRUPTED
 from privaudit.config import (
@@ -33,13 +32,16 @@ from privaudit.config import (
     read_settings,
 )
 from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
+from privaudit.deployment.model_description import ExportResult
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.results.base import Result
 from privaudit.results.gate_results import Check, GateAnswer
 from privaudit.results.measures import Attack
-from privaudit.results.model_description import ExportResult
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
+from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
+from privaudit.results.unlearning.run import UnlearnAnswer
 from privaudit.runtime.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
@@ -241,20 +243,19 @@ def test_environment_variables_are_told() -> None:
         ("score", ScoreAnswer),
         ("score", ScoreEstimate),
         ("score", Attack),
-        ("unlearn", returned.UnlearnResults),
-        ("purge", returned.PurgeResults),
+        ("unlearn", UnlearnAnswer),
+        ("purge", PurgeResults),
         ("gate", GateAnswer),
         ("gate", Check),
-        ("verify", returned.VerifyResults),
-        ("list", returned.AuditEntry),
-        ("report", returned.ReportPaths),
+        ("verify", VerifyResults),
+        ("list", AuditEntry),
+        ("report", ReportPaths),
         ("export", ExportResult),
     ],
 )
-def test_what_json_holds_is_told(name: str, keys: type) -> None:
+def test_what_json_holds_is_told(name: str, keys: type[Result]) -> None:
     said = set(re.findall(r"`([a-z0-9_]+)`", section(DOCS / "commands.md", name).split("**`--json`**", 1)[1]))
-    fields = keys.model_fields if issubclass(keys, Result) else dict.fromkeys(keys.__annotations__)
-    assert {name for name, field in fields.items() if field is None or not field.exclude} <= said
+    assert {name for name, field in keys.model_fields.items() if not field.exclude} <= said
 
 
 def test_settings_and_pipeline_can_be_read(tmp_path: Path) -> None:

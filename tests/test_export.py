@@ -175,10 +175,8 @@ def test_an_unlearned_model_is_exported_with_its_outcome_and_a_rejected_one_is_n
     assert not (root / "out" / "exports" / nothing["run"]).exists()
     purged = privaudit.purge(forget="random:3", dry_run=True, **unlearned["places"])
     (named,) = [entry for entry in purged["unknown"] if "exports" in entry["file"]]
-    assert named == {
-        "file": str(folder / "model.safetensors"),
-        "why": f"a copy of the model of {exact['run']}, perhaps in use: delete it if that goes",
-    }
+    assert named["file"] == str(folder / "model.safetensors")
+    assert "a copy of one of this audit's, perhaps in use" in named["why"]
     shutil.rmtree(root / "out" / "exports")
 
 

@@ -18,6 +18,7 @@ from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, PrivauditError, StoreError, UnlearningRejected, UsageError
 from privaudit.results.base import write_result
+from privaudit.results.purge_record import PurgeRecord
 from privaudit.runtime import files
 from privaudit.shadow.store import TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import save_model, train_job
@@ -152,7 +153,7 @@ def test_inputs_that_would_be_misread_are_refused(prepared: Prepared) -> None:
 def test_what_an_earlier_version_did_not_note_is_not_guessed(tmp_path: Path) -> None:
     images = (np.random.default_rng(0).random((20, 8, 8, 1)) * 255).astype(np.uint8)
     plan = small_plan("cnn", tmp_path)
-    description = plan.store.read_description()
+    description = plan.store.read_description().to_json()
     del description["data"]["dtype"]
     files.write_json(plan.store.description, description)
     files.seal(plan.store.description)
@@ -263,8 +264,8 @@ def swap(store: AuditStore) -> None:
 
 
 def purge(store: AuditStore) -> None:
-    entry = {"digest": "d", "date": "2026-11-01", "samples": 3}
-    store.record_purge(entry, [store.model(TARGET), store.record(TARGET)])
+    gone = [path.relative_to(store.folder).as_posix() for path in (store.model(TARGET), store.record(TARGET))]
+    store.record_purge(PurgeRecord(digest="d", date="2026-11-01", samples=3, models=1, files=gone))
     files.remove(store.model(TARGET))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from privaudit.config import DEFAULT_OUT, DEFAULT_STORE, ExportOptions
 from privaudit.config.audit_options import PlaceOptions
 from privaudit.config.options import reference
-from privaudit.results.model_description import ExportResult
+from privaudit.deployment.model_description import ExportResult
 
 if TYPE_CHECKING:
     from privaudit.deployment.loaded_model import LoadedModel
@@ -105,7 +105,7 @@ def export(
         As in `load_model`.
     """
     options = ExportOptions(model=model, network=network, out=out, store=store)
-    from privaudit.audit.result_files import EXPORTS
+    from privaudit.artifacts import EXPORTS
     from privaudit.deployment.export_model import export_model
     from privaudit.deployment.find_model import find_model
 

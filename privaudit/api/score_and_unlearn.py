@@ -83,8 +83,8 @@ def unlearn(options: UnlearnOptions) -> UnlearnAnswer | Result:
     -------
     UnlearnAnswer
         What ``--json`` prints, by ``to_json()``: accuracies, tug of war, how risk goes with difficulty, and where the
-        report is. With ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` what
-        would be done, and its cost: an `UnlearnPlan` or `OrdersPlan`.
+        report is. With ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` the
+        cost: an `UnlearnPlan` or `OrdersPlan`.
 
     Raises
     ------

@@ -25,9 +25,6 @@ MODELS = (MODEL, REJECTED_MODEL)
 #: Beside the audits' own folders, where comparisons of two of them go.
 COMPARISONS = "comparisons"
 
-#: Where exported models go, unless another folder is named.
-EXPORTS = "exports"
-
 #: And where experiments on them go.
 REPRODUCTION = "reproduction"
 

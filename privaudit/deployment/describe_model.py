@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from privaudit.deployment.find_model import StoredModel, demand_whole, record_of_run
+from privaudit.deployment.model_description import ModelDescription, ModelKind
 from privaudit.errors import UnlearningRejected
 from privaudit.report.content.outcome_wording import UNDECIDED
-from privaudit.results.audit_description import DataDescription
+from privaudit.results.audit_description import AuditDescription, DataDescription
 from privaudit.results.base import read_result
-from privaudit.results.model_description import ModelDescription, ModelKind, StoredAudit, TrainedModel
+from privaudit.results.training_record import TrainedModel
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeName
 from privaudit.runtime import files
-from privaudit.shadow.store import AuditStore
 from privaudit.unlearning.application.removal_record import RECORD
 
 #: Datasets whose images are bytes always: an earlier version did not note the type of inputs.
@@ -47,7 +47,7 @@ def describe_model(model: StoredModel) -> ModelDescription:
     StoreError
         Where any of them is absent, unfinished, damaged, of another place or another version, or purged.
     """
-    audit = read_audit(model.store)
+    audit = model.store.read_description()
     demand_whole(model)
     described = ModelDescription(
         audit=model.store.audit,
@@ -71,13 +71,7 @@ def describe_model(model: StoredModel) -> ModelDescription:
     return _of_run(described, model, model.run, audit)
 
 
-def read_audit(store: AuditStore) -> StoredAudit:
-    """Read what a model needs to know of its audit; `StoreError` where that is not whole, or of another version."""
-    store.read_description()  # It looks at the seal, and at the format.
-    return read_result(store.description, StoredAudit)
-
-
-def _of_run(described: ModelDescription, model: StoredModel, run: Path, audit: StoredAudit) -> ModelDescription:
+def _of_run(described: ModelDescription, model: StoredModel, run: Path, audit: AuditDescription) -> ModelDescription:
     """Say what an unlearning run did, and what came of it."""
     record = record_of_run(model, run)
     count = len(record.removed or record.attempted)
@@ -115,7 +109,7 @@ def _type_of_earlier(data: DataDescription) -> str | None:
     return "uint8" if data.dataset in _OF_BYTES else None
 
 
-def _trained_by(audit: StoredAudit, *, is_given: bool) -> str:
+def _trained_by(audit: AuditDescription, *, is_given: bool) -> str:
     """Recipe or training function; of a given target, and what began as one, that it was given."""
     identity = audit.identity
     if audit.target is not None and is_given:

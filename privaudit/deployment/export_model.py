@@ -13,13 +13,14 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from privaudit import __version__
+from privaudit.artifacts import EXPORTED
 from privaudit.deployment.describe_model import demand_deployable, describe_model
-from privaudit.deployment.find_model import EXPORTED, StoredModel
+from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.loaded_model import LoadedModel, code_of, load_stored
+from privaudit.deployment.model_description import ExportedModel, ExportResult
 from privaudit.deployment.plain_code import LOADER, NetworkCode, network_code, place_of_logits
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import untied
-from privaudit.results.model_description import ExportedModel, ExportResult
 from privaudit.runtime import files
 from privaudit.runtime.registry import absolute_reference
 from privaudit.runtime.user_code import user_code

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from privaudit.artifacts import EXPORTED
 from privaudit.audit.result_files import MODEL, MODELS, REJECTED_MODEL, RESULTS
 from privaudit.config.audit_options import PlaceOptions
+from privaudit.deployment.model_description import ModelKind
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.results.base import read_result
-from privaudit.results.model_description import ModelKind
 from privaudit.results.unlearning.removal_record import RemovalRecord
 from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
@@ -23,9 +24,6 @@ METRICS = "metrics.json"
 
 #: The last run of the latest audit.
 LATEST = "latest"
-
-#: What describes an exported model, in its folder.
-EXPORTED = "model.json"
 
 #: How many names a message lists.
 NAMED = 10
@@ -240,12 +238,12 @@ def _demand_not_purged(model: StoredModel) -> None:
         return
     if model.run is None:
         name = model.path.relative_to(model.store.folder).as_posix()
-        purges = [purge for purge in purges if name in purge["files"]]
+        purges = [purge for purge in purges if name in purge.files]
     elif not files.is_whole(model.run / RECORD):
         return
     if purges:
         raise StoreError(
-            f"{model.path} was purged on {purges[-1]['date']}: it had been trained on samples that were removed",
+            f"{model.path} was purged on {purges[-1].date}: it had been trained on samples that were removed",
             hint="Models that never saw them are kept: privaudit list. Or audit the data without them: "
             "privaudit score … makes a new audit.",
         )

@@ -12,13 +12,13 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from privaudit.deployment.describe_model import describe_model, read_audit
+from privaudit.deployment.describe_model import describe_model
 from privaudit.deployment.find_model import StoredModel
+from privaudit.deployment.model_description import ModelDescription
 from privaudit.deployment.row_encoding import RowEncoding, read_row_encoding
 from privaudit.errors import DataError, UsageError
 from privaudit.networks import build_network, network_source
 from privaudit.networks.classifier import Classifier
-from privaudit.results.model_description import ModelDescription
 from privaudit.runtime.registry import without_folder
 from privaudit.training.loop import as_network_input
 
@@ -210,7 +210,7 @@ def build_classifier(about: ModelDescription, network: str) -> Classifier:
 
 def code_of(model: StoredModel, about: ModelDescription) -> str:
     """Return the name, ``module:factory`` or ``FILE.py:factory`` that the network's code is on record by."""
-    return read_audit(model.store).code.network or about.network
+    return model.store.read_description().code.network or about.network
 
 
 def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:

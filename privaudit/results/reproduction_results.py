@@ -10,6 +10,7 @@ from privaudit.errors import StoreError
 from privaudit.results.base import Result, read_result
 from privaudit.results.inversion_results import Tier
 from privaudit.results.measures import Interval
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.score_results import Accuracy
 
 #: Of an experiment: its results and its runs, in a folder of its own; of a study, in the folder above: its verdicts.
@@ -256,11 +257,11 @@ class ReproductionSummary(Result):
     folder: str
     experiments: dict[str, ExperimentSummary]
     seconds: float
-    report: dict[str, str | None]
+    report: ReportPaths
 
 
 class DecisionSummary(Result):
     """What ``reproduce --decide --json`` prints: verdicts by study."""
 
     studies: dict[str, StudyVerdicts]
-    report: dict[str, str | None]
+    report: ReportPaths

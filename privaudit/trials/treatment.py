@@ -6,8 +6,6 @@ later finds its results. `privaudit.trials.run_trials` runs them, `privaudit.tri
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import numpy.typing as npt
 from privaudit.results.base import read_result
 from privaudit.results.unlearning.trials import TrialResult
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity
 from privaudit.unlearning.application.problem import Bench
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS
@@ -92,14 +91,14 @@ class Scene:
     def path(self, treatment: Treatment) -> Path:
         """Where a treatment's results are: named by what decides them."""
         scores = self.bench.table.loc[self.forget.rows, ["risk", "lira", "loss"]].to_numpy(np.float64)
-        scene = {
-            "shadows": self.bench.shadows,
-            "scores": hashlib.sha256(np.ascontiguousarray(scores).tobytes()).hexdigest(),
-            "forget": hashlib.sha256(self.forget.rows.tobytes()).hexdigest(),
-            "seed": self.seed,
-            "own_target": self.own_target,
-        }
-        return self.folder / _digest(scene) / f"{_digest(treatment.identity())}.json"
+        scene = Identity.of(
+            shadows=self.bench.shadows,
+            scores=scores,
+            forget=self.forget.rows,
+            seed=self.seed,
+            own_target=self.own_target,
+        )
+        return self.folder / scene.digest() / f"{Identity(treatment.identity()).digest()}.json"
 
     def is_done(self, treatment: Treatment) -> bool:
         """Whether its results are there, whole, with everything that is wanted."""
@@ -114,7 +113,3 @@ class Scene:
     def results(self, treatment: Treatment) -> TrialResult:
         """Read what was found."""
         return read_result(self.path(treatment), TrialResult)
-
-
-def _digest(what: Any) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ from privaudit import api
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import ReproduceOptions
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.reproduction_results import Decision, ReproductionSummary
 
 EPILOG = """\b
@@ -75,7 +76,6 @@ def _verdicts(name: str, decided: dict[str, Decision]) -> str:
     return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}"
 
 
-def _reports(paths: dict[str, str | None]) -> None:
-    for path in paths.values():
-        if path is not None:
-            answer(f"report: {path}")
+def _reports(paths: ReportPaths) -> None:
+    for path in paths.made:
+        answer(f"report: {path}")

@@ -13,6 +13,7 @@ from privaudit.cli.output import answer, answer_json
 from privaudit.config import UnlearnOptions
 from privaudit.errors import UnlearningRejected
 from privaudit.results.base import Result
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.unlearning.plan import OrdersPlan, UnlearnPlan
 from privaudit.results.unlearning.run import Chosen, UnlearnAnswer
 from privaudit.results.unlearning.trials import OrderAnswer
@@ -134,7 +135,6 @@ def _print_comparison(results: OrderAnswer) -> None:
     _print_reports(results.report)
 
 
-def _print_reports(paths: dict[str, str | None]) -> None:
-    for path in paths.values():
-        if path is not None:
-            answer(f"report: {path}")
+def _print_reports(paths: ReportPaths) -> None:
+    for path in paths.made:
+        answer(f"report: {path}")

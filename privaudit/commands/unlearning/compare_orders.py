@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, esti
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
 from privaudit.commands.unlearning.unlearn_request import (
     chosen_samples,
-    digest_of,
-    identity_of,
+    decides_unlearning,
     request_of,
     shown_forget,
     takes_order,
@@ -27,6 +25,7 @@ from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.plan import OrdersPlan, UnlearnCost
 from privaudit.results.unlearning.trials import OrderAnswer, OrderResults
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.shadow.store import TARGET
 from privaudit.trials.order_comparison import (
@@ -244,16 +243,14 @@ def _results(planned: PlannedComparison) -> OrderResults:
 
 def _name(settings: UnlearnSettings, request: Request, audit: OpenedAudit, own_target: bool) -> str:
     """Return a name with 8 digits of the hash of what changes an arm's results; the number of seeds does not."""
-    digest = digest_of(
-        {
-            **identity_of(audit.bench),
-            "method": request.method,
-            "parameters": asdict(request.parameters),
-            "sequencing": request.sequencing.to_json(),
-            "forget": chosen_samples(settings, audit).rows.tolist(),
-            "seed": settings.seed,
-            "own_target": own_target,
-        }
+    identity = Identity.of(
+        **decides_unlearning(audit.bench),
+        method=request.method,
+        parameters=asdict(request.parameters),
+        sequencing=request.sequencing.to_json(),
+        forget=chosen_samples(settings, audit).rows.tolist(),
+        seed=settings.seed,
+        own_target=own_target,
     )
-    slug = re.sub(r"[^a-z0-9]+", "-", settings.forget.lower().split("ids:")[0] or "ids").strip("-")
-    return f"{request.method}-{arm_name(request.sequencing)}-{slug or 'ids'}-{digest}"
+    forgotten = slug(settings.forget.lower().split("ids:")[0]) or "ids"
+    return identity.named(request.method, arm_name(request.sequencing), forgotten)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +13,7 @@ from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
 from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.run import Chosen, UnlearnRequested
+from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.method_choice import (
     APPROXIMATE,
@@ -220,8 +218,8 @@ def given_parameters(settings: UnlearnSettings) -> dict[str, str | float]:
 
 def run_name(settings: UnlearnSettings, bench: Bench, forget: ForgetSet, request: Request | None) -> str:
     """Return a name with 8 digits of the hash of everything that changes the run's results."""
-    what: dict[str, Any] = {
-        **identity_of(bench, forget),
+    what: dict[str, object] = {
+        **decides_unlearning(bench, forget),
         "method": settings.method,
         "reference": settings.reference,
         "seed": settings.seed,
@@ -229,37 +227,28 @@ def run_name(settings: UnlearnSettings, bench: Bench, forget: ForgetSet, request
         "requests": [[entry.sample_id, entry.request_id, entry.date] for entry in forget.requests],
     }
     if forget.skipped:
-        what |= {"skipped": [[entry.sample_id, entry.request_id, entry.date] for entry in forget.skipped]}
+        what["skipped"] = [[entry.sample_id, entry.request_id, entry.date] for entry in forget.skipped]
     sequenced = request is not None and takes_order(request.method)
     if request is not None:
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
-        what |= {"guard": request.guard}
+        what["guard"] = request.guard
     if request is not None and sequenced:
-        what |= {"sequencing": request.sequencing.to_json()}
+        what["sequencing"] = request.sequencing.to_json()
     # A method that another package brings may be edited under the same name.
     if (source := UNLEARNERS.source(settings.method)) is not None:
-        what |= {"source": source}
+        what["source"] = source
     order = settings.order + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
-    slug = "ids" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
-    return "-".join([*words, slug.strip("-") or "ids", digest_of(what)])
+    forgotten = "" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
+    return Identity.of(**what).named(*words, slug(forgotten) or "ids")
 
 
-def identity_of(bench: Bench, forget: ForgetSet | None = None) -> dict[str, Any]:
-    """Return what names an audit and the scores [of the forget set alone] that unlearning starts from."""
+def decides_unlearning(bench: Bench, forget: ForgetSet | None = None) -> dict[str, object]:
+    """Return what decides any unlearning of an audit: its name, its size, and the scores [of the forget set alone]."""
     table = bench.table if forget is None else bench.table.loc[forget.rows]
-    scores = np.ascontiguousarray(table[["risk", "lira", "loss"]].to_numpy(np.float64))
-    return {
-        "audit": bench.store.audit,
-        "shadows": bench.shadows,
-        "scores": hashlib.sha256(scores.tobytes()).hexdigest(),
-    }
-
-
-def digest_of(what: dict[str, Any]) -> str:
-    """Return 8 digits of the hash of JSON values."""
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
+    scores = table[["risk", "lira", "loss"]].to_numpy(np.float64)
+    return {"audit": bench.store.audit, "shadows": bench.shadows, "scores": scores}
 
 
 def shown_forget(settings: UnlearnSettings) -> str:

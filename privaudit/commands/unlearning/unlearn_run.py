@@ -86,7 +86,7 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
         seconds=Seconds(
             unlearning=round(retraining[0] if run is None else run.seconds, 3),
             retraining=round(retraining[-1], 3) if retraining else None,
-            training=read_record(plan.store, TARGET)["seconds"],
+            training=read_record(plan.store, TARGET).seconds,
         ),
     )
     write_run(folder, results, evaluation, models["unlearned"], wanted.forget)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
 from privaudit.report.content.texts import terms, text
-from privaudit.results.audit_description import TrainingFunction, TrainingIdentity
+from privaudit.results.audit_description import AuditIdentity, TrainingFunctionIdentity
 from privaudit.results.base import Result
 from privaudit.results.inversion_results import InversionResults
 from privaudit.results.measures import Attack, Correlation
@@ -314,14 +314,14 @@ def command(results: ScoreResults) -> str:
     return shlex.join(["privaudit", "score", *flags_of(flags)])
 
 
-def _training_flags(identity: TrainingIdentity) -> dict[str, object]:
+def _training_flags(identity: AuditIdentity) -> dict[str, object]:
     if (recipe := identity.recipe) is None:
         return {"training": known(identity.training_function, "training_function").name}
     changed = recipe.model_dump(include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment"})
     return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
 
 
-def training_function(found: TrainingFunction) -> str:
+def training_function(found: TrainingFunctionIdentity) -> str:
     """A training function of the user's, by its name and its file's checksum."""
     source = "" if found.source is None else f", whose file's SHA-256 begins {found.source[:16]}"
     return f"by the user's function {clip(found.name)}{source}"

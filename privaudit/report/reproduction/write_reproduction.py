@@ -9,6 +9,7 @@ from privaudit.report.reproduction.reproduction_document import build_reproducti
 from privaudit.report.sections.gradient_inversion import PICTURES, pictures_in
 from privaudit.report.write import write_report
 from privaudit.results.base import read_result
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.reproduction_results import (
     RESULTS,
     VERDICTS,
@@ -21,7 +22,7 @@ from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 
 
-def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str, str | None]:
+def render_reproduction(folder: Path, *, show_samples: bool = False) -> ReportPaths:
     """Read every whole study below ``<out>/reproduction/`` and render one report; no paths where there are none.
 
     Parameters
@@ -33,7 +34,7 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> dict[str
     """
     studies = [found for path in sorted(folder.glob(f"*/{VERDICTS}")) if (found := _study(path.parent)) is not None]
     if not studies:
-        return {"html": None, "pdf": None}
+        return ReportPaths(html=None, pdf=None)
     kept = {study.name: folder.parent / study.about.audit / PICTURES for study in studies if show_samples}
     pictures = {name: [pictures_in(images)] for name, images in kept.items() if images.is_file()}
     files.claim(folder)

@@ -12,7 +12,7 @@ from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import known, number, percent, warned
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
-from privaudit.results.audit_description import TrainingIdentity
+from privaudit.results.audit_description import AuditIdentity
 from privaudit.results.score_results import About, Accuracy, GivenSignals, ScoreResults
 from privaudit.scoring.reliability.outliers import LISTED, of_kinds
 
@@ -91,7 +91,7 @@ def _right(accuracy: Accuracy) -> str:
     )
 
 
-def _training(identity: TrainingIdentity) -> str:
+def _training(identity: AuditIdentity) -> str:
     if (recipe := identity.recipe) is None:
         return wording.training_function(known(identity.training_function, "training_function"))
     return (

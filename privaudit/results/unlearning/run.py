@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, Correlation, Interval
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.unlearning.ledger import Ledger, SequencingRecord
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence, OutcomeName
 
@@ -289,6 +290,6 @@ class UnlearnAnswer(UnlearnResults):
     outcome: OutcomeName
     outcome_evidence: OutcomeEvidence
     chosen: Chosen
-    report: dict[str, str | None]
+    report: ReportPaths
     folder: str
     warnings: list[str]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from privaudit.results.base import Result
 from privaudit.results.measures import Interval
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.unlearning.ledger import SequencingRecord, Spent
 from privaudit.results.unlearning.run import Numbers
 
@@ -136,5 +137,5 @@ class OrderResults(OrderComparison):
 class OrderAnswer(OrderResults):
     """What ``unlearn --compare-orders --json`` prints: the results, and where they and the report are."""
 
-    report: dict[str, str | None]
+    report: ReportPaths
     folder: str

@@ -6,33 +6,11 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from privaudit.results.audit_description import DataDescription, GivenTarget, TrainingIdentity
 from privaudit.results.base import Result
 
 #: How a model came about: the one that was audited, one of its shadow models, the one that saw canaries by a coin, a
 #: reference retrained without a forget set, the model of an unlearning run.
 ModelKind = Literal["target", "shadow", "coin", "retrained", "unlearned"]
-
-
-class CodePlaces(Result):
-    """Where the user's network lies, or what ours is called."""
-
-    network: str | None = None
-
-
-class StoredAudit(Result):
-    """What a model needs to know of its audit, from ``audit.json``."""
-
-    identity: TrainingIdentity
-    data: DataDescription
-    target: GivenTarget | None = None
-    code: CodePlaces = CodePlaces()
-
-
-class TrainedModel(Result):
-    """What a model needs to know of the record beside its weights: how many samples it saw."""
-
-    members: int
 
 
 class ModelDescription(Result):
