@@ -110,13 +110,6 @@ def _as_pattern(part: str) -> str:
 
 DESCRIPTION = Artifact("audit.json", About.NOBODY, "the command and the data's fingerprint", Purge.KEEP)
 DESIGN = Artifact("design.npy", About.EVERYONE, "the seed", Purge.CUT_COLUMNS)
-COLUMNS = Artifact(
-    "columns.json",
-    About.SOME,
-    "the data",
-    Purge.REMOVE,
-    "the encoding of a table, which lists every word of its columns",
-)
 MODEL, MODEL_RECORD = (
     Artifact(f"models/{{key}}.{ending}", About.MEMBERS, "data, design and seed", Purge.KEEP_IF_PROVEN, "shadow models")
     for ending in ("safetensors", "json")
@@ -144,6 +137,13 @@ INVERSIONS = tuple(
 )
 PURGES = Artifact("purges.json", About.NOBODY, "purges", Purge.KEEP)
 PURGE_SALT = Artifact("purge.salt", About.NOBODY, "chance, while a purge is under way", Purge.KEEP)
+COLUMNS = Artifact(
+    "columns.json",
+    About.SOME,
+    "the data",
+    Purge.REMOVE,
+    "the encoding of a table, which lists every word of its columns",
+)
 
 _STRANGE = "models and signals that the design does not know"
 
@@ -161,8 +161,8 @@ _STRAYS = tuple(
 )
 
 STORE = (
-    DESCRIPTION, DESIGN, COLUMNS, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
-    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
+    DESCRIPTION, DESIGN, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
+    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, *INVERSIONS, PURGES, PURGE_SALT, COLUMNS, *_STRAYS,
 )  # fmt: skip
 
 # The output: <out>/<audit>/.

@@ -65,7 +65,7 @@ class AuditIdentity(SparseResult):
 
 
 class DataDescription(SparseResult):
-    """How to load the data again, and what it was: ``train`` and ``test`` count samples, ``dtype`` is of inputs."""
+    """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples."""
 
     dataset: str
     data_dir: str | None = None

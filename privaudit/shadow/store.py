@@ -70,11 +70,6 @@ class AuditStore:
         """``design.npy``, bool ``[S, N]``."""
         return artifacts.DESIGN.at(self.folder)
 
-    @property
-    def columns(self) -> Path:
-        """``columns.json``: how the columns of a DataFrame became features; of other data there is none."""
-        return artifacts.COLUMNS.at(self.folder)
-
     def model(self, key: str) -> Path:
         """Weights of shadow model ``"0003"``, of ``"target"`` or of ``"coin"``."""
         return (artifacts.WHOLE_MODEL if key in (TARGET, COIN) else artifacts.MODEL).at(self.folder, key=key)
@@ -92,6 +87,11 @@ class AuditStore:
         """Signals of a control: ``kind`` is ``"test"`` (never-trained samples) or ``"untrained"`` (models)."""
         signals = {"test": artifacts.TEST_SIGNALS, "untrained": artifacts.UNTRAINED_SIGNALS}[kind]
         return signals.at(self.folder, key=key)
+
+    @property
+    def columns(self) -> Path:
+        """``columns.json``: how the columns of a DataFrame became features; of other data there is none."""
+        return artifacts.COLUMNS.at(self.folder)
 
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
