@@ -19,6 +19,7 @@ from privaudit.cli.process_exit import INTERRUPTED
 from privaudit.config import (
     AuditSettings,
     CompareOptions,
+    ExportOptions,
     GateOptions,
     ListOptions,
     PurgeOptions,
@@ -31,6 +32,7 @@ from privaudit.config import (
     read_settings,
 )
 from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
+from privaudit.deployment.model_description import ExportResult
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.results.base import Result
@@ -56,6 +58,7 @@ OPTIONS: dict[str, Any] = {
     "score": ScoreOptions,
     "unlearn": UnlearnOptions,
     "reproduce": ReproduceOptions,
+    "export": ExportOptions,
     "purge": PurgeOptions,
     "report": ReportOptions,
     "gate": GateOptions,
@@ -247,6 +250,7 @@ def test_environment_variables_are_told() -> None:
         ("verify", VerifyResults),
         ("list", AuditEntry),
         ("report", ReportPaths),
+        ("export", ExportResult),
     ],
 )
 def test_what_json_holds_is_told(name: str, keys: type[Result]) -> None:

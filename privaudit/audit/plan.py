@@ -188,6 +188,7 @@ class AuditPlan:
                 source=data.source,
                 train=len(data),
                 test=len(data.y_test),
+                dtype=str(data.x_train.dtype),
                 classes=list(data.class_names),
                 input_shape=list(data.input_shape),
             ),

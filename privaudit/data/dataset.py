@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.errors import DataError
+from privaudit.results.base import Result
 
 IntArray = npt.NDArray[np.int64]
 
@@ -60,6 +61,8 @@ class Dataset:
         How many training samples the source holds; more than N where these are a subset.
     paths
         One path per training sample, where it came from an image tree.
+    encoding
+        How columns of a DataFrame became the features, to be kept with the audit; no part of the content.
     notes
         What was guessed or converted to read it, a sentence each, for the terminal and the report; no part of the
         content.
@@ -75,6 +78,7 @@ class Dataset:
     source: str
     available: int
     paths: tuple[str, ...] | None = field(default=None, repr=False)
+    encoding: Result | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:

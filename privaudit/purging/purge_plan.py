@@ -215,6 +215,10 @@ def plan_purge(
     if not studies.is_symlink() and any(studies.glob(f"{store.audit}-*/*")):
         # Its first figure may show pictures of this audit.
         plan.anew += [path for path in artifacts.REPORT.within(studies) if path.is_file()]
+    for path in artifacts.exports_of(store.audit, settings.out):
+        # One may be in use: it is named, and left.
+        why = "an exported model, a copy of one of this audit's, perhaps in use: delete it if that goes"
+        plan.unknown.append((path.with_name("model.safetensors"), why))
     plan.others = _other_audits(settings, store, forget, seed, plan.ids)
     plan.notes = [
         f"{sum(evidence.saw.values())} of {len(evidence.saw)} shadow models saw at least one of the {len(plan.ids):,} "

@@ -75,6 +75,7 @@ class DataDescription(SparseResult):
     source: str = ""
     train: int
     test: int | None = None
+    dtype: str | None = None
     classes: list[str]
     input_shape: list[int] = Field(default_factory=list)
 

@@ -88,6 +88,11 @@ class AuditStore:
         signals = {"test": artifacts.TEST_SIGNALS, "untrained": artifacts.UNTRAINED_SIGNALS}[kind]
         return signals.at(self.folder, key=key)
 
+    @property
+    def columns(self) -> Path:
+        """``columns.json``: how the columns of a DataFrame became features; of other data there is none."""
+        return artifacts.COLUMNS.at(self.folder)
+
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
         controls = [self.control("test", key)] + ([] if key in (TARGET, COIN) else [self.control("untrained", key)])

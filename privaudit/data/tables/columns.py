@@ -50,6 +50,8 @@ class EncodedColumn:
         float32 ``[N, k]``.
     doubts
         Why it may not be what it is taken for, a sentence each.
+    values
+        Of indicators: what each stands for.
     """
 
     name: Any
@@ -57,6 +59,7 @@ class EncodedColumn:
     train: Floats
     test: Floats
     doubts: list[str]
+    values: tuple[str, ...] = ()
 
 
 def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> EncodedColumn:
@@ -94,7 +97,8 @@ def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> 
             f"column '{name}': {len(strange):,} test rows hold values that the training table lacks; they become 0 in "
             "every indicator"
         )
-    return EncodedColumn(name, "indicators", _indicators(words, values), _indicators(others, values), doubts)
+    parts = indicators(words, values), indicators(others, values)
+    return EncodedColumn(name, "indicators", *parts, doubts, tuple(values))
 
 
 def _refuse_strange(column: pd.Series[Any], source: str) -> None:
@@ -126,13 +130,13 @@ def _as_floats(column: pd.Series[Any]) -> Floats:
         return column.to_numpy(np.float32)
 
 
-def _indicators(words: npt.NDArray[np.object_], values: list[str]) -> Floats:
+def indicators(words: npt.NDArray[np.object_], values: list[str]) -> Floats:
     """Return one column a value; a value that the training table lacks is none of them."""
     codes = pd.Index(values).get_indexer(pd.Index(words))
-    indicators = np.zeros((len(words), len(values)), np.float32)
+    features = np.zeros((len(words), len(values)), np.float32)
     known = np.flatnonzero(codes >= 0)
-    indicators[known, codes[known]] = 1
-    return indicators
+    features[known, codes[known]] = 1
+    return features
 
 
 def _doubts_of_numbers(column: pd.Series[Any], floats: Floats) -> list[str]:
