@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.data.text_files import DELIMITERS, Row, cells_of
 from privaudit.errors import UsageError
 from privaudit.unlearning.requests.request_cells import (
     KnownSamples,
@@ -23,7 +24,7 @@ from privaudit.unlearning.requests.request_cells import (
     plain,
     why_no_integer,
 )
-from privaudit.unlearning.requests.request_file import COLUMNS, DELIMITERS, Row, Sheet, cells_of, read_sheet
+from privaudit.unlearning.requests.request_file import COLUMNS, Sheet, read_sheet
 
 #: How many lines, and how many unknown ids, a message shows.
 SHOWN_LINES, SHOWN_UNKNOWN = 5, 20
