@@ -49,6 +49,13 @@ class AuditSettings(BaseModel):
     canaries: int = Field(0, ge=0)
     queries: str = "original"
     metadata: Path | None = None
+    label: str | None = None
+    id: str | None = None
+    subject: str | None = None
+    group: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    test: str | None = None
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = "margin"
     rmia_gamma: float = Field(1.0, gt=0, allow_inf_nan=False)
     invert: int | str | None = None
@@ -61,6 +68,11 @@ class AuditSettings(BaseModel):
     show_samples: bool = False
     store: Path = DEFAULT_STORE
     out: Path = DEFAULT_OUT
+
+    @field_validator("group", "leave_out", "category", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("*")
     @classmethod

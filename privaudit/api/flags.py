@@ -52,6 +52,13 @@ class ScoreFlags(PlaceFlags, total=False):
     statistic: str | None
     rmia_gamma: float | None
     metadata: str | Path | None
+    label: str | None
+    id: str | None
+    subject: str | None
+    group: str | Sequence[str] | None
+    leave_out: str | Sequence[str] | None
+    category: str | Sequence[str] | None
+    test: str | None
     invert: int | str | None
     invert_at: str | None
     invert_preset: str | None

@@ -92,6 +92,7 @@ def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSe
         data_dir=data["data_dir"] if settings.data_dir is None else settings.data_dir,
         samples=data["samples"],
         image_size=data["image_size"],
+        **(data.get("table") or {}),
         network=code.get("network", identity["network"]),
         training=code.get("training"),
         recipe=None if recipe is None else recipe["name"],

@@ -24,6 +24,7 @@ from privaudit.config import AuditSettings
 from privaudit.report.content import comparability
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.base import write_result
 from privaudit.runtime import files, links
 from privaudit.runtime.progress import talk
 from privaudit.runtime.registry import without_folder
@@ -75,6 +76,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> dict[str, Any]:
         keep = store.write_design(plan.design(plan.shadows))[: plan.shadows]
         jobs = plan.jobs(keep)
         store.write_description(plan.describe())
+        if plan.data.table is not None:
+            write_result(store.encoding, plan.data.table.encoding)
         absent = find_missing(jobs)
         missing = [job for job in absent if not plan.is_given(job.key)]
         if missing:
@@ -218,6 +221,8 @@ def _about(plan: AuditPlan) -> dict[str, Any]:
     about = plan.describe()
     data = {name: value for name, value in about["data"].items() if name != "data_dir"}
     data["dataset"] = PurePath(data["dataset"]).name
+    if data.get("table") and data["table"]["test"] is not None:
+        data["table"]["test"] = PurePath(data["table"]["test"]).name
     return {name: value for name, value in about.items() if name != "code"} | {"data": data, "notes": list(plan.notes)}
 
 

@@ -153,6 +153,8 @@ def sort_store(found: Inventory, store: AuditStore, saw: dict[str, bool], never_
             found.goes("answers of untrained models", path)
         elif where in ("models", "signals") or path.suffix == ".safetensors":
             found.goes("models and signals that the design does not know", path)
+        elif path == store.encoding:
+            found.keep.append((path, "medians, and words that at least five samples had"))
         elif path not in tests and path not in (store.description, store.folder / PURGES, store.folder / SALT):
             _is_unknown(found, path)
     found.unknown += [(path, "a link or a special file: not followed") for path in others]

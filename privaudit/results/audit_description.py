@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict
 
 from privaudit.results.base import Result
+from privaudit.results.table_options import TableOptions
 
 
 class RecipeDescription(Result):
@@ -55,6 +56,7 @@ class DataDescription(Result):
     test: int
     classes: list[str]
     input_shape: list[int]
+    table: TableOptions | None = None
 
 
 class GivenTarget(Result):

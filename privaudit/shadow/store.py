@@ -69,6 +69,11 @@ class AuditStore:
         return self.folder / "audit.json"
 
     @property
+    def encoding(self) -> Path:
+        """``encoding.json``: how the cells of a table became features; of other data there is none."""
+        return self.folder / "encoding.json"
+
+    @property
     def design(self) -> Path:
         """``design.npy``, bool ``[S, N]``."""
         return self.folder / "design.npy"
@@ -123,7 +128,8 @@ class AuditStore:
         """Every file that the finished audit consists of."""
         extra = [COIN] if self.read_description()["identity"]["canaries"] else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
-        expected = [self.description, self.design, *(path for key in keys for path in self.files_of(key))]
+        extras = [self.encoding] if self.read_description()["data"].get("table") else []
+        expected = [self.description, self.design, *extras, *(path for key in keys for path in self.files_of(key))]
         gone = {self.folder / name for purge in self.read_purges() for name in purge["files"]}
         return [path for path in expected if path not in gone]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ Examples:
   privaudit score --dataset mnist --data-dir data --shadows 16
   privaudit score --dataset cifar10 --dry-run
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
+  privaudit score --dataset customers.csv --label churned --id customer_id
+  privaudit score --dataset visits.parquet --label outcome \
+    --subject patient --group sex --leave-out notes --test 30%
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
@@ -37,7 +41,9 @@ Examples:
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
 a FOLDER, or image-folder with --data-dir FOLDER: train/<class>/* with
 test/<class>/* (or val, valid, validation), or without: some are held out,
-FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
+FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same),
+FILE.csv, FILE.tsv or FILE.parquet with --label COLUMN: every other column is
+a feature, unless it is the --id, the --subject, or to --leave-out.
 
 Networks: airbench (made to be trained in ten epochs), airbench-narrow,
   airbench-wide, cnn, mlp, resnet18, resnet50, resnext50, module:factory.
@@ -46,11 +52,23 @@ Recipes: airbench (that network's), fast (one-cycle), paper (200 epochs,
 """
 
 
+def _several(flag: str, about: str) -> Callable[[Any], Any]:
+    """An option that may be given again; None where it is not given at all."""
+    return click.option(flag, multiple=True, callback=lambda context, option, value: value or None, help=about)
+
+
 @click.command("score", epilog=EPILOG)
 @click.option("--dataset", help="What to audit [digits]; see below.")
 @click.option(
     "--signals", type=click.Path(path_type=Path), help="Attack models trained elsewhere: their logits in FILE.npz."
 )
+@click.option("--label", help="Of a table in a file: the column of classes.")
+@click.option("--id", help="The column of ids: integers or words, one a row.")
+@click.option("--subject", help="The column that says whose row it is; it goes into the score table.")
+@_several("--group", "A column to tell exposure by; it is a feature too. May be given again.")
+@_several("--leave-out", "A column that is no feature. May be given again.")
+@_several("--category", "A column of numbers that are words: codes, say. May be given again.")
+@click.option("--test", help="What to test with: another table, a column that says so, or a share [20%].")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where datasets lie [$PRIVAUDIT_DATA, else data].")
 @click.option("--image-size", type=int, help="Resize images read from files to this many pixels a side.")
 @click.option("--network", help="Network to train.")

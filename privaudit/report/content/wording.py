@@ -299,6 +299,7 @@ def command(results: dict[str, Any]) -> str:
     identity, data = about["identity"], about["data"]
     flags = {
         "dataset": data["dataset"],
+        **{name.replace("_", "-"): value or None for name, value in (data.get("table") or {}).items()},
         "image-size": data["image_size"],
         "samples": data["samples"],
         "network": identity["network"],
@@ -345,8 +346,9 @@ def _inversion_flags(found: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def flags_of(values: dict[str, Any]) -> list[str]:
-    """``{"seed": 0} -> ["--seed", "0"]``; what is None is left out."""
-    return [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
+    """``{"seed": 0} -> ["--seed", "0"]``; what is None is left out, and of a list each is given."""
+    each = [(name, one) for name, value in values.items() for one in (value if isinstance(value, list) else [value])]
+    return [word for name, value in each if value is not None for word in (f"--{name}", str(value))]
 
 
 def training_time(training: dict[str, Any]) -> str:
