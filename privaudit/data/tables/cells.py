@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from numbers import Real
 from typing import Any, Literal
@@ -14,8 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from privaudit.data.dataset import IntArray
-
-Floats = npt.NDArray[np.float64]
+from privaudit.data.tables.word_forms import Floats, numbers_of
 
 #: What cells hold that is numbers, words, truth values, or times.
 CellKind = Literal["words", "numbers", "truths", "times"]
@@ -81,6 +80,19 @@ class Column:
     values: pd.Series[Any]
     is_category: bool = False
     missing: tuple[str, ...] = ()
+    _numbers: dict[bool, Floats] = field(default_factory=dict, repr=False)
+
+    def numbers(self, *, decimal_comma: bool = False) -> Floats:
+        """Every value as a number, NaN where it is none; words are read once, whichever rows are taken."""
+        if decimal_comma not in self._numbers:
+            if self.kind == "words":
+                found = numbers_of(self.values, decimal_comma=decimal_comma)
+            elif self.kind == "times":
+                found = np.full(len(self.values), np.nan)
+            else:
+                found = np.asarray(self.values, np.float64)
+            self._numbers[decimal_comma] = found
+        return self._numbers[decimal_comma]
 
     def take(self, rows: IntArray) -> Column:
         """Return some of its rows."""

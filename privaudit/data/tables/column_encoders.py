@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
-from privaudit.data.tables.cells import Column, Floats, Problem
-from privaudit.data.tables.word_forms import TRUTHS, are_infinite, dates_of, numbers_of
+from privaudit.data.tables.cells import Column, Problem
+from privaudit.data.tables.word_forms import TRUTHS, Floats, are_infinite, dates_of
 from privaudit.results.base import Result
 
 Features = npt.NDArray[np.float32]
@@ -83,7 +83,7 @@ class NumberColumn(Result):
 
     def encode(self, column: Column) -> Encoded:
         """Turn rows into features."""
-        numbers = numbers_in(column, self.decimal_comma)
+        numbers = column.numbers(decimal_comma=self.decimal_comma)
         filled = self.scale.of(np.array([self.fill]))
         why = "infinite" if column.kind == "numbers" else "no number"
         return _looked_up(column, self.scale.of(numbers)[:, np.newaxis], filled, self.indicator, why)
@@ -215,15 +215,6 @@ class CategoryColumn(Result):
 
 
 AnyColumn = Annotated[NumberColumn | BooleanColumn | DateColumn | CategoryColumn, Field(discriminator="kind")]
-
-
-def numbers_in(column: Column, decimal_comma: bool = False) -> Floats:
-    """A column's values as numbers; NaN where one is none."""
-    if column.kind == "words":
-        return numbers_of(column.values, decimal_comma=decimal_comma)
-    if column.kind == "times":
-        return np.full(len(column.values), np.nan)
-    return np.asarray(column.values, np.float64)
 
 
 def date_part(days: Floats, part: str) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.data.tables.cells import Column, Floats, Problem
+from privaudit.data.tables.cells import Column, Problem
 from privaudit.data.tables.column_encoders import (
     MOST_TOLD,
     AnyColumn,
@@ -21,12 +21,12 @@ from privaudit.data.tables.column_encoders import (
     NumberColumn,
     Scale,
     date_part,
-    numbers_in,
     quoted,
 )
 from privaudit.data.tables.columns import FEW_ROWS, MOSTLY, doubts_of_numbers
 from privaudit.data.tables.word_forms import (
     TRUTHS,
+    Floats,
     are_codes,
     are_comma_numbers,
     are_dressed_numbers,
@@ -34,7 +34,6 @@ from privaudit.data.tables.word_forms import (
     are_numbers,
     dates_of,
     may_be_thousands,
-    numbers_of,
 )
 
 #: A word that fewer training rows have is a rare one: an indicator of its own would point at a person.
@@ -89,7 +88,7 @@ def fit_column(column: Column, *, as_category: bool = False) -> Fitted:
     if as_category or column.is_category or present.sum() == 1:
         return _category(column)
     if column.kind == "numbers":
-        return _numbers(column, numbers_in(column))
+        return _numbers(column)
     if column.kind == "truths":
         return _truths(column, TRUTHS[0])
     if column.kind == "times":
@@ -111,7 +110,7 @@ def _words(column: Column, present: npt.NDArray[np.bool_]) -> Fitted:
             return Fitted(problems=odd)
         if commas.any():
             return _with_commas(column, words[commas])
-        return _numbers(column, numbers_of(column.values))
+        return _numbers(column)
     pair = set(words.str.casefold())
     if found := next((one for one in TRUTHS if pair <= set(one)), None):
         return _truths(column, found)
@@ -141,10 +140,11 @@ def _with_commas(column: Column, commas: pd.Series[Any]) -> Fitted:
         row = int(np.flatnonzero(np.isin(column.codes, commas.index))[0])
         what = f"{_cell(column, row)}: is the comma a decimal one, or one between thousands? Write 1.5 or 1000"
         return Fitted(problems=[Problem(f"{what} ({_CATEGORY})", column.name, row)])
-    return _numbers(column, numbers_of(column.values, decimal_comma=True), decimal_comma=True)
+    return _numbers(column, decimal_comma=True)
 
 
-def _numbers(column: Column, numbers: Floats, *, decimal_comma: bool = False) -> Fitted:
+def _numbers(column: Column, *, decimal_comma: bool = False) -> Fitted:
+    numbers = column.numbers(decimal_comma=decimal_comma)
     present = column.counts > 0
     infinite = present & ~np.isfinite(numbers)
     if infinite.any():
