@@ -20,7 +20,10 @@ from privaudit.data.tables.word_forms import Floats, numbers_of
 CellKind = Literal["words", "numbers", "truths", "times"]
 
 #: How people and programs write that there is nothing, in small letters, and what spreadsheets show of a broken cell.
-_NOTHING = ("", "na", "n/a", "nan", "<na>", "nat", "null", "none", "nil", "?", "-", "--", ".", "missing", "(missing)")
+_NOTHING = (
+    *("", "na", "n/a", "n.a.", "n.a", "nan", "<na>", "nat", "null", "none", "nil", "?", "-", "--", "."),
+    *("missing", "(missing)"),
+)
 _BROKEN = ("#n/a", "#na", "#ref!", "#value!", "#div/0!", "#num!", "#name?", "#null!")
 MISSING = frozenset((*_NOTHING, *_BROKEN))
 

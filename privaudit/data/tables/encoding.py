@@ -35,7 +35,10 @@ ENCODING = "encoding.json"
 #: Columns, or sentences, that are named in one place.
 NAMED = 12
 
-MEND = "Correct these cells, or leave them empty: empty cells count as missing."
+MEND = (
+    "Correct these cells, or leave them empty (they count as missing then); or take the whole column for words with "
+    "--category COLUMN, or leave it out with --leave-out COLUMN."
+)
 
 
 class LeftOut(Result):

@@ -49,8 +49,6 @@ _NAME_OF_IDS = re.compile(
     r"(?i:(.*[\s_.-])?(ids?|key|index|idx|uid|uuid|guid|row|rownum|unnamed: 0))|.*[a-z]I[Dd]|__index_level_\d+__"
 )
 
-_CATEGORY = "--category takes the column for words, --leave-out leaves it out"
-
 
 @dataclass(frozen=True)
 class Fitted:
@@ -82,7 +80,7 @@ def fit_column(column: Column, *, as_category: bool = False) -> Fitted:
     """
     present = column.counts > 0
     if not present.any():
-        return Fitted(left_out="no value in any row")
+        return Fitted(left_out="it holds no value")
     if present.sum() == 1 and not column.is_missing.any():
         return Fitted(left_out=ONE_VALUE)
     if as_category or column.is_category or present.sum() == 1:
@@ -121,7 +119,7 @@ def _words(column: Column, present: npt.NDArray[np.bool_]) -> Fitted:
     if _mostly(dressed, counts):
         row = _rows_with(column, present, ~numeric & dressed)[0]
         what = f"{_cell(column, row)}: numbers with signs or separators are not taken for such; write plain ones"
-        return Fitted(problems=[Problem(f"{what} ({_CATEGORY})", column.name, row)])
+        return Fitted(problems=[Problem(f"{what}", column.name, row)])
     fitted = _category(column)
     doubts = list(fitted.doubts)
     if fitted.encoder is not None and numeric.any():
@@ -139,7 +137,7 @@ def _with_commas(column: Column, commas: pd.Series[Any]) -> Fitted:
     if may_be_thousands(commas).all():
         row = int(np.flatnonzero(np.isin(column.codes, commas.index))[0])
         what = f"{_cell(column, row)}: is the comma a decimal one, or one between thousands? Write 1.5 or 1000"
-        return Fitted(problems=[Problem(f"{what} ({_CATEGORY})", column.name, row)])
+        return Fitted(problems=[Problem(f"{what}", column.name, row)])
     return _numbers(column, decimal_comma=True)
 
 
@@ -160,11 +158,9 @@ def _numbers(column: Column, *, decimal_comma: bool = False) -> Fitted:
     if (each == each[0]).all():
         return _category(column) if column.is_missing.any() else Fitted(left_out=ONE_VALUE)
     whole = bool((numbers[present] == np.floor(numbers[present])).all())
-    if whole and len(each) == len(column.codes) == present.sum() > FEW_ROWS:
-        if (np.diff(each) == 1).all():
-            return Fitted(left_out="counts the rows")
-        if _NAME_OF_IDS.fullmatch(column.name):
-            return Fitted(left_out="another whole number in each row, and the name of an id; --id keeps it as such")
+    all_differ = len(each) == len(column.codes) == present.sum() > FEW_ROWS
+    if whole and all_differ and _NAME_OF_IDS.fullmatch(column.name):
+        return Fitted(left_out="another whole number in each row, and the name of an id; --id keeps it as such")
     scale, fill = scale_of(each), float(np.median(each))
     encoder = NumberColumn(
         name=column.name,
@@ -173,7 +169,7 @@ def _numbers(column: Column, *, decimal_comma: bool = False) -> Fitted:
         indicator=bool(column.is_missing.any()),
         decimal_comma=decimal_comma,
     )
-    doubts = doubts_of_numbers(counted, each)
+    doubts = doubts_of_numbers(counted, each) if np.abs(each).max() < 2**63 else []
     if len(np.unique(scale.of(each).astype(np.float32))) < len(np.unique(each)) / 2:
         doubts.append(f"column '{column.name}' has a number so large that beside it most others are one and the same")
     if decimal_comma:
@@ -202,11 +198,11 @@ def _written_dates(column: Column, present: npt.NDArray[np.bool_]) -> Fitted:
     dates = dates_of(words)
     if dates.both is not None:
         what = f"{' and '.join(map(quoted, dates.both))}: is the day or the month first? Write 2024-12-31"
-        return Fitted(problems=[Problem(f"{what} ({_CATEGORY})", column.name)])
+        return Fitted(problems=[Problem(f"{what}", column.name)])
     if dates.undecided.any():
         row = _rows_with(column, present, dates.undecided)[0]
         what = f"{_cell(column, row)}: is the day or the month first? No cell of the column proves it: write 2024-12-31"
-        return Fitted(problems=[Problem(f"{what} ({_CATEGORY})", column.name, row)])
+        return Fitted(problems=[Problem(f"{what}", column.name, row)])
     if odd := _odd_cells(column, present, ~np.isnan(dates.days), "no date"):
         return Fitted(problems=odd)
     days = np.full(len(column.values), np.nan)
@@ -262,8 +258,8 @@ def _odd_cells(column: Column, present: npt.NDArray[np.bool_], fit: npt.NDArray[
     infinite = set(np.flatnonzero(present)[are_infinite(column.values[present])].tolist())
     return [
         Problem(
-            f"{_cell(column, row)} is {'infinite' if column.codes[row] in infinite else what}, and nearly all other "
-            f"cells are one ({_CATEGORY})",
+            f"{_cell(column, row)} is {'infinite' if column.codes[row] in infinite else what}, unlike nearly all "
+            "other cells of the column",
             column.name,
             row,
         )

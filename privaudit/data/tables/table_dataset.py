@@ -18,7 +18,13 @@ from privaudit.data.sampling import TEST_SHARE, Limits, drawn_rows, held_out_row
 from privaudit.data.tables.cells import Problem
 from privaudit.data.tables.class_column import encode_classes, number_of
 from privaudit.data.tables.encoding import MEND, NAMED, Cells, LeftOut, TableEncoding, demand_room, fit_encoding
-from privaudit.data.tables.table_file import UserTable, demand_sound, is_table_file, read_table_file
+from privaudit.data.tables.table_file import (
+    UserTable,
+    counts_rows,
+    demand_sound,
+    is_table_file,
+    read_table_file,
+)
 from privaudit.data.tables.table_roles import demand_roles, ids_of, labels_of, test_rows_of, words_of
 from privaudit.errors import DataError, UsageError
 from privaudit.results.table_options import TableOptions
@@ -81,21 +87,25 @@ def dataset_of_table(
     features = demand_roles(table, options, test_column)
     label = str(options.label)
     other = None if test_file is None else _test_table(test_file, [*features, label])
+    counting = [name for name in features if counts_rows(table.frame[name])]
+    features = [name for name in features if name not in counting]
     train, test, labels, problems = _parts(table, other, label, test_column, share)
-    ids, id_problems = ids_of(_rows_of(train), options.id)
+    # A sample without an id of its own is called by its row.
+    ids, id_problems = (train.rows, []) if options.id is None else ids_of(_rows_of(train), options.id)
     problems += train.told(id_problems)
     cells = Cells.of(table, features)
     if problems:
         # What is wrong with the features is told in the same breath.
-        fitted = fit_encoding(cells.take(train.rows), label, [], options.category)
-        demand_sound(_in_order(problems + train.told(fitted.problems)), _cure(problems))
+        demand_sound(_in_order(problems + _of_cells(table, cells, options)), _cure(problems))
     y_train, y_test = labels[train.rows], _labels_of(test, labels, other, label)
     classes = encode_classes(y_train, y_test, table.name)
     drawn = drawn_rows(classes.train, samples, limits.features, seed)
     kept = train.drawn(drawn)
     fitted = fit_encoding(cells.take(kept.rows), label, classes.names, options.category)
-    demand_sound(_in_order(kept.told(fitted.problems)), MEND)
-    encoding = _with_roles(fitted.encoding, options, test_column)
+    if fitted.problems:
+        # Also those of rows that are not trained on: they would be told the next time.
+        demand_sound(_in_order(_of_cells(table, cells, options) or kept.told(fitted.problems)), MEND)
+    encoding = _with_roles(fitted.encoding, options, test_column, counting)
     if not encoding.columns:
         raise DataError(f"{table.name}: no column is left to learn from: {'; '.join(encoding.sentences()[1:])}")
     demand_room(encoding, len(kept.rows) + len(test.rows))
@@ -161,6 +171,8 @@ def _parts(
     labels, missing = labels_of(table, label)
     everything = _Part(table, np.arange(len(table.frame)))
     problems = everything.told(missing)
+    if not problems:
+        encode_classes(labels, labels.iloc[:0], table.name)  # Measurements and ids are told before they are parted.
     if other is not None:
         problems += [(other, problem) for problem in labels_of(other, label)[1]]
         return everything, _Part(other, np.arange(len(other.frame))), labels, problems
@@ -193,6 +205,11 @@ def _rows_of(part: _Part) -> UserTable:
     return UserTable(part.table.name, part.table.frame.iloc[part.rows], lines)
 
 
+def _of_cells(table: UserTable, cells: Cells, options: TableOptions) -> list[tuple[UserTable, Problem]]:
+    """What is wrong with the features in any row."""
+    return [(table, problem) for problem in fit_encoding(cells, "", [], options.category).problems]
+
+
 def _in_order(problems: list[tuple[UserTable, Problem]]) -> list[tuple[UserTable, Problem]]:
     """Problems in the order of the file; those of whole columns first."""
     return sorted(problems, key=lambda one: -1 if one[1].row is None else one[1].row)
@@ -208,11 +225,14 @@ def _cure(problems: list[tuple[UserTable, Problem]]) -> str:
     return " ".join(cures) or MEND
 
 
-def _with_roles(encoding: TableEncoding, options: TableOptions, test_column: str | None) -> TableEncoding:
-    """Put on record which columns were no features by what was asked for."""
+def _with_roles(
+    encoding: TableEncoding, options: TableOptions, test_column: str | None, counting: list[str]
+) -> TableEncoding:
+    """Put on record which columns were no features by what was asked for, or because they count the rows."""
     roles = {options.id: "the id", options.subject: "the subject", test_column: "says what to test with"}
     asked = {name: why for name, why in roles.items() if name is not None}
     asked |= {name: "as asked for" for name in options.leave_out if name not in asked}
+    asked |= dict.fromkeys(counting, "it counts the rows")
     left_out = [*(LeftOut(name=name, why=why) for name, why in asked.items()), *encoding.left_out]
     return encoding.model_copy(update={"left_out": left_out})
 

@@ -220,7 +220,7 @@ def _named(name: str, names: list[str], frame: pd.DataFrame, lines: IntArray | N
     for at in list(unnamed):
         cells = frame.iloc[:, at]
         is_empty = bool(cells.isna().all() or cells.astype(str).str.casefold().isin(MISSING).all())
-        if is_empty or _counts(cells):
+        if is_empty or counts_rows(cells):
             unnamed.remove(at)
             if not is_empty:
                 notes.append("a column without a name, which counts the rows, is left out")
@@ -246,7 +246,7 @@ def _named(name: str, names: list[str], frame: pd.DataFrame, lines: IntArray | N
     return UserTable(name, frame, lines, tuple(notes))
 
 
-def _counts(cells: pd.Series[Any]) -> bool:
+def counts_rows(cells: pd.Series[Any]) -> bool:
     """Whether cells are 0, 1, 2, … or 1, 2, 3, …"""
     first = str(cells.iloc[0]) if len(cells) else ""
     return first in ("0", "1") and cells.astype(str).tolist() == list(
@@ -267,7 +267,7 @@ def _read_parquet(path: Path) -> UserTable:
         frame = table.rename_columns([str(at) for at in range(len(names))]).to_pandas(
             ignore_metadata=True, date_as_object=False, types_mapper=nullable.get
         )
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError) as error:
         raise DataError(
             f"cannot read {path.name} as parquet: {str(error).splitlines()[0][:200]}", hint="Save it again, or as CSV."
         ) from error

@@ -133,13 +133,8 @@ def labels_of(table: UserTable, label: str) -> tuple[pd.Series[Any], list[Proble
     return given, [Problem("the label is missing", label, int(row)) for row in np.flatnonzero(missing)]
 
 
-def ids_of(table: UserTable, column: str | None) -> tuple[npt.NDArray[Any], list[Problem]]:
-    """Return what the outside world calls each row: int64 where all are plain integers, else texts.
-
-    Without a column of ids, these are the rows' numbers, counted from 0.
-    """
-    if column is None:
-        return np.arange(len(table.frame), dtype=np.int64), []
+def ids_of(table: UserTable, column: str) -> tuple[npt.NDArray[Any], list[Problem]]:
+    """Return what the outside world calls each row: int64 where all are plain integers, else texts."""
     given = read_column(table.frame[column], column)
     texts = given.texts()
     problems = [Problem("the id is missing", column, int(row)) for row in np.flatnonzero(given.is_missing)]

@@ -163,7 +163,9 @@ def _days(year: Words[Any], month: Words[Any], day: Words[Any], clock: pd.DataFr
     years, days_of_month = year.astype(int).to_numpy(), day.astype(int).to_numpy()
     if month.dtype == object:
         names = month.str[:3].str.lower()
-        month = names.map({name: place for place, name in enumerate(_MONTHS, 1)}).fillna(month)
+        month = (
+            names.map({name: place for place, name in enumerate(_MONTHS, 1)}) if names.isin(_MONTHS).all() else month
+        )
     months = month.astype(int).to_numpy()
     valid = (months >= 1) & (months <= 12) & (days_of_month >= 1) & (years >= 1)
     begins = np.where(valid, (years - 1970) * 12 + months - 1, 0).astype("datetime64[M]")
