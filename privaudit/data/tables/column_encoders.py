@@ -50,7 +50,8 @@ class Scale(Result):
     def of(self, numbers: Floats) -> Floats:
         """Centre and scale numbers; what is too large for float32 then is infinite."""
         with np.errstate(over="ignore", invalid="ignore"):
-            scaled = (numbers - self.mean) / self.deviation
+            # Halves, since the difference of two large numbers may be too large for float64.
+            scaled = (numbers / 2 - self.mean / 2) / (self.deviation / 2)
         scaled[np.abs(scaled) > _LARGEST] = np.inf
         return scaled
 

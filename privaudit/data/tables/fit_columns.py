@@ -180,10 +180,11 @@ def _numbers(column: Column, *, decimal_comma: bool = False) -> Fitted:
 
 
 def scale_of(numbers: Floats) -> Scale:
-    """Mean and deviation, also of numbers whose squares are too large for float64; deviation 1 where all are equal."""
+    """Mean and deviation, also of numbers whose squares are too large for float64; 1 where it is as good as none."""
     unit = float(np.abs(numbers).max()) or 1.0
     mean, deviation = float((numbers / unit).mean()), float((numbers / unit).std())
-    return Scale(mean=mean * unit, deviation=deviation * unit if deviation > 1e-15 * max(1.0, abs(mean)) else 1.0)
+    is_some = deviation > 1e-15 and deviation * unit > 1e-300
+    return Scale(mean=mean * unit, deviation=deviation * unit if is_some else 1.0)
 
 
 def _truths(column: Column, words: tuple[str, str]) -> Fitted:
