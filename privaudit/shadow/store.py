@@ -128,7 +128,7 @@ class AuditStore:
         """Every file that the finished audit consists of."""
         extra = [COIN] if self.read_description()["identity"]["canaries"] else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
-        extras = [self.encoding] if self.read_description()["data"].get("table") else []
+        extras = [self.encoding] if self.read_description().get("data", {}).get("table") else []
         expected = [self.description, self.design, *extras, *(path for key in keys for path in self.files_of(key))]
         gone = {self.folder / name for purge in self.read_purges() for name in purge["files"]}
         return [path for path in expected if path not in gone]
