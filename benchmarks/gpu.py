@@ -33,6 +33,7 @@ from privaudit.config import read_settings
 from privaudit.data import load_dataset
 from privaudit.engines.base import Report, run_jobs
 from privaudit.engines.local import LocalEngine
+from privaudit.results.measures import Attack
 from privaudit.runtime import torch_globals
 from privaudit.runtime.progress import Progress, progress
 from privaudit.shadow.store import shadow_keys
@@ -47,7 +48,7 @@ from privaudit.shadow.trainer import (
 )
 from privaudit.signals import signal
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc, roc
 from privaudit.training.loop import Samples, as_network_input
 from privaudit.training.recipe import RECIPES
@@ -180,12 +181,12 @@ def tell_attacks(signals: npt.NDArray[np.float32], keep: npt.NDArray[np.bool_]) 
     say(f"  online LiRA, shrunk variance: {in_words(found)}")
 
 
-def in_words(found: Performance) -> str:
+def in_words(found: Attack) -> str:
     """AUC and TPR with their intervals, where there are any."""
-    words = [f"AUC {found.auc:.4f}" + _between(found.auc_interval, 1, 4)]
-    for rate in found.rates:
-        if rate.tpr is not None:
-            words.append(f"TPR at {100 * rate.fpr:g}% FPR {100 * rate.tpr:.2f}%" + _between(rate.interval, 100, 2))
+    words = [f"AUC {found.auc:.4f}" + _between(found.auc_ci, 1, 4)]
+    for fpr, tpr in found.tpr_at_fpr.items():
+        if tpr is not None:
+            words.append(f"TPR at {100 * float(fpr):g}% FPR {100 * tpr:.2f}%" + _between(found.tpr_ci[fpr], 100, 2))
     return ", ".join(words)
 
 

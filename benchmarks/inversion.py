@@ -22,13 +22,14 @@ from torch import nn
 from torch.nn import functional
 
 from privaudit.inversion.analytic import FeatureReader, match_features
-from privaudit.inversion.calibration import Calibration, calibrate
+from privaudit.inversion.calibration import calibrate
 from privaudit.inversion.gradient_engines.engine_choice import make_engine
 from privaudit.inversion.gradient_engines.sample_gradients import observe
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import find_structure
 from privaudit.inversion.presets import feature_attack, resolve_attack
+from privaudit.results.inversion_results import EngineChoice
 from privaudit.shadow.trainer import ModelSpecification
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.recipe import resolve_recipe
@@ -67,7 +68,7 @@ class Case:
         specification = ModelSpecification(
             self.network, self.shape, 10, ((0.4,) * channels, (0.3,) * channels), recipe, 0, Hardware("cpu", "fp32")
         )
-        self.calibration: Calibration = calibrate(specification, PIXELS)
+        self.calibration: EngineChoice = calibrate(specification, PIXELS)
         self.model = specification.build("benchmark").eval()
         self.searches = 2 if self.calibration.engine == "looped" else self.calibration.batch
         generator = torch.Generator().manual_seed(0)

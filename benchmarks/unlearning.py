@@ -20,14 +20,13 @@ import torch
 
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning.unlearn_inputs import scored
-from privaudit.config import AuditSettings
+from privaudit.config import AuditSettings, Sequencing
 from privaudit.shadow.store import TARGET, open_audit
 from privaudit.shadow.trainer import load_model, one_thread, train_with_new_seeds
 from privaudit.training.loop import Samples
 from privaudit.unlearning.application.run_method import Bench, Request, run_method
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.requests.forget_set import choose_forget_set
-from privaudit.unlearning.schedule.stages import Sequencing
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from torch import nn
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning.unlearn_inputs import scored
-from privaudit.config import AuditSettings
+from privaudit.config import AuditSettings, Sequencing
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
@@ -56,7 +56,6 @@ from privaudit.unlearning.application.run_method import Bench, Request, run_meth
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
-from privaudit.unlearning.schedule.stages import Sequencing
 
 Rows = npt.NDArray[np.int64]
 

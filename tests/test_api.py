@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 import click
+import numpy as np
+import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
 import privaudit
-from privaudit.api import ScoreFlags, UnlearnFlags, results
-from privaudit.cli.commands import gate, purge, reproduce, score, unlearn, verify
+from privaudit.api import results
 from privaudit.cli.main import COMMANDS
 from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
+from privaudit.results.gate_results import GateAnswer
+from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from tests.conftest import ROOT, Run
+from tests.pages import command_of
+
+#: Functions that are not called like their command.
+NAMED = {"report": "write_report", "list": "audits"}
 
 
 def names_of(command: click.Command) -> set[str]:
@@ -29,19 +37,28 @@ def names_of(command: click.Command) -> set[str]:
     return found - {"json", "help"}
 
 
-def test_flags_are_arguments() -> None:
-    taken = {"signals", "config", "csv", "dry_run"}
-    assert set(ScoreFlags.__annotations__) | taken == names_of(score.command)
-    assert set(UnlearnFlags.__annotations__) | {"compare_orders", "seeds", "dry_run"} == names_of(unlearn.command)
-    for command, function in ((gate, privaudit.gate), (purge, privaudit.purge), (verify, privaudit.verify)):
-        assert set(inspect.signature(function).parameters) == names_of(command.command)
-    assert set(inspect.signature(privaudit.reproduce).parameters) | {"list"} == names_of(reproduce.command)
+#: Commands by name, and options that make no sense in Python.
+OF_THE_COMMAND_LINE = {"reproduce": {"list"}, "report": {"reveal"}}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_flags_are_arguments(name: str) -> None:
+    """Every one typed, with its default; help tells of each."""
+    function = getattr(privaudit, NAMED.get(name, name))
+    parameters = inspect.signature(function).parameters
+    assert set(parameters) | OF_THE_COMMAND_LINE.get(name, set()) == names_of(command_of(name))
+    for parameter in parameters.values():
+        assert parameter.annotation is not parameter.empty
+        assert parameter.default is not parameter.empty or parameter.name in ("a", "b", "forget")
+        assert re.search(rf"^ *(\w+, )*{parameter.name}\b", function.__doc__, re.MULTILINE), parameter.name
+    if name == "score":
+        assert (parameters["seed"].annotation, parameters["seed"].default) == (int, 0)
+        assert parameters["dataset"].default == "digits"
 
 
 def test_every_command_is_a_function() -> None:
-    named = {"report": "write_report", "list": "audits"}
     for command in COMMANDS:
-        assert callable(getattr(privaudit, named.get(command, command)))
+        assert callable(getattr(privaudit, NAMED.get(command, command)))
 
 
 @pytest.fixture
@@ -85,17 +102,18 @@ def fits(kind: Any, found: Any) -> None:
 
 def test_score_returns_what_the_command_prints(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
     planned = privaudit.score(**small(small_audit), **copied, dry_run=True)
-    fits(results.DryRunResults, planned)
-    assert planned["to_train"] == 0
+    assert isinstance(planned, ScoreEstimate)
+    assert planned["to_train"] == planned.to_train == 0
     found = privaudit.score(**small(small_audit), **copied)
-    fits(results.ScoreResults, found)
-    assert found["trained"] == 0
+    assert isinstance(found, ScoreAnswer)
+    assert found["trained"] == dict(found)["trained"] == 0
+    assert found["attacks"]["lira"]["auc"] == found.attacks["lira"].auc
     printed = small_audit["results"]
     changing = {"trained", "scores", "report", "about"}
-    assert {key: value for key, value in json.loads(json.dumps(found)).items() if key not in changing} == {
+    assert {key: value for key, value in json.loads(json.dumps(found.to_json())).items() if key not in changing} == {
         key: value for key, value in printed.items() if key not in changing
     }
-    assert set(found) - {"queries"} == set(results.ScoreResults.__annotations__)
+    assert set(printed) == set(found.keys())
 
 
 def test_unlearn_and_purge(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
@@ -112,14 +130,14 @@ def test_unlearn_and_purge(small_audit: dict[str, Any], copied: dict[str, Any]) 
 
 def test_gate_raises_with_its_results(small_audit: dict[str, Any], places: dict[str, Any]) -> None:
     held = privaudit.gate(max_auc=1.0, **places)
-    fits(results.GateResults, held)
+    assert isinstance(held, GateAnswer)
     assert held["checks"][0]["verdict"] == "holds"
     with pytest.raises(GateBreached) as breached:
         privaudit.gate(max_tpr="0.0001@0.01", max_auc=0.5, **places)
     assert {check["verdict"] for check in breached.value.results["checks"]} >= {"breached"}
     with pytest.raises(EvidenceError):
         privaudit.gate(max_tpr=["0.5@0.001"], **places)
-    with pytest.raises(UsageError, match="share between 0 and 1"):
+    with pytest.raises(UsageError, match="max_auc = 2"):
         privaudit.gate(max_auc=2, **places)
     with pytest.raises(UsageError, match="write TPR@FPR"):
         privaudit.gate(max_tpr="much", **places)
@@ -150,7 +168,10 @@ UNTYPED: Any = privaudit
     ("call", "kind", "said"),
     [
         (lambda: UNTYPED.score(dataset="mnits"), UsageError, "Did you mean 'mnist'"),
-        (lambda: UNTYPED.score(shadow=3), UsageError, "shadow = 3"),
+        (lambda: UNTYPED.score(shadow=8), UsageError, "did you mean shadows"),
+        (lambda: UNTYPED.score(dataset=np.zeros((9, 9))), UsageError, "dataset = a ndarray of shape (9, 9)"),
+        (lambda: UNTYPED.score(samples=pd.DataFrame({"a": [1]})), UsageError, "samples = a DataFrame of shape (1, 1)"),
+        (lambda: UNTYPED.score(network=[np.arange(3)]), UsageError, "network = a list: it is no name"),
         (lambda: UNTYPED.score(shadows="many"), UsageError, "shadows = 'many'"),
         (lambda: UNTYPED.score(dataset="absent.npz"), DataError, "there is no file"),
         (lambda: UNTYPED.score(signals="absent.npz", epochs=3), UsageError, "--epochs means nothing with --signals"),
@@ -178,7 +199,7 @@ def test_mistakes_are_raised(
 def test_a_function_stands_for_itself(privaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from privaudit.api.flags import reference
+    from privaudit.config.options import reference
 
     shutil.copy(ROOT / "examples" / "image_model.py", tmp_path / "my_image_model.py")
     monkeypatch.syspath_prepend(tmp_path)
@@ -187,7 +208,6 @@ def test_a_function_stands_for_itself(privaudit: Run, tmp_path: Path, monkeypatc
     module = importlib.import_module("my_image_model")
     assert reference(module.data, "dataset") == f"{tmp_path / 'my_image_model.py'}:data"
     assert reference(tmp_path / "a.npz", "dataset") == str(tmp_path / "a.npz")
-    assert reference(None, "dataset") is None
     monkeypatch.setattr(module.data, "__module__", "__main__")
     monkeypatch.setitem(sys.modules, "__main__", module)
     with pytest.raises(UsageError, match="of its own, not of the script that runs"):

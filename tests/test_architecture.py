@@ -130,6 +130,9 @@ def test_the_map_names_every_folder() -> None:
         "import privaudit",
         "import sys; sys.argv = ['privaudit', '--help']\n"
         "import privaudit.cli.main as m\ntry: m.main()\nexcept SystemExit: pass",
+        "import sys, privaudit.cli.main as m\n"
+        "for name in m.COMMANDS: m.cli.main([name, '--help'], standalone_mode=False)\n"
+        "assert not {'scipy', 'pandas', 'matplotlib'} & set(sys.modules), 'what help does not need was loaded'",
         "import privaudit.report.document, privaudit.report.html, privaudit.report.pdf",
         "import privaudit.attacks.suite, privaudit.statistics.roc, privaudit.signals",
         "import privaudit.cli.commands.score, privaudit.commands.score_signals",
@@ -137,7 +140,7 @@ def test_the_map_names_every_folder() -> None:
         "import privaudit.cli.commands.report, privaudit.cli.commands.compare\n"
         "import privaudit.commands.compare, privaudit.report.write",
     ],
-    ids=["import", "help", "report", "attacks", "signals", "api", "report commands"],
+    ids=["import", "help", "help of commands", "report", "attacks", "signals", "api", "report commands"],
 )
 def test_no_torch_is_loaded(code: str) -> None:
     check = f"{code}\nimport sys\nassert 'torch' not in sys.modules, 'torch was loaded'"

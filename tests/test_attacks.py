@@ -19,9 +19,10 @@ from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.audit.external_signals.signals_design import balanced_cells, random_partners
 from privaudit.audit.external_signals.signals_file import signals_of_models
-from privaudit.scoring.reliability.cross_half_selection import Picked, picked_and_judged
+from privaudit.results.score_results import MostExposed, Stability
+from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.split_halves import attack_halves
-from privaudit.scoring.reliability.stability import Stability, ranking_stability
+from privaudit.scoring.reliability.stability import ranking_stability
 from privaudit.scoring.sample_scores import OF_STATISTIC, score
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
@@ -241,7 +242,7 @@ def test_separation_and_memorisation_of_known_gaussians() -> None:
     assert remembered.mean() == pytest.approx(stats.norm.cdf(1) - 0.5, abs=0.01)
 
 
-def judged_by_others(values: Array, keep: npt.NDArray[np.bool_]) -> Picked:
+def judged_by_others(values: Array, keep: npt.NDArray[np.bool_]) -> MostExposed:
     halves = attack_halves(values, keep)
     assert halves is not None
     return picked_and_judged(halves)
@@ -254,10 +255,10 @@ def test_the_picked_are_judged_by_others() -> None:
     for draw in range(60):
         keep = paired_design(500, 16, draw)
         found = judged_by_others(random.normal(size=keep.shape), keep)
-        assert found.interval is not None
+        assert found.ci is not None
         own.append(found.by_pickers)
         others.append(found.by_others)
-        covered += found.interval[0] <= 0.5 <= found.interval[1]
+        covered += found.ci[0] <= 0.5 <= found.ci[1]
     assert np.mean(own) > 0.75
     assert abs(np.mean(others) - 0.5) <= 4 * np.std(others, ddof=1) / np.sqrt(len(others))
     assert covered >= 51  # 95% of 60, less three standard errors
@@ -279,7 +280,7 @@ def test_stability_tells_chance_from_ranking() -> None:
     noise = stability_of(random.normal(size=keep.shape), keep)
     assert noise is not None
     assert abs(noise.split_half) < 0.05
-    assert (noise.reliability, noise.interval, noise.models_needed) == (None, None, None)
+    assert (noise.reliability, noise.ci, noise.models_needed) == (None, None, None)
     strength = random.uniform(0, 6, 1500)
     real = stability_of(random.normal(size=keep.shape) + strength * keep, keep)
     assert real is not None
@@ -320,7 +321,7 @@ def test_no_nan_and_no_phantom(kind: str) -> None:
         assert 0.3 < found.auc < 0.7, name
         if kind == "constant":
             assert found.auc == 0.5
-            assert found.rates[0].tpr in (None, 0.0)
+            assert found.tpr_at_fpr["0.01"] in (None, 0.0)
     assert scores.table["risk"].between(0, 1).all()
     assert scores.table["separation"].between(0.5, 1).all()
 

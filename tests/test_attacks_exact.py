@@ -15,11 +15,11 @@ from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.evaluation.measures.difficulty import relate_to_risk
 from privaudit.inversion.image_similarity import place
+from privaudit.results.score_results import Outliers, OutlyingModel, Stability
 from privaudit.scoring.canary_epsilon import bound_from_trials
 from privaudit.scoring.reliability.confirmation import _why_not, is_certain
-from privaudit.scoring.reliability.outliers import Outliers, find_outliers
+from privaudit.scoring.reliability.outliers import find_outliers, models_to_leave_out
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
-from privaudit.scoring.reliability.stability import Stability
 from privaudit.scoring.subgroups import differences, exposure
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS, signals_of
@@ -97,7 +97,7 @@ def test_who_may_be_named_at_the_edges() -> None:
     assert is_certain(np.array([0.9, 0.9 - 1e-12, 0.89])).tolist() == [True, True, False]
 
     def stability(low: float, high: float) -> Stability:
-        return Stability(0.3, 0.1, (0.2, 0.4), 0.5, (low, high), None)
+        return Stability(split_half=0.3, spread=0.1, split_half_ci=(0.2, 0.4), reliability=0.5, ci=(low, high))
 
     assert _why_not(stability(0.06, 0.9), 0.5, 10, anyone=True) is None
     assert "not surely above" in (_why_not(stability(0.04, 0.9), 0.9, 10, anyone=True) or "")
@@ -113,7 +113,7 @@ def test_the_bound_is_that_of_the_most_exposed_canary_on_halves_that_the_seed_dr
     exposed[:, 3] += 6 * keep[:, 3]
     bound = bound_from_trials(exposed, keep, 0)
     assert bound is not None
-    assert (bound.canary, bound.hits, bound.trials) == (3, 16, 16)
+    assert (bound.canary, bound.hits, bound.trials) == (-4, 16, 16), "canaries are -1, -2, …"
     found = [bound_from_trials(noise, keep, seed) for seed in range(6)]
     assert len({(one.canary, one.hits, one.alarms) for one in found if one is not None}) > 1
 
@@ -177,7 +177,7 @@ def test_groups_of_unequal_size_are_held_against_everybody_else() -> None:
         alone.append(2 * stats.t.sf(abs(gaps.mean()) / np.sqrt(stats.sem(gaps) ** 2 + max(extra, 0.0)), 9))
     found_p = differences(right.astype(float), group, shares)
     assert [found_p[index] for index in range(3)] == pytest.approx(holm([float(p) for p in alone]), rel=1e-6)
-    found = exposure("g", group.astype(str), ratio, keep, np.arange(20) // 2)
+    found = exposure(group.astype(str), ratio, keep, np.arange(20) // 2)
     for one in found.groups:
         assert one.high == int((risk[group == int(one.name)] > 0.9 - 1e-9).sum())
 
@@ -191,7 +191,7 @@ def test_a_group_is_attacked_anew_without_each_pair_by_itself() -> None:
     left_out = [(np.arange(16) // 2 != pair) for pair in range(8)]
     refits = [(left, np.asarray(lira.online(values[left], keep[left]))) for left in left_out]
     ratio = np.asarray(lira.online(values, keep))
-    found = exposure("g", group.astype(str), ratio, keep, np.arange(16) // 2, refits)
+    found = exposure(group.astype(str), ratio, keep, np.arange(16) // 2, refits)
     pair = np.broadcast_to((np.arange(16) // 2)[:, np.newaxis], keep.shape)
     for one in found.groups:
         own = group == int(one.name)
@@ -199,7 +199,7 @@ def test_a_group_is_attacked_anew_without_each_pair_by_itself() -> None:
             ratio[:, own], keep[:, own], pair[:, own], ((score[:, own], keep[left][:, own]) for left, score in refits)
         )
         assert one.attack is not None
-        assert one.attack.auc_interval == pytest.approx(alone.auc_interval)
+        assert one.attack.auc_ci == pytest.approx(alone.auc_ci)
 
 
 def test_degrees_of_freedom_of_one_model_and_of_models_left_out() -> None:
@@ -208,7 +208,7 @@ def test_degrees_of_freedom_of_one_model_and_of_models_left_out() -> None:
     scores = random.normal(size=60) + member
     alone = performance(scores, member)
     assert alone.auc_standard_error is not None
-    assert alone.auc_interval == pytest.approx(logit_interval(alone.auc, alone.auc_standard_error, 11))
+    assert alone.auc_ci == pytest.approx(logit_interval(alone.auc, alone.auc_standard_error, 11))
     keep = paired_design(100, 10, 0)
     values = random.normal(size=keep.shape) + keep
     pair = np.broadcast_to((np.arange(10) // 2)[:, np.newaxis], keep.shape)
@@ -217,7 +217,7 @@ def test_degrees_of_freedom_of_one_model_and_of_models_left_out() -> None:
     ]
     together = performance(values, keep, pair, refits)
     assert together.auc_standard_error is not None
-    assert together.auc_interval == pytest.approx(logit_interval(together.auc, together.auc_standard_error, 4))
+    assert together.auc_ci == pytest.approx(logit_interval(together.auc, together.auc_standard_error, 4))
 
 
 def test_what_a_rate_becomes_without_some_models() -> None:
@@ -239,7 +239,9 @@ def test_what_a_rate_becomes_without_some_models() -> None:
     # Of the two the one that varies less tells the error.
     influence = 7 / 8 * (np.mean(moved, axis=0) - moved)
     smaller = influence[:, np.argmin(np.std(moved, axis=0))]
-    np.testing.assert_allclose(evaluation.performance().rates[0].influence, smaller)
+    influence = evaluation.performance().influence
+    assert influence is not None
+    np.testing.assert_allclose(influence.tpr["0.01"], smaller)
 
 
 def test_what_a_pair_contributes_to_a_rate_and_which_half_judges_it() -> None:
@@ -256,7 +258,8 @@ def test_what_a_pair_contributes_to_a_rate_and_which_half_judges_it() -> None:
     cells = np.where(
         member, (called - tpr) / curve.positives, -curve.slope_at(0.01) * (called - alarms) / curve.negatives
     )
-    np.testing.assert_allclose(found.rates[0].influence, cells.reshape(8, -1).sum(axis=1), atol=1e-12)
+    assert found.influence is not None
+    np.testing.assert_allclose(found.influence.tpr["0.01"], cells.reshape(8, -1).sum(axis=1), atol=1e-12)
     by_pairs = balanced_accuracy(scores.ravel(), member.ravel(), clusters.ravel())
     assert found.balanced_accuracy == by_pairs != balanced_accuracy(scores.ravel(), member.ravel(), np.arange(8000))
 
@@ -285,19 +288,20 @@ def test_what_stands_out_at_its_edges() -> None:
     random = np.random.default_rng(10)
     values = random.normal(size=(16, 4000))
     values[5] = np.median(values, axis=0) + 0.1 * values[5]
-    assert [(model, times < 1 / 3) for model, times in find_outliers(values).models] == [(5, True)]
+    assert [(one.model, (one.times or 1) < 1 / 3) for one in find_outliers(values).models] == [(5, True)]
     wide = random.normal(size=(16, 4000))
     wide[:, 9] *= 1e4
     samples = find_outliers(wide).samples
-    assert [row for row, _ in samples] == [9]
+    assert [one.sample_id for one in samples] == [9]
     queries = np.stack([random.normal(size=(16, 4000)) for _ in range(2)], axis=2)
     queries[3, 7] = [100, 50]
-    cells = find_outliers(queries).cells
-    assert [cell[:2] for cell in cells] == [(3, 7)]
-    assert cells[0][2] > 75, "the farthest of both queries counts"
+    cells = find_outliers(queries).values
+    assert [(cell.model, cell.sample_id) for cell in cells] == [(3, 7)]
+    assert (cells[0].spreads or 0) > 75, "the farthest of both queries counts"
     mates = np.arange(16) ^ 1
-    assert Outliers(tuple((model, 9.0) for model in (0, 2, 4, 6)), (), ()).left_out(mates) == tuple(range(8))
-    assert Outliers(tuple((model, 9.0) for model in (0, 2, 4, 6, 8)), (), ()).left_out(mates) == ()
+    odd = tuple(OutlyingModel(model=model, times=9.0) for model in (0, 2, 4, 6, 8))
+    assert models_to_leave_out(Outliers(models=odd[:4]), mates) == tuple(range(8))
+    assert models_to_leave_out(Outliers(models=odd), mates) == ()
 
 
 def test_corrected_p_values_end_at_one_and_risk_is_held_against_what_it_should() -> None:

@@ -23,7 +23,7 @@ ROWS = 120
 DAYS = pd.date_range("2020-01-01", periods=ROWS)
 
 
-def table(rows: int = ROWS, **columns: Any) -> pd.DataFrame:
+def table(rows: int = ROWS, /, **columns: Any) -> pd.DataFrame:
     random = np.random.default_rng(0)
     whole = {
         "x": random.normal(size=rows).round(3),

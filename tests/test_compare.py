@@ -30,8 +30,8 @@ def test_paired_is_the_paired_t_interval() -> None:
     first, second = random.normal(0.5, 0.02, (2, PAIRS))
     found = difference(influences(first), influences(second), paired=True)
     expected = stats.ttest_rel(second, first).confidence_interval()
-    assert found.interval == pytest.approx(tuple(expected))
-    assert found.value == pytest.approx(second.mean() - first.mean())
+    assert found.ci == pytest.approx(tuple(expected))
+    assert found.difference == pytest.approx(second.mean() - first.mean())
 
 
 def test_unpaired_is_welchs_interval() -> None:
@@ -39,16 +39,16 @@ def test_unpaired_is_welchs_interval() -> None:
     first, second = random.normal(0.5, 0.02, PAIRS), random.normal(0.6, 0.05, 2 * PAIRS)
     found = difference(influences(first), influences(second), paired=False)
     expected = stats.ttest_ind(second, first, equal_var=False).confidence_interval()
-    assert found.interval == pytest.approx(tuple(expected))
+    assert found.ci == pytest.approx(tuple(expected))
 
 
 def test_few_pairs_give_no_interval() -> None:
-    assert difference(influences(np.ones(3)), influences(np.ones(8)), paired=False).interval is None
+    assert difference(influences(np.ones(3)), influences(np.ones(8)), paired=False).ci is None
 
 
 def test_an_interval_without_spread_is_a_point() -> None:
     found = difference(influences(np.full(8, 0.25)), influences(np.full(8, 0.5)), paired=False)
-    assert found.interval == (0.25, 0.25)
+    assert found.ci == (0.25, 0.25)
 
 
 def simulated(paired: bool, seed: int) -> tuple[float, bool, float]:
@@ -61,11 +61,12 @@ def simulated(paired: bool, seed: int) -> tuple[float, bool, float]:
     for _ in range(2):
         leak = common + random.normal(0, 0.1, PAIRS) if paired else random.normal(0.5, 0.36, PAIRS)
         found = performance(random.normal(leak[cells] * member, 1), member, cells)
-        sides.append(Estimate(found.auc, np.array(found.auc_influence)))
+        assert found.influence is not None
+        sides.append(Estimate(found.auc, np.array(found.influence.auc)))
     result = difference(sides[0], sides[1], paired)
-    assert result.interval is not None
-    low, high = result.interval
-    return result.value, low <= 0 <= high, high - low
+    assert result.ci is not None
+    low, high = result.ci
+    return result.difference, low <= 0 <= high, high - low
 
 
 def test_intervals_of_the_difference_cover() -> None:

@@ -10,11 +10,12 @@ from scipy import stats
 from privaudit.attacks import lira
 from privaudit.attacks.suite import ATTACKS
 from privaudit.evaluation.u_lira import attack_unlearned
+from privaudit.results.measures import Attack
 from privaudit.scoring.subgroups import exposure
 from privaudit.shadow.design import paired_design
 from privaudit.statistics.intervals import FloatArray, wilson
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc
 from tests.test_attacks import evidence_of
 
@@ -40,7 +41,7 @@ def refits_of(margins: FloatArray, keep: npt.NDArray[np.bool_]) -> Refits:
     return Refits(len(keep), lambda left: lira.online(margins[left], keep[left]))
 
 
-def audited(random: np.random.Generator, models: int) -> Performance:
+def audited(random: np.random.Generator, models: int) -> Attack:
     margins, keep = simulated_audit(random, models)
     pair = np.broadcast_to((np.arange(models) // 2)[:, np.newaxis], keep.shape)
     left_out = ((scores, keep[left]) for left, scores in refits_of(margins, keep))
@@ -53,11 +54,10 @@ def test_intervals_of_whole_audits_cover(models: int) -> None:
     """1,000 audits; what is to be held is the mean over them: what an audit of this size reads on average."""
     random = np.random.default_rng(models)
     found = [audited(random, models) for _ in range(1000)]
-    estimates = {"AUC": [(one.auc, one.auc_interval) for one in found]}
-    for place in (0, 1):
-        rates = [one.rates[place] for one in found]
-        if all(rate.tpr is not None for rate in rates):
-            estimates[f"TPR at {rates[0].fpr:g}"] = [(rate.tpr or 0.0, rate.interval) for rate in rates]
+    estimates = {"AUC": [(one.auc, one.auc_ci) for one in found]}
+    for fpr in ("0.01", "0.001"):
+        if all(one.tpr_at_fpr[fpr] is not None for one in found):
+            estimates[f"TPR at {fpr}"] = [(one.tpr_at_fpr[fpr] or 0.0, one.tpr_ci[fpr]) for one in found]
     for name, pairs in estimates.items():
         truth = float(np.mean([value for value, _ in pairs]))
         held = [interval is not None and interval[0] <= truth <= interval[1] for _, interval in pairs]
@@ -78,7 +78,7 @@ def covered_by_u_lira(models: int, samples: int, runs: int) -> float:
     random = np.random.default_rng(models)
     found = [attack_unlearned(*unlearned(random, models, samples)) for _ in range(runs)]
     truth = float(np.mean([one.auc for one in found]))
-    held = [one.auc_interval is not None and one.auc_interval[0] <= truth <= one.auc_interval[1] for one in found]
+    held = [one.auc_ci is not None and one.auc_ci[0] <= truth <= one.auc_ci[1] for one in found]
     return float(np.mean(held))
 
 
@@ -105,14 +105,14 @@ def test_intervals_of_groups_cover(models: int) -> None:
     for _ in range(500):
         margins, keep = simulated_audit(random, models)
         ratio, pair = np.asarray(lira.online(margins, keep)), np.arange(models) // 2
-        told = exposure("g", groups, ratio, keep, pair, refits_of(margins, keep))
+        told = exposure(groups, ratio, keep, pair, refits_of(margins, keep))
         found.append({row.name: row for row in told.groups})
     for name in ("few", "many"):
         rows = [audit[name] for audit in found]
         areas = [row.attack for row in rows if row.attack is not None]
         for what, values, intervals in (
-            ("mean risk", [row.mean for row in rows], [row.interval for row in rows]),
-            ("AUC", [area.auc for area in areas], [area.auc_interval for area in areas]),
+            ("mean risk", [row.mean for row in rows], [row.ci for row in rows]),
+            ("AUC", [area.auc for area in areas], [area.auc_ci for area in areas]),
         ):
             truth = float(np.mean(values))
             held = [interval is not None and interval[0] <= truth <= interval[1] for interval in intervals]

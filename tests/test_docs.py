@@ -17,10 +17,27 @@ import yaml
 from privaudit.api import results as returned
 from privaudit.cli.main import COMMANDS, DEBUG_VARIABLE
 from privaudit.cli.process_exit import INTERRUPTED
-from privaudit.config import AuditSettings, read_settings
+from privaudit.config import (
+    AuditSettings,
+    CompareOptions,
+    GateOptions,
+    ListOptions,
+    PurgeOptions,
+    ReportOptions,
+    ReproduceOptions,
+    ScoreOptions,
+    UnlearnOptions,
+    UnlearnSettings,
+    VerifyOptions,
+    read_settings,
+)
 from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.results.base import Result
+from privaudit.results.gate_results import Check, GateAnswer
+from privaudit.results.measures import Attack
+from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.runtime.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
@@ -31,6 +48,19 @@ DOCS = ROOT / "docs"
 
 #: Folders of one machine; `/tmp/ray` is Ray's own, on every machine.
 MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:tmp(?!/ray\b)|home|root|work|Users|mnt|var|opt|scratch)(?:/|\b)")
+
+
+OPTIONS: dict[str, Any] = {
+    "score": ScoreOptions,
+    "unlearn": UnlearnOptions,
+    "reproduce": ReproduceOptions,
+    "purge": PurgeOptions,
+    "report": ReportOptions,
+    "gate": GateOptions,
+    "compare": CompareOptions,
+    "verify": VerifyOptions,
+    "list": ListOptions,
+}
 
 
 def check(command: Command) -> None:
@@ -55,28 +85,28 @@ def _numeric(word: str) -> str:
 
 def _check_values(name: str, given: dict[str, Any]) -> None:
     """What click takes as text and the command looks at later: names of datasets, methods, orders, limits."""
-    settings = read_settings({key: value for key, value in given.items() if key in AuditSettings.model_fields}, None)
+    options = OPTIONS[name](**{key: value for key, value in given.items() if key in OPTIONS[name].model_fields})
+    settings = AuditSettings.of(options)
     if name in ("score", "reproduce") and not settings.dataset.endswith(".npz") and ":" not in settings.dataset:
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
-        from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of
+        from privaudit.commands.unlearning.unlearn import request_of
 
-        known = UnlearnSettings.__dataclass_fields__
-        own = {key: value for key, value in given.items() if key in known} | {"base": settings}
-        request_of(UnlearnSettings(**own | ({"method": "ga"} if own.get("method") == "NAME" else {})))
+        asked = UnlearnSettings.of(options)
+        request_of(asked.changed(method="ga") if asked.method == "NAME" else asked)
     if name == "gate":
         from privaudit.attacks.suite import ATTACKS
         from privaudit.commands.gate import parse_rate_limit
 
-        for limit in given["max_tpr"]:
+        for limit in options.max_tpr:
             parse_rate_limit(limit)
-        assert given["attack"] in ATTACKS, f"there is no attack {given['attack']}"
+        assert options.attack in ATTACKS, f"there is no attack {options.attack}"
     if name == "reproduce":
         from privaudit.reproduction.reproduce import list_experiments
 
         experiments = {one["name"] for one in list_experiments()} | {"all", "NAME"}
-        assert experiments.issuperset(given["names"]), f"there is no experiment {given['names']}"
-        assert given.get("scale", "small") in ("smoke", "small", "paper")
+        assert experiments.issuperset(options.names), f"there is no experiment {options.names}"
+        assert options.scale in ("smoke", "small", "paper")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -205,13 +235,13 @@ def test_environment_variables_are_told() -> None:
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
-        ("score", returned.ScoreResults),
-        ("score", returned.DryRunResults),
-        ("score", returned.Attack),
+        ("score", ScoreAnswer),
+        ("score", ScoreEstimate),
+        ("score", Attack),
         ("unlearn", returned.UnlearnResults),
         ("purge", returned.PurgeResults),
-        ("gate", returned.GateResults),
-        ("gate", returned.GateCheck),
+        ("gate", GateAnswer),
+        ("gate", Check),
         ("verify", returned.VerifyResults),
         ("list", returned.AuditEntry),
         ("report", returned.ReportPaths),
@@ -219,7 +249,8 @@ def test_environment_variables_are_told() -> None:
 )
 def test_what_json_holds_is_told(name: str, keys: type) -> None:
     said = set(re.findall(r"`([a-z0-9_]+)`", section(DOCS / "commands.md", name).split("**`--json`**", 1)[1]))
-    assert set(keys.__annotations__) <= said
+    fields = keys.model_fields if issubclass(keys, Result) else dict.fromkeys(keys.__annotations__)
+    assert {name for name, field in fields.items() if field is None or not field.exclude} <= said
 
 
 def test_settings_and_pipeline_can_be_read(tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ def test_paired_differences_are_scipys() -> None:
         oracle = stats.ttest_rel(first, second)
         interval = oracle.confidence_interval(0.95)
         assert found.mean == pytest.approx(float(np.mean(first - second)))
-        assert found.interval == pytest.approx((float(interval.low), float(interval.high)))
+        assert found.ci == pytest.approx((float(interval.low), float(interval.high)))
         exact = stats.permutation_test((first - second,), np.mean, permutation_type="samples", n_resamples=10_000)
-        assert found.p_value == pytest.approx(float(exact.pvalue))
+        assert found.p == pytest.approx(float(exact.pvalue))
         assert found.wins == int((first > second).sum())
     assert mean_interval(first) == pytest.approx(stats.t.interval(0.95, n - 1, first.mean(), stats.sem(first)))
 

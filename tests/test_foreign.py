@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from privaudit.config import Sequencing
 from privaudit.engines.base import run_jobs
 from privaudit.engines.local import LocalEngine
 from privaudit.errors import PrivauditError, UsageError
@@ -29,7 +30,6 @@ from privaudit.training.custom_training import TRAININGS, training_identity
 from privaudit.trials.treatment import Treatment
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS
-from privaudit.unlearning.schedule.stages import Sequencing
 from tests.conftest import ROOT
 
 

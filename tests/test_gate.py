@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from privaudit.commands.gate import Limit, check_audit, parse_rate_limit
+from privaudit.commands.gate import check_audit, parse_rate_limit
 from privaudit.errors import UsageError
+from privaudit.results.gate_results import Limit
 from privaudit.runtime import files
 from tests.conftest import Run
 
@@ -28,7 +29,7 @@ def folder(small_audit: dict[str, Any], tmp_path: Path) -> Path:
 def test_the_interval_decides(folder: Path) -> None:
     """Below the interval a limit is breached, above it holds, within it the audit can't tell."""
     low, high = files.read_json(folder / "score.json")["attacks"]["lira"]["auc_ci"]
-    limits = [Limit("auc", low - 0.01), Limit("auc", high), Limit("auc", (low + high) / 2)]
+    limits = [Limit(quantity="auc", most=most) for most in (low - 0.01, high, (low + high) / 2)]
     verdicts = [check.verdict for check in check_audit(folder, limits, "lira")]
     assert verdicts == ["breached", "holds", "too little evidence"]
 
@@ -44,7 +45,7 @@ def test_too_few_models_for_the_interval_of_risk_are_told(folder: Path) -> None:
     results["most_exposed"] = {"count": 3, "by_pickers": 0.9, "by_others": 0.8, "ci": None}
     files.write_json(folder / "score.json", results)
     files.seal(folder / "score.json")
-    (check,) = check_audit(folder, [Limit("asr", 0.9)], "lira")
+    (check,) = check_audit(folder, [Limit(quantity="asr", most=0.9)], "lira")
     assert check.verdict == "too little evidence"
     assert "--shadows 16" in check.reason
 
@@ -62,7 +63,7 @@ def test_a_failed_control_settles_it(folder: Path) -> None:
     results["controls"]["negative"]["holds"] = False
     files.write_json(folder / "score.json", results)
     files.seal(folder / "score.json")
-    (check,) = check_audit(folder, [Limit("auc", 1.0)], "lira")
+    (check,) = check_audit(folder, [Limit(quantity="auc", most=1.0)], "lira")
     assert check.verdict == "too little evidence"
     assert "control failed" in check.reason
 

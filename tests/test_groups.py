@@ -14,7 +14,8 @@ from sklearn.metrics import roc_auc_score
 
 from privaudit.audit.metadata import NOT_GIVEN, read_metadata
 from privaudit.errors import DataError
-from privaudit.scoring.subgroups import Exposure, exposure
+from privaudit.results.score_results import Exposure
+from privaudit.scoring.subgroups import exposure
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save
 
@@ -24,7 +25,7 @@ KEEP = np.arange(16)[:, None] % 2 == np.zeros((1, 600))
 def judged(right: npt.NDArray[np.bool_], values: npt.NDArray[np.str_], clusters: npt.NDArray[np.int64]) -> Exposure:
     """Exposure where LiRA's verdict on each cell is right or wrong as said."""
     keep = KEEP[: len(right), : right.shape[1]]
-    return exposure("g", values, np.where(right == keep, 1.0, -1.0), keep, clusters)
+    return exposure(values, np.where(right == keep, 1.0, -1.0), keep, clusters)
 
 
 def test_models_that_leak_other_groups_each_do_not_make_exposure_uneven() -> None:
@@ -35,8 +36,8 @@ def test_models_that_leak_other_groups_each_do_not_make_exposure_uneven() -> Non
     for _ in range(300):
         chance = np.repeat(np.repeat(stats.norm.cdf(random.normal(0.3, 0.2, (8, 3))), 2, axis=0), 200, axis=1)
         found = judged(random.random((16, 600)) < chance, groups, np.arange(16) // 2)
-        assert found.p_value is not None
-        called += found.p_value < 0.05
+        assert found.p is not None
+        called += found.p < 0.05
         assert found.to_json()["unit"] == "pairs of models and samples"
     assert called <= 27  # 5% of 300, and three standard errors
 
@@ -49,7 +50,7 @@ def test_samples_drawn_into_groups_at_random_do_not_make_exposure_uneven() -> No
         groups = random.permutation(np.repeat(["a", "b", "c"], 40))
         chance = random.uniform(0.5, 1, 120)
         found = judged(random.random((16, 120)) < chance, groups, np.arange(16) // 2)
-        called += found.p_value is not None and found.p_value < 0.05
+        called += found.p is not None and found.p < 0.05
     assert called <= 19
 
 
@@ -57,8 +58,8 @@ def test_two_groups_are_one_comparison() -> None:
     random = np.random.default_rng(5)
     groups = np.repeat(["a", "b"], 300)
     found = judged(random.random((16, 600)) < np.where(groups == "b", 0.65, 0.6), groups, np.arange(16) // 2)
-    assert found.p_value is not None
-    assert found.groups[0].p_value == found.groups[1].p_value == found.p_value < 0.05
+    assert found.p is not None
+    assert found.groups[0].p == found.groups[1].p == found.p < 0.05
 
 
 def test_equal_groups_are_rarely_called_uneven_and_unequal_ones_are() -> None:
@@ -68,18 +69,18 @@ def test_equal_groups_are_rarely_called_uneven_and_unequal_ones_are() -> None:
     called = singled_out = 0
     for _ in range(300):
         found = judged(random.random((16, 600)) < 0.6, groups, clusters)
-        assert found.p_value is not None
-        called += found.p_value < 0.05
-        singled_out += any(row.p_value is not None and row.p_value < 0.05 for row in found.groups)
+        assert found.p is not None
+        called += found.p < 0.05
+        singled_out += any(row.p is not None and row.p < 0.05 for row in found.groups)
     assert called <= 27  # 5% of 300, and three standard errors
     assert singled_out <= 27
     chance = np.where(groups == "b", 0.7, 0.6)
     found = judged(random.random((16, 600)) < chance, groups, clusters)
     assert found.groups[0].name == "b"
-    assert found.p_value is not None
-    assert found.p_value < 1e-3
-    assert found.groups[0].p_value is not None
-    assert found.groups[0].p_value < 1e-3
+    assert found.p is not None
+    assert found.p < 1e-3
+    assert found.groups[0].p is not None
+    assert found.groups[0].p < 1e-3
 
 
 def test_group_intervals_cover() -> None:
@@ -92,7 +93,7 @@ def test_group_intervals_cover() -> None:
     for _ in range(400):
         chance = np.repeat(stats.norm.cdf(random.normal(0.5, 0.2, 8)), 2)[:, None]
         found = judged(random.random((16, 400)) < chance, groups, clusters)
-        interval = found.groups[0].interval
+        interval = found.groups[0].ci
         assert interval is not None
         covered += interval[0] <= truth <= interval[1]
     assert 0.92 <= covered / 400 <= 0.985
@@ -100,8 +101,8 @@ def test_group_intervals_cover() -> None:
 
 def test_small_and_constant_groups() -> None:
     found = judged(np.ones((4, 12), np.bool_), np.array(["a"] * 10 + ["b"] * 2), np.arange(4) // 2)
-    assert found.p_value is None
-    assert all(row.p_value is None and row.interval is None for row in found.groups)
+    assert found.p is None
+    assert all(row.p is None and row.ci is None for row in found.groups)
 
 
 def test_each_group_is_attacked_by_itself() -> None:
@@ -109,14 +110,14 @@ def test_each_group_is_attacked_by_itself() -> None:
     random = np.random.default_rng(2)
     groups = np.repeat(["leaks", "tight"], [200, 400])
     ratio = random.normal(size=KEEP.shape) + np.where(groups == "leaks", 2.0, 0.2) * (2 * KEEP - 1)
-    found = {row.name: row for row in exposure("g", groups, ratio, KEEP, np.arange(16) // 2).groups}
+    found = {row.name: row for row in exposure(groups, ratio, KEEP, np.arange(16) // 2).groups}
     for name, row in found.items():
         chosen = groups == name
         assert row.attack is not None
         expected = roc_auc_score(KEEP[:, chosen].ravel(), ratio[:, chosen].ravel())
         assert row.attack.auc == pytest.approx(expected, abs=1e-9)
-        assert row.attack.rates[0].interval is not None  # 1% of 1,600 is 16 false alarms
-        assert row.attack.rates[1].tpr is None  # 0.1% is one or two: too little evidence
+        assert row.attack.tpr_ci["0.01"] is not None  # 1% of 1,600 is 16 false alarms
+        assert row.attack.tpr_at_fpr["0.001"] is None  # 0.1% is one or two: too little evidence
         assert row.to_json()["attack"]["auc"] == row.attack.auc
     leaks, tight = found["leaks"].attack, found["tight"].attack
     assert leaks is not None

@@ -21,7 +21,7 @@ from privaudit.inversion.label_recovery import recover_labels
 from privaudit.inversion.matching import Canvas, Objective, match_gradients, matching_cost, total_variation
 from privaudit.inversion.network_structure import check_invertible, find_structure
 from privaudit.inversion.optimisers import LBFGS, Adam, Schedule
-from privaudit.inversion.presets import PRESETS, Attack, FeatureAttack
+from privaudit.inversion.presets import PRESETS, FeatureAttack, MatchingAttack
 from privaudit.inversion.proxies import proxies_of
 from privaudit.networks.build import Standardise
 from privaudit.statistics.intervals import wilson
@@ -128,7 +128,7 @@ def in_place_with_norms() -> nn.Sequential:
 def test_engines_agree(make: Callable[[], nn.Module]) -> None:
     model, (images, labels) = make(), samples(6)
     canvas = Canvas.of(model, PIXELS, standardised=False)
-    attack = Attack(name="few", optimiser="adam", rate=0.05, steps=8, restarts=1, total_variation=0.01)
+    attack = MatchingAttack(name="few", optimiser="adam", rate=0.05, steps=8, restarts=1, total_variation=0.01)
     starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(4))
     found = []
     kinds: list[Kind] = ["looped", "vmapped"]
@@ -151,7 +151,7 @@ def test_searches_do_not_depend_on_their_company(kind: Kind) -> None:
     engine = make_engine(kind, model, 8)
     seen = observe(engine, images, labels)
     canvas = Canvas.of(model, PIXELS, standardised=False)
-    attack = Attack(name="few", optimiser="adam", rate=0.05, steps=8, total_variation=0.01)
+    attack = MatchingAttack(name="few", optimiser="adam", rate=0.05, steps=8, total_variation=0.01)
     starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(5))
     together = match_gradients(engine, seen, labels, starts, attack, canvas)
     alone = match_gradients(engine, tuple(part[2:3] for part in seen), labels[2:3], starts[2:3], attack, canvas)
@@ -241,7 +241,7 @@ def test_solved_searches_leave_the_batch() -> None:
     engine = make_engine("vmapped", model, 8)
     seen = observe(engine, images, labels)
     canvas = Canvas.of(model, PIXELS, standardised=False)
-    attack = Attack(name="few", optimiser="adam", cost="l2", steps=12, restarts=1)
+    attack = MatchingAttack(name="few", optimiser="adam", cost="l2", steps=12, restarts=1)
     starts = torch.stack([images[0], torch.rand(images[1].shape, generator=torch.Generator().manual_seed(6))])
     calls: list[int] = []
     found = match_gradients(engine, seen, labels, starts, attack, canvas, calls.append)
@@ -259,7 +259,9 @@ def test_the_best_image_of_a_search_is_returned_and_not_its_last() -> None:
     canvas = Canvas.of(model, PIXELS, standardised=False)
     seen = observe(engine, images, labels)
     starts = (0.1 + 0.8 * images) * torch.tensor([1.0, 0.99, 0.98]).reshape(-1, 1, 1, 1)
-    attack = Attack(name="long", optimiser="adam", cost="l2", steps=4, restarts=1, rate=0.9, total_variation=0.0)
+    attack = MatchingAttack(
+        name="long", optimiser="adam", cost="l2", steps=4, restarts=1, rate=0.9, total_variation=0.0
+    )
     found = match_gradients(engine, seen, labels, starts, attack, canvas)
     at_start, _ = matching_cost(observe(engine, starts, labels), seen, "l2")
     assert torch.allclose(found.images, starts, atol=1e-6)
@@ -275,7 +277,9 @@ def test_what_is_returned_has_the_objective_that_is_told() -> None:
     seen = observe(engine, images, labels)
     starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(3))
     for rate in (0.02, 0.3):
-        attack = Attack(name="some", optimiser="adam", cost="l2", steps=15, restarts=1, rate=rate, total_variation=0.01)
+        attack = MatchingAttack(
+            name="some", optimiser="adam", cost="l2", steps=15, restarts=1, rate=rate, total_variation=0.01
+        )
         found = match_gradients(engine, seen, labels, starts, attack, canvas)
         cost, _ = matching_cost(observe(engine, found.images, labels), seen, "l2")
         steps_up = (found.images[..., 1:, :] - found.images[..., :-1, :]).abs().flatten(1).mean(1)
@@ -308,7 +312,7 @@ def test_the_slope_of_an_objective_is_that_of_all_of_it() -> None:
     generator = torch.Generator().manual_seed(4)
     seen, at = observe(engine, images, labels), torch.rand(3, images[0].numel(), generator=generator)
     for weight in (0.0, 30.0):
-        attack = Attack(name="some", cost="l2", steps=1, restarts=1, total_variation=weight)
+        attack = MatchingAttack(name="some", cost="l2", steps=1, restarts=1, total_variation=weight)
         objective = Objective(engine, seen, labels, images.shape[1:], attack, canvas)
         _, slope = objective(at)
         along = torch.randn(at.shape, generator=generator)
@@ -325,7 +329,7 @@ def test_a_search_that_goes_nowhere_ends_when_its_step_has_shrunk_three_times() 
     images, labels = samples(2)
     engine = make_engine("vmapped", model, 8)
     seen = tuple(part + 1 for part in observe(engine, images, labels))
-    attack = Attack(name="stuck", optimiser="adam", cost="l2", steps=200, restarts=1, total_variation=0.0)
+    attack = MatchingAttack(name="stuck", optimiser="adam", cost="l2", steps=200, restarts=1, total_variation=0.0)
     found = match_gradients(engine, seen, labels, images, attack, Canvas.of(model, PIXELS, standardised=False))
     assert found.steps.tolist() == [81, 81]
 
@@ -368,7 +372,7 @@ def test_the_default_kind_of_attack_recovers_images() -> None:
     model, (images, labels) = convolutional(nn.ReLU), samples(6)
     engine = make_engine("vmapped", model, 8)
     canvas = Canvas.of(model, PIXELS, standardised=False)
-    attack = Attack(name="test", rate=0.1, steps=250, total_variation=1e-3)
+    attack = MatchingAttack(name="test", rate=0.1, steps=250, total_variation=1e-3)
     starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(7))
     found = match_gradients(engine, observe(engine, images, labels), labels, starts, attack, canvas)
     error = (found.images - images).square().mean((1, 2, 3))
@@ -403,7 +407,7 @@ def test_gradients_of_noise_give_nothing_away() -> None:
     noise = tuple(torch.randn(part.shape, generator=generator) for part in observe(engine, images, labels))
     starts = torch.rand(images.shape, generator=generator)
     canvas = Canvas.of(model, PIXELS, standardised=False)
-    attack = Attack(name="test", rate=0.1, steps=60, total_variation=1e-2)
+    attack = MatchingAttack(name="test", rate=0.1, steps=60, total_variation=1e-2)
     found = match_gradients(engine, noise, labels, starts, attack, canvas)
     truths = images.permute(0, 2, 3, 1).numpy()
     placed = place(found.images.permute(0, 2, 3, 1).numpy(), truths, truths, np.arange(40))

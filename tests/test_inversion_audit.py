@@ -40,7 +40,7 @@ def score(small_npz: Path, root: Path) -> Any:
         said = io.StringIO()
         with contextlib.redirect_stderr(said):
             results = run_score(settings_of(small_npz, root, out=root / out, **settings))
-        return results, said.getvalue()
+        return results.to_json(), said.getvalue()
 
     return run
 

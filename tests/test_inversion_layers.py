@@ -17,7 +17,7 @@ from privaudit.inversion.gradient_engines.layerwise import Layerwise
 from privaudit.inversion.gradient_engines.sample_gradients import Vmapped, norms, observe
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients, matching_cost
-from privaudit.inversion.presets import Attack
+from privaudit.inversion.presets import MatchingAttack
 from privaudit.networks.build import build_network
 from privaudit.shadow.trainer import ModelSpecification
 from privaudit.training.hardware import Hardware
@@ -102,7 +102,7 @@ def test_a_gradient_of_zero_has_no_direction() -> None:
 def test_the_same_images_are_recovered() -> None:
     """As many and as well after the same steps."""
     model, (images, labels) = convolutional(nn.ReLU), samples(8)
-    attack = Attack(name="test", rate=0.1, steps=250, total_variation=1e-3)
+    attack = MatchingAttack(name="test", rate=0.1, steps=250, total_variation=1e-3)
     canvas = Canvas.of(model, PIXELS, standardised=False)
     starts = torch.rand(images.shape, generator=torch.Generator().manual_seed(7))
     errors = []
@@ -139,7 +139,12 @@ def test_rows_of_an_image_are_no_rows() -> None:
     seen = observe(engine, images, labels)
     with pytest.raises(NoRule, match="rows"):
         match_gradients(
-            engine, seen, labels, images, Attack(name="test", steps=1), Canvas.of(model, PIXELS, standardised=False)
+            engine,
+            seen,
+            labels,
+            images,
+            MatchingAttack(name="test", steps=1),
+            Canvas.of(model, PIXELS, standardised=False),
         )
 
 

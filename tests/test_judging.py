@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import pytest
 
 from privaudit.attacks import lira
 from privaudit.commands.unlearning.compare_orders import run_compare_orders
-from privaudit.commands.unlearning.unlearn import UnlearnSettings, run_unlearn
+from privaudit.commands.unlearning.unlearn import run_unlearn
 from privaudit.commands.unlearning.unlearn_estimate import NOTHING
-from privaudit.config import AuditSettings
+from privaudit.config import UnlearnSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.evaluation.measures.utility import tug_of_war
 from privaudit.purging.purge import run_purge, without_samples
@@ -57,8 +56,7 @@ def came_to(wanted: UnlearnSettings) -> Any:
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
-    base = AuditSettings(store=root / "store", out=root / "out", workers=1)
-    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
+    return UnlearnSettings(store=root / "store", out=root / "out", workers=1, **{"method": "ga"} | changes)
 
 
 def store_of(root: Path, audit: str) -> AuditStore:
@@ -318,7 +316,7 @@ def test_purging_leaves_nothing_of_a_person_and_a_whole_audit(
     requests.write_text("12\n7\n")
     wanted = settings(tmp_path, forget=f"ids:{requests}", passes=1)
     first = came_to(wanted)
-    other = came_to(replace(wanted, forget="class:1", reference="shadow"))
+    other = came_to(wanted.changed(forget="class:1", reference="shadow"))
     store, out = store_of(tmp_path, first["audit"]), tmp_path / "out" / first["audit"]
     before = signal(store.read_signals(["0000"])[0, :, 0], "margin")
     saw = np.asarray(store.read_design()[:, [7, 12]].any(axis=1))

@@ -18,13 +18,14 @@ from torch import nn
 from privaudit.attacks import lira
 from privaudit.attacks.risk import gap
 from privaudit.audit.stored_signals import StoredSignals
+from privaudit.config import Sequencing
 from privaudit.errors import UsageError
 from privaudit.evaluation.measures.mia_efficacy import choose_members, mia_efficacy
 from privaudit.evaluation.measures.utility import accuracy
 from privaudit.evaluation.model_evaluation import Judged, audit_again, mean_outside, of_models
 from privaudit.evaluation.u_lira import attack_unlearned, choose_models
 from privaudit.scoring import controls
-from privaudit.scoring.controls import NegativeControl, never_trained, positive, untrained
+from privaudit.scoring.controls import negative_control, never_trained, positive, untrained
 from privaudit.scoring.target_audit import audit_target
 from privaudit.scoring.unseen_control import _interval, _Ranked
 from privaudit.shadow.design import paired_design
@@ -41,7 +42,6 @@ from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.methods.gradient_ascent import GradientAscent
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.schedule.ordering import order_rows
-from privaudit.unlearning.schedule.stages import Sequencing
 
 
 def test_a_trials_row_bounds_what_was_not_reached() -> None:
@@ -100,13 +100,13 @@ def test_made_up_membership_is_redrawn_and_its_mean_has_the_error_of_a_mean(monk
     error = stats.sem(areas)
     assert control.standard_error == pytest.approx(error)
     assert control.auc == pytest.approx(np.mean(areas))
-    assert control.interval == pytest.approx((control.auc - 1.96 * error, control.auc + 1.96 * error))
+    assert control.ci == pytest.approx((control.auc - 1.96 * error, control.auc + 1.96 * error))
 
 
 @pytest.mark.parametrize(("area", "error", "holds"), [(0.504, 0, True), (0.506, 0, False), (0.46, 0.0101, True)])
 def test_a_negative_control_allows_a_half_of_a_percent_and_four_errors(area: float, error: float, holds: bool) -> None:
-    assert NegativeControl("of nothing", area, None, error).holds is holds
-    assert not NegativeControl("of nothing", 0.5 - 4.1 * 0.01, None, 0.01).holds
+    assert negative_control(area, None, error).holds is holds
+    assert not negative_control(0.5 - 4.1 * 0.01, None, 0.01).holds
 
 
 def test_the_untrained_control_knows_that_models_are_compared_and_how_few_pairs_there_are() -> None:
@@ -117,7 +117,7 @@ def test_the_untrained_control_knows_that_models_are_compared_and_how_few_pairs_
     values[3] += 6
     control = untrained(margins(values), keep)
     reach = stats.t.ppf(0.975, 7) * control.standard_error / (control.auc * (1 - control.auc))
-    assert control.interval == pytest.approx(tuple(expit(logit(control.auc) + way * reach) for way in (-1, 1)))
+    assert control.ci == pytest.approx(tuple(expit(logit(control.auc) + way * reach) for way in (-1, 1)))
     pair = np.broadcast_to((np.arange(16) // 2)[:, np.newaxis], keep.shape)
     over_pairs = performance(lira.online(values.astype(np.float32), keep), keep, pair).auc_standard_error
     assert over_pairs is not None
@@ -253,7 +253,8 @@ def test_unlearned_models_are_attacked_and_judged_by_whole_pairs() -> None:
     assert found.auc == pytest.approx(auc(ratio.ravel(), seen.ravel()))
     assert found.balanced_accuracy == balanced_accuracy(ratio.ravel(), seen.ravel(), pair.ravel())
     assert found.balanced_accuracy != balanced_accuracy(ratio.ravel(), seen.ravel(), (2 * pair + seen).ravel())
-    assert len(found.auc_influence) == 6
+    assert found.influence is not None
+    assert len(found.influence.auc) == 6
 
 
 def test_tuning_compares_with_the_half_of_the_test_set_that_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +340,9 @@ def test_a_trial_is_named_by_everything_that_decides_it(tmp_path: Path) -> None:
     table = pd.DataFrame({"risk": [0.5, 0.6, 0.7], "lira": [0.0, 1, 2], "loss": [1.0, 2, 3]})
 
     def ascent(rate: float, order: str) -> Treatment:
-        return Treatment(Request("ga", replace(GradientAscent.defaults, learning_rate=rate), Sequencing(order), 0))
+        return Treatment(
+            Request("ga", replace(GradientAscent.defaults, learning_rate=rate), Sequencing(order=order), 0)
+        )
 
     def scene(seed: int, shadows: int, rows: list[int], own: bool) -> Scene:
         bench: Any = SimpleNamespace(table=table, shadows=shadows)

@@ -254,7 +254,7 @@ def test_controls_hold_on_nothing_and_fail_on_a_leak() -> None:
     assert untrained(fake_signals(noise), keep).holds
     assert not untrained(fake_signals(noise + keep), keep).holds
     few = paired_design(1000, 6, 0)
-    assert untrained(fake_signals(random.normal(size=few.shape)), few).interval is None
+    assert untrained(fake_signals(random.normal(size=few.shape)), few).ci is None
 
 
 def test_the_untrained_control_never_claims_less_error_than_independent_cells_have() -> None:

@@ -12,6 +12,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
+from privaudit.config import Sequencing
 from privaudit.evaluation.measures.relearn import RelearnSettings, mean_loss, relearn_time
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import shadow_key
@@ -34,7 +35,7 @@ from privaudit.unlearning.parameters import with_changes
 from privaudit.unlearning.retain_sampler import RetainStream
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.sequence import plan_stages, run_sequence
-from privaudit.unlearning.schedule.stages import Sequencing, Stage, sequence_of
+from privaudit.unlearning.schedule.stages import Stage, sequence_of
 from privaudit.unlearning.schedule.trajectory import Trajectory
 from privaudit.unlearning.teachers import PairSplit, Teachers
 from tests.test_methods import (
@@ -244,7 +245,7 @@ def test_disjoint_stages_that_are_ranked_anew_hand_over_each_sample_once() -> No
             super().step(batch)
             scores.update({row: -score for row, score in scores.items()})
 
-    wanted = Sequencing(order="loss", groups=3, rerank="dynamic", kind="disjoint")
+    wanted = Sequencing(order="loss", groups=3, rerank="dynamic", grouping="disjoint")
     method = Turning(context, Handed.defaults)
     run_sequence(method, sequence_of(ranking, context.model, wanted, 1), lambda _: None)
     assert [sorted(batch) for batch in method.batches] == [[0, 1], [4, 5], [2, 3]]

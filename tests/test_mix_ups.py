@@ -13,10 +13,11 @@ import pytest
 
 from privaudit import api
 from privaudit.commands.compare import read_scored
-from privaudit.commands.gate import Limit, check_audit
-from privaudit.commands.score import are_scored
+from privaudit.commands.gate import check_audit
+from privaudit.commands.score_stored import are_scored
 from privaudit.errors import StoreError
 from privaudit.report.write import render_report
+from privaudit.results.gate_results import Limit
 from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
@@ -200,7 +201,7 @@ def test_results_of_another_audit_are_judged_by_nobody(
         reseal(second, ("score.json", "scores.parquet"))
     assert not are_scored(second)
     for ask in (
-        lambda: check_audit(second, [Limit("auc", 1.0)], "lira"),
+        lambda: check_audit(second, [Limit(quantity="auc", most=1.0)], "lira"),
         lambda: read_scored(second.parent, second.name),
         lambda: render_report(second),
     ):
@@ -213,7 +214,7 @@ def test_a_renamed_folder_is_refused_until_it_has_its_name_back(results: tuple[P
     first, second = results
     first.rename(first.with_name("before"))
     with pytest.raises(StoreError, match="sealed as much-signals"):
-        check_audit(first.with_name("before"), [Limit("auc", 1.0)], "lira")
+        check_audit(first.with_name("before"), [Limit(quantity="auc", most=1.0)], "lira")
     aside = first.parent / "before-folder" / first.name
     aside.parent.mkdir()
     first.with_name("before").rename(aside)

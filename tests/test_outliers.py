@@ -14,7 +14,7 @@ from privaudit.attacks import lira
 from privaudit.attacks.risk import separation
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.audit.external_signals.signals_design import balanced_cells
-from privaudit.scoring.reliability.outliers import drawn_in, find_outliers, sentences
+from privaudit.scoring.reliability.outliers import drawn_in, find_outliers, models_to_leave_out, odd_models, sentences
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from privaudit.statistics.gaussian import largest_variance, moments_of, pooled_variance
@@ -124,11 +124,11 @@ def test_a_model_unlike_its_siblings_is_named_and_left_out(how: str) -> None:
     values += 20
     spoiled = spoil(values, how)
     found = find_outliers(spoiled)
-    assert found.odd == (5,)
-    assert found.left_out(lira.complements(16)) == (4, 5)
+    assert odd_models(found) == [5]
+    assert models_to_leave_out(found, lira.complements(16)) == (4, 5)
     assert found.kinds is None
-    assert found.cells == ()
-    said = sentences(found.to_json(np.arange(1500)), (4, 5), 16)
+    assert found.values == ()
+    said = sentences(found.model_copy(update={"left_out": (4, 5)}), 16)
     assert said[0].startswith("model 5 is unlike its siblings")
     assert said[0].endswith("left out of every figure, with what completes them: models 4, 5")
 
@@ -142,10 +142,10 @@ def test_where_half_of_the_models_are_odd_the_audit_says_not_to_trust_it(models:
     half = values[: models // 2]
     half[:] = {"twenty times as large": half * 20, "a twentieth": half / 20, "moved": half + 60}[how]
     found = find_outliers(values)
-    assert found.odd == ()
+    assert odd_models(found) == []
     assert found.kinds is not None
     assert {found.kinds.model < models // 2, found.kinds.other < models // 2} == {True, False}
-    said = sentences(found.to_json(np.arange(1500)), (), models)
+    said = sentences(found, models)
     assert said[-1].endswith("which are the odd ones can't be told: do not trust this audit")
 
 
@@ -213,10 +213,10 @@ def test_nothing_stands_out_where_all_is_well(models: int) -> None:
         np.where(np.arange(1200) % 3, 7.0, normal),
         np.zeros(keep.shape),
     ):
-        assert find_outliers(values).odd == ()
+        assert odd_models(find_outliers(values)) == []
         assert find_outliers(values).kinds is None
         assert find_outliers(values).samples == ()
-        assert not find_outliers(values).cells or models == 4
+        assert not find_outliers(values).values or models == 4
 
 
 def test_drawing_in_is_blind_to_membership_and_changes_nothing_where_all_is_well() -> None:
@@ -273,11 +273,11 @@ def test_too_many_odd_models_are_no_outliers_and_few_models_leave_none_out() -> 
     values[[0, 3, 5]] *= 20
     found = find_outliers(values)
     assert len(found.models) == 3
-    assert found.left_out(lira.complements(8)) == ()
-    said = sentences(found.to_json(np.arange(1500)), (), 8)
+    assert models_to_leave_out(found, lira.complements(8)) == ()
+    said = sentences(found, 8)
     assert "do not trust this audit" in said[-1]
     four = spoil(leaking(models=8)[0] + 20, "twenty times as large")[2:6]
-    assert find_outliers(four).left_out(lira.complements(4)) == ()
+    assert models_to_leave_out(find_outliers(four), lira.complements(4)) == ()
 
 
 def test_a_model_of_another_accuracy_is_named_even_where_values_are_wide() -> None:
@@ -286,7 +286,7 @@ def test_a_model_of_another_accuracy_is_named_even_where_values_are_wide() -> No
     margins[4] = random.normal(-1, 0.8, size=900)  # no outlier by distance: the others vary as widely
     found = find_outliers(margins, is_margin=True)
     assert found.models == ()
-    assert [model for model, _, _ in found.accuracies] == [4]
-    said = sentences(found.to_json(np.arange(900)), (), 12)
+    assert [one.model for one in found.accuracies] == [4]
+    said = sentences(found, 12)
     assert said[0].startswith("model 4 is right on 1")
     assert find_outliers(margins).accuracies == ()

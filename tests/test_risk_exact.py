@@ -81,15 +81,15 @@ def test_the_error_of_a_rankings_halves_is_that_of_a_mean_of_influences() -> Non
     assert found.split_half == pytest.approx(split.mean())
     assert found.spread == pytest.approx(np.std(split, ddof=1))
     reach = 1.96 * stats.sem(influence)
-    assert found.half_interval == pytest.approx((split.mean() - reach, split.mean() + reach))
+    assert found.split_half_ci == pytest.approx((split.mean() - reach, split.mean() + reach))
     # The forecast errs by itself too, however many samples there are.
     assert found.reliability is not None
-    assert found.interval is not None
+    assert found.ci is not None
     by_itself = EXTRAPOLATION * (found.reliability - found.split_half)
     least = logit_interval(found.reliability, by_itself, RESAMPLES - 1)
     assert least is not None
-    assert found.interval[0] <= least[0] + 1e-12
-    assert found.interval[1] >= least[1] - 1e-12
+    assert found.ci[0] <= least[0] + 1e-12
+    assert found.ci[1] >= least[1] - 1e-12
 
 
 def judge(half: Half, chosen: npt.NDArray[np.int64]) -> Shares:
@@ -113,7 +113,7 @@ def test_the_picked_are_judged_by_two_halves_that_err_independently() -> None:
     found = picked_and_judged(halves)
     assert found.count == 30
     assert found.by_others == pytest.approx(share)
-    assert found.interval == pytest.approx(logit_interval(share, error, 6))
+    assert found.ci == pytest.approx(logit_interval(share, error, 6))
 
 
 def test_the_chance_of_the_smallest_of_several_p_values() -> None:
@@ -188,10 +188,10 @@ def test_values_are_drawn_in_to_ten_spreads_of_their_sample_or_of_the_usual_one(
 def test_a_difference_of_shares_ends_at_one_and_another_seed_forgets_others() -> None:
     wide = np.array([0.4, -0.4, 0.3, -0.3])
     found = difference(Estimate(0.1, wide), Estimate(0.9, -wide), paired=False)
-    assert found.value == pytest.approx(0.8)
-    assert found.interval is not None
-    assert found.interval[1] == 1.0
-    assert found.interval[0] < 0.8
+    assert found.difference == pytest.approx(0.8)
+    assert found.ci is not None
+    assert found.ci[1] == 1.0
+    assert found.ci[0] < 0.8
     table = pd.DataFrame({"label": np.arange(200) % 4})
     rows = [choose_forget_set("random:20", table, ("a", "b", "c", "d"), seed).rows for seed in (1, 1, 2)]
     assert [len(one) for one in rows] == [20, 20, 20]

@@ -107,10 +107,10 @@ def test_noise_names_nobody_and_its_chance_level_is_told(models: int) -> None:
     told, chance = [], []
     for draw in range(3):
         keep = paired_design(500, models, draw)
-        found = scores_of(margins(random, keep, 0.0), keep).confirmation
+        found = scores_of(margins(random, keep, 0.0), keep).told_right
         assert not found.named
         assert found.reason
-        told.append(found.told)
+        told.append(found.samples)
         chance.append(500 * found.chance)
     assert np.mean(told) == pytest.approx(np.mean(chance), abs=4 * np.sqrt(np.mean(chance) / 3) + 1)
 
@@ -131,8 +131,8 @@ def test_those_whom_both_halves_tell_right_are_named(models: int) -> None:
     random = np.random.default_rng(models)
     keep = paired_design(600, models, 0)
     found = scores_of(margins(random, keep, np.where(np.arange(600) < 40, 12.0, 0.3)), keep)
-    assert found.confirmation.named, found.confirmation
-    assert found.confirmation.leaders_confirmed == 1.0
+    assert found.told_right.named, found.told_right
+    assert found.told_right.leaders_confirmed == 1.0
     leading = found.table.sort_values("rank").head(10)
     assert (leading["sample_id"] < 40).all()
     assert leading["confirmed"].all()
@@ -168,7 +168,7 @@ def test_the_forecast_of_reliability_comes_true(kind: str) -> None:
             told = stability_of(values[part], keep[part])
             foretold.append(told.reliability)
             doubled.append(2 * told.split_half / (1 + told.split_half))
-            assert told.interval[0] < told.reliability < told.interval[1]
+            assert told.ci[0] < told.reliability < told.ci[1]
     assert np.mean(foretold) == pytest.approx(np.mean(found), abs=0.04)
     if kind == "few leak":
         assert np.mean(doubled) > np.mean(found) + 0.08

@@ -11,7 +11,7 @@ from privaudit.attacks import lira
 from privaudit.attacks.risk import attack_success
 from privaudit.attacks.suite import Evidence
 from privaudit.errors import EvidenceError
-from privaudit.scoring.blind_baseline import BlindBaseline, _weights
+from privaudit.scoring.blind_baseline import LEVEL, _weights, smaller_p
 from privaudit.scoring.reliability.risk_interval import risk_interval
 from privaudit.scoring.sample_scores import clusters_of, score
 from privaudit.scoring.score_table import SampleFacts, tail_of
@@ -51,13 +51,9 @@ def test_pairs_and_masks_bound_an_odd_sample_alike() -> None:
 
 
 def test_two_questions_of_the_blind_baseline_double_the_smaller_p() -> None:
-    def found(inputs: float, classes: float) -> BlindBaseline:
-        return BlindBaseline(0.5, None, inputs_p=inputs, classes_p=classes, training=100, test=100)
-
-    assert found(0.02, 0.5).p == found(0.5, 0.02).p == pytest.approx(0.04)
-    assert found(0.9, 0.8).p == 1
-    assert found(0.0126, 0.5).holds
-    assert not found(0.0124, 0.5).holds
+    assert smaller_p(0.02, 0.5) == smaller_p(0.5, 0.02) == pytest.approx(0.04)
+    assert smaller_p(0.9, 0.8) == 1
+    assert smaller_p(0.0124, 0.5) < LEVEL <= smaller_p(0.0126, 0.5)
 
 
 def test_the_blind_baseline_weighs_a_class_alike_on_both_sides() -> None:
@@ -166,9 +162,9 @@ def test_canaries_are_scored_and_take_no_part_in_anything_else() -> None:
         evidence.keep[:, ~canary],
     )
     np.testing.assert_array_equal(ordinary["asr"], alone)
-    assert scores.loss_proxy is not None
+    assert scores.risk_vs_difficulty.loss_as_proxy is not None
     rho = stats.spearmanr(target[~canary, 0, SIGNALS.index("loss")], alone).statistic
-    assert scores.loss_proxy.spearman == pytest.approx(rho)
+    assert scores.risk_vs_difficulty.loss_as_proxy.spearman == pytest.approx(rho)
     assert scores.attacks["lira"].positives == 55 * 4
     margin, keep = evidence.plain("margin")[:, ~canary], evidence.keep[:, ~canary]
     seen, unseen = (np.where(side, margin > 0, False).sum(axis=0) / 4 for side in (keep, ~keep))
@@ -209,15 +205,15 @@ def test_halves_of_the_models_are_told_apart_in_the_table() -> None:
         shifts.append((np.where(side, part, 0).sum(0) - np.where(side, 0, part).sum(0)) / 2)
     np.testing.assert_allclose(scores.table.loc[real, "risk_of_half"], risks[0])
     np.testing.assert_allclose(scores.table.loc[real, "shift_of_half"], shifts[1], rtol=1e-6)
-    assert scores.intrinsic is not None
+    assert scores.risk_vs_difficulty.intrinsic_shift is not None
     crossed = [stats.spearmanr(risks[one], shifts[1 - one]).statistic for one in (0, 1)]
-    assert scores.intrinsic.spearman == pytest.approx(np.mean(crossed))
+    assert scores.risk_vs_difficulty.intrinsic_shift.spearman == pytest.approx(np.mean(crossed))
     certain = [risk >= 0.9 for risk in risks]
     np.testing.assert_array_equal(scores.table.loc[real, "confirmed"].to_numpy(bool), certain[0] & certain[1])
     told = [certain[1 - one][certain[one]].mean() for one in (0, 1) if certain[one].any()]
-    found = scores.confirmation
+    found = scores.told_right
     assert found.confirmed == pytest.approx(np.mean(told))
-    assert (found.leaders, found.told) == (5, int((scores.table.loc[real, "asr"] >= 0.9).sum()))
+    assert (found.leaders, found.samples) == (5, int((scores.table.loc[real, "asr"] >= 0.9).sum()))
     assert found.leaders_confirmed == pytest.approx(np.mean([certain[1 - one][leaders[one]].mean() for one in (0, 1)]))
     # Of noise one in eight is told right by all of 4 models, one in a hundred by all of 8.
     assert found.chance_confirmed == pytest.approx(0.125, abs=0.05)
@@ -245,5 +241,8 @@ def test_the_error_of_an_attack_that_compares_models_is_that_of_attacking_anew_w
     ratio = np.asarray(lira.online(margin, keep))
     anew, apart = performance(ratio, keep, pair, refits), performance(ratio, keep, pair)
     found = score(evidence, facts).attacks["lira"]
-    assert found.auc_influence == pytest.approx(anew.auc_influence)
-    assert found.auc_influence != pytest.approx(apart.auc_influence)
+    assert found.influence is not None
+    assert anew.influence is not None
+    assert apart.influence is not None
+    assert found.influence.auc == pytest.approx(anew.influence.auc)
+    assert found.influence.auc != pytest.approx(apart.influence.auc)

@@ -11,13 +11,15 @@ import numpy.typing as npt
 import pytest
 from scipy import stats
 
-from privaudit.commands.gate import Limit, check_audit
+from privaudit.commands.gate import check_audit
 from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
 from privaudit.report.document import build_content
+from privaudit.results.gate_results import Limit
+from privaudit.results.score_results import UnseenControl
 from privaudit.runtime import files
 from privaudit.scoring.blind_baseline import _uneven, blind_baseline
-from privaudit.scoring.unseen_control import UnseenControl, never_seen
+from privaudit.scoring.unseen_control import never_seen
 from privaudit.shadow.design import paired_design
 from privaudit.signals import SIGNALS
 from tests.conftest import SMALL, Run, save_noisy_images
@@ -137,7 +139,7 @@ def test_a_harder_test_set_and_one_that_moves_by_model_are_told() -> None:
     assert harder.margin_auc > 0.6
     assert abs(harder.auc - 0.5) < 0.02
     assert not moving.holds
-    assert moving.spread > 2 * moving.spread_by_chance
+    assert moving.of_models.spread > 2 * moving.of_models.spread_by_chance
 
 
 def test_equal_samples_are_counted_within_training_and_across() -> None:
@@ -149,20 +151,22 @@ def test_equal_samples_are_counted_within_training_and_across() -> None:
     found = find_duplicates((x, y), (test_x, test_y), 0)
     assert (found.test_in_training, found.same_label, found.within_training) == (7, 6, 4)
     assert not found.ordinary
-    assert (found.near_test, found.near_training) == (0, 0)
+    assert found.near is not None
+    assert (found.near.test, found.near.training) == (0, 0)
 
 
 def test_near_duplicates_are_counted_and_ordinary_neighbours_are_none() -> None:
     x, y = images(600, 0)
     test_x, test_y = images(200, 1)
     plain = find_duplicates((x, y), (test_x, test_y), 0)
-    assert (plain.near_test, plain.near_training) == (0, 0)
+    assert plain.near is not None
+    assert (plain.near.test, plain.near.training) == (0, 0)
     grained = x[:40] + np.random.default_rng(3).normal(0, 2, x[:40].shape)
     test_x[:40] = np.clip(grained, 0, 255).astype(np.uint8)
     found = find_duplicates((x, y), (test_x, test_y), 0)
     assert found.test_in_training == 0
-    assert found.near_test is not None
-    assert 30 <= found.near_test <= 40
+    assert found.near is not None
+    assert 30 <= found.near.test <= 40
 
 
 @pytest.mark.parametrize("columns", [2, 5, 30])
@@ -170,7 +174,7 @@ def test_neighbours_in_continuous_tables_are_no_near_duplicates(columns: int) ->
     x = np.random.default_rng(0).normal(size=(2500, columns)).astype(np.float32)
     y = np.zeros(2500, np.int64)
     found = find_duplicates((x[:2000], y[:2000]), (x[2000:], y[2000:]), 0)
-    assert (found.near_test or 0) + (found.near_training or 0) == 0
+    assert found.near is None or (found.near.test, found.near.training) == (0, 0)
 
 
 def test_equal_rows_are_ordinary_where_columns_are_few_and_discrete_and_not_where_they_are_copied() -> None:
@@ -241,7 +245,7 @@ def test_results_that_lack_these_controls_are_still_shown_and_gated(shifted: dic
         files.seal(folder / name)
     content = build_content(folder).report
     assert not any("WARNING" in said for one in content.overview for said in one.answer)
-    assert check_audit(folder, [Limit("auc", 1.0)], "lira", of_target=True)[0].verdict == "holds"
+    assert check_audit(folder, [Limit(quantity="auc", most=1.0)], "lira", of_target=True)[0].verdict == "holds"
 
 
 def test_a_target_that_holds_thanks_to_test_samples_it_was_trained_on_is_not_told() -> None:

@@ -96,11 +96,11 @@ def test_comparison_against_scipy() -> None:
     first, second = random.normal(0.3, 1, 60), random.normal(0, 2, 45)
     found = compare(first, second)
     welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    assert found.difference_interval == pytest.approx((welch.low, welch.high))
+    assert found.difference_ci == pytest.approx((welch.low, welch.high))
     assert found.superiority == pytest.approx((first[:, np.newaxis] > second).mean())
     assert found.p == pytest.approx(stats.mannwhitneyu(first, second).pvalue)
     one = stats.t.interval(0.95, 59, first.mean(), stats.sem(first))
-    assert found.intervals[0] == pytest.approx(one)
+    assert found.cis[0] == pytest.approx(one)
     same = compare(np.ones(5), np.ones(4))
     assert (same.p, same.superiority, same.difference) == (None, 0.5, 0)
 
@@ -109,6 +109,6 @@ def test_comparison_holds_its_level_where_nothing_differs() -> None:
     random = np.random.default_rng(9)
     found = [compare(random.exponential(size=30), random.exponential(size=50)) for _ in range(400)]
     assert 0.02 < np.mean([one.p < 0.05 for one in found if one.p is not None]) < 0.09
-    covered = [one.difference_interval[0] <= 0 <= one.difference_interval[1] for one in found
-               if one.difference_interval]  # fmt: skip
+    covered = [one.difference_ci[0] <= 0 <= one.difference_ci[1] for one in found
+               if one.difference_ci]  # fmt: skip
     assert 0.9 < np.mean(covered) < 0.98

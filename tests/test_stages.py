@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from privaudit.config import Sequencing
 from privaudit.errors import UsageError
 from privaudit.runtime.seeds import derive_seed
 from privaudit.unlearning.base import Parameters, StopUnlearning, Unlearner
@@ -25,8 +26,8 @@ from privaudit.unlearning.schedule.ordering import group_ends, order_rows, score
 from privaudit.unlearning.schedule.sequence import Ledger, run_sequence
 from privaudit.unlearning.schedule.stages import (
     Ranking,
-    Sequencing,
     Stage,
+    check_sequencing,
     growing_thresholds,
     plan_stages,
     sequence_of,
@@ -143,7 +144,7 @@ def test_dynamic_stages_follow_the_model() -> None:
     nothing = np.empty(0, np.int64)
     wanted = Sequencing(order="loss", groups=2, rerank="dynamic")
     nested = sequence_of(ranked(values), model, wanted, 1)
-    disjoint = sequence_of(ranked(values), model, replace(wanted, kind="disjoint"), 1)
+    disjoint = sequence_of(ranked(values), model, wanted.changed(grouping="disjoint"), 1)
     assert nested[0].rows_now(model, nothing).tolist() == [10, 11]
     assert disjoint[0].rows_now(model, nothing).tolist() == [10, 11]
     values |= {10: 9.0, 13: 0.0}  # unlearning has moved them
@@ -181,21 +182,21 @@ def test_self_paced_is_algorithm_1() -> None:
     ("choices", "message"),
     [
         ({"order": "age"}, "unknown order 'age'"),
-        ({"pace": "fast"}, "unknown --pace 'fast'"),
-        ({"kind": "nested"}, "unknown --grouping 'nested'"),
-        ({"unit": "person"}, "unknown --rank-by 'person'"),
-        ({"retain": "none"}, "unknown --stage-retain"),
-        ({"state": "keep"}, "unknown --optimizer-state"),
-        ({"budget": "free"}, "unknown --budget"),
+        ({"pace": "fast"}, "pace = 'fast': unknown pace"),
+        ({"grouping": "nested"}, "unknown grouping"),
+        ({"rank_by": "person"}, "unknown rank_by"),
+        ({"stage_retain": "none"}, "unknown stage_retain"),
+        ({"optimizer_state": "keep"}, "unknown optimizer_state"),
+        ({"budget": "free"}, "unknown budget"),
         ({"order": "memorisation", "rerank": "dynamic"}, "no new memorisation"),
-        ({"order": "loss", "rerank": "dynamic", "unit": "class"}, "of a class"),
+        ({"order": "loss", "rerank": "dynamic", "rank_by": "class"}, "of a class"),
         ({"order": "risk", "pace": "self-paced"}, "Algorithm 1 as written"),
         ({"order": "loss", "descending": True, "pace": "self-paced"}, "Algorithm 1 as written"),
     ],
 )
 def test_contradictions_are_told(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Sequencing(**choices).check()
+        check_sequencing(Sequencing(**choices))
 
 
 class Sampler(Unlearner):
@@ -234,7 +235,7 @@ def test_a_complementary_retain_set_holds_what_is_not_yet_forgotten() -> None:
     wanted = Sequencing(order="none")
     ranking: Ranking = lambda model: (work.forget, np.arange(12.0))  # noqa: E731
     assert sequence_of(ranking, work.model, wanted, 1)[0].retain is None
-    wanted = Sequencing(order="loss", groups=2, retain="complement")
+    wanted = Sequencing(order="loss", groups=2, stage_retain="complement")
     stages = sequence_of(ranking, work.model, wanted, 2, work.retain)
     sampler = Sampler(work, Parameters(2, 0.05, 4))
     run_sequence(sampler, stages[:1], lambda _: None)

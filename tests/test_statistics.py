@@ -43,7 +43,7 @@ def test_spearman_is_scipys_and_its_interval_covers() -> None:
     truth = 6 / np.pi * np.arcsin(r / 2)
     for _ in range(1000):
         pair = random.multivariate_normal([0, 0], [[1, r], [r, 1]], size=80)
-        interval = spearman(pair[:, 0], pair[:, 1]).interval
+        interval = spearman(pair[:, 0], pair[:, 1]).ci
         assert interval is not None
         covered += interval[0] <= truth <= interval[1]
     assert 0.93 <= covered / 1000 <= 0.97
@@ -52,7 +52,7 @@ def test_spearman_is_scipys_and_its_interval_covers() -> None:
 def test_spearman_of_a_constant_is_none() -> None:
     found = spearman(np.ones(50), np.arange(50))
     assert found.spearman is None
-    assert found.interval is None
+    assert found.ci is None
 
 
 def test_logit_interval_needs_an_estimate_inside() -> None:
@@ -99,14 +99,14 @@ def test_ties_make_no_phantom_tpr() -> None:
     assert roc(np.zeros(1000), member).tpr_at(0.01)[0] == 0
     found = performance(np.zeros((10, 1000)), np.broadcast_to(member, (10, 1000)))
     assert found.auc == 0.5
-    assert found.rates[0].tpr == 0
+    assert found.tpr_at_fpr["0.01"] == 0
 
 
 def test_too_little_evidence_is_said() -> None:
     random = np.random.default_rng(4)
     found = performance(random.normal(size=1200), np.arange(1200) < 200)
-    assert found.rates[0].tpr is not None  # 1% of 1,000 is 10 false alarms
-    assert found.rates[1].tpr is None  # 0.1% is one
+    assert found.tpr_at_fpr["0.01"] is not None  # 1% of 1,000 is 10 false alarms
+    assert found.tpr_at_fpr["0.001"] is None  # 0.1% is one
     assert found.smallest_fpr == pytest.approx(0.01)
 
 
@@ -122,8 +122,8 @@ def test_clustered_interval_covers_where_models_differ() -> None:
     covered = naive = 0
     for effect in effects:
         scores = random.normal(size=(pairs, cells)) + effect[:, None] * member
-        interval = performance(scores, member, clusters).auc_interval
-        independent = performance(scores, member).auc_interval
+        interval = performance(scores, member, clusters).auc_ci
+        independent = performance(scores, member).auc_ci
         assert interval is not None
         assert independent is not None
         covered += interval[0] <= truth <= interval[1]
@@ -149,10 +149,11 @@ def tpr_coverage(pairs: int, cells: int, shift: float, spread: float, simulation
     truth = {fpr: float((many[member] >= np.quantile(many[~member], 1 - fpr)).mean()) for fpr in (0.01, 0.001)}
     held: dict[float, list[bool]] = {fpr: [] for fpr in truth}
     for _ in range(simulations):
-        for rate in performance(*leaking_models(random, pairs, cells, shift, spread)).rates:
-            if rate.interval is not None:
-                held[rate.fpr].append(rate.interval[0] <= truth[rate.fpr] <= rate.interval[1])
-    return {fpr: float(np.mean(found)) for fpr, found in held.items() if found}
+        found = performance(*leaking_models(random, pairs, cells, shift, spread)).tpr_ci
+        for fpr, value in truth.items():
+            if (interval := found[f"{fpr:g}"]) is not None:
+                held[fpr].append(interval[0] <= value <= interval[1])
+    return {fpr: float(np.mean(often)) for fpr, often in held.items() if often}
 
 
 def test_tpr_interval_covers() -> None:
@@ -184,11 +185,13 @@ def test_tpr_interval_holds_its_estimate() -> None:
     clusters = np.repeat(np.arange(8)[:, None], 1000, axis=1)
     for scores in (random.normal(size=member.shape), 50.0 * member, -50.0 * member, np.zeros(member.shape)):
         for given in (clusters, None):
-            for rate in performance(scores, member, given).rates:
-                if rate.tpr is not None:
-                    assert rate.interval is not None
-                    assert rate.interval[0] <= rate.tpr <= rate.interval[1]
-                    assert rate.interval[0] < rate.interval[1]
+            found = performance(scores, member, given)
+            for fpr, tpr in found.tpr_at_fpr.items():
+                if tpr is not None:
+                    interval = found.tpr_ci[fpr]
+                    assert interval is not None
+                    assert interval[0] <= tpr <= interval[1]
+                    assert interval[0] < interval[1]
 
 
 def test_clopper_pearson_is_scipys() -> None:
@@ -202,8 +205,8 @@ def test_no_interval_below_four_pairs() -> None:
     member = np.tile(np.arange(100) < 50, (6, 1))
     clusters = np.repeat(np.arange(3), 2)[:, None] * np.ones((1, 100), int)
     found = performance(random.normal(size=(6, 100)), member, clusters)
-    assert found.auc_interval is None
-    assert all(rate.interval is None for rate in found.rates)
+    assert found.auc_ci is None
+    assert set(found.tpr_ci.values()) == {None}
 
 
 def test_rotated_moments_are_those_of_what_is_left() -> None:
@@ -257,9 +260,9 @@ def test_leaving_models_out_of_an_attack_that_compares_none_changes_nothing() ->
     refits = [(np.delete(scores, pair, axis=0), np.delete(member, pair, axis=0)) for pair in range(12)]
     found = performance(scores, member, clusters, refits)
     assert found.auc_standard_error == pytest.approx(plain.auc_standard_error, rel=0.02)
-    for ours, theirs in zip(found.rates, plain.rates, strict=True):
-        if theirs.interval is not None:
-            assert ours.interval == pytest.approx(theirs.interval, rel=0.1)
+    for fpr, theirs in plain.tpr_ci.items():
+        if theirs is not None:
+            assert found.tpr_ci[fpr] == pytest.approx(theirs, rel=0.1)
 
 
 def test_one_odd_model_widens_an_interval() -> None:
@@ -271,8 +274,8 @@ def test_one_odd_model_widens_an_interval() -> None:
     pair = np.broadcast_to((np.arange(16) // 2)[:, np.newaxis], keep.shape)
     refits = Refits(16, lambda left: lira.online(values[left], keep[left]))
     scores = np.asarray(lira.online(values, keep))
-    apart = performance(scores, keep, pair).auc_interval
-    together = performance(scores, keep, pair, ((left, keep[rows]) for rows, left in refits)).auc_interval
+    apart = performance(scores, keep, pair).auc_ci
+    together = performance(scores, keep, pair, ((left, keep[rows]) for rows, left in refits)).auc_ci
     assert apart is not None
     assert together is not None
     assert together[1] - together[0] > 1.2 * (apart[1] - apart[0])

@@ -97,12 +97,12 @@ def test_the_interval_of_spearman_is_bonetts_and_wrights() -> None:
     found = spearman(first, second)
     rho = stats.spearmanr(first, second).statistic
     reach = stats.norm.ppf(0.975) * np.sqrt((1 + rho**2 / 2) / 37)
-    assert found.interval == pytest.approx(np.tanh([np.arctanh(rho) - reach, np.arctanh(rho) + reach]))
+    assert found.ci == pytest.approx(np.tanh([np.arctanh(rho) - reach, np.arctanh(rho) + reach]))
     for hole in (0, 1):
         sides = [first.copy(), second.copy()]
         sides[hole][5] = np.nan
         holed = spearman(sides[0], sides[1])
-        assert holed.samples == 39
+        assert holed.n == 39
         assert holed.spearman == pytest.approx(stats.spearmanr(np.delete(first, 5), np.delete(second, 5)).statistic)
 
 
@@ -180,7 +180,7 @@ def test_the_interval_of_clusters_is_obuchowskis() -> None:
     expected = np.sqrt(6 / 5 * np.sum((np.array(of) / 180) ** 2))
     found = performance(scores, member, clusters)
     assert found.auc_standard_error == pytest.approx(expected)
-    assert found.auc_interval == pytest.approx(logit_interval(found.auc, float(expected), 5))
+    assert found.auc_ci == pytest.approx(logit_interval(found.auc, float(expected), 5))
 
 
 def test_the_error_of_a_rate_is_no_less_than_that_of_clusters_nor_of_independent_cells() -> None:
@@ -198,11 +198,13 @@ def test_the_error_of_a_rate_is_no_less_than_that_of_clusters_nor_of_independent
     assert plain.auc_standard_error is not None
     assert wild.auc_standard_error > 3 * plain.auc_standard_error
     for found in (plain, calm, wild):
-        for rate in found.rates:
-            if rate.interval is not None:
-                assert rate.true_positives is not None
-                low, high = clopper_pearson(rate.true_positives, 8000)
-                assert rate.interval[0] <= low < high <= rate.interval[1]
+        assert found.true_positives is not None
+        for fpr, interval in found.tpr_ci.items():
+            if interval is not None:
+                hits = found.true_positives[fpr]
+                assert hits is not None
+                low, high = clopper_pearson(hits, 8000)
+                assert interval[0] <= low < high <= interval[1]
 
 
 def test_a_rate_without_some_models_is_counted_to_the_letter() -> None:
@@ -228,7 +230,9 @@ def test_of_two_ways_to_refit_a_rate_the_calmer_counts() -> None:
     errors = jackknife_error(moved)
     assert max(errors) > 1.2 * min(errors)
     expected = jackknife_influence(moved[:, int(np.argmin(errors))])
-    assert evaluation.performance().rates[0].influence == pytest.approx(expected.tolist())
+    influence = evaluation.performance().influence
+    assert influence is not None
+    assert influence.tpr["0.01"] == pytest.approx(expected.tolist())
 
 
 def test_false_alarms_that_vary_widen_the_interval_of_a_rate() -> None:
@@ -240,9 +244,9 @@ def test_false_alarms_that_vary_widen_the_interval_of_a_rate() -> None:
     shifted = scores + np.where(member, 0.0, random.normal(scale=0.7, size=(10, 1)))
     widths = []
     for given in (scores, shifted):
-        rate = performance(given, member, clusters).rates[0]
-        assert rate.interval is not None
-        widths.append(rate.interval[1] - rate.interval[0])
+        interval = performance(given, member, clusters).tpr_ci["0.01"]
+        assert interval is not None
+        widths.append(interval[1] - interval[0])
     assert widths[1] > 2.5 * widths[0]
 
 

@@ -11,7 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from privaudit.inversion.gradient_engines.engine_choice import make_engine
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
-from privaudit.inversion.presets import Attack
+from privaudit.inversion.presets import MatchingAttack
 from privaudit.networks import build_network
 from privaudit.testing.unlearner import practice_context
 from privaudit.training.hardware import Hardware
@@ -104,5 +104,5 @@ def test_a_search_waits_once_a_step(steps: int) -> None:
     seen = tuple(part.detach() for part in engine(images, labels))
     canvas = Canvas.of(model, PixelScale(0.0, 1.0, 255.0), standardised=False)
     with Synchronisations() as waits:
-        match_gradients(engine, seen, labels, images.flip(0), Attack(name="few", steps=steps), canvas)
+        match_gradients(engine, seen, labels, images.flip(0), MatchingAttack(name="few", steps=steps), canvas)
     assert waits.total <= steps + 2 * len(images), waits.seen

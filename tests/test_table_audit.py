@@ -61,7 +61,7 @@ def scored(privaudit: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 SMALL = ("--shadows", "8", "--epochs", "3", "--workers", "2")
 
 
-def places(root: Path) -> dict[str, Path]:
+def places(root: Path) -> dict[str, Any]:
     return {"store": root / "shadow_models", "out": root / "reports"}
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of
+from privaudit.commands.unlearning.unlearn import only_by_steps, request_of
+from privaudit.config import UnlearnSettings
 from privaudit.errors import UsageError
 from privaudit.unlearning.application.method_choice import Chosen, choose_method
 from tests.conftest import Run
@@ -57,7 +58,7 @@ def test_who_names_a_method_gets_it() -> None:
     ],
 )
 def test_an_order_is_whatever_retraining_can_not_have(changes: dict[str, Any], retrains: bool) -> None:
-    assert (UnlearnSettings(**changes).only_by_steps() is None) == retrains
+    assert (only_by_steps(UnlearnSettings(**changes)) is None) == retrains
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_an_order_is_whatever_retraining_can_not_have(changes: dict[str, Any], r
         ({"passes": 2.0}, "--passes without --method"),
         ({"parameter": ("effort=1",)}, "--effort without --method"),
         ({"tune": True}, "--tune without --method"),
-        ({"retrain_below": -1.0}, "--retrain-below -1"),
+        ({"retrain_below": -1.0}, "retrain_below = -1"),
         ({"retrain_below": 5.0, "method": "ga"}, "is for --method auto"),
         ({"order": "wisdom"}, "wisdom"),
     ],

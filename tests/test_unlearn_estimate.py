@@ -14,10 +14,10 @@ from privaudit.audit.cost.stopwatch import Cost
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning import unlearn_estimate
 from privaudit.commands.unlearning.compare_orders import run_compare_orders
-from privaudit.commands.unlearning.unlearn import UnlearnSettings, request_of, run_unlearn
+from privaudit.commands.unlearning.unlearn import request_of, run_unlearn
 from privaudit.commands.unlearning.unlearn_estimate import Speed, estimate_run
 from privaudit.commands.unlearning.unlearn_inputs import scored
-from privaudit.config import AuditSettings
+from privaudit.config import UnlearnSettings
 from privaudit.errors import StoreError
 from privaudit.shadow.store import AuditStore
 from privaudit.unlearning.application.retrained_models import retrain_jobs
@@ -37,8 +37,7 @@ def audit(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
-    base = AuditSettings(store=root / "store", out=root / "out", workers=1)
-    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
+    return UnlearnSettings(store=root / "store", out=root / "out", workers=1, **{"method": "ga"} | changes)
 
 
 def files_of(root: Path) -> dict[Path, int]:

@@ -435,7 +435,7 @@ def test_shadow_models_stand_in_for_scattered_samples(privaudit: Run, own_audit:
         (["--order", "age"], "unknown order 'age'"),
         (["--audit", "nothing"], "no audit 'nothing'"),
         (["--forget", "random:100%"], "names all 300"),
-        (["--method", "ga", "--learning-rate", "-1"], "--learning-rate -1"),
+        (["--method", "ga", "--learning-rate", "-1"], "'--learning-rate': -1.0 is not in the range x>=0"),
         (["--reference", "oracle"], "unknown reference"),
     ],
 )
@@ -477,10 +477,10 @@ def test_risk_and_its_reference_come_from_different_shadow_models(small_audit: d
     found = choose_reference({}, stored, forget, risk, "margin")
     assert found.margin is not None
     for name, difficulty in {"shift": original[:, 0, 0] - found.margin, "fidelity": abs(found.margin)}.items():
-        interval = spearman(found.risk, difficulty).interval
+        interval = spearman(found.risk, difficulty).ci
         assert interval is not None
         assert interval[0] < 0 < interval[1], name
-    built_in = spearman(risk, abs(np.where(keep, 0, noise[..., 0, 0]).sum(0))).interval
+    built_in = spearman(risk, abs(np.where(keep, 0, noise[..., 0, 0]).sum(0))).ci
     assert built_in is not None
     assert built_in[1] < 0 or built_in[0] > 0
 

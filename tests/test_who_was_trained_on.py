@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from privaudit.audit.reopening import reopen_plan
-from privaudit.commands.unlearning.unlearn import UnlearnSettings, run_unlearn
+from privaudit.commands.unlearning.unlearn import run_unlearn
 from privaudit.commands.unlearning.unlearn_inputs import scored
-from privaudit.config import AuditSettings
+from privaudit.config import UnlearnSettings
 from privaudit.evaluation import u_lira
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import load_model, train_with_new_seeds
@@ -42,8 +42,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(root: Path, **changes: Any) -> UnlearnSettings:
-    base = AuditSettings(store=root / "store", out=root / "out", workers=1)
-    return UnlearnSettings(base=base, **{"method": "ga"} | changes)
+    return UnlearnSettings(store=root / "store", out=root / "out", workers=1, **{"method": "ga"} | changes)
 
 
 def plan_of(root: Path) -> Any:

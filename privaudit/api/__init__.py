@@ -1,24 +1,11 @@
-"""The commands as functions: their flags are keyword arguments, what ``--json`` prints is what they return.
+"""The commands as functions: their options are keyword arguments, what ``--json`` prints is what they return.
 
 Where a command would exit with a code, a function raises the `PrivauditError` that says the same. Talk and progress go
 to stderr, as there. Nothing heavy is imported before it is needed.
 """
 
-from privaudit.api.flags import ScoreFlags, UnlearnFlags
 from privaudit.api.reproduction import reproduce
 from privaudit.api.score_and_unlearn import score, unlearn
 from privaudit.api.stored_audits import audits, compare, gate, purge, verify, write_report
 
-__all__ = [
-    "ScoreFlags",
-    "UnlearnFlags",
-    "audits",
-    "compare",
-    "gate",
-    "purge",
-    "reproduce",
-    "score",
-    "unlearn",
-    "verify",
-    "write_report",
-]
+__all__ = ["audits", "compare", "gate", "purge", "reproduce", "score", "unlearn", "verify", "write_report"]

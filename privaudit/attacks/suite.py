@@ -88,7 +88,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Attack:
+class ShadowAttack:
     """One attack.
 
     Parameters
@@ -135,22 +135,22 @@ def _offline(sides: lira.Sides) -> Callable[[Evidence], FloatArray]:
 
 #: ``lira`` is the reference: online, on the margin, with shrunk variance. The others differ from it in what they say.
 ATTACKS = {
-    "lira": Attack("LiRA, online, margin, shrunk variance", "margin", _online("margin")),
-    "lira-bayes": Attack("LiRA, Bayesian variance (Student's t)", "margin", _online("margin", "bayes")),
-    "lira-hierarchical": Attack(
+    "lira": ShadowAttack("LiRA, online, margin, shrunk variance", "margin", _online("margin")),
+    "lira-bayes": ShadowAttack("LiRA, Bayesian variance (Student's t)", "margin", _online("margin", "bayes")),
+    "lira-hierarchical": ShadowAttack(
         "LiRA, hierarchical (samples lend each other strength)",
         "margin",
         lambda evidence: hierarchical(evidence.every_query("margin"), evidence.keep),
         needs_pairs=True,
     ),
-    "lira-per-sample": Attack("LiRA, variance per sample", "margin", _online("margin", "per-sample")),
-    "lira-global": Attack("LiRA, global variance", "margin", _online("margin", "global")),
-    "lira-logit-gap": Attack("LiRA on the paper's logit gap", "logit-gap", _online("logit-gap")),
-    "lira-scaled-logit": Attack("LiRA on Carlini's scaled logit", "scaled-logit", _online("scaled-logit")),
-    "lira-loss": Attack("LiRA on the loss", "loss", _online("loss")),
-    "lira-offline": Attack("LiRA, offline, one-sided", "margin", _offline("one")),
-    "lira-offline-two-sided": Attack("LiRA, offline, two-sided", "margin", _offline("two")),
-    "rmia": Attack(
+    "lira-per-sample": ShadowAttack("LiRA, variance per sample", "margin", _online("margin", "per-sample")),
+    "lira-global": ShadowAttack("LiRA, global variance", "margin", _online("margin", "global")),
+    "lira-logit-gap": ShadowAttack("LiRA on the paper's logit gap", "logit-gap", _online("logit-gap")),
+    "lira-scaled-logit": ShadowAttack("LiRA on Carlini's scaled logit", "scaled-logit", _online("scaled-logit")),
+    "lira-loss": ShadowAttack("LiRA on the loss", "loss", _online("loss")),
+    "lira-offline": ShadowAttack("LiRA, offline, one-sided", "margin", _offline("one")),
+    "lira-offline-two-sided": ShadowAttack("LiRA, offline, two-sided", "margin", _offline("two")),
+    "rmia": ShadowAttack(
         "RMIA",
         "loss",
         lambda evidence: rmia(
@@ -163,17 +163,17 @@ ATTACKS = {
         ),
         needs_population=True,
     ),
-    "population": Attack(
+    "population": ShadowAttack(
         "Population rank of the margin",
         "margin",
         lambda evidence: population_rank(evidence.plain("margin"), evidence.plain_population("margin")),
         needs_population=True,
         compares_models=False,
     ),
-    "loss": Attack(
+    "loss": ShadowAttack(
         "Loss threshold", "loss", lambda evidence: loss_threshold(evidence.plain("loss")), compares_models=False
     ),
-    "label-only": Attack(
+    "label-only": ShadowAttack(
         "Label only (is the model right?)",
         "margin",
         lambda evidence: label_only(evidence.plain("margin")),

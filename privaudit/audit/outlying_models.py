@@ -1,45 +1,28 @@
-"""What stands out among the shadow models of an audit: left out, drawn in, and said."""
+"""What stands out among the shadow models of an audit: which are left out, and which samples it concerns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.results.score_results import Outliers
 from privaudit.runtime.progress import talk
-from privaudit.scoring.reliability.outliers import LISTED, find_outliers, sentences
+from privaudit.scoring.reliability.outliers import LISTED, find_outliers, models_to_leave_out
 
-
-@dataclass(frozen=True)
-class Outlying:
-    """What stands out.
-
-    Parameters
-    ----------
-    left
-        bool ``[S]``: the models that stay.
-    found
-        As it stands in JSON results, samples by their ids.
-    warnings
-        Sentences that name models and no sample.
-    """
-
-    left: npt.NDArray[np.bool_]
-    found: dict[str, Any]
-    warnings: list[str]
+Mask = npt.NDArray[np.bool_]
 
 
 def find_outlying(
     margins: npt.NDArray[Any],
     ids: npt.NDArray[Any],
     mates: npt.NDArray[np.int64],
-    enough: Callable[[npt.NDArray[np.bool_]], bool] = lambda left: True,
+    enough: Callable[[Mask], bool] = lambda left: True,
     is_margin: bool = True,
-) -> Outlying:
-    """Find what stands out, and say on stderr which samples it concerns.
+) -> Outliers:
+    """Find what stands out and which models are left out for it, and say on stderr which samples it concerns.
 
     Parameters
     ----------
@@ -54,15 +37,15 @@ def find_outlying(
     is_margin
         Whether the sign says that a model is right; a statistic of the user's own may say something else.
     """
-    outliers = find_outliers(margins, is_margin)
-    left = np.ones(len(margins), np.bool_)
-    left[list(outliers.left_out(mates))] = False
-    if not enough(left):
-        left[:] = True
-    places = tuple(np.flatnonzero(~left).tolist())
-    found = outliers.to_json(ids)
-    for one in found["values"][:LISTED]:
-        talk(f"  far outside: sample {one['sample_id']} under model {one['model']}, by {one['spreads']:,.0f} spreads")
-    for one in found["samples"][:LISTED]:
-        talk(f"  models differ {one['times']:,.0f} times as much as usual: sample {one['sample_id']}")
-    return Outlying(left, found | {"left_out": list(places)}, sentences(found, places, len(margins)))
+    found = find_outliers(margins, is_margin, ids)
+    for one in found.values[:LISTED]:
+        talk(f"  far outside: sample {one.sample_id} under model {one.model}, by {one.spreads:,.0f} spreads")
+    for one in found.samples[:LISTED]:
+        talk(f"  models differ {one.times:,.0f} times as much as usual: sample {one.sample_id}")
+    found = found.model_copy(update={"left_out": models_to_leave_out(found, mates)})
+    return found if enough(models_left(found, len(margins))) else found.model_copy(update={"left_out": ()})
+
+
+def models_left(outliers: Outliers, models: int) -> Mask:
+    """Return which of so many models stay, ``[S]``."""
+    return ~np.isin(np.arange(models), outliers.left_out)

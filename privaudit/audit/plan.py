@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
 from privaudit.audit.metadata import group_samples
@@ -346,10 +345,9 @@ def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str 
 def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:
     """A copy of the settings with some entries changed, validated."""
     try:
-        return AuditSettings.model_validate(settings.model_dump() | changes)
-    except ValidationError as error:
-        problem = error.errors()[0]
+        return AuditSettings(**settings.model_dump() | changes)
+    except UsageError as error:
         raise StoreError(
-            f"the stored audit says {'.'.join(map(str, problem['loc']))} = {problem.get('input')!r}: {problem['msg']}",
+            f"the stored audit says {error.message}",
             hint="It was made by another version of privaudit: score again into another store.",
         ) from error

@@ -1,31 +1,29 @@
-"""Options that several commands share."""
+"""Click options, made from the models of `privaudit.config`; and ``--json``, which is the command line's alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
+from annotated_types import Ge, Gt, Le, Lt
 
 from privaudit.cli.output import alone_on_stdout
-from privaudit.config import DEFAULT_OUT, DEFAULT_STORE
+from privaudit.config.options import Options, flag_name, flag_of, help_of, python_types
 
 Command = Callable[..., Any]
 
 
-def store_option(function: Command) -> Command:
-    """``--store DIR``."""
-    return click.option(
-        "--store", type=click.Path(path_type=Path, file_okay=False), help=f"Where models are kept [{DEFAULT_STORE}]."
-    )(function)
+def options_of(model: type[Options]) -> Callable[[Command], Command]:
+    """Decorate a command's function with every option of a model; what is not typed is None, and so not given."""
 
+    def decorate(function: Command) -> Command:
+        for name, kind in reversed(python_types(model).items()):
+            function = _parameter(model, name, kind)(function)
+        return function
 
-def out_option(function: Command) -> Command:
-    """``--out DIR``."""
-    return click.option(
-        "--out", type=click.Path(path_type=Path, file_okay=False), help=f"Where results go [{DEFAULT_OUT}]."
-    )(function)
+    return decorate
 
 
 def json_option(function: Command) -> Command:
@@ -34,28 +32,40 @@ def json_option(function: Command) -> Command:
     return option(alone_on_stdout(function))
 
 
-def redact_option(function: Command) -> Command:
-    """``--redact ids``."""
+def _parameter(model: type[Options], name: str, kind: Any) -> Callable[[Command], Command]:
+    field, flag = model.model_fields[name], flag_of(model, name)
+    if flag.is_argument:
+        return click.argument(name, required=field.is_required(), nargs=-1 if flag.is_repeated else 1)
+    typed = flag_name(name)
+    if kind is bool:
+        return click.option(typed, name, is_flag=True, default=None, help=help_of(model, name))
+    kinds = set(get_args(kind) or [kind]) - {type(None)}
     return click.option(
-        "--redact",
-        help="ids: show salted hashes in place of sample ids, now and later; none undoes it, salt and all [as it was].",
-    )(function)
+        typed,
+        name,
+        type=click.Path(path_type=Path, file_okay=not flag.is_folder)
+        if kinds == {str, Path}
+        else _number(kinds, field.metadata),
+        metavar=flag.metavar,
+        multiple=flag.is_repeated,
+        # Typed not at all, it is not given: a file of settings may give it.
+        callback=(lambda context, option, value: value or None) if flag.is_repeated else None,
+        required=field.is_required(),
+        help=help_of(model, name),
+    )
 
 
-def show_samples_option(function: Command) -> Command:
-    """``--show-samples``."""
-    return click.option(
-        "--show-samples", is_flag=True, default=None, help="Show images of the riskiest and the safest samples."
-    )(function)
-
-
-def engine_options(function: Command) -> Command:
-    """``--workers W``, ``--engine local|ray``, ``--address HOST:PORT`` and ``--gpu-share S``."""
-    for option in (
-        click.option("--gpu-share", type=float, help="With ray on GPUs: the part of one that a job takes [1]."),
-        click.option("--address", help="The Ray cluster's HOST:PORT [$RAY_ADDRESS, else a Ray of its own]."),
-        click.option("--engine", help="local: processes on this machine; ray: a Ray cluster [local]."),
-        click.option("--workers", type=int, help="Jobs at a time, one thread each [one a core, or up to four a GPU]."),
-    ):
-        function = option(function)
-    return function
+def _number(kinds: set[Any], limits: list[Any]) -> click.ParamType[Any] | None:
+    """A number within limits, or None for a text."""
+    if kinds not in ({int}, {float}):
+        return None
+    bounds: dict[str, Any] = {}
+    for limit in limits:
+        match limit:
+            case Ge(least) | Gt(least):
+                bounds |= {"min": least, "min_open": isinstance(limit, Gt)}
+            case Le(most) | Lt(most):
+                bounds |= {"max": most, "max_open": isinstance(limit, Lt)}
+    if kinds == {int}:
+        return click.IntRange(**bounds) if bounds else click.INT
+    return click.FloatRange(**bounds) if bounds else click.FLOAT

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from privaudit.audit.result_files import COMPARISONS, RESULTS, SCORES, read_table, write_table
@@ -19,10 +17,24 @@ from privaudit.report.content import comparability, wording
 from privaudit.report.redaction import privacy_of
 from privaudit.report.sample_ids import Naming
 from privaudit.report.write import write_report
+from privaudit.results.base import read_result, write_result
+from privaudit.results.comparison_results import (
+    ChangedSamples,
+    ComparedAttack,
+    ComparedAudit,
+    ComparedGroup,
+    ComparisonAnswer,
+    ComparisonResults,
+    GroupRisk,
+    HighRisk,
+    Verdict,
+)
+from privaudit.results.measures import Difference
+from privaudit.results.score_results import Clusters, ReportPaths, ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
-from privaudit.statistics.audit_difference import Difference, Estimate, difference, newcombe
+from privaudit.statistics.audit_difference import Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
 
 #: False alarm rates at which the two are compared.
@@ -34,38 +46,38 @@ class Scored:
     """The stored results of one audit, without canaries, by ascending sample id."""
 
     folder: Path
-    results: dict[str, Any]
+    results: ScoreResults
+    clusters: Clusters
     table: pd.DataFrame
 
     @property
     def name(self) -> str:
         """The audit's name."""
-        return str(self.results["audit"])
+        return self.results.audit
 
     @property
     def fingerprint(self) -> str | None:
         """Of the data; None where only signals were given."""
-        identity = self.results["about"].get("identity")
-        return None if identity is None else str(identity["fingerprint"])
-
-    def estimate_auc(self, attack: str) -> Estimate:
-        """An attack's AUC with what each cluster contributes."""
-        found = self.results["attacks"][attack]
-        return Estimate(found["auc"], np.asarray(found["influence"]["auc"]))
+        identity = self.results.about.identity
+        return None if identity is None else identity.fingerprint
 
     def estimate_risk(self) -> Estimate:
-        """The mean risk of all samples."""
-        return Estimate(self.results["mean_risk"], np.asarray(self.results["clusters"]["risk_influence"]))
+        """Return the mean risk of all samples."""
+        return Estimate(self.results.mean_risk, np.asarray(self.clusters.risk_influence))
+
+    def estimate_auc(self, attack: str) -> Estimate:
+        """Return an attack's AUC with what each cluster contributes."""
+        found = self.results.attacks[attack]
+        return Estimate(found.auc, np.asarray([] if found.influence is None else found.influence.auc))
 
     def estimate_rate(self, attack: str, rate: str) -> Estimate | None:
-        """An attack's TPR; None where this audit does not resolve the rate."""
-        found = self.results["attacks"][attack]
-        if found["tpr_at_fpr"][rate] is None or rate not in found["influence"]["tpr"]:
-            return None
-        return Estimate(found["tpr_at_fpr"][rate], np.asarray(found["influence"]["tpr"][rate]))
+        """Return an attack's TPR; None where this audit does not resolve the rate."""
+        found = self.results.attacks[attack]
+        tpr, influence = found.tpr_at_fpr[rate], None if found.influence is None else found.influence.tpr.get(rate)
+        return None if tpr is None or influence is None else Estimate(tpr, np.asarray(influence))
 
 
-def run_compare(settings: AuditSettings, first: str, second: str) -> dict[str, Any]:
+def run_compare(settings: AuditSettings, first: str, second: str) -> ComparisonAnswer:
     """Compare two audits; return what ``compare --json`` prints."""
     a, b = read_scored(settings.out, first), read_scored(settings.out, second)
     demand_same_samples(a, b)
@@ -77,12 +89,11 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> dict[str, A
     folder = settings.out / COMPARISONS / f"{a.name}--{b.name}"
     files.claim(folder.parent)
     write_table(samples, folder / "samples.parquet")
-    files.write_json(folder / "comparison.json", results)
-    files.seal(folder / "comparison.json")
-    report = build_comparison(
-        results, entered, files.sha256_of(folder / "samples.parquet"), [] if salt is None else [redaction.REDACTED]
-    )
-    return results | {"report": write_report(naming.resolve(report), folder, samples), "folder": str(folder)}
+    write_result(folder / "comparison.json", results)
+    notices = [] if salt is None else [redaction.REDACTED]
+    report = build_comparison(results.to_json(), entered, files.sha256_of(folder / "samples.parquet"), notices)
+    paths = ReportPaths.model_validate(write_report(naming.resolve(report), folder, samples))
+    return ComparisonAnswer(**dict(results), report=paths, folder=str(folder))
 
 
 def read_scored(out: Path, audit: str) -> Scored:
@@ -96,15 +107,16 @@ def read_scored(out: Path, audit: str) -> Scored:
         )
     files.demand_whole(folder / RESULTS, REMEDY)
     files.demand_whole(folder / SCORES, REMEDY)
-    results = files.read_json(folder / RESULTS)
+    results = read_result(folder / RESULTS, ScoreResults)
     demand_own(folder, results)
-    if "clusters" not in results:
+    if results.clusters is None:
         raise StoreError(
             f"{folder / RESULTS} was written by an earlier version, which kept no results by pair of models",
             hint="Run the same privaudit score again: it trains nothing.",
         )
     table = demand_columns(read_table(folder / SCORES), folder / SCORES)
-    return Scored(folder, results, table[~table["canary"]].sort_values("sample_id").reset_index(drop=True))
+    table = table[~table["canary"]].sort_values("sample_id").reset_index(drop=True)
+    return Scored(folder, results, results.clusters, table)
 
 
 def demand_same_samples(a: Scored, b: Scored) -> None:
@@ -142,85 +154,76 @@ def demand_same_samples(a: Scored, b: Scored) -> None:
         )
 
 
-def compare(a: Scored, b: Scored) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Every difference with its interval, and risk before and after of every sample."""
-    paired = a.results["clusters"]["design"] == b.results["clusters"]["design"]
-    attacks: dict[str, Any] = {}
-    for name in a.results["attacks"]:
-        # RMIA at two γ is two attacks.
-        same = name != "rmia" or wording.gamma_of(a.results) == wording.gamma_of(b.results)
-        if same and name in b.results["attacks"]:
-            of_auc = difference(a.estimate_auc(name), b.estimate_auc(name), paired)
-            attacks[name] = {"auc": of_auc.to_json(), "tpr_at_fpr": {}}
-            for rate in RATES:
-                sides = a.estimate_rate(name, rate), b.estimate_rate(name, rate)
-                attacks[name]["tpr_at_fpr"][rate] = (
-                    None if sides[0] is None or sides[1] is None else difference(sides[0], sides[1], paired).to_json()
-                )
-    risk = difference(a.estimate_risk(), b.estimate_risk(), paired)
-    samples = _samples(a, b)
-    return {
-        "a": _described(a),
-        "b": _described(b),
-        "samples": len(samples),
-        "paired": paired,
-        "checked_by": "data fingerprint" if None not in (a.fingerprint, b.fingerprint) else "ids and labels",
-        "attacks": attacks,
-        "mean_risk": risk.to_json(),
-        "changed": _changed(samples),
-        "groups": _groups(a, b),
-        "verdict": verdict(Difference(*_of_lira(attacks), paired)),
-        "warnings": [
-            f"{key.upper()} ({side.name}): {said}"
-            for key, side in (("a", a), ("b", b))
-            for said in _described(side)["warnings"]
-        ],
-    }, samples
-
-
-def _of_lira(attacks: dict[str, Any]) -> tuple[float, float, Any]:
+def compare(a: Scored, b: Scored) -> tuple[ComparisonResults, pd.DataFrame]:
+    """Return every difference with its interval, and risk before and after of every sample."""
+    paired = a.clusters.design == b.clusters.design
+    attacks = {name: _compared(a, b, name, paired) for name in a.results.attacks if _have_both(a, b, name)}
     if "lira" not in attacks:
         raise StoreError(
             "one of the two has no results of the attack 'lira': it was written by another version of privaudit",
             hint="Run the same privaudit score again: it trains nothing.",
         )
-    found = attacks["lira"]["auc"]
-    return found["a"], found["b"], None if found["ci"] is None else tuple(found["ci"])
+    samples, sides = _samples(a, b), (_described(a), _described(b))
+    return ComparisonResults(
+        a=sides[0],
+        b=sides[1],
+        samples=len(samples),
+        paired=paired,
+        checked_by="data fingerprint" if None not in (a.fingerprint, b.fingerprint) else "ids and labels",
+        attacks=attacks,
+        mean_risk=difference(a.estimate_risk(), b.estimate_risk(), paired),
+        changed=_changed(samples),
+        groups=_groups(a.results, b.results),
+        verdict=verdict(attacks["lira"].auc),
+        warnings=tuple(
+            f"{key} ({side.audit}): {said}" for key, side in zip("AB", sides, strict=True) for said in side.warnings
+        ),
+    ), samples
 
 
-def verdict(auc: Difference) -> str:
-    """``b leaks less``, ``b leaks more``, ``no difference shown`` or ``too few models``."""
-    if auc.interval is None:
+def _have_both(a: Scored, b: Scored, attack: str) -> bool:
+    """Whether both audits have an attack; RMIA at two γ is two attacks."""
+    gammas = [wording.gamma_of(side.results) for side in (a, b)]  # type: ignore[arg-type, unused-ignore]
+    return attack in b.results.attacks and (attack != "rmia" or gammas[0] == gammas[1])
+
+
+def _compared(a: Scored, b: Scored, attack: str, paired: bool) -> ComparedAttack:
+    rates: dict[str, Difference | None] = {}
+    for rate in RATES:
+        one, other = a.estimate_rate(attack, rate), b.estimate_rate(attack, rate)
+        rates[rate] = None if one is None or other is None else difference(one, other, paired)
+    return ComparedAttack(auc=difference(a.estimate_auc(attack), b.estimate_auc(attack), paired), tpr_at_fpr=rates)
+
+
+def verdict(auc: Difference) -> Verdict:
+    """Return ``b leaks less``, ``b leaks more``, ``no difference shown`` or ``too few models``."""
+    if auc.ci is None:
         return "too few models"
-    low, high = auc.interval
+    low, high = auc.ci
     return "b leaks less" if high < 0 else "b leaks more" if low > 0 else "no difference shown"
 
 
-def _described(side: Scored) -> dict[str, Any]:
-    results = side.results
-    identity = results["about"].get("identity")
-    return {
-        "audit": side.name,
-        "network": None if identity is None else identity["network"],
-        "recipe": None if identity is None else identity["recipe"],
-        "training_function": None if identity is None else identity.get("training_function"),
-        "seed": None if identity is None else identity["seed"],
-        "shadows": results["shadows"],
-        "statistic": results["statistic"],
-        "accuracy": results["accuracy"],
-        "controls_hold": all(
-            results["controls"][name]["holds"]
-            for name in ("negative", "untrained")
-            if results["controls"][name] is not None
+def _described(side: Scored) -> ComparedAudit:
+    results, identity = side.results, side.results.about.identity
+    negatives = (results.controls.negative, results.controls.untrained)
+    return ComparedAudit(
+        audit=side.name,
+        network=None if identity is None else identity.network,
+        recipe=None if identity is None else identity.recipe,
+        training_function=None if identity is None else identity.training_function,
+        seed=None if identity is None else identity.seed,
+        shadows=results.shadows,
+        statistic=results.statistic,
+        accuracy=results.accuracy,
+        controls_hold=all(control.holds for control in negatives if control is not None),
+        controls_run=results.controls.negative is not None,
+        warnings=(
+            *([wording.UNLIKE] if wording.are_unlike(results) else []),  # type: ignore[arg-type, unused-ignore]
+            *comparability.unlike(results),  # type: ignore[arg-type, unused-ignore]
+            *comparability.repeated(results),  # type: ignore[arg-type, unused-ignore]
         ),
-        "controls_run": results["controls"]["negative"] is not None,
-        "warnings": [
-            *([wording.UNLIKE] if wording.are_unlike(results) else []),
-            *comparability.unlike(results),
-            *comparability.repeated(results),
-        ],
-        "sha256": {name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
-    }
+        sha256={name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
+    )
 
 
 def _samples(a: Scored, b: Scored) -> pd.DataFrame:
@@ -235,32 +238,31 @@ def _samples(a: Scored, b: Scored) -> pd.DataFrame:
     return table
 
 
-def _changed(samples: pd.DataFrame) -> dict[str, Any]:
-    def count(which: npt.NDArray[np.bool_]) -> int:
-        return int(np.sum(which))
-
-    change = samples["change"].to_numpy()
-    return {
-        "spearman": spearman(samples["risk_a"], samples["risk_b"]).to_json(),
-        "fell": count(change < 0),
-        "rose": count(change > 0),
-        "fell_beyond_interval": count(samples["change_high"].to_numpy() < 0),
-        "rose_beyond_interval": count(samples["change_low"].to_numpy() > 0),
-        "high": {key: count(samples[f"risk_{key}"].to_numpy() >= 0.9) for key in ("a", "b")},
-    }
+def _changed(samples: pd.DataFrame) -> ChangedSamples:
+    change = samples["change"]
+    return ChangedSamples(
+        spearman=spearman(samples["risk_a"], samples["risk_b"]),
+        fell=int((change < 0).sum()),
+        rose=int((change > 0).sum()),
+        fell_beyond_interval=int((samples["change_high"] < 0).sum()),
+        rose_beyond_interval=int((samples["change_low"] > 0).sum()),
+        high=HighRisk(a=int((samples["risk_a"] >= 0.9).sum()), b=int((samples["risk_b"] >= 0.9).sum())),
+    )
 
 
-def _groups(a: Scored, b: Scored) -> dict[str, Any]:
+def _groups(a: ScoreResults, b: ScoreResults) -> dict[str, list[ComparedGroup]]:
     """Groups that both audits know, by falling risk in the first."""
-    groups: dict[str, Any] = {}
-    for name, found in a.results["groups"].items():
-        others = {group["name"]: group for group in b.results["groups"].get(name, {"groups": []})["groups"]}
-        shared = [
-            {"name": group["name"], "samples": group["samples"]}
-            | {key: {"mean": one["mean"], "ci": one["ci"]} for key, one in (("a", group), ("b", others[group["name"]]))}
-            for group in found["groups"]
-            if group["name"] in others
+    groups: dict[str, list[ComparedGroup]] = {}
+    for name in a.groups.keys() & b.groups.keys():
+        others = {group.name: group for group in b.groups[name].groups}
+        groups[name] = [
+            ComparedGroup(
+                name=group.name,
+                samples=group.samples,
+                a=GroupRisk(mean=group.mean, ci=group.ci),
+                b=GroupRisk(mean=others[group.name].mean, ci=others[group.name].ci),
+            )
+            for group in a.groups[name].groups
+            if group.name in others
         ]
-        if shared:
-            groups[name] = shared
-    return groups
+    return {name: groups[name] for name in a.groups if groups.get(name)}

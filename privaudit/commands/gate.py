@@ -7,83 +7,28 @@ between the audit can't tell, and says so: more shadow models would.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from privaudit.audit.result_files import RESULTS, SCORES
 from privaudit.commands.gate_outcome import check_run
-from privaudit.commands.score import are_scored
+from privaudit.commands.score_stored import are_scored
 from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.report.content import comparability, wording
 from privaudit.report.write import results_folder
+from privaudit.results.base import read_result
+from privaudit.results.gate_results import Check, GateAnswer, Limit, Verdict
+from privaudit.results.measures import Attack, Interval
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_own
-from privaudit.statistics.intervals import Interval
-
-Verdict = Literal["holds", "breached", "too little evidence"]
-
-#: What can be limited, and what its limit means.
-QUANTITIES = {
-    "tpr": "members found at a false positive rate (TPR@FPR)",
-    "auc": "AUC",
-    "asr": "mean risk of the most exposed, judged by models that did not pick them",
-}
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The most that a quantity may be: 0 … 1.
-
-    Parameters
-    ----------
-    quantity
-        A key of `QUANTITIES`.
-    most
-        The limit.
-    rate
-        For ``tpr``, the false positive rate.
-    """
-
-    quantity: str
-    most: float
-    rate: float | None = None
-
-    @property
-    def name(self) -> str:
-        """As people say it."""
-        return self.quantity.upper() + ("" if self.rate is None else f" at {100 * self.rate:g}% false alarms")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One limit, what the audit says of it, and why."""
-
-    limit: Limit
-    value: float | None
-    interval: Interval | None
-    verdict: Verdict
-    reason: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "quantity": self.limit.quantity,
-            "rate": self.limit.rate,
-            "most": self.limit.most,
-            "value": self.value,
-            "ci": None if self.interval is None else list(self.interval),
-            "verdict": self.verdict,
-            "reason": self.reason,
-        }
 
 
 def parse_rate_limit(text: str) -> Limit:
     """``0.01@0.001``: at most 1% of the members may be found at a false positive rate of 0.1%."""
     most, _, rate = text.partition("@")
     try:
-        limit = Limit("tpr", float(most), float(rate))
+        limit = Limit(quantity="tpr", most=float(most), rate=float(rate))
     except ValueError:
         raise UsageError(f"--max-tpr {text}: write TPR@FPR, for example 0.01@0.001") from None
     if not (0 <= limit.most <= 1 and limit.rate is not None and 0 < limit.rate < 1):
@@ -112,37 +57,43 @@ def check_audit(folder: Path, limits: list[Limit], attack: str, *, of_target: bo
             if (folder / name).exists():
                 files.demand_whole(folder / name, "Run the same privaudit score again: it makes it anew.")
         if (folder / RESULTS).exists() and (folder / SCORES).exists():
-            demand_own(folder, files.read_json(folder / RESULTS))
+            demand_own(folder, read_result(folder / RESULTS, ScoreResults))
         raise UsageError(
             f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
         )
-    results = files.read_json(folder / RESULTS)
-    if attack not in results["attacks"]:
-        raise UsageError(f"no attack '{attack}' in {folder.name}", hint=f"There are: {', '.join(results['attacks'])}.")
-    if of_target and results["target"] is None:
+    results = read_result(folder / RESULTS, ScoreResults)
+    if attack not in results.attacks:
+        raise UsageError(f"no attack '{attack}' in {folder.name}", hint=f"There are: {', '.join(results.attacks)}.")
+    measured = results.target if of_target else results.attacks[attack]
+    if measured is None:
         raise UsageError(f"{folder.name} has no target model", hint="Leave --target out.")
-    found = results["target"] if of_target else results["attacks"][attack]
-    failed = [name for name in ("negative", "untrained") if not _control_holds(results, name)]
-    checks = []
+    distrust, checks = _distrust(results), []
     for limit in limits:
-        value, bounds, reason = _measured(limit, found, results, of_target)
-        if failed:
-            verdict: Verdict = "too little evidence"
-            reason = f"the {' and the '.join(failed)} control failed: nothing this audit says can be trusted"
-        elif wording.are_unlike(results):
-            verdict, reason = "too little evidence", wording.UNLIKE
-        elif bounds is None:
-            verdict, reason = "too little evidence", reason or "there are too few shadow models for an interval"
-        elif bounds[0] > limit.most:
-            verdict = "breached"
-        elif bounds[1] <= limit.most:
-            verdict = "holds"
-        else:
-            verdict, reason = "too little evidence", "the limit lies within the interval: more --shadows narrow it"
-        if not failed and not wording.are_unlike(results):
+        value, bounds, why = _measured(limit, measured, results, of_target)
+        verdict, reason = _within(limit, bounds, why, distrust)
+        if not distrust:
             verdict, reason = _of_sides(verdict, reason, results, attack, of_target)
-        checks.append(Check(limit, value, bounds, verdict, reason))
+        said = sentence(limit, value, bounds, verdict, reason)
+        checks.append(Check(**dict(limit), value=value, ci=bounds, verdict=verdict, reason=reason, sentence=said))
     return checks
+
+
+def _distrust(results: ScoreResults) -> str:
+    """Why nothing that the audit says can be told; empty where all is well."""
+    controls = {"negative": results.controls.negative, "untrained": results.controls.untrained}
+    if failed := [name for name, control in controls.items() if control is not None and not control.holds]:
+        return f"the {' and the '.join(failed)} control failed: nothing this audit says can be trusted"
+    return wording.UNLIKE if wording.are_unlike(results) else ""  # type: ignore[arg-type, unused-ignore]
+
+
+def _within(limit: Limit, bounds: Interval | None, reason: str, distrust: str) -> tuple[Verdict, str]:
+    if distrust or bounds is None:
+        return "too little evidence", distrust or reason or "there are too few shadow models for an interval"
+    if bounds[0] > limit.most:
+        return "breached", reason
+    if bounds[1] <= limit.most:
+        return "holds", reason
+    return "too little evidence", "the limit lies within the interval: more --shadows narrow it"
 
 
 def run_gate(
@@ -154,7 +105,7 @@ def run_gate(
     of_target: bool = False,
     junit_file: Path | None = None,
     unlearned: str | None = None,
-) -> dict[str, Any]:
+) -> GateAnswer:
     """Hold an audit [the latest] against limits; return what ``gate --json`` prints.
 
     ``unlearned`` names an unlearning run (or ``latest``) that is to be exact or close, besides or instead of limits.
@@ -169,17 +120,13 @@ def run_gate(
     folder = results_folder(settings, audit)
     run = None if unlearned is None else check_run(folder, unlearned)
     checks = [] if run is not None and not limits else check_audit(folder, limits, attack, of_target=of_target)
-    told = [(check.limit.name, str(check.verdict), sentence(check)) for check in checks]
-    told += [] if run is None else [("outcome of unlearning", run["verdict"], run["sentence"])]
+    told = [(check.name, str(check.verdict), check.sentence) for check in checks]
+    told += [] if run is None else [("outcome of unlearning", str(run.verdict), run.sentence)]
     if junit_file is not None:
         if junit_file.is_dir():
             raise UsageError(f"--junit {junit_file} is a folder", hint="Name a file.")
         files.write_bytes(junit_file, junit(folder.name, told))
-    results = {
-        "audit": folder.name,
-        "checks": [check.to_json() | {"sentence": sentence(check)} for check in checks],
-        "unlearned": run,
-    }
+    results = GateAnswer(audit=folder.name, checks=checks, unlearned=run)
     verdicts = [verdict for _, verdict, _ in told]
     error: PrivauditError | None = None
     if "breached" in verdicts:
@@ -193,7 +140,7 @@ def run_gate(
 
 
 def _of_sides(
-    verdict: Verdict, reason: str, results: dict[str, Any], attack: str, of_target: bool
+    verdict: Verdict, reason: str, results: ScoreResults, attack: str, of_target: bool
 ) -> tuple[Verdict, str]:
     """The verdict where training and test samples may not be alike.
 
@@ -202,41 +149,32 @@ def _of_sides(
     stand; those with a population from the test set say what it may cost them.
     """
     if not of_target:
-        weaker = comparability.failed(results) and attack in ("rmia", "population")
+        weaker = attack in ("rmia", "population") and comparability.failed(results)  # type: ignore[arg-type, unused-ignore]
         return verdict, "; ".join(filter(None, [reason, comparability.POPULATION if weaker else ""]))
-    if unlike := comparability.unlike(results):
+    if unlike := comparability.unlike(results):  # type: ignore[arg-type, unused-ignore]
         return "too little evidence", unlike[0]
-    said = "; ".join(filter(None, [reason, *comparability.doubts(results)]))
-    if verdict == "holds" and comparability.is_too_low(results):
+    said = "; ".join(filter(None, [reason, *comparability.doubts(results)]))  # type: ignore[arg-type, unused-ignore]
+    if verdict == "holds" and comparability.is_too_low(results):  # type: ignore[arg-type, unused-ignore]
         return "too little evidence", said
     return verdict, said
 
 
-def _control_holds(results: dict[str, Any], name: str) -> bool:
-    control = results["controls"].get(name)
-    return control is None or bool(control["holds"])
-
-
 def _measured(
-    limit: Limit, found: dict[str, Any], results: dict[str, Any], of_target: bool
+    limit: Limit, attack: Attack, results: ScoreResults, of_target: bool
 ) -> tuple[float | None, Interval | None, str]:
     """Value, interval and, where there is none, why."""
     if limit.quantity == "auc":
-        return found["auc"], _pair(found["auc_ci"]), ""
+        return attack.auc, attack.auc_ci, ""
     if limit.quantity == "asr":
-        picked = results["most_exposed"]
-        if picked is None or of_target:
+        exposed = results.most_exposed
+        if exposed is None or of_target:
             return None, None, "risk is known of shadow models alone, and needs at least 16 of them"
-        return picked["by_others"], _pair(picked["ci"]), "" if picked["ci"] else "its interval needs --shadows 16"
+        return exposed.by_others, exposed.ci, "" if exposed.ci else "its interval needs --shadows 16"
     rate = f"{limit.rate:g}"
-    if rate not in found["tpr_at_fpr"]:
-        raise UsageError(f"no TPR is stored at a rate of {rate}", hint=f"Rates: {', '.join(found['tpr_at_fpr'])}.")
-    reason = f"this run resolves rates of {found['smallest_fpr']:.2g} and above"
-    return found["tpr_at_fpr"][rate], _pair(found["tpr_ci"][rate]), reason if found["tpr_ci"][rate] is None else ""
-
-
-def _pair(bounds: list[float] | None) -> Interval | None:
-    return None if bounds is None else (bounds[0], bounds[1])
+    if rate not in attack.tpr_at_fpr:
+        raise UsageError(f"no TPR is stored at a rate of {rate}", hint=f"Rates: {', '.join(attack.tpr_at_fpr)}.")
+    reason = f"this run resolves rates of {attack.smallest_fpr:.2g} and above"
+    return attack.tpr_at_fpr[rate], attack.tpr_ci[rate], reason if attack.tpr_ci[rate] is None else ""
 
 
 def junit(audit: str, told: list[tuple[str, str, str]]) -> bytes:
@@ -253,9 +191,9 @@ def junit(audit: str, told: list[tuple[str, str, str]]) -> bytes:
     return text
 
 
-def sentence(check: Check) -> str:
-    """One line for people."""
-    value = "unknown" if check.value is None else f"{check.value:.4g}"
-    bounds = "" if check.interval is None else f" (95% {check.interval[0]:.4g}–{check.interval[1]:.4g})"
-    why = f": {check.reason}" if check.reason else ""
-    return f"{check.limit.name} is {value}{bounds}, at most {check.limit.most:g} allowed: {check.verdict}{why}"
+def sentence(limit: Limit, value: float | None, bounds: Interval | None, verdict: Verdict, reason: str) -> str:
+    """Return one line for people."""
+    said = "unknown" if value is None else f"{value:.4g}"
+    interval = "" if bounds is None else f" (95% {bounds[0]:.4g}–{bounds[1]:.4g})"
+    why = f": {reason}" if reason else ""
+    return f"{limit.name} is {said}{interval}, at most {limit.most:g} allowed: {verdict}{why}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
 
 from privaudit.errors import UsageError
 from privaudit.report.content.outcome_wording import with_outcome
+from privaudit.results.gate_results import RunCheck, Verdict
 from privaudit.runtime import files
 
 #: What each outcome is to a gate: only a model that is or answers like a retrained one passes.
-VERDICTS: dict[str, Literal["holds", "breached", "too little evidence"]] = {
+VERDICTS: dict[str, Verdict] = {
     "exact": "holds",
     "close": "holds",
     "partial": "breached",
@@ -20,8 +20,8 @@ VERDICTS: dict[str, Literal["holds", "breached", "too little evidence"]] = {
 }
 
 
-def check_run(folder: Path, name: str) -> dict[str, Any]:
-    """Return run, outcome, verdict and sentence of an unlearning run of ``<out>/<audit>``, by name or the ``latest``.
+def check_run(folder: Path, name: str) -> RunCheck:
+    """Judge an unlearning run of ``<out>/<audit>``, by name or the ``latest``.
 
     Raises
     ------
@@ -41,9 +41,6 @@ def check_run(folder: Path, name: str) -> dict[str, Any]:
             hint=f"There are: {', '.join(sorted(runs)) or 'none'}.",
         )
     run = with_outcome(runs[name])
-    return {
-        "run": name,
-        "outcome": run["outcome"],
-        "verdict": VERDICTS[run["outcome"]],
-        "sentence": f"{name} is {run['outcome']}: {VERDICTS[run['outcome']]}. {run['outcome_evidence']['sentence']}",
-    }
+    outcome, verdict = run["outcome"], VERDICTS[run["outcome"]]
+    sentence = f"{name} is {outcome}: {verdict}. {run['outcome_evidence']['sentence']}"
+    return RunCheck(run=name, outcome=outcome, verdict=verdict, sentence=sentence)

@@ -6,7 +6,6 @@ import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,16 +16,27 @@ from privaudit.errors import UsageError
 from privaudit.report.content import comparability
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.base import write_result
+from privaudit.results.score_results import (
+    About,
+    Accuracy,
+    Controls,
+    GivenSignals,
+    ScoreAnswer,
+    ScoreResults,
+    UnseenControl,
+)
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.inversion_scores import join
+from privaudit.scoring.reliability.outliers import sentences
 from privaudit.scoring.sample_scores import OF_STATISTIC, Scores, score
 from privaudit.scoring.unseen_control import never_seen
 from privaudit.signals import SIGNALS
 from privaudit.statistics.leave_pair_out import is_paired
 
 
-def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> dict[str, Any]:
+def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> ScoreAnswer:
     """Attack, score and report a file of signals; return what ``score --json`` prints."""
     given = read_signals_file(path, settings.seed, settings.metadata)
     if given.classes is None and settings.statistic != "margin":
@@ -48,65 +58,74 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> di
     folder = settings.out / name
     files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
-    results = _results(name, path, digest, given, scores, settings) | {"table_sha256": files.sha256_of(folder / SCORES)}
-    results["warnings"] = [*given.outlying.warnings, *comparability.unlike(results)]
-    for warning in results["warnings"]:
+    results = _results(name, given, scores, settings, _given(path.name, digest, given, settings), folder / SCORES)
+    unlike = comparability.unlike(results)  # type: ignore[arg-type, unused-ignore]
+    warnings = [*sentences(given.outliers, given.design.models), *unlike]
+    for warning in warnings:
         talk(f"  warning: {warning}")
-    files.write_json(folder / RESULTS, results)
-    files.seal(folder / RESULTS)
-    return results | {"scores": str(folder / SCORES), "report": render_report(folder, privacy_of(settings))}
+    results = results.model_copy(update={"warnings": warnings})
+    write_result(folder / RESULTS, results)
+    return ScoreAnswer.of(results, folder / SCORES, render_report(folder, privacy_of(settings)))
 
 
 def _results(
-    name: str, path: Path, digest: str, given: SignalsFile, scores: Scores, settings: AuditSettings
-) -> dict[str, Any]:
+    name: str, given: SignalsFile, scores: Scores, settings: AuditSettings, about: GivenSignals, table: Path
+) -> ScoreResults:
     keep, signals = given.evidence.keep, given.evidence.signals
-    right = signals[:, :, 0, SIGNALS.index("margin")] > 0
-    return {
-        "audit": name,
-        "samples": keep.shape[1],
-        "shadows": len(keep),
-        "trained": 0,
-        "statistic": settings.statistic if given.classes is not None else "the file's own",
-        "rmia_gamma": settings.rmia_gamma if "rmia" in scores.attacks else None,
-        **scores.to_json(),
-        "target": None,
-        "epsilon": None,
-        "inversion": None,
-        "controls": dict.fromkeys(("negative", "untrained", "positive", "blind")) | {"shift": _shift(given, settings)},
-        "duplicates": None,
-        "mean_risk": float(scores.table["risk"].mean()),
-        "accuracy": None
-        if given.classes is None
-        else {"shadow_members": float(right[keep].mean()), "shadow_others": float(right[~keep].mean())},
-        "training": None,
-        "outliers": given.outlying.found,
-        "about": {
-            "audit": name,
-            "given": {
-                "file": path.name,
-                "sha256": digest,
-                "queries": given.queries,
-                "classes": given.classes,
-                "paired": given.design.is_paired,
-                "design": given.design.to_json(),
-                "population": 0 if given.evidence.population is None else given.evidence.population.shape[1],
-                "seed": settings.seed,
-                "attack": OF_STATISTIC[settings.statistic],
-                "fewest_in": int(np.min(keep.sum(axis=0))),
-            },
-            "notes": list(given.notes),
-        },
-    }
+    accuracy = None
+    if given.classes is not None:
+        right = signals[:, :, 0, SIGNALS.index("margin")] > 0
+        accuracy = Accuracy(shadow_members=float(right[keep].mean()), shadow_others=float(right[~keep].mean()))
+    return ScoreResults(
+        audit=name,
+        samples=keep.shape[1],
+        shadows=len(keep),
+        statistic=settings.statistic if given.classes is not None else "the file's own",
+        queries=(),
+        rmia_gamma=settings.rmia_gamma if "rmia" in scores.attacks else None,
+        attacks=scores.attacks,
+        agreement=scores.agreement,
+        groups=scores.groups,
+        clusters=scores.clusters,
+        stability=scores.stability,
+        most_exposed=scores.most_exposed,
+        told_right=scores.told_right,
+        risk_vs_difficulty=scores.risk_vs_difficulty,
+        target=None,
+        controls=Controls(negative=None, untrained=None, positive=None, shift=_shift(given, settings)),
+        epsilon=None,
+        mean_risk=float(scores.table["risk"].mean()),
+        accuracy=accuracy,
+        training=None,
+        about=About(audit=name, given=about, notes=given.notes),
+        outliers=given.outliers,
+        trained=0,
+        table_sha256=files.sha256_of(table),
+    )
 
 
-def _shift(given: SignalsFile, settings: AuditSettings) -> dict[str, Any] | None:
+def _given(file: str, digest: str, given: SignalsFile, settings: AuditSettings) -> GivenSignals:
+    evidence = given.evidence
+    return GivenSignals(
+        file=file,
+        sha256=digest,
+        queries=given.queries,
+        classes=given.classes,
+        paired=given.design.is_paired,
+        design=given.design.result(),
+        population=0 if evidence.population is None else evidence.population.shape[1],
+        seed=settings.seed,
+        attack=OF_STATISTIC[settings.statistic],
+        fewest_in=int(np.min(evidence.keep.sum(axis=0))),
+    )
+
+
+def _shift(given: SignalsFile, settings: AuditSettings) -> UnseenControl | None:
     """Never-seen samples against the population; None without one, or where models do not come in pairs."""
     evidence = given.evidence
     if evidence.population is None or evidence.partners is not None or not is_paired(evidence.keep):
         return None
-    found = never_seen(evidence.signals, evidence.keep, evidence.population, settings.seed)
-    return None if found is None else found.to_json()
+    return never_seen(evidence.signals, evidence.keep, evidence.population, settings.seed)
 
 
 def _short(digest: str, settings: AuditSettings) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.data.plain_features import Components, reduced
+from privaudit.results.score_results import Duplicates, NearDuplicates, Sides
 from privaudit.runtime.seeds import generator
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,58 +31,6 @@ NEAREST = 0.4
 SPARE_BITS = 16
 
 
-@dataclass(frozen=True)
-class Duplicates:
-    """How many samples are there twice.
-
-    Parameters
-    ----------
-    training, test
-        How many samples there are.
-    test_in_training
-        Test samples whose input equals that of a training sample, in every number.
-    same_label
-        Those of them that have its label too.
-    within_training
-        Training samples whose input equals that of another one.
-    ordinary
-        Whether rows repeat by nature: so few different values that chance makes them equal.
-    asked
-        Samples of each side (test, training) that were drawn to look for near neighbours in the training set.
-    near_test, near_training
-        Those of them that have a near-duplicate there, equal ones left out; None where nearness means nothing.
-    """
-
-    training: int
-    test: int
-    test_in_training: int
-    same_label: int
-    within_training: int
-    ordinary: bool
-    asked: tuple[int, int]
-    near_test: int | None
-    near_training: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results: counts alone, no samples."""
-        return {
-            "training": self.training,
-            "test": self.test,
-            "test_in_training": self.test_in_training,
-            "test_in_training_share": self.test_in_training / self.test,
-            "same_label": self.same_label,
-            "within_training": self.within_training,
-            "ordinary": self.ordinary,
-            "near": None
-            if self.near_test is None
-            else {
-                "asked": {"test": self.asked[0], "training": self.asked[1]},
-                "test": self.near_test,
-                "training": self.near_training,
-            },
-        }
-
-
 def find_duplicates(
     train: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
     test: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
@@ -96,6 +44,13 @@ def find_duplicates(
         Inputs ``[N, …]`` and labels ``[N]``.
     seed
         The audit's seed; draws the part.
+
+    Returns
+    -------
+    Duplicates
+        Inputs are equal where every number is. ``ordinary``: rows repeat by nature, with so few different values that
+        chance makes them equal. ``near``: of a part, those that have a near-duplicate in the training set, equal ones
+        left out; None where nearness means nothing.
     """
     digests = [_digests(inputs) for inputs, _ in (train, test)]
     _, place, count = np.unique(np.concatenate(digests), return_inverse=True, return_counts=True)
@@ -109,22 +64,24 @@ def find_duplicates(
     ordinary = bool(shared.any() or repeated.any()) and _repeats_by_chance(train[0][first], len(own))
     random = generator(seed, "near-duplicates")
     asked = [random.permutation(len(part))[:MOST_ASKED] for part in (other, own)]
-    near: list[int | None] = [None, None]
+    near = None
     if len(first) > 2 * NEIGHBOURS and not ordinary:
         space = _Space(train[0][first], random)
-        near[0] = space.count_near(test[0][asked[0]], equal=shared[asked[0]])
-        # A training sample's own row is at no distance, and left out as an equal one is.
-        near[1] = space.count_near(train[0][asked[1]], equal=np.ones(len(asked[1]), np.bool_))
+        near = NearDuplicates(
+            asked=Sides(test=len(asked[0]), training=len(asked[1])),
+            test=space.count_near(test[0][asked[0]], equal=shared[asked[0]]),
+            # A training sample's own row is at no distance, and left out as an equal one is.
+            training=space.count_near(train[0][asked[1]], equal=np.ones(len(asked[1]), np.bool_)),
+        )
     return Duplicates(
         training=len(own),
         test=len(other),
         test_in_training=int(shared.sum()),
+        test_in_training_share=int(shared.sum()) / len(other),
         same_label=int(same),
         within_training=int(repeated.sum()),
         ordinary=ordinary,
-        asked=(len(asked[0]), len(asked[1])),
-        near_test=near[0],
-        near_training=near[1],
+        near=near,
     )
 
 

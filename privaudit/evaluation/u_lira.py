@@ -19,13 +19,14 @@ from privaudit.attacks import lira
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import UsageError
 from privaudit.evaluation.model_evaluation import Judged
+from privaudit.results.measures import Attack
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.shadow.store import shadow_key
 from privaudit.shadow.trainer import AuditArrays, load_model, one_thread, signals_on
 from privaudit.signals import signal
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.performance import performance
 from privaudit.training.loop import Samples
 from privaudit.unlearning.application.run_method import Bench, Request, run_method
 
@@ -121,7 +122,7 @@ def u_lira(
     }
 
 
-def attack_unlearned(statistic: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> Performance:
+def attack_unlearned(statistic: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> Attack:
     """Attack each unlearned shadow model with the others, by rotation of pairs.
 
     Parameters
@@ -133,7 +134,7 @@ def attack_unlearned(statistic: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -
 
     Returns
     -------
-    Performance
+    Attack
         Its intervals know that every model is judged by Gaussians that are fitted to all the others: the attack is run
         again without each pair in turn (`privaudit.statistics.jackknife`).
     """

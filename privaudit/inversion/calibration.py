@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +13,8 @@ from privaudit.inversion.gradient_engines.layers import NoRule
 from privaudit.inversion.gradient_engines.sample_gradients import Gradients
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, Objective, match_gradients
-from privaudit.inversion.presets import Attack
+from privaudit.inversion.presets import MatchingAttack
+from privaudit.results.inversion_results import EngineChoice
 from privaudit.shadow.trainer import ModelSpecification
 
 #: Memory that one batch of searches may take: on a CPU fixed, so that its size does not depend on the machine.
@@ -36,37 +35,6 @@ CLEARLY = 0.9
 
 #: Gradients and slopes of two engines may differ by this share of their norm.
 AGREEMENT = 1e-3
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How searches run on a network and device.
-
-    Parameters
-    ----------
-    engine
-        The faster one.
-    batch
-        Searches in one batch.
-    matching_seconds
-        Of one step of one search of gradient matching (T2).
-    reason
-        Why not another engine, where that was not merely slower.
-    """
-
-    engine: Kind
-    batch: int
-    matching_seconds: float
-    reason: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is kept in the store."""
-        return {
-            "engine": self.engine,
-            "batch": self.batch,
-            "matching_seconds": self.matching_seconds,
-            "reason": self.reason,
-        }
 
 
 def affordable_batch(model: nn.Module, example: torch.Tensor) -> int:
@@ -92,7 +60,7 @@ def affordable_batch(model: nn.Module, example: torch.Tensor) -> int:
     return max(1, min(MOST["cpu"], CPU_BYTES // need))
 
 
-def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int | None = None) -> Calibration:
+def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int | None = None) -> EngineChoice:
     """Time a step of each engine on a fresh network; what is not looped must also agree with the loop.
 
     Parameters
@@ -134,7 +102,7 @@ def calibrate(specification: ModelSpecification, pixels: PixelScale, batch: int 
         pass
     except (RuntimeError, ValueError, NotImplementedError) as error:
         reason = f"torch.func can't vectorise this network: {str(error).splitlines()[0][:200]}"
-    return Calibration(kind, size, seconds, reason)
+    return EngineChoice(engine=kind, batch=size, matching_seconds=seconds, reason=reason)
 
 
 def _gradients_and_slopes(
@@ -147,7 +115,7 @@ def _gradients_and_slopes(
         parts = [engine(*some) for some in zip(images.split(engine.most), labels.split(engine.most), strict=True)]
         return tuple(torch.cat(column).detach() for column in zip(*parts, strict=True))
 
-    attack = Attack(name="calibration", steps=1)
+    attack = MatchingAttack(name="calibration", steps=1)
     canvas = Canvas.of(model, pixels, standardised=False)
     mirrored = gradients(pixels.to_input(images.flip(-1)))
     objective = Objective(engine, mirrored, labels, images.shape[1:], attack, canvas)
@@ -168,7 +136,7 @@ def _seconds_of_step(
     engine = make_engine(kind, model, len(images))
     canvas = Canvas.of(model, pixels, standardised=False)
     seen = tuple(torch.randn_like(part) for part in engine(pixels.to_input(images), labels))
-    attack = Attack(name="calibration", steps=1, restarts=1, total_variation=1e-2)
+    attack = MatchingAttack(name="calibration", steps=1, restarts=1, total_variation=1e-2)
     return _best_of_two(lambda: match_gradients(engine, seen, labels, images, attack, canvas), images.device)
 
 

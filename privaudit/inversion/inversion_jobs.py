@@ -14,7 +14,6 @@ from torch import nn
 
 from privaudit.engines.base import Report
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
-from privaudit.inversion.calibration import Calibration
 from privaudit.inversion.gradient_engines.engine_choice import make_engine
 from privaudit.inversion.gradient_engines.sample_gradients import (
     GradientEngine,
@@ -29,8 +28,9 @@ from privaudit.inversion.image_similarity import place, psnr_of_error, ssim
 from privaudit.inversion.label_recovery import recover_labels
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import Structure, find_structure
-from privaudit.inversion.presets import Attack, FeatureAttack
+from privaudit.inversion.presets import FeatureAttack, MatchingAttack
 from privaudit.inversion.proxies import proxies_of
+from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.store import AuditStore
@@ -70,12 +70,12 @@ class InversionSetting:
     store: AuditStore
     specification: ModelSpecification
     at: Literal["trained", "init"]
-    attack: Attack
+    attack: MatchingAttack
     features: FeatureAttack
     pixels: PixelScale
     clip: float | None
     noise: float
-    calibration: Calibration
+    calibration: EngineChoice
     iterations: int
 
     def model(self, key: str) -> nn.Module:

@@ -14,7 +14,7 @@ from privaudit.inversion.gradient_engines.layerwise import Layerwise
 from privaudit.inversion.gradient_engines.sample_gradients import LEAST_NORM, GradientEngine, Gradients, norms
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.optimisers import Schedule, make_optimiser
-from privaudit.inversion.presets import Attack
+from privaudit.inversion.presets import MatchingAttack
 
 #: Nothing is gained below this objective.
 SOLVED = 1e-9
@@ -147,7 +147,7 @@ class Objective:
     """Value and gradient of an attack's objective for rows of variables ``[B, D]`` (pixels, then label logits)."""
 
     def __init__(
-        self, engine: GradientEngine, seen: Gradients, labels: torch.Tensor, shape: torch.Size, attack: Attack,
+        self, engine: GradientEngine, seen: Gradients, labels: torch.Tensor, shape: torch.Size, attack: MatchingAttack,
         canvas: Canvas,
     ) -> None:  # fmt: skip
         self._matcher: _Matcher = _ByAutograd(engine, seen, attack.cost)
@@ -191,7 +191,7 @@ def match_gradients(
     seen: Gradients,
     labels: torch.Tensor,
     starts: torch.Tensor,
-    attack: Attack,
+    attack: MatchingAttack,
     canvas: Canvas,
     on_step: Callable[[int], None] | None = None,
 ) -> Matched:

@@ -11,7 +11,7 @@ from privaudit.errors import UsageError
 DEFAULT_PRESET = "default"
 
 
-class Attack(BaseModel):
+class MatchingAttack(BaseModel):
     """Gradient matching: minimise cost(∇θ loss(x, y), g) + total variation over images x.
 
     Parameters
@@ -83,10 +83,10 @@ _LBFGS = {
     "start": "normal",
 }
 PRESETS = {
-    "dlg": Attack.model_validate({"name": "dlg", "joint_label": True} | _LBFGS),
-    "idlg": Attack.model_validate({"name": "idlg"} | _LBFGS),
+    "dlg": MatchingAttack.model_validate({"name": "dlg", "joint_label": True} | _LBFGS),
+    "idlg": MatchingAttack.model_validate({"name": "idlg"} | _LBFGS),
     # Geiping et al. 2020, for a trained network on CIFAR-10.
-    "inverting-gradients": Attack(
+    "inverting-gradients": MatchingAttack(
         name="inverting-gradients", steps=4_800, restarts=1, total_variation=0.1, standardised=True, start="normal"
     ),
 }
@@ -95,7 +95,7 @@ PRESETS = {
 SMALL_SIDE = 16
 
 
-def resolve_attack(name: str, input_shape: tuple[int, ...]) -> Attack:
+def resolve_attack(name: str, input_shape: tuple[int, ...]) -> MatchingAttack:
     """The preset of that name for images ``(H, W, C)``; `UsageError` lists those that there are.
 
     The default was tuned on 32–64 samples of audits with another seed than any reported one: see docs/inversion.md.
@@ -103,8 +103,8 @@ def resolve_attack(name: str, input_shape: tuple[int, ...]) -> Attack:
     if name == DEFAULT_PRESET:
         smooth = _weight(input_shape)
         if input_shape[2] == 1:
-            return Attack(name=name, rate=0.2, steps=200, total_variation=0.01 * smooth)
-        return Attack(name=name, rate=0.1, steps=300, total_variation=0.3 * smooth)
+            return MatchingAttack(name=name, rate=0.2, steps=200, total_variation=0.01 * smooth)
+        return MatchingAttack(name=name, rate=0.1, steps=300, total_variation=0.3 * smooth)
     if name not in PRESETS:
         raise UsageError(
             f"unknown inversion preset '{name}'", hint=f"Known presets: {', '.join([DEFAULT_PRESET, *PRESETS])}."

@@ -108,7 +108,7 @@ def _finding(results: dict[str, Any]) -> list[str]:
         f"{VERDICTS[results['verdict']]}: LiRA's AUC is {number(found['a'])} in A and {number(found['b'])} in B, a "
         f"difference of {_change(found, as_number=True)}."
     ]
-    if a["accuracy"] and b["accuracy"] and "target_test" in a["accuracy"] and "target_test" in b["accuracy"]:
+    if None not in [(side["accuracy"] or {}).get("target_test") for side in (a, b)]:
         said.append(
             f"The target model of A is right on {percent(a['accuracy']['target_test'])} of the test samples, that of B "
             f"on {percent(b['accuracy']['target_test'])}."
@@ -172,7 +172,9 @@ def _compared(results: dict[str, Any]) -> Section:
         found = side["accuracy"]
         if found is None:
             return "not known"
-        seen, other = ("target_train", "target_test") if "target_test" in found else ("shadow_members", "shadow_others")
+        seen, other = (
+            ("target_train", "target_test") if found["target_test"] is not None else ("shadow_members", "shadow_others")
+        )
         return f"{percent(found[seen])} of what was trained on, {percent(found[other])} of the rest"
 
     def controls(side: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from privaudit.report.sections import (
     summary,
     unlearning_results,
 )
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.score_table import demand_columns, demand_own
@@ -55,8 +56,8 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         )
     for name in ("score.json", "scores.parquet"):
         files.demand_whole(folder / name, REMEDY)
-    results = files.read_json(folder / "score.json")
-    demand_own(folder, results)
+    results = _as_before(files.read_json(folder / "score.json"))
+    demand_own(folder, ScoreResults.model_validate(results))
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = table[~table["canary"]].reset_index(drop=True)
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
@@ -102,6 +103,17 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         made_by=MADE_BY,
     )
     return Content(naming.resolve(report), samples.assign(sample_id=naming.column(samples["sample_id"])))
+
+
+def _as_before(results: dict[str, Any]) -> dict[str, Any]:
+    """Until the sections take objects: without keys that are null now and were left out before."""
+    for part in (results["about"], results["accuracy"], results["about"].get("identity")):
+        for name in [name for name, value in (part or {}).items() if value is None and name != "recipe"]:
+            del part[name]
+    features = (results.get("inversion") or {}).get("features") or {}
+    for name in ("random", "restarts", "labels_right", "steps", "objective_and_psnr"):
+        features.pop(name, None)
+    return results
 
 
 def _comparisons_of_orders(folder: Path) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from privaudit.audit.plan import plan_audit, replace_settings
 from privaudit.audit.result_files import REPRODUCTION, RESULTS
 from privaudit.commands.score import run_score
 from privaudit.commands.unlearning.unlearn_inputs import scored
-from privaudit.config import AuditSettings
+from privaudit.config import AuditSettings, ReproduceSettings
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.write_reproduction import VERDICTS, render_reproduction
 from privaudit.reproduction.claims.arms import ARMS
@@ -31,16 +31,6 @@ from privaudit.runtime.progress import readable_time, talk
 from privaudit.shadow.store import AuditStore
 from privaudit.training.hardware import hardware_in_words
 from privaudit.unlearning.application.retrained_models import expected_seconds
-
-
-@dataclass(frozen=True)
-class ReproduceSettings:
-    """What is to be reproduced; None for seeds means the scale's own."""
-
-    names: tuple[str, ...]
-    scale: str = "small"
-    seeds: int | None = None
-    base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
 
 def list_experiments() -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ class TrainingIdentity(Result):
     network_source: str | None = None
     recipe: RecipeDescription | None
     seed: int
+    training_function: TrainingFunction | None = None
     canaries: int = 0
     device: str
     precision: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import ConfigDict
 
 from privaudit.results.base import Result
@@ -88,9 +90,12 @@ class FeatureParameters(Result):
 
 
 class EngineChoice(Result):
-    """Which gradient engine ran, its batch, seconds a sample and step of matching, and why no other."""
+    """Which gradient engine ran, its batch, seconds a sample and step of matching, and why no other.
 
-    engine: str
+    ``reason``: why not another engine, where that was not merely slower.
+    """
+
+    engine: Literal["looped", "vmapped", "layerwise"]
     batch: int
     matching_seconds: float | None = None
     reason: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from privaudit.results.base import Result
 
 Interval = tuple[float, float]
@@ -26,8 +28,8 @@ class Attack(Result):
 
     Parameters
     ----------
-    auc, auc_ci
-        In [0, 1]; no interval where there are too few models.
+    auc, auc_ci, auc_standard_error
+        In [0, 1]; no interval where there are too few models. The standard error is not written.
     tpr_at_fpr, tpr_ci, true_positives
         By FPR (``"0.01"``): None where the run can't resolve that FPR.
     smallest_fpr
@@ -40,6 +42,7 @@ class Attack(Result):
 
     auc: float
     auc_ci: Interval | None
+    auc_standard_error: float | None = Field(default=None, exclude=True)
     balanced_accuracy: float | None = None
     tpr_at_fpr: dict[str, float | None]
     tpr_ci: dict[str, Interval | None]
@@ -49,6 +52,16 @@ class Attack(Result):
     negatives: int | None = None
     curve: Curve | None = None
     influence: Influence | None = None
+
+    def in_brief(self) -> Attack:
+        """Return AUC and TPR with their intervals alone."""
+        return Attack(
+            auc=self.auc,
+            auc_ci=self.auc_ci,
+            tpr_at_fpr=self.tpr_at_fpr,
+            tpr_ci=self.tpr_ci,
+            smallest_fpr=self.smallest_fpr,
+        )
 
 
 class Correlation(Result):
@@ -77,3 +90,32 @@ class GroupComparison(Result):
     superiority: float
     p: float | None
     n: tuple[int, int]
+
+
+class PairedDifference(Result):
+    """First minus second, over pairs.
+
+    Parameters
+    ----------
+    mean, ci
+        By Student's t; no interval below 3 pairs, or where the differences do not vary.
+    p
+        Two-sided, of "the signs of the differences are coin flips"; None below 2 pairs.
+    wins
+        In how many of the ``pairs`` the first is larger.
+    """
+
+    mean: float
+    ci: Interval | None
+    p: float | None
+    wins: int
+    pairs: int
+
+
+class Difference(Result):
+    """Of an estimate in audit ``b`` less that in audit ``a``; no interval where a side has fewer than 4 clusters."""
+
+    a: float
+    b: float
+    difference: float
+    ci: Interval | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from privaudit.results.audit_description import DataDescription, GivenTarget, TrainingIdentity
 from privaudit.results.base import Result
 from privaudit.results.inversion_results import InversionResults
@@ -140,8 +142,8 @@ class BlindBaseline(Result):
     auc: float
     ci: Interval | None
     p: float
-    inputs_p: float | None
-    classes_p: float | None
+    inputs_p: float
+    classes_p: float
     holds: bool
     samples: Sides
 
@@ -388,4 +390,43 @@ class ScoreResults(Result):
     inversion: InversionResults | None = None
     trained: int
     table_sha256: str | None = None
-    purges: tuple[PurgeEntry, ...] | None = None
+    purges: tuple[PurgeEntry, ...] = ()
+
+
+class ReportPaths(Result):
+    """Where the report is; the PDF is None where it could not be made."""
+
+    html: str
+    pdf: str | None
+
+
+class ScoreAnswer(ScoreResults):
+    """What ``score --json`` prints: the results, and the paths of the score table and of the report."""
+
+    scores: str
+    report: ReportPaths
+
+    @classmethod
+    def of(cls, results: ScoreResults, scores: Path, report: dict[str, str | None]) -> ScoreAnswer:
+        """Join the results and the paths."""
+        return cls(**dict(results), scores=str(scores), report=ReportPaths.model_validate(report))
+
+
+class ScoreEstimate(Result):
+    """What ``score --dry-run --json`` prints: what an audit would do and cost."""
+
+    audit: str
+    samples: int
+    shadows: int
+    to_train: int
+    to_invert: int
+    seconds: float
+    seconds_on_an_idle_machine: float
+    training_seconds: float
+    inversion_seconds: float
+    scoring_seconds: float
+    share_of_cores: float
+    memory_bytes: int
+    gpu_memory_bytes: int
+    disk_bytes: int
+    smallest_fpr: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from privaudit.results.base import Result
 
 
@@ -33,6 +35,10 @@ class TableOptions(Result):
     leave_out: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     test: str | None = None
+
+    def without_folders(self) -> TableOptions:
+        """Return the same with a file to test with by its name alone: a folder is its owner's business."""
+        return self if self.test is None else self.model_copy(update={"test": PurePath(self.test).name})
 
     def given(self) -> list[str]:
         """Return the flags that were given."""

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.data.plain_features import MOST_COLUMNS, Components, reduced, statistics_of
+from privaudit.results.score_results import BlindBaseline, Sides
 from privaudit.runtime.seeds import generator
-from privaudit.statistics.intervals import FloatArray, Interval, clopper_pearson, logit_interval
+from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval
+from privaudit.statistics.performance import placements
 from privaudit.statistics.roc import auc
 
 #: The most samples of a side: half of them to fit on, half to judge by, then the other way round.
@@ -33,50 +35,6 @@ REDRAWS = 9_999
 
 #: Up to so many classes, trees are told each of them apart.
 MOST_INDICATORS = 32
-
-
-@dataclass(frozen=True)
-class BlindBaseline:
-    """How well training samples are told from test samples without a model.
-
-    Parameters
-    ----------
-    auc, interval
-        By inputs within a class, 0 … 1, and the 95% interval.
-    inputs_p, classes_p
-        How often chance alone reads as far above ½, and mixes classes as unevenly.
-    training, test
-        How many samples of each side were judged.
-    """
-
-    auc: float
-    interval: Interval | None
-    inputs_p: float
-    classes_p: float
-    training: int
-    test: int
-
-    @property
-    def p(self) -> float:
-        """The smaller of both, corrected for there being two."""
-        return min(1.0, 2 * min(self.inputs_p, self.classes_p))
-
-    @property
-    def holds(self) -> bool:
-        """Whether the two are not told apart; below ½ nothing is told."""
-        return self.p >= LEVEL
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "auc": self.auc,
-            "ci": None if self.interval is None else list(self.interval),
-            "p": self.p,
-            "inputs_p": self.inputs_p,
-            "classes_p": self.classes_p,
-            "holds": self.holds,
-            "samples": {"training": self.training, "test": self.test},
-        }
 
 
 def blind_baseline(
@@ -138,7 +96,21 @@ def blind_baseline(
     if interval is None:
         # All of one side lie above all of the other: as sure as that many heads in a row.
         interval = (clopper_pearson(fewest, fewest)[0], 1.0) if area > 0.5 else (0.0, clopper_pearson(0, fewest)[1])
-    return BlindBaseline(area, interval, above, uneven, len(drawn[0]), len(drawn[1]))
+    p = smaller_p(above, uneven)
+    return BlindBaseline(
+        auc=area,
+        ci=interval,
+        p=p,
+        inputs_p=above,
+        classes_p=uneven,
+        holds=p >= LEVEL,
+        samples=Sides(training=len(drawn[0]), test=len(drawn[1])),
+    )
+
+
+def smaller_p(inputs_p: float, classes_p: float) -> float:
+    """Return the smaller of both, corrected for there being two."""
+    return min(1.0, 2 * min(inputs_p, classes_p))
 
 
 def _uneven(counts: npt.NDArray[np.int64], random: np.random.Generator) -> float:
@@ -172,11 +144,8 @@ def _weights(
 
 def _error(scores: FloatArray, side: npt.NDArray[np.bool_]) -> float:
     """Standard error of an AUC over independent samples (DeLong et al. 1988)."""
-    ranks, own = stats.rankdata(scores), np.empty(len(scores))
-    for part in (side, ~side):
-        own[part] = stats.rankdata(scores[part])
-    placed = ranks - own
-    return float(np.sqrt(sum(np.var(placed[part] / (~part).sum(), ddof=1) / part.sum() for part in (side, ~side))))
+    placed = placements(scores, side)
+    return float(np.sqrt(sum(np.var(placed[part], ddof=1) / part.sum() for part in (side, ~side))))
 
 
 @dataclass(frozen=True)

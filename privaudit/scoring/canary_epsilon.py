@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from privaudit.attacks import lira
 from privaudit.attacks.risk import separation
+from privaudit.results.score_results import Epsilon, OneRunBound, TrialsBound
 from privaudit.runtime.seeds import generator
 from privaudit.statistics.epsilon_bounds import epsilon_from_trials, epsilon_of_one_run, fewest_trials
 from privaudit.statistics.intervals import FloatArray
@@ -27,49 +27,19 @@ FEWEST_PAIRS = 2 * FEWEST_TRIALS - 1
 FEWEST_MODELS = 2 * FEWEST_PAIRS
 
 
-@dataclass(frozen=True)
-class TrialsBound:
-    """ε from independent trainings with and without one canary.
-
-    ``canary`` is its row among the canaries; it and its threshold were chosen on other trainings than those counted.
-    """
-
-    epsilon: float
-    canary: int
-    hits: int
-    alarms: int
-    trials: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "epsilon": self.epsilon,
-            "delta": DELTA,
-            "confidence": CONFIDENCE,
-            "canary": -1 - self.canary,
-            "hits": self.hits,
-            "alarms": self.alarms,
-            "trials": self.trials,
-        }
-
-
-@dataclass(frozen=True)
-class OneRunBound:
-    """ε from one training in which every canary's inclusion was a coin."""
-
-    epsilon: float
-    correct: int
-    canaries: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "epsilon": self.epsilon,
-            "delta": DELTA,
-            "confidence": CONFIDENCE,
-            "correct": self.correct,
-            "canaries": self.canaries,
-        }
+def bounds_of_canaries(
+    coin_statistic: npt.NDArray[Any],
+    coins: npt.NDArray[np.bool_],
+    statistic: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    seed: int,
+) -> Epsilon:
+    """Return both bounds; parameters are those of `bound_from_trials` and `bound_of_one_run`."""
+    return Epsilon(
+        trials=bound_from_trials(statistic, keep, seed),
+        trials_from=FEWEST_MODELS,
+        one_run=bound_of_one_run(coin_statistic, coins, statistic, keep),
+    )
 
 
 def bound_from_trials(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], seed: int) -> TrialsBound | None:
@@ -102,7 +72,13 @@ def bound_from_trials(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], 
     called, member = values[counting] >= threshold, keep[counting, chosen]
     hits, alarms, trials = int((called & member).sum()), int((called & ~member).sum()), int(member.sum())
     return TrialsBound(
-        epsilon_from_trials(hits, trials, alarms, len(member) - trials, DELTA, CONFIDENCE), chosen, hits, alarms, trials
+        epsilon=epsilon_from_trials(hits, trials, alarms, len(member) - trials, DELTA, CONFIDENCE),
+        delta=DELTA,
+        confidence=CONFIDENCE,
+        canary=-1 - chosen,
+        hits=hits,
+        alarms=alarms,
+        trials=trials,
     )
 
 
@@ -125,7 +101,8 @@ def bound_of_one_run(
     """
     ratio = lira.of_other_model(coin_statistic, statistic, keep)
     correct = int(((ratio > 0) == coins).sum())
-    return OneRunBound(epsilon_of_one_run(correct, len(coins), len(coins), DELTA, CONFIDENCE), correct, len(coins))
+    epsilon = epsilon_of_one_run(correct, len(coins), len(coins), DELTA, CONFIDENCE)
+    return OneRunBound(epsilon=epsilon, delta=DELTA, confidence=CONFIDENCE, correct=correct, canaries=len(coins))
 
 
 def _best_threshold(values: FloatArray, member: npt.NDArray[np.bool_]) -> float:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
+from privaudit.results.measures import Interval
+from privaudit.results.score_results import NegativeControl, PositiveControl
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, logit_interval
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc
@@ -27,28 +28,10 @@ MOST_SAMPLES = 2_000
 TOLERANCE = 0.005
 
 
-@dataclass(frozen=True)
-class NegativeControl:
-    """An audit of nothing: its AUC must read ½."""
-
-    name: str
-    auc: float
-    interval: Interval | None
-    standard_error: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether |AUC − ½| is within max(.005, 4 SE)."""
-        return abs(self.auc - 0.5) <= max(TOLERANCE, 4 * self.standard_error)
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "auc": self.auc,
-            "ci": None if self.interval is None else list(self.interval),
-            "standard_error": self.standard_error,
-            "holds": self.holds,
-        }
+def negative_control(area: float, ci: Interval | None, error: float) -> NegativeControl:
+    """Return a negative control with its verdict: it holds where |AUC − ½| is within max(.005, 4 SE)."""
+    holds = abs(area - 0.5) <= max(TOLERANCE, 4 * error)
+    return NegativeControl(auc=area, ci=ci, standard_error=error, holds=holds)
 
 
 def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
@@ -75,7 +58,7 @@ def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
         made_up = paired_design(len(rows), models, seed, f"never-trained-{redraw}")
         areas[redraw] = auc(lira.online(margins[:, rows], made_up).ravel(), made_up.ravel())
     mean, error = float(areas.mean()), float(areas.std(ddof=1) / np.sqrt(REDRAWS))
-    return NegativeControl("never-trained samples", mean, (mean - 1.96 * error, mean + 1.96 * error), error)
+    return negative_control(mean, (mean - 1.96 * error, mean + 1.96 * error), error)
 
 
 def untrained(control_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> NegativeControl:
@@ -98,24 +81,12 @@ def untrained(control_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) ->
     inside, outside = int(keep.sum()), int((~keep).sum())
     error = max(error, float(np.sqrt((inside + outside + 1) / (12 * inside * outside))))
     interval = logit_interval(result.auc, error, pairs - 1) if pairs >= FEWEST_PAIRS else None
-    return NegativeControl("untrained models", result.auc, interval, error)
-
-
-@dataclass(frozen=True)
-class PositiveControl:
-    """Mislabelled samples, which a network can only memorise: their ASR must be high."""
-
-    count: int
-    mean_asr: float
-    others_mean_asr: float
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {"count": self.count, "mean_asr": self.mean_asr, "others_mean_asr": self.others_mean_asr}
+    return negative_control(result.auc, interval, error)
 
 
 def positive(asr: FloatArray, canary: npt.NDArray[np.bool_]) -> PositiveControl | None:
     """Compare the mean ASR of the canaries with that of everyone else; None without canaries."""
     if not canary.any():
         return None
-    return PositiveControl(int(canary.sum()), float(asr[canary].mean()), float(asr[~canary].mean()))
+    means = float(asr[canary].mean()), float(asr[~canary].mean())
+    return PositiveControl(count=int(canary.sum()), mean_asr=means[0], others_mean_asr=means[1])

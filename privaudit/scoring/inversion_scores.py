@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.inversion.image_similarity import Placement, mean_squared_error, psnr_of_error, ssim
+from privaudit.results.inversion_results import Outcomes, PairedCorrelation
+from privaudit.results.measures import Correlation, Share
 from privaudit.statistics.intervals import FloatArray, spearman, wilson
 
 Runs = Mapping[str, npt.NDArray[Any]]
@@ -77,8 +79,8 @@ def _deviation(values: FloatArray, axis: int) -> FloatArray:
     return deviation
 
 
-def reliability(psnr: npt.NDArray[Any]) -> dict[str, dict[str, Any]]:
-    """How alike two restarts, and two models, rank the samples: Spearman's ρ of the PSNR, averaged over pairs.
+def reliability(psnr: npt.NDArray[Any]) -> dict[str, PairedCorrelation]:
+    """How alike two ``restarts``, and two ``models``, rank the samples: Spearman's ρ of the PSNR, averaged over pairs.
 
     The interval is that of the first pair, moved to the average. None where there is one of a kind.
     """
@@ -89,35 +91,34 @@ def reliability(psnr: npt.NDArray[Any]) -> dict[str, dict[str, Any]]:
     return {"restarts": _mean_spearman(over_restarts, samples), "models": _mean_spearman(over_models, samples)}
 
 
-def _mean_spearman(pairs: Sequence[tuple[FloatArray, FloatArray]], samples: int) -> dict[str, Any]:
+def _mean_spearman(pairs: Sequence[tuple[FloatArray, FloatArray]], samples: int) -> PairedCorrelation:
     found = [spearman(*pair) for pair in pairs]
     values = [one.spearman for one in found if one.spearman is not None]
     if not values:
-        return {"spearman": None, "ci": None, "n": samples, "pairs": len(pairs)}
-    mean = float(np.mean(values))
-    bounds = None
-    first = found[0]
-    if first.interval is not None and first.spearman is not None:
+        return PairedCorrelation(spearman=None, ci=None, n=samples, pairs=len(pairs))
+    mean, first, bounds = float(np.mean(values)), found[0], None
+    if first.ci is not None and first.spearman is not None:
         move = mean - first.spearman
-        bounds = [max(-1.0, min(1.0, bound + move)) for bound in first.interval]
-    return {"spearman": mean, "ci": bounds, "n": samples, "pairs": len(values)}
+        low, high = (max(-1.0, min(1.0, bound + move)) for bound in first.ci)
+        bounds = low, high
+    return PairedCorrelation(spearman=mean, ci=bounds, n=samples, pairs=len(values))
 
 
-def confounders(psnr: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]]) -> dict[str, dict[str, Any]]:
+def confounders(psnr: npt.NDArray[Any], others: Mapping[str, npt.NDArray[Any]]) -> dict[str, Correlation]:
     """Spearman's ρ of each sample's PSNR with other numbers ``[n]``, with intervals."""
-    return {name: spearman(psnr, values).to_json() for name, values in others.items()}
+    return {name: spearman(psnr, values) for name, values in others.items()}
 
 
-def rate(hits: npt.NDArray[Any]) -> dict[str, Any]:
+def rate(hits: npt.NDArray[Any]) -> Share:
     """A share of samples with Wilson's 95% interval."""
     count = len(hits)
     if not count:
-        return {"rate": None, "ci": None, "n": 0}
+        return Share(rate=None, ci=None, n=0)
     low, high = wilson(float(np.sum(hits)), count)
-    return {"rate": float(np.mean(hits)), "ci": [float(low), float(high)], "n": count}
+    return Share(rate=float(np.mean(hits)), ci=(float(low), float(high)), n=count)
 
 
-def null_rates(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], placed: Placement) -> dict[str, dict[str, Any]]:
+def null_rates(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], placed: Placement) -> Outcomes:
     """How often each criterion is met by guesses that owe nothing to the gradient.
 
     Parameters
@@ -127,38 +128,35 @@ def null_rates(truths: npt.NDArray[Any], guesses: npt.NDArray[Any], placed: Plac
     placed
         Where the guesses lie among the reference images.
     """
-    error = mean_squared_error(guesses, truths)
-    alike = ssim(guesses, truths)
+    psnr, alike = psnr_of_error(mean_squared_error(guesses, truths)), ssim(guesses, truths)
+    return {name: rate(hits) for name, hits in _criteria(placed.recovered, placed.rank, psnr, alike).items()}
+
+
+def _criteria(
+    recovered: npt.NDArray[Any], rank: npt.NDArray[Any], psnr: npt.NDArray[Any], alike: npt.NDArray[Any]
+) -> dict[str, npt.NDArray[Any]]:
+    """What counts as a success, by name."""
     return {
-        "recovered": rate(placed.recovered),
-        "identified": rate(placed.rank == 1),
-        "psnr_above_20": rate(psnr_of_error(error) >= 20),
-        "ssim_above_0.5": rate(alike >= 0.5),
-        "ssim_above_0.9": rate(alike >= 0.9),
+        "recovered": recovered,
+        "identified": rank == 1,
+        "psnr_above_20": psnr >= 20,
+        "ssim_above_0.5": alike >= 0.5,
+        "ssim_above_0.9": alike >= 0.9,
     }
 
 
-def outcomes(runs: Runs) -> dict[str, dict[str, Any]]:
+def outcomes(runs: Runs) -> Outcomes:
     """The same criteria met by the inversions: the share over models and restarts, averaged over samples.
 
     The interval is Wilson's for n samples: restarts and models of one sample are no independent trials.
     """
-
-    def over_samples(hits: npt.NDArray[Any]) -> dict[str, Any]:
-        return rate(hits.astype(np.float64).mean(axis=(0, 1)))
-
-    return {
-        "recovered": over_samples(runs["recovered"]),
-        "identified": over_samples(runs["id_rank"] == 1),
-        "psnr_above_20": over_samples(runs["psnr"] >= 20),
-        "ssim_above_0.5": over_samples(runs["ssim"] >= 0.5),
-        "ssim_above_0.9": over_samples(runs["ssim"] >= 0.9),
-    }
+    met = _criteria(runs["recovered"], runs["id_rank"], runs["psnr"], runs["ssim"])
+    return {name: rate(hits.astype(np.float64).mean(axis=(0, 1))) for name, hits in met.items()}
 
 
-def no_ranking(share: float) -> str | None:
-    """Why success rates rank nothing; None where they do."""
-    if FEWEST <= share <= MOST:
+def no_ranking(share: float | None) -> str | None:
+    """Why success rates rank nothing; None where they do, or where nothing was inverted."""
+    if share is None or FEWEST <= share <= MOST:
         return None
     return (
         f"{100 * share:.1f}% of the inversions succeeded: with fewer than {100 * FEWEST:.0f}% or more than "

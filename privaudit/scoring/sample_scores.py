@@ -11,18 +11,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.attacks.risk import gap
-from privaudit.attacks.suite import ATTACKS, Attack, Evidence
-from privaudit.scoring.reliability.confirmation import Confirmation, confirm, confirmed_by_both
-from privaudit.scoring.reliability.cross_half_selection import Picked, picked_and_judged
+from privaudit.attacks.suite import ATTACKS, Evidence, ShadowAttack
+from privaudit.results.measures import Attack, Correlation
+from privaudit.results.score_results import Clusters, Exposure, MostExposed, RiskAndDifficulty, Stability, ToldRight
+from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
+from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
 from privaudit.scoring.reliability.split_halves import Half, attack_halves, intrinsic_relation, shifts_of
-from privaudit.scoring.reliability.stability import Stability, ranking_stability
+from privaudit.scoring.reliability.stability import ranking_stability
 from privaudit.scoring.score_table import SampleFacts, score_table
-from privaudit.scoring.subgroups import Exposure, exposure
+from privaudit.scoring.subgroups import exposure
 from privaudit.statistics.group_accuracy import right_shares
-from privaudit.statistics.intervals import Correlation, FloatArray, spearman
+from privaudit.statistics.intervals import FloatArray, spearman
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.performance import performance
 
 #: Which attack's ratio the per-sample risk is taken from, by statistic.
 OF_STATISTIC = {"margin": "lira", "logit-gap": "lira-logit-gap", "scaled-logit": "lira-scaled-logit"}
@@ -30,59 +32,17 @@ OF_STATISTIC = {"margin": "lira", "logit-gap": "lira-logit-gap", "scaled-logit":
 
 @dataclass(frozen=True)
 class Scores:
-    """What the attacks say.
-
-    Parameters
-    ----------
-    table
-        One row a sample.
-    attacks
-        How well each attack told members from others.
-    agreement
-        Per attack, Spearman's rho between its gap (`privaudit.attacks.risk.gap`) and that of ``lira`` over samples.
-    stability
-        Of the ranking by risk.
-    intrinsic
-        Risk against intrinsic shift.
-    loss_proxy
-        Risk against the target's loss; None without a target.
-    exposures
-        Risk by class and by every property that is known.
-    picked
-        The most exposed by one half of the models, judged by the other.
-    confirmation
-        Whom other models confirm, and whether anybody may be named.
-    clusters
-        What each cluster of models (complementary pair) contributes to the error of the mean risk, and the SHA-256 of
-        who saw what: two audits with the same one are compared pair by pair.
-    """
+    """What the attacks say: one row a sample, and the parts of `privaudit.results.score_results.ScoreResults`."""
 
     table: pd.DataFrame
-    attacks: dict[str, Performance]
+    attacks: dict[str, Attack]
     agreement: dict[str, Correlation]
+    groups: dict[str, Exposure]
+    clusters: Clusters
     stability: Stability | None
-    intrinsic: Correlation | None
-    loss_proxy: Correlation | None
-    exposures: list[Exposure]
-    picked: Picked | None
-    confirmation: Confirmation
-    clusters: dict[str, Any]
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results, the table left out."""
-        return {
-            "attacks": {name: found.to_json() for name, found in self.attacks.items()},
-            "agreement": {name: found.to_json() for name, found in self.agreement.items()},
-            "groups": {found.property: found.to_json() for found in self.exposures},
-            "clusters": self.clusters,
-            "stability": None if self.stability is None else self.stability.to_json(),
-            "most_exposed": None if self.picked is None else self.picked.to_json(),
-            "told_right": self.confirmation.to_json(),
-            "risk_vs_difficulty": {
-                "intrinsic_shift": None if self.intrinsic is None else self.intrinsic.to_json(),
-                "loss_as_proxy": None if self.loss_proxy is None else self.loss_proxy.to_json(),
-            },
-        }
+    most_exposed: MostExposed | None
+    told_right: ToldRight
+    risk_vs_difficulty: RiskAndDifficulty
 
 
 def score(
@@ -92,7 +52,7 @@ def score(
     statistic: str = "margin",
     seed: int = 0,
 ) -> Scores:
-    """Attack every shadow model with the others, and score every sample of the pool.
+    """ShadowAttack every shadow model with the others, and score every sample of the pool.
 
     Parameters
     ----------
@@ -112,66 +72,55 @@ def score(
     Scores
         Canaries have rows in the table and no part in anything else.
     """
-    real, keep = ~facts.canary, evidence.keep
+    real, of_risk = ~facts.canary, OF_STATISTIC[statistic]
     judged = evidence.of_samples(real)
-    used = judged.cells
-    member, clusters = judged.keep[used], clusters_of(judged)[used]
-    attacks: dict[str, Performance] = {}
+    keep, used, clusters = judged.keep, judged.cells, clusters_of(judged)
+    attacks: dict[str, Attack] = {}
     gaps: dict[str, FloatArray] = {}
-    refits: dict[str, Refits] = {}
-    ratio = np.empty(keep.shape)
+    ratio = np.empty(evidence.keep.shape)
     for name, attack in ATTACKS.items():
         if not attack.applies_to(judged):
             continue
         cells = attack.score(judged)
-        refits[name] = _refits(attack, judged)
-        left_out = ((scores, judged.keep[left]) for left, scores in refits[name])
-        attacks[name] = performance(cells[used], member, clusters, left_out)
-        gaps[name] = gap(np.where(used, cells, np.nan), judged.keep)
-        if name == OF_STATISTIC[statistic]:
+        left_out = ((scores, keep[left]) for left, scores in _refits(attack, judged))
+        attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
+        gaps[name] = gap(np.where(used, cells, np.nan), keep)
+        if name == of_risk:
             ratio[:, real] = cells
     if facts.canary.any():
-        ratio[:, facts.canary] = ATTACKS[OF_STATISTIC[statistic]].score(evidence)[:, facts.canary]
-    plain = judged.plain(statistic)
-    correlation = pair_correlation(plain, judged.keep, judged.partners)
+        ratio[:, facts.canary] = ATTACKS[of_risk].score(evidence)[:, facts.canary]
+    correlation = pair_correlation(judged.plain(statistic), keep, judged.partners)
     table = score_table(ratio, _of_all(gaps.get("rmia"), real), evidence, target_signals, facts, statistic, correlation)
-    halves, stability = None, None
     asr = table.loc[real, "asr"].to_numpy(np.float64)
+    halves, stability, shift = None, None, None
     if evidence.partners is None:
         every_query = judged.every_query(statistic)
-        halves = attack_halves(every_query, judged.keep)
-        stability = ranking_stability(every_query, judged.keep, asr, correlation, seed)
-    shifts = None if halves is None else shifts_of(halves, judged.plain("margin"))
-    if halves is not None and shifts is not None:
+        halves = attack_halves(every_query, keep)
+        stability = ranking_stability(every_query, keep, asr, correlation, seed)
+    if halves is not None:
+        shifts = shifts_of(halves, judged.plain("margin"))
+        shift = intrinsic_relation(halves, shifts)
         table = _with_halves(table, real, halves, shifts)
-    of_risk = np.where(used, ratio[:, real], np.nan)
-    everyone = np.zeros(int(real.sum()), np.int64)
-    overall = right_shares(of_risk, judged.keep, everyone, clusters_of(judged)[:, 0], refits[OF_STATISTIC[statistic]])
+    verdicts = np.where(used, ratio[:, real], np.nan), keep
+    models, refits = clusters[:, 0], _refits(ATTACKS[of_risk], judged)
+    overall = right_shares(*verdicts, np.zeros(len(asr), np.int64), models, refits)
     properties = {"class": table["class_name"].to_numpy(np.str_)} | facts.properties
     return Scores(
         table=table,
         attacks=attacks,
         agreement={name: spearman(gaps["lira"], found) for name, found in gaps.items() if name != "lira"},
+        groups={name: exposure(values[real], *verdicts, models, refits) for name, values in properties.items()},
+        clusters=Clusters(
+            design=hashlib.sha256(np.packbits(keep).tobytes()).hexdigest(),
+            risk_influence=overall.influence[:, 0].tolist(),
+        ),
         stability=stability,
-        intrinsic=None if halves is None or shifts is None else intrinsic_relation(halves, shifts),
-        loss_proxy=None if target_signals is None else spearman(table.loc[real, "loss"], table.loc[real, "risk"]),
-        exposures=[
-            exposure(
-                name,
-                groups[real],
-                of_risk,
-                judged.keep,
-                clusters_of(judged)[:, 0],
-                refits[OF_STATISTIC[statistic]],
-            )
-            for name, groups in properties.items()
-        ],
-        picked=None if halves is None else picked_and_judged(halves),
-        confirmation=confirm(asr, int(np.median(judged.cells.sum(axis=0))), halves, stability, correlation),
-        clusters={
-            "design": hashlib.sha256(np.packbits(judged.keep).tobytes()).hexdigest(),
-            "risk_influence": overall.influence[:, 0].tolist(),
-        },
+        most_exposed=None if halves is None else picked_and_judged(halves),
+        told_right=confirm(asr, int(np.median(used.sum(axis=0))), halves, stability, correlation),
+        risk_vs_difficulty=RiskAndDifficulty(
+            intrinsic_shift=shift,
+            loss_as_proxy=None if target_signals is None else spearman(table.loc[real, "loss"], asr),
+        ),
     )
 
 
@@ -196,7 +145,7 @@ def _with_halves(
     return table.assign(**columns)
 
 
-def _refits(attack: Attack, evidence: Evidence) -> Refits:
+def _refits(attack: ShadowAttack, evidence: Evidence) -> Refits:
     """The attack without each group of pairs in turn; none where models are not compared, or do not come in pairs."""
     models = len(evidence.keep) if attack.compares_models and evidence.partners is None else 0
     return Refits(models, lambda left: attack.score(evidence.of_models(left)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 from privaudit.attacks.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
 from privaudit.attacks.suite import Evidence
 from privaudit.errors import StoreError
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files, links
 from privaudit.scoring.reliability.risk_interval import risk_interval
 from privaudit.signals import signal
@@ -35,7 +35,7 @@ COLUMNS = (
 )
 
 
-def whose_results(folder: Path, results: Mapping[str, Any]) -> str | None:
+def whose_results(folder: Path, results: ScoreResults) -> str | None:
     """Return why ``score.json`` can't be taken for this audit's: another's name, or another table; None where it can.
 
     Parameters
@@ -45,16 +45,15 @@ def whose_results(folder: Path, results: Mapping[str, Any]) -> str | None:
     results
         What its ``score.json`` holds.
     """
-    names = (links.absolute(folder).name, folder.resolve().name)
-    if (audit := results.get("audit", names[0])) not in names:
-        return f"{folder} holds the results of audit {audit}"
+    if results.audit not in (links.absolute(folder).name, folder.resolve().name):
+        return f"{folder} holds the results of audit {results.audit}"
     table = folder / "scores.parquet"
-    if results.get("table_sha256") not in (None, files.sha256_of(table)):
+    if results.table_sha256 not in (None, files.sha256_of(table)):
         return f"{table} is not the table that {folder / 'score.json'} was written with"
     return None
 
 
-def demand_own(folder: Path, results: Mapping[str, Any]) -> None:
+def demand_own(folder: Path, results: ScoreResults) -> None:
     """Raise `StoreError` where the results in a folder are not those of the audit that it is named after."""
     if (why := whose_results(folder, results)) is not None:
         raise StoreError(

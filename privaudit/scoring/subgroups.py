@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.attacks.lira import verdict_is_right
+from privaudit.results.measures import Attack
+from privaudit.results.score_results import Exposure, GroupExposure
 from privaudit.statistics.group_accuracy import Shares, right_shares
-from privaudit.statistics.intervals import FloatArray, Interval
+from privaudit.statistics.intervals import FloatArray
 from privaudit.statistics.paired_tests import holm
-from privaudit.statistics.performance import Evaluation, Performance
-
-#: What is said of the attack within a group.
-OF_GROUP = ("auc", "auc_ci", "tpr_at_fpr", "tpr_ci", "smallest_fpr")
+from privaudit.statistics.performance import Evaluation
 
 #: What the p-values take for independent: models that are drawn anew, and samples.
 UNIT = "pairs of models and samples"
@@ -26,70 +24,7 @@ UNIT = "pairs of models and samples"
 FEWEST_SAMPLES = 5
 
 
-@dataclass(frozen=True)
-class GroupExposure:
-    """One group's risk.
-
-    Parameters
-    ----------
-    name
-        The group.
-    samples
-        How many samples it has.
-    mean
-        Their mean ASR.
-    interval
-        95%, over pairs of models; None below 4 pairs.
-    high
-        How many have an ASR of at least .9.
-    p_value
-        Of the group's mean ASR against that of all others (`differences`), corrected for the number of groups (Holm);
-        None where the group, or the rest, is too small, and below 4 pairs.
-    attack
-        How well LiRA tells members from others within the group; None where it has fewer than `FEWEST_SAMPLES`.
-    """
-
-    name: str
-    samples: int
-    mean: float
-    interval: Interval | None
-    high: int
-    p_value: float | None
-    attack: Performance | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        attack = None if self.attack is None else self.attack.to_json()
-        return {
-            "name": self.name,
-            "samples": self.samples,
-            "mean": self.mean,
-            "ci": None if self.interval is None else list(self.interval),
-            "high": self.high,
-            "p": self.p_value,
-            "attack": attack and {key: attack[key] for key in OF_GROUP},
-        }
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """Risk by the groups of one property.
-
-    ``p_value`` is that of "all groups are equally exposed", the smallest of the groups' own after Holm's correction:
-    None where there are fewer than two groups that are large enough, below 4 pairs, or where risk does not vary.
-    """
-
-    property: str
-    groups: list[GroupExposure]
-    p_value: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {"p": self.p_value, "unit": UNIT, "groups": [group.to_json() for group in self.groups]}
-
-
 def exposure(
-    name: str,
     values: npt.NDArray[np.str_],
     ratio: FloatArray,
     keep: npt.NDArray[np.bool_],
@@ -100,8 +35,6 @@ def exposure(
 
     Parameters
     ----------
-    name
-        Of the property.
     values
         ``[N]``: the group of each sample.
     ratio
@@ -116,7 +49,9 @@ def exposure(
     Returns
     -------
     Exposure
-        Groups by falling mean risk.
+        Groups by falling mean risk. A group has no p where it, or the rest, is too small (`differences`), no interval
+        below 4 pairs, and no attack below `FEWEST_SAMPLES`. The overall p, of "all groups are equally exposed", is the
+        smallest of theirs; None where fewer than two have one.
     """
     verdicts = verdict_is_right(ratio, keep)
     risk = np.nanmean(verdicts, axis=0)
@@ -131,15 +66,15 @@ def exposure(
             name=str(names[index]),
             samples=int(sizes[index]),
             mean=float(risk[group == index].mean()),
-            interval=intervals[index],
+            ci=intervals[index],
             high=int((risk[group == index] >= 0.9).sum()),
-            p_value=p_values.get(index),
+            p=p_values.get(index),
             attack=attacks.get(index),
         )
         for index in range(len(names))
     ]
     overall = min(p_values.values()) if len(p_values) > 1 else None
-    return Exposure(name, sorted(rows, key=lambda row: (-row.mean, row.name)), overall)
+    return Exposure(p=overall, unit=UNIT, groups=sorted(rows, key=lambda row: (-row.mean, row.name)))
 
 
 def differences(verdicts: FloatArray, group: npt.NDArray[np.int64], shares: Shares) -> dict[int, float]:
@@ -197,7 +132,7 @@ def _attacks(
     group: npt.NDArray[np.int64],
     wanted: npt.NDArray[np.bool_],
     refits: Iterable[tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]],
-) -> dict[int, Performance]:
+) -> dict[int, Attack]:
     """How well members are told from others within each group that is wanted and has both."""
     cluster = np.broadcast_to(clusters[:, np.newaxis], ratio.shape)
     there = np.isfinite(ratio)
@@ -211,4 +146,4 @@ def _attacks(
     for left, scores in refits:
         for index, evaluation in evaluations.items():
             evaluation.leave_out(scores[:, members[index]], keep[left][:, members[index]])
-    return {index: evaluation.performance() for index, evaluation in evaluations.items()}
+    return {index: evaluation.performance().in_brief() for index, evaluation in evaluations.items()}

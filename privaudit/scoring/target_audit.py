@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
+from privaudit.results.measures import Attack
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
-from privaudit.statistics.performance import Performance, performance
+from privaudit.statistics.performance import performance
 
 
 def audit_target(
@@ -21,7 +22,7 @@ def audit_target(
     shadow_test: npt.NDArray[Any],
     model_test: npt.NDArray[Any],
     seed: int,
-) -> Performance:
+) -> Attack:
     """Attack one given model with offline LiRA: its members against never-trained samples.
 
     Parameters
@@ -38,7 +39,7 @@ def audit_target(
 
     Returns
     -------
-    Performance
+    Attack
         Over samples, for this one model.
     """
     made_up = paired_design(shadow_test.shape[1], len(keep), seed, "target-audit")

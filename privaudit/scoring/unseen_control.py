@@ -14,11 +14,14 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.attacks import lira
+from privaudit.results.measures import Interval
+from privaudit.results.score_results import Sides, SpreadOfModels, UnseenControl
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, logit_interval
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, logit_interval
 from privaudit.statistics.leave_pair_out import paired_moments, unpaired
+from privaudit.statistics.performance import placements
 
 #: The most samples of a side.
 MOST_SAMPLES = 5_000
@@ -31,60 +34,6 @@ REDRAWS = 999
 
 #: It fails where chance alone would be as far off in fewer than this share of audits.
 LEVEL = 0.025
-
-
-@dataclass(frozen=True)
-class UnseenControl:
-    """Never-seen training samples against test samples, under every shadow model.
-
-    Parameters
-    ----------
-    auc, interval
-        Of offline LiRA, as the target is attacked, averaged over models; 95%, over pairs of models and over samples.
-    margin_auc
-        The same of the bare margin: whether one side is the harder to be right on.
-    lowest, highest, spread, spread_by_chance
-        Over single models: the extremes of that AUC, its standard deviation, and what that is where sides mean nothing.
-    p
-        How often chance alone is as far off, in any of the three: the mean, the spread, or the margin's mean.
-    models, training, test
-        How many of each.
-    """
-
-    auc: float
-    interval: Interval | None
-    margin_auc: float
-    lowest: float
-    highest: float
-    spread: float
-    spread_by_chance: float
-    p: float
-    models: int
-    training: int
-    test: int
-
-    @property
-    def holds(self) -> bool:
-        """Whether the two sides behave alike."""
-        return self.p >= LEVEL
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "auc": self.auc,
-            "ci": None if self.interval is None else list(self.interval),
-            "margin_auc": self.margin_auc,
-            "of_models": {
-                "lowest": self.lowest,
-                "highest": self.highest,
-                "spread": self.spread,
-                "spread_by_chance": self.spread_by_chance,
-            },
-            "p": self.p,
-            "holds": self.holds,
-            "models": self.models,
-            "samples": {"training": self.training, "test": self.test},
-        }
 
 
 def never_seen(
@@ -125,18 +74,21 @@ def never_seen(
     sides = np.stack([is_training, *(random.permutation(is_training) for _ in range(REDRAWS))])
     attacked, bare = (kind.areas(sides) for kind in kinds)
     off = np.stack([abs(attacked.mean(1) - 0.5), np.square(attacked - 0.5).sum(1), abs(bare.mean(1) - 0.5)], axis=1)
+    p = _smallest_p(off)
     return UnseenControl(
         auc=float(attacked[0].mean()),
-        interval=_interval(kinds[0], is_training, attacked[0]),
+        ci=_interval(kinds[0], is_training, attacked[0]),
         margin_auc=float(bare[0].mean()),
-        lowest=float(attacked[0].min()),
-        highest=float(attacked[0].max()),
-        spread=float(attacked[0].std(ddof=1)),
-        spread_by_chance=float(np.sqrt(attacked[1:].var(axis=1, ddof=1).mean())),
-        p=_smallest_p(off),
+        of_models=SpreadOfModels(
+            lowest=float(attacked[0].min()),
+            highest=float(attacked[0].max()),
+            spread=float(attacked[0].std(ddof=1)),
+            spread_by_chance=float(np.sqrt(attacked[1:].var(axis=1, ddof=1).mean())),
+        ),
+        p=p,
+        holds=p >= LEVEL,
         models=len(keep),
-        training=len(drawn[0]),
-        test=len(drawn[1]),
+        samples=Sides(training=len(drawn[0]), test=len(drawn[1])),
     )
 
 
@@ -201,12 +153,8 @@ def _interval(ranked: _Ranked, side: npt.NDArray[np.bool_], areas: FloatArray) -
         return None
     influence = np.zeros(ranked.ranks.shape)
     for model, cells in enumerate(ranked.outside):
-        ranks, own_side = ranked.ranks[model, cells], side[cells]
-        own = np.empty(len(ranks))
-        for part in (own_side, ~own_side):
-            own[part] = stats.rankdata(ranks[part])
-        others = np.where(own_side, (~own_side).sum(), own_side.sum())
-        beats = (ranks - own) / others
+        own_side = side[cells]
+        beats = placements(ranked.ranks[model, cells], own_side)
         mean = np.where(own_side, areas[model], 1 - areas[model])
         weight = np.where(own_side, 1, -1) / np.where(own_side, own_side.sum(), (~own_side).sum())
         influence[model, cells] = (beats - mean) * weight / len(areas)

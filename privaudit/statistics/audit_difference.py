@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval
+from privaudit.results.measures import Difference
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, welch_degrees
 
 
 @dataclass(frozen=True)
@@ -21,32 +22,8 @@ class Estimate:
     influence: FloatArray
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Second less first, with its 95% interval: None where a side has fewer than 4 clusters."""
-
-    first: float
-    second: float
-    interval: Interval | None
-    paired: bool
-
-    @property
-    def value(self) -> float:
-        """Second less first."""
-        return self.second - self.first
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "a": self.first,
-            "b": self.second,
-            "difference": self.value,
-            "ci": None if self.interval is None else list(self.interval),
-        }
-
-
-def difference(first: Estimate, second: Estimate, paired: bool, confidence: float = 0.95) -> Difference:
-    """Compare two estimates by their clusters.
+def difference(first: Estimate, second: Estimate, paired: bool) -> Difference:
+    """Compare two estimates by their clusters, with a 95% interval.
 
     Parameters
     ----------
@@ -56,28 +33,28 @@ def difference(first: Estimate, second: Estimate, paired: bool, confidence: floa
         Whether cluster g of one and cluster g of the other divide the same samples in the same halves. Then the error
         of the difference is that of g's difference of contributions (Obuchowski 1997 for clustered ROC data): what
         the split of the samples does to both cancels. Else both errors add up, with Welch's degrees of freedom.
-    confidence
-        Coverage.
 
     Notes
     -----
     The sample is no unit here: all samples are judged by the same few models, so their errors move together, and an
     interval over tens of thousands of samples would be far too narrow.
     """
+    value = second.value - first.value
+    return Difference(a=first.value, b=second.value, difference=value, ci=_interval(value, first, second, paired))
+
+
+def _interval(value: float, first: Estimate, second: Estimate, paired: bool) -> Interval | None:
     sides = [np.asarray(side.influence, np.float64) for side in (first, second)]
-    if min(map(len, sides)) < FEWEST_PAIRS:
-        return Difference(first.value, second.value, None, paired)
+    counts = [len(side) for side in sides]
+    if min(counts) < FEWEST_PAIRS:
+        return None
     if paired:
-        groups = len(sides[0])
-        variance, degrees = _variance(sides[1] - sides[0]), float(groups - 1)
+        variance, degrees = _variance(sides[1] - sides[0]), float(counts[0] - 1)
     else:
         variances = [_variance(side) for side in sides]
-        variance = sum(variances)
-        spread = sum(part**2 / (len(side) - 1) for part, side in zip(variances, sides, strict=True))
-        degrees = variance**2 / spread if spread > 0 else float(min(map(len, sides)) - 1)
-    reach = float(stats.t.ppf(0.5 + confidence / 2, degrees)) * math.sqrt(variance)
-    value = second.value - first.value
-    return Difference(first.value, second.value, (max(-1.0, value - reach), min(1.0, value + reach)), paired)
+        variance, degrees = sum(variances), welch_degrees(variances, counts)
+    reach = float(stats.t.ppf(0.975, degrees)) * math.sqrt(variance)
+    return max(-1.0, value - reach), min(1.0, value + reach)
 
 
 def _variance(influence: FloatArray) -> float:

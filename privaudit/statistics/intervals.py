@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
+
+from privaudit.results.measures import Correlation
 
 FloatArray = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -60,30 +61,19 @@ def logit_interval(estimate: float, standard_error: float, degrees: int, confide
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 
 
-def mean_interval(values: npt.ArrayLike, confidence: float = 0.95) -> Interval | None:
-    """Student's t-interval of a mean; None below 3 values."""
+def mean_interval(values: npt.ArrayLike, confidence: float = 0.95, fewest: int = 3) -> Interval | None:
+    """Student's t-interval of a mean; None below ``fewest`` values."""
     x = np.asarray(values, np.float64)
-    if len(x) < 3:
+    if len(x) < fewest:
         return None
     reach = float(stats.t.ppf(0.5 + confidence / 2, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return float(x.mean()) - reach, float(x.mean()) + reach
 
 
-@dataclass(frozen=True)
-class Correlation:
-    """Spearman's rank correlation with its interval."""
-
-    spearman: float | None
-    interval: Interval | None
-    samples: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "spearman": self.spearman,
-            "ci": None if self.interval is None else list(self.interval),
-            "n": self.samples,
-        }
+def welch_degrees(variances: Sequence[float], counts: Sequence[int]) -> float:
+    """Degrees of freedom of a difference of means (Welch 1947), from either mean's squared error and sample size."""
+    spread = sum(part**2 / (count - 1) for part, count in zip(variances, counts, strict=True))
+    return sum(variances) ** 2 / spread if spread > 0 else float(min(counts) - 1)
 
 
 def spearman(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.95) -> Correlation:
@@ -96,10 +86,10 @@ def spearman(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.
     a, b = a[usable], b[usable]
     n = len(a)
     if n < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return Correlation(None, None, n)
+        return Correlation(spearman=None, ci=None, n=n)
     rho = float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
     if n < 10:
-        return Correlation(rho, None, n)
+        return Correlation(spearman=rho, ci=None, n=n)
     centre = math.atanh(max(-1 + 1e-12, min(1 - 1e-12, rho)))
     reach = float(stats.norm.ppf(0.5 + confidence / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3))
-    return Correlation(rho, (math.tanh(centre - reach), math.tanh(centre + reach)), n)
+    return Correlation(spearman=rho, ci=(math.tanh(centre - reach), math.tanh(centre + reach)), n=n)

@@ -2,53 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.results.measures import PairedDifference
 from privaudit.runtime.seeds import generator
-from privaudit.statistics.intervals import Interval, mean_interval
+from privaudit.statistics.intervals import mean_interval
 
 #: Sign flips are enumerated up to this many pairs, and drawn beyond.
 MOST_ENUMERATED = 16
 DRAWN = 100_000
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """First minus second.
-
-    Parameters
-    ----------
-    mean
-        Of the differences.
-    interval
-        95%, by Student's t over pairs; None below 3 pairs, or where the differences do not vary.
-    p_value
-        Two-sided, of "the signs of the differences are coin flips" (exact permutation of signs, up to 16 pairs).
-    wins
-        In how many pairs the first is larger.
-    pairs
-        Number of pairs.
-    """
-
-    mean: float
-    interval: Interval | None
-    p_value: float | None
-    wins: int
-    pairs: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "mean": self.mean,
-            "ci": None if self.interval is None else list(self.interval),
-            "p": self.p_value,
-            "wins": self.wins,
-            "pairs": self.pairs,
-        }
 
 
 def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike, confidence: float = 0.95) -> PairedDifference:
@@ -61,7 +24,8 @@ def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike, confidence: f
     differences = a - b
     interval = mean_interval(differences, confidence) if np.ptp(differences) > 0 else None
     wins = int((differences > 0).sum())
-    return PairedDifference(float(differences.mean()), interval, sign_flip_p(differences), wins, len(differences))
+    p = sign_flip_p(differences)
+    return PairedDifference(mean=float(differences.mean()), ci=interval, p=p, wins=wins, pairs=len(differences))
 
 
 def sign_flip_p(differences: npt.NDArray[np.float64]) -> float | None:

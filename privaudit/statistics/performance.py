@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
+from privaudit.results.measures import Attack, Curve, Influence
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
 from privaudit.statistics.jackknife import jackknife_error, jackknife_influence
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, roc
@@ -18,55 +18,17 @@ from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, 
 #: False positive rates that reports name.
 REPORTED_RATES = (0.01, 0.001, 0.0001)
 
-
-@dataclass(frozen=True)
-class Rate:
-    """TPR at one FPR: None where the run can't resolve that FPR.
-
-    ``influence`` is what each cluster (or group of them that was left out) contributes to the estimate's error, so that
-    two audits of the same samples can be compared (`privaudit.statistics.audit_difference`); empty without clusters.
-    """
-
-    fpr: float
-    tpr: float | None
-    interval: Interval | None
-    true_positives: int | None
-    influence: tuple[float, ...] = ()
+#: Beyond so many standard deviations the normal distribution is 0 or 1 to the last bit of a share.
+FAR = 9.0
 
 
-@dataclass(frozen=True)
-class Performance:
-    """How well one attack told members from non-members; ``auc_influence`` as in `Rate`."""
+class _Rate(NamedTuple):
+    """TPR at one FPR: None where the run can't resolve that FPR; ``influence`` as in `Influence`."""
 
-    auc: float
-    auc_interval: Interval | None
-    auc_standard_error: float | None
-    balanced_accuracy: float | None
-    rates: tuple[Rate, ...]
-    curve: dict[str, list[float]]
-    positives: int
-    negatives: int
-    smallest_fpr: float
-    auc_influence: tuple[float, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        found: dict[str, Any] = {
-            "auc": self.auc,
-            "auc_ci": None if self.auc_interval is None else list(self.auc_interval),
-            "balanced_accuracy": self.balanced_accuracy,
-            "tpr_at_fpr": {f"{rate.fpr:g}": rate.tpr for rate in self.rates},
-            "tpr_ci": {f"{rate.fpr:g}": None if rate.interval is None else list(rate.interval) for rate in self.rates},
-            "true_positives": {f"{rate.fpr:g}": rate.true_positives for rate in self.rates},
-            "smallest_fpr": self.smallest_fpr,
-            "positives": self.positives,
-            "negatives": self.negatives,
-            "curve": self.curve,
-        }
-        if self.auc_influence:
-            of_rates = {f"{rate.fpr:g}": list(rate.influence) for rate in self.rates if rate.influence}
-            found["influence"] = {"auc": list(self.auc_influence), "tpr": of_rates}
-        return found
+    tpr: float | None = None
+    interval: Interval | None = None
+    hits: int | None = None
+    influence: list[float] | None = None
 
 
 def performance(
@@ -74,7 +36,7 @@ def performance(
     member: npt.NDArray[np.bool_],
     clusters: npt.NDArray[np.int64] | None = None,
     refits: Iterable[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]] = (),
-) -> Performance:
+) -> Attack:
     """Evaluate scores of cells that come in clusters.
 
     Parameters
@@ -89,7 +51,7 @@ def performance(
 
     Returns
     -------
-    Performance
+    Attack
         See `Evaluation.performance`.
     """
     evaluation = Evaluation(scores, member, clusters)
@@ -116,7 +78,9 @@ class Evaluation:
         self._scores, self._member = np.ravel(scores), np.ravel(member)
         self._cluster = None if clusters is None else np.unique(np.ravel(clusters), return_inverse=True)[1]
         self._clusters = 0 if self._cluster is None else int(self._cluster.max()) + 1
-        self._curve = roc(self._scores, self._member)
+        # One sort serves curve, ranks and halves: what is sorted already is sorted again in linear time.
+        self._order = np.argsort(-self._scores, kind="stable")
+        self._curve = roc(self._scores[self._order], self._member[self._order])
         self._rates = [rate for rate in REPORTED_RATES if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
         self._without: list[list[list[float]]] = []
 
@@ -139,18 +103,18 @@ class Evaluation:
         set the threshold, which jumps then. And as it is at the threshold that the FPR has now: that is right where
         many scores are equal there.
         """
-        inside, outside = scores[member], scores[~member]
+        inside, outside = np.sort(scores[member]), np.sort(scores[~member])
         at, members_below, others_below = self._shares_below
         area = np.interp(inside, at, others_below).mean() - np.interp(outside, at, members_below).mean()
         smooth, exact = [float(area)], [float(area)]
         for rate, (threshold, width, slope) in zip(self._rates, self._thresholds, strict=True):
-            hits, alarms = (_above(part, threshold, width).mean() for part in (inside, outside))
-            smooth.append(float(hits - slope * alarms))
-            allowed = int(rate * len(outside))
-            exact.append(float((inside > -np.partition(-outside, allowed)[allowed]).mean()))
+            hits, alarms = (_share_above(part, threshold, width) for part in (inside, outside))
+            smooth.append(hits - slope * alarms)
+            now = outside[-1 - int(rate * len(outside))]
+            exact.append((len(inside) - int(np.searchsorted(inside, now, side="right"))) / len(inside))
         self._without.append([smooth, exact])
 
-    def performance(self) -> Performance:
+    def performance(self) -> Attack:
         """Pooled AUC and TPR with 95% intervals, on the logit scale with t quantiles.
 
         The error is that of the delete-a-pair jackknife where models were left out (`privaudit.statistics.jackknife`),
@@ -158,27 +122,26 @@ class Evaluation:
         function for the TPR (docs/methods.md). A TPR's interval is never narrower than Clopper and Pearson's. There is
         none below 4 clusters.
         """
-        curve, flat, is_member = self._curve, self._scores, self._member
-        ranks = stats.rankdata(flat)
-        area = float(
-            (ranks[is_member].sum() - curve.positives * (curve.positives + 1) / 2) / (curve.positives * curve.negatives)
-        )
-        error, influence = self._error(self._auc_influence(ranks, area), 0)
+        curve, order = self._curve, self._order
+        area, of_cells = self._auc_influence()
+        error, influence = self._error(of_cells, 0)
         trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
-        fold = np.arange(len(flat)) if self._cluster is None else self._cluster
-        return Performance(
+        fold = order if self._cluster is None else self._cluster[order]
+        rates = {f"{fpr:g}": self._rate(fpr) if fpr in self._rates else _Rate() for fpr in REPORTED_RATES}
+        of_rates = {fpr: rate.influence for fpr, rate in rates.items() if rate.influence}
+        return Attack(
             auc=area,
-            auc_interval=logit_interval(area, error, self._degrees) if trusted else None,
+            auc_ci=logit_interval(area, error, self._degrees) if trusted else None,
             auc_standard_error=error if np.isfinite(error) else None,
-            balanced_accuracy=balanced_accuracy(flat, is_member, fold),
-            rates=tuple(
-                self._rate(rate) if rate in self._rates else Rate(rate, None, None, None) for rate in REPORTED_RATES
-            ),
-            curve=curve.sketch(),
+            balanced_accuracy=balanced_accuracy(self._scores[order], self._member[order], fold),
+            tpr_at_fpr={fpr: rate.tpr for fpr, rate in rates.items()},
+            tpr_ci={fpr: rate.interval for fpr, rate in rates.items()},
+            true_positives={fpr: rate.hits for fpr, rate in rates.items()},
+            smallest_fpr=curve.smallest_rate(),
             positives=curve.positives,
             negatives=curve.negatives,
-            smallest_fpr=curve.smallest_rate(),
-            auc_influence=influence,
+            curve=Curve.model_validate(curve.sketch()),
+            influence=Influence(auc=influence, tpr=of_rates) if influence else None,
         )
 
     @property
@@ -188,22 +151,27 @@ class Evaluation:
             return len(self._without) - 1
         return min(self._curve.positives, self._curve.negatives) - 1 if self._cluster is None else self._clusters - 1
 
-    def _auc_influence(self, ranks: FloatArray, area: float) -> FloatArray:
-        """What each cell contributes to the AUC's error, from the share of the other side that it beats."""
-        curve, is_member, flat = self._curve, self._member, self._scores
-        beats = np.empty(len(flat))
-        beats[is_member] = (ranks[is_member] - stats.rankdata(flat[is_member])) / curve.negatives
-        beats[~is_member] = 1 - (ranks[~is_member] - stats.rankdata(flat[~is_member])) / curve.positives
-        influence: FloatArray = (beats - area) * np.where(is_member, 1 / curve.positives, 1 / curve.negatives)
-        return influence
+    def _auc_influence(self) -> tuple[float, FloatArray]:
+        """The AUC, and what each cell contributes to its error, from the share of the other side that it beats."""
+        curve, member = self._curve, self._member
+        # By tie, from the strictest threshold on: cells of either side, and the other side's below, equal ones by half.
+        members, others = (np.diff(counts, prepend=0) for counts in (curve.true_positives, curve.false_positives))
+        members_below = curve.positives - curve.true_positives + members / 2
+        others_below = curve.negatives - curve.false_positives + others / 2
+        area = float((members * others_below).sum() / (curve.positives * curve.negatives))
+        tie = np.empty(len(member), np.int64)
+        tie[self._order] = np.repeat(np.arange(len(members)), members + others)
+        beats = np.where(member, (others_below / curve.negatives)[tie], (1 - members_below / curve.positives)[tie])
+        influence: FloatArray = (beats - area) * np.where(member, 1 / curve.positives, 1 / curve.negatives)
+        return area, influence
 
-    def _rate(self, fpr: float) -> Rate:
+    def _rate(self, fpr: float) -> _Rate:
         curve, scores, member = self._curve, self._scores, self._member
         tpr, threshold = curve.tpr_at(fpr)
         called = scores >= threshold
         hits = int((called & member).sum())
         if self._cluster is not None and self._clusters < FEWEST_PAIRS:
-            return Rate(fpr, tpr, None, hits)
+            return _Rate(tpr, None, hits)
         # TPR at a fixed FPR moves with what members do at the threshold, and with where non-members put the threshold:
         # one false alarm more lifts it, and the TPR drops by the slope of the ROC there.
         alarms = float((called & ~member).sum() / curve.negatives)
@@ -216,9 +184,9 @@ class Evaluation:
             bounds.append(clustered)
         # Few hits tell little of their own spread: the interval is never narrower than that of independent cells.
         bounded = (min(low for low, _ in bounds), max(high for _, high in bounds))
-        return Rate(fpr, tpr, bounded, hits, influence)
+        return _Rate(tpr, bounded, hits, influence)
 
-    def _error(self, of_cells: FloatArray, place: int) -> tuple[float, tuple[float, ...]]:
+    def _error(self, of_cells: FloatArray, place: int) -> tuple[float, list[float]]:
         """Standard error of an estimate, and what each group of models contributes to it.
 
         Parameters
@@ -232,15 +200,24 @@ class Evaluation:
             # Both sides have a mean of their own; few samples estimate their spread with a degree of freedom less.
             sides = (of_cells[self._member], of_cells[~self._member])
             if min(map(len, sides)) < 2:
-                return float("inf"), ()
-            return float(np.sqrt(sum(len(side) ** 2 * float(np.var(side, ddof=1)) / len(side) for side in sides))), ()
+                return float("inf"), []
+            return float(np.sqrt(sum(len(side) ** 2 * float(np.var(side, ddof=1)) / len(side) for side in sides))), []
         sums = np.bincount(self._cluster, weights=of_cells, minlength=self._clusters).astype(np.float64)
         error = _root_of_squares(sums)
         if not self._without:
-            return error, tuple(map(float, sums))
+            return error, sums.tolist()
         moved = np.asarray(self._without)[:, :, place]
         refitted = jackknife_influence(moved[:, int(np.argmin(jackknife_error(moved)))])
-        return max(error, _root_of_squares(refitted)), tuple(map(float, refitted))
+        return max(error, _root_of_squares(refitted)), refitted.tolist()
+
+
+def placements(scores: FloatArray, side: npt.NDArray[np.bool_]) -> FloatArray:
+    """Return the share of the other side that each score exceeds, equal ones by half, ``[n]`` (DeLong et al. 1988)."""
+    ranks, own = stats.rankdata(scores), np.empty(len(scores))
+    for part in (side, ~side):
+        own[part] = stats.rankdata(scores[part])
+    share: FloatArray = (ranks - own) / np.where(side, (~side).sum(), side.sum())
+    return share
 
 
 def _root_of_squares(influence: FloatArray) -> float:
@@ -249,9 +226,10 @@ def _root_of_squares(influence: FloatArray) -> float:
     return float(np.sqrt(groups / (groups - 1) * np.sum(influence**2))) if groups > 1 else float("inf")
 
 
-def _above(scores: npt.NDArray[Any], threshold: float, width: float) -> FloatArray:
-    """1 well above the threshold, 0 well below it."""
+def _share_above(scores: FloatArray, threshold: float, width: float) -> float:
+    """Share of rising scores above a threshold, smoothed: Φ of the distance in widths, 0 or 1 beyond `FAR` of them."""
     if width == 0:
-        return (scores >= threshold).astype(np.float64)
-    smooth: FloatArray = special.ndtr((scores - threshold) / width)
-    return smooth
+        return (len(scores) - int(np.searchsorted(scores, threshold))) / len(scores)
+    low, high = np.searchsorted(scores, [threshold - FAR * width, threshold + FAR * width])
+    near = float(special.ndtr((scores[low:high] - threshold) / width).sum())
+    return (near + len(scores) - int(high)) / len(scores)

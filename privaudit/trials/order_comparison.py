@@ -49,7 +49,7 @@ def compare(runs: pd.DataFrame, order: str) -> dict[str, Any]:
         }
     others = [RANDOM_GROUPS, ONE_SHOT, REVERSE, DO_NOTHING]
     found = [paired_difference(wide[order], wide[other]) for other in others]
-    corrected = holm([1.0 if item.p_value is None else item.p_value for item in found])
+    corrected = holm([1.0 if item.p is None else item.p for item in found])
     contrasts = [
         item.to_json() | {"first": order, "second": other, "p_holm": p, "primary": other == RANDOM_GROUPS}
         for item, other, p in zip(found, others, corrected, strict=True)

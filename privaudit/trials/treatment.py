@@ -43,9 +43,9 @@ class Treatment:
         if isinstance(self.request, str):
             return self.request
         request = self.request
-        sequencing = asdict(request.sequencing)
+        sequencing = request.sequencing.to_json()
         if request.sequencing.order == "none":
-            sequencing = {"order": "none", "state": request.sequencing.state}
+            sequencing = {"order": "none", "state": request.sequencing.optimizer_state}
         identity = {"method": request.method, "parameters": asdict(request.parameters), "sequencing": sequencing}
         # A method that another package brings may be edited under the same name.
         source = UNLEARNERS.source(request.method)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from privaudit.audit.inversion.inversion_plan import InversionPlan, measured
 from privaudit.audit.inversion.inversion_stage import InversionStage
 from privaudit.audit.plan import AuditPlan
 from privaudit.inversion.inversion_jobs import Tier
+from privaudit.results.score_results import ScoreEstimate
 from privaudit.runtime.progress import readable_time
 from privaudit.shadow.trainer import TrainingJob
 from privaudit.signals import SIGNALS
@@ -91,22 +91,25 @@ class Estimate:
             )
         return said
 
-    def to_json(self) -> dict[str, Any]:
-        """As ``--dry-run --json`` prints it."""
-        return {
-            "to_train": self.models,
-            "to_invert": self.searches,
-            "seconds": round(self.total.wall, 1),
-            "seconds_on_an_idle_machine": round(min(self.total.processor, self.total.wall), 1),
-            "training_seconds": round(self.training.wall, 1),
-            "inversion_seconds": round(self.inverting.wall, 1),
-            "scoring_seconds": round(self.scoring.wall, 1),
-            "share_of_cores": round(self.busy, 3),
-            "memory_bytes": self.memory_bytes,
-            "gpu_memory_bytes": self.gpu_memory_bytes,
-            "disk_bytes": self.disk_bytes,
-            "smallest_fpr": self.smallest_fpr,
-        }
+    def result(self, plan: AuditPlan) -> ScoreEstimate:
+        """Return it as ``--dry-run --json`` prints it."""
+        return ScoreEstimate(
+            audit=plan.name,
+            samples=len(plan.data),
+            shadows=plan.shadows,
+            to_train=self.models,
+            to_invert=self.searches,
+            seconds=round(self.total.wall, 1),
+            seconds_on_an_idle_machine=round(min(self.total.processor, self.total.wall), 1),
+            training_seconds=round(self.training.wall, 1),
+            inversion_seconds=round(self.inverting.wall, 1),
+            scoring_seconds=round(self.scoring.wall, 1),
+            share_of_cores=round(self.busy, 3),
+            memory_bytes=self.memory_bytes,
+            gpu_memory_bytes=self.gpu_memory_bytes,
+            disk_bytes=self.disk_bytes,
+            smallest_fpr=self.smallest_fpr,
+        )
 
 
 def estimate(plan: AuditPlan, missing: list[TrainingJob], inversion: InversionPlan | None, *, keep: bool) -> Estimate:

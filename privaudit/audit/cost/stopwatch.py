@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
@@ -11,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.config import available_cores
@@ -81,6 +80,10 @@ class Measured:
         return min(1.0, max(0.01, sum(cost.processor for cost in parts) / wall)) if wall > 0 else 1.0
 
 
+#: A measurement as a process leaves it.
+MEASURED = TypeAdapter(Measured)
+
+
 @dataclass(frozen=True)
 class _Task:
     specification: ModelSpecification
@@ -112,7 +115,7 @@ def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier
         run_jobs(_measure_job, range(engine.width), task, engine, Progress("measuring", engine.width))
         if engine.width > 1 and plan.engine != engine:
             dismiss()
-        found = [_read(files.read_json(_result(task.folder, number))) for number in range(engine.width)]
+        found = [MEASURED.validate_json(_result(task.folder, number).read_bytes()) for number in range(engine.width)]
     return _average(found)
 
 
@@ -128,27 +131,13 @@ def _measure_job(number: int, task: _Task, _: Report) -> None:
     with one_thread(task.specification.hardware):
         training, querying = _training(task)
         searches = {tier: _searching(task, number, tier) for tier in task.tiers}
-    content = {
-        "training": [training.processor, training.wall],
-        "querying": [querying.processor, querying.wall],
-        "searches": {
-            tier: [[cost.processor, cost.wall] for cost in costs] for tier, costs in searches.items()
-        },
-        "memory": peak_memory(),
-        "gpu_memory": torch.cuda.max_memory_reserved() if task.specification.hardware.device == "cuda" else 0,
-    }  # fmt: skip
-    files.write_text(_result(task.folder, number), json.dumps(content))
+    gpu_memory = torch.cuda.max_memory_reserved() if task.specification.hardware.device == "cuda" else 0
+    found = Measured(training, querying, searches, peak_memory(), gpu_memory)
+    files.write_bytes(_result(task.folder, number), MEASURED.dump_json(found))
 
 
 def _result(folder: Path, number: int) -> Path:
     return folder / f"{number}.json"
-
-
-def _read(content: dict[str, Any]) -> Measured:
-    searches = {tier: (Cost(*start), Cost(*step)) for tier, (start, step) in content["searches"].items()}
-    return Measured(
-        Cost(*content["training"]), Cost(*content["querying"]), searches, content["memory"], content["gpu_memory"]
-    )
 
 
 def _average(found: list[Measured]) -> Measured:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.external_signals.signals_folds import Sets, drawn_of_folds, find_folds
+from privaudit.results.score_results import SignalsDesign
 from privaudit.runtime.seeds import generator
 
 Mask = npt.NDArray[np.bool_]
@@ -108,17 +109,17 @@ class Design:
             said += f"; left out because they stand out: {', '.join(map(str, self.outliers))}"
         return said
 
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "models": self.models,
-            "pairs": [list(pair) for pair in self.pairs],
-            "nearly": [list(pair) for pair in self.nearly],
-            "folds": [list(models) for models in self.folds],
-            "single": list(self.single),
-            "left_out": list(self.left_out),
-            "sentence": self.sentence(),
-        }
+    def result(self) -> SignalsDesign:
+        """Return it as it stands in JSON results."""
+        return SignalsDesign(
+            models=self.models,
+            pairs=list(self.pairs),
+            nearly=list(self.nearly),
+            folds=tuple(map(list, self.folds)),
+            single=list(self.single),
+            left_out=list(self.left_out),
+            sentence=self.sentence(),
+        )
 
 
 def _count(number: int, what: str, rest: str = "") -> str:

@@ -15,9 +15,10 @@ from privaudit.attacks.suite import Evidence
 from privaudit.audit.external_signals.signals_design import Design, find_design, rotation_of
 from privaudit.audit.external_signals.signals_kinds import CURE, LOGITS, Kind, kind_of
 from privaudit.audit.metadata import read_metadata
-from privaudit.audit.outlying_models import Outlying, find_outlying
+from privaudit.audit.outlying_models import find_outlying, models_left
 from privaudit.data.formats.arrays import read_npz
 from privaudit.errors import DataError, EvidenceError
+from privaudit.results.score_results import Outliers
 from privaudit.scoring.reliability.outliers import drawn_in
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.signals import SIGNALS, signal, signals_of
@@ -40,7 +41,7 @@ class SignalsFile:
     queries: int
     classes: int | None
     design: Design
-    outlying: Outlying
+    outliers: Outliers
     notes: tuple[str, ...]
 
 
@@ -91,19 +92,18 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
             raise DataError(f"{source}: label {labels.min()} is negative")
     population, note = _population(arrays, len(keep), classes, source)
     facts = _facts(arrays, labels, classes, source)
-    outlying = find_outlying(
+    outliers = find_outlying(
         signal(signals, "margin"),
         facts.sample_ids,
         find_design(keep).mates,
         lambda left: _are_enough(keep[left]),
         is_margin=classes is not None,
     )
-    evidence, design = evidence_of(signals, keep, population, seed, source, outlying.left)
+    evidence, design = evidence_of(signals, keep, population, seed, source, models_left(outliers, len(keep)))
     if metadata is not None:
         facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
-    return SignalsFile(
-        evidence, facts, signals.shape[2], classes, design, outlying, tuple(note for note in (*notes, note) if note)
-    )
+    said = tuple(note for note in (*notes, note) if note)
+    return SignalsFile(evidence, facts, signals.shape[2], classes, design, outliers, said)
 
 
 def evidence_of(

@@ -10,12 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.inversion.inversion_plan import InversionPlan
-from privaudit.audit.inversion.inversion_results import HIGH, LOW, Results
 from privaudit.audit.plan import AuditPlan
 from privaudit.runtime import files
 from privaudit.runtime.seeds import generator
 
 RECONSTRUCTIONS, PICTURES = "reconstructions.npz", "inversion-pictures.npz"
+
+#: Groups of samples: the easiest to invert, and others at random.
+HIGH, LOW = "high", "low"
+
+#: What a round of searches left, by name.
+Results = dict[str, npt.NDArray[Any]]
 
 #: Pictures shown of either group.
 SHOWN = 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.errors import UsageError
-from privaudit.inversion.calibration import Calibration, calibrate
+from privaudit.inversion.calibration import calibrate
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.network_structure import Structure, check_invertible, find_structure
-from privaudit.inversion.presets import Attack, FeatureAttack, feature_attack, resolve_attack
+from privaudit.inversion.presets import FeatureAttack, MatchingAttack, feature_attack, resolve_attack
+from privaudit.results.base import read_result, write_result
+from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
@@ -86,7 +88,7 @@ class InversionPlan:
     curved: npt.NDArray[np.int64]
     normed: npt.NDArray[np.int64]
     reference: npt.NDArray[np.int64]
-    attack: Attack
+    attack: MatchingAttack
     features: FeatureAttack
     structure: Structure
     has_features: bool
@@ -202,7 +204,7 @@ def _affordable_pool(plan: AuditPlan, step: float, features: FeatureAttack) -> i
     return min(POOL, len(plan.data), int(0.25 * AFFORDED[plan.specification.hardware.device] / cost))
 
 
-def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: Attack, notes: list[str]) -> int:
+def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: MatchingAttack, notes: list[str]) -> int:
     """The paper's 100 a group, or fewer where the data is small or the network slow."""
     whole = min(GROUP, int(GROUP_SHARE * pool))
     per_sample = 2 * 2 * attack.restarts * attack.steps * step
@@ -251,21 +253,18 @@ def _example(plan: AuditPlan, pixels: PixelScale) -> torch.Tensor:
     return pixels.to_input(0.5 * images + 0.5 * noise).to(plan.specification.hardware.torch_device)
 
 
-def measured(plan: AuditPlan, inversion: InversionPlan, *, keep: bool) -> Calibration:
+def measured(plan: AuditPlan, inversion: InversionPlan, *, keep: bool) -> EngineChoice:
     """The calibration of this network and device: that of the store, or made now (and kept there)."""
     specification = plan.specification
     path = calibration_path(plan.store, specification)
-    stored = dict(files.read_json(path)) if files.is_whole(path) else None
+    stored = read_result(path, EngineChoice) if files.is_whole(path) else None
     batch = _asked_batch(plan)
-    if stored is not None and (batch is None or stored["batch"] == batch):
-        # An older one holds more than is asked for now.
-        known: dict[str, Any] = {field.name: stored.get(field.name) for field in fields(Calibration)}
-        return Calibration(**known)
+    if stored is not None and batch in (None, stored.batch):
+        return stored
     with one_thread(specification.hardware):
         found = calibrate(specification, inversion.pixels, batch)
     if keep and batch is None:
-        files.write_json(path, found.to_json())
-        files.seal(path)
+        write_result(path, found)
     return found
 
 

@@ -12,21 +12,32 @@ import pandas as pd
 from privaudit.attacks import lira
 from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.attacks.risk import attack_success
+from privaudit.audit.inversion.inversion_images import HIGH, LOW, RECONSTRUCTIONS, Results
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.plan import AuditPlan
 from privaudit.inversion.image_similarity import place
+from privaudit.results.inversion_results import (
+    AttackParameters,
+    EngineChoice,
+    FeatureParameters,
+    HighAndLow,
+    InversionGroups,
+    InversionResults,
+    Outcomes,
+    Tier,
+)
+from privaudit.results.measures import Correlation
 from privaudit.runtime.seeds import generator
 from privaudit.scoring import inversion_scores as scoring
 from privaudit.shadow.store import shadow_keys
 from privaudit.signals import signal
 from privaudit.statistics.group_difference import compare
+from privaudit.statistics.intervals import spearman
 
 #: Samples that null rates are counted on.
 NULL_SAMPLES = 500
 
-HIGH, LOW, CHOSEN = "high", "low", "chosen"
-
-Results = dict[str, npt.NDArray[Any]]
+CHOSEN = "chosen"
 
 
 @dataclass(frozen=True)
@@ -68,72 +79,78 @@ class Judge:
             found["inversion_group"] = (self.rows, groups.astype(object))
         return found
 
-    def results(self, features: Results | None, matching: Results | None, joined: pd.DataFrame) -> dict[str, Any]:
+    def results(
+        self,
+        features: Results | None,
+        matching: Results | None,
+        joined: pd.DataFrame,
+        engine: EngineChoice,
+        seconds: float,
+    ) -> InversionResults:
         """The ``inversion`` object."""
         plan, inversion, settings = self.plan, self.inversion, self.plan.settings
-        warnings: list[str] = []
         risk, models = _risk_of_other_models(plan, joined)
-        said: dict[str, Any] = {
-            "at": settings.invert_at,
-            "preset": settings.invert_preset,
-            "asked": _asked(settings.invert),
-            "attack": inversion.attack.model_dump(mode="json"),
-            "feature_attack": inversion.features.model_dump(mode="json"),
-            "gradient_noise": settings.gradient_noise,
-            "gradient_clip": settings.gradient_clip,
-            "reference": len(inversion.reference),
-            "risk_models": models,
-            "risk_of_others": models < plan.shadows,
-            "proxies": {"curvature": len(inversion.curved), "gradient_norm": len(inversion.normed)},
-            "features": None,
-            "matching": None,
-            "groups": None,
-        }
-        if features:
-            said["features"] = {
-                "kind": "closed form" if inversion.structure.first is not None else "feature matching",
-                "samples": len(inversion.pool),
-                "models": len(inversion.feature_models),
-                "outcomes": scoring.outcomes(features),
-                "psnr_quantiles": _quantiles(features["psnr"]),
-                "psnr_by_model": _means(features["psnr"]),
-                "reliability": scoring.reliability(features["psnr"]),
-                "confounders": self._confounders(features, inversion.pool, risk, joined),
-            }
-            warnings += self._no_ranking(said["features"], "T1")
-        if matching:
-            random = self._random
-            drawn = {name: values[:, :, random] for name, values in matching.items()}
-            said["matching"] = {
-                "samples": len(self.rows),
-                "random": int(random.sum()),
-                "models": len(inversion.matching_models),
-                "restarts": inversion.attack.restarts,
-                "outcomes": scoring.outcomes(drawn),
-                "psnr_quantiles": _quantiles(drawn["psnr"]),
-                "psnr_by_model": _means(drawn["psnr"]),
-                "labels_right": float(drawn["label_right"].mean()) if "label_right" in drawn else None,
-                "steps": float(matching["steps"].mean()),
-                "objective_and_psnr": scoring.confounders(
-                    drawn["psnr"].reshape(-1), {"objective": drawn["objective"].reshape(-1)}
-                )["objective"],
-                "reliability": scoring.reliability(drawn["psnr"]),
-                "confounders": self._confounders(drawn, self.rows[random], risk, joined),
-            }
-            warnings += self._no_ranking(said["matching"], "T2")
-        if matching and self.high is not None:
-            said["groups"] = self._groups(matching, risk, joined)
-        said["null"] = self._null_rates(matching)
-        said["warnings"] = warnings
-        return said
+        of_features = self._of_features(features, risk, joined) if features else None
+        of_matching = self._of_matching(matching, risk, joined) if matching else None
+        tiers = {"T1": of_features, "T2": of_matching}
+        reasons = {name: scoring.no_ranking(tier.outcomes["recovered"].rate) for name, tier in tiers.items() if tier}
+        return InversionResults(
+            at=settings.invert_at,
+            preset=settings.invert_preset,
+            asked=_asked(settings.invert),
+            attack=AttackParameters.model_validate(inversion.attack.model_dump()),
+            feature_attack=FeatureParameters.model_validate(inversion.features.model_dump()),
+            gradient_noise=settings.gradient_noise,
+            gradient_clip=settings.gradient_clip,
+            reference=len(inversion.reference),
+            risk_models=models,
+            risk_of_others=models < plan.shadows,
+            proxies={"curvature": len(inversion.curved), "gradient_norm": len(inversion.normed)},
+            features=of_features,
+            matching=of_matching,
+            groups=self._groups(matching, risk, joined) if matching and self.high is not None else None,
+            null=self._null_rates(matching),
+            warnings=[f"inversion, {name}: {reason}" for name, reason in reasons.items() if reason],
+            notes=inversion.notes,
+            engine=engine,
+            seconds=round(seconds, 1),
+            reconstructions=RECONSTRUCTIONS if matching is not None else None,
+        )
 
-    def _no_ranking(self, tier: dict[str, Any], name: str) -> list[str]:
-        reason = scoring.no_ranking(tier["outcomes"]["recovered"]["rate"])
-        return [] if reason is None else [f"inversion, {name}: {reason}"]
+    def _of_features(self, found: Results, risk: npt.NDArray[Any], joined: pd.DataFrame) -> Tier:
+        inversion = self.inversion
+        return Tier(
+            kind="closed form" if inversion.structure.first is not None else "feature matching",
+            samples=len(inversion.pool),
+            models=len(inversion.feature_models),
+            outcomes=scoring.outcomes(found),
+            psnr_quantiles=_quantiles(found["psnr"]),
+            psnr_by_model=_means(found["psnr"]),
+            reliability=scoring.reliability(found["psnr"]),
+            confounders=self._confounders(found, inversion.pool, risk, joined),
+        )
+
+    def _of_matching(self, found: Results, risk: npt.NDArray[Any], joined: pd.DataFrame) -> Tier:
+        random, inversion = self._random, self.inversion
+        drawn = {name: values[:, :, random] for name, values in found.items()}
+        return Tier(
+            samples=len(self.rows),
+            random=int(random.sum()),
+            models=len(inversion.matching_models),
+            restarts=inversion.attack.restarts,
+            outcomes=scoring.outcomes(drawn),
+            psnr_quantiles=_quantiles(drawn["psnr"]),
+            psnr_by_model=_means(drawn["psnr"]),
+            labels_right=float(drawn["label_right"].mean()) if "label_right" in drawn else None,
+            steps=float(found["steps"].mean()),
+            objective_and_psnr=spearman(drawn["psnr"].reshape(-1), drawn["objective"].reshape(-1)),
+            reliability=scoring.reliability(drawn["psnr"]),
+            confounders=self._confounders(drawn, self.rows[random], risk, joined),
+        )
 
     def _confounders(
         self, runs: Results, rows: npt.NDArray[np.int64], risk: npt.NDArray[Any], joined: pd.DataFrame
-    ) -> dict[str, Any]:
+    ) -> dict[str, Correlation]:
         """What the PSNR goes with, on the same samples. Loss and gradient norm are those of the attacked models."""
         images = self.inversion.pixels.to_unit(self.plan.data.x_train[rows])
         return scoring.confounders(
@@ -147,23 +164,25 @@ class Judge:
             },
         )
 
-    def _groups(self, matching: Results, risk: npt.NDArray[Any], joined: pd.DataFrame) -> dict[str, Any]:
+    def _groups(self, matching: Results, risk: npt.NDArray[Any], joined: pd.DataFrame) -> InversionGroups:
         """Figure 2: the groups held against each other."""
         random = self._random
         high, low = self.rows[~random], self.rows[random]
         entropy, psnr = joined["entropy"].to_numpy(), joined["psnr"].to_numpy()
         success = joined["inversion_success"].to_numpy()
         values = {"risk": risk, "entropy": entropy, "psnr": psnr, "success": success}
-        return {
-            "size": len(high),
-            "chosen_by": "feature matching (T1)" if self.inversion.has_features else "curvature (T0)",
-            "high": scoring.outcomes({name: found[:, :, ~random] for name, found in matching.items()}),
-            "compared": {name: compare(of[high], of[low]).to_json() for name, of in values.items()},
-            "values": {name: {HIGH: _rounded(values[name][high]), LOW: _rounded(values[name][low])}
-                       for name in ("risk", "entropy")},
-        }  # fmt: skip
+        return InversionGroups(
+            size=len(high),
+            chosen_by="feature matching (T1)" if self.inversion.has_features else "curvature (T0)",
+            high=scoring.outcomes({name: found[:, :, ~random] for name, found in matching.items()}),
+            compared={name: compare(of[high], of[low]) for name, of in values.items()},
+            values={
+                name: HighAndLow(high=_rounded(values[name][high]), low=_rounded(values[name][low]))
+                for name in ("risk", "entropy")
+            },
+        )
 
-    def _null_rates(self, matching: Results | None) -> dict[str, Any]:
+    def _null_rates(self, matching: Results | None) -> dict[str, Outcomes]:
         """What guesses that owe nothing to the gradient achieve."""
         plan, inversion = self.plan, self.inversion
         drawn = generator(plan.settings.seed, "inversion-null").permutation(inversion.pool)[:NULL_SAMPLES]

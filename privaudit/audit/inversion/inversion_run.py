@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from privaudit.audit.inversion.inversion_images import (
-    RECONSTRUCTIONS,
     remove_images,
     write_pictures,
     write_reconstructions,
@@ -20,13 +18,14 @@ from privaudit.audit.inversion.inversion_plan import InversionPlan, measured, wi
 from privaudit.audit.inversion.inversion_results import Judge
 from privaudit.audit.inversion.inversion_stage import InversionStage
 from privaudit.audit.plan import AuditPlan
+from privaudit.results.inversion_results import InversionResults
 from privaudit.runtime.progress import talk
 from privaudit.scoring import inversion_scores as scoring
 
 
 def run_inversion(
     plan: AuditPlan, inversion: InversionPlan, table: pd.DataFrame, folder: Path
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, InversionResults]:
     """Invert, judge and join.
 
     Returns
@@ -50,19 +49,12 @@ def run_inversion(
     seconds = time.monotonic() - start
     judge = Judge(plan, inversion, table, rows, high)
     joined = scoring.join(table, judge.columns(features, matching, curved, (norms.rows, normed)))
-    said = judge.results(features, matching, joined)
-    said |= {
-        "engine": stage.calibration.to_json(),
-        "seconds": round(seconds, 1),
-        "notes": list(inversion.notes),
-        "reconstructions": None,
-    }
+    said = judge.results(features, matching, joined, stage.calibration, seconds)
     remove_images(folder)
     if matching is not None:
         write_reconstructions(plan, rows, inversion, matching, folder)
-        said["reconstructions"] = RECONSTRUCTIONS
     write_pictures(plan, inversion, rows, high, matching, folder)
-    for warning in said["warnings"]:
+    for warning in said.warnings:
         talk(f"  warning: {warning}")
     return joined, said
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.audit.inversion.inversion_images import Results
 from privaudit.audit.inversion.inversion_plan import InversionPlan
-from privaudit.audit.inversion.inversion_results import Results
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import run_jobs
-from privaudit.inversion.calibration import Calibration
 from privaudit.inversion.inversion_jobs import InversionJob, InversionSetting, Tier, invert_job, read_result
 from privaudit.inversion.proxies import ITERATIONS
+from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.runtime.seeds import generator
@@ -56,7 +56,7 @@ class InversionStage:
 
     plan: AuditPlan
     inversion: InversionPlan
-    calibration: Calibration
+    calibration: EngineChoice
 
     def curvature(self) -> Round:
         """T0 of the target, which saw every sample; at initialisation of a fresh network."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import json_option, out_option, redact_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import CompareOptions
 
 EPILOG = """\b
 Examples:
@@ -23,30 +24,28 @@ they are compared pair by pair, which tells smaller differences.
 
 
 @click.command("compare", epilog=EPILOG)
-@click.argument("a")
-@click.argument("b")
-@redact_option
-@out_option
+@options_of(CompareOptions)
 @json_option
-def command(a: str, b: str, redact: str | None, out: Path | None, as_json: bool) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Say what changed from audit A to audit B of the same samples, with intervals, and report it."""
-    results = api.compare(a, b, redact=redact, out=out)
+    results = api.compare(**options)
     if as_json:
-        answer_json(results)
+        answer_json(results.to_json())
         return
     answer(f"{'':<26}{'A':>9}{'B':>9}  B − A (95%)")
-    lira = results["attacks"]["lira"]
-    rows = {"LiRA AUC": lira["auc"], "mean risk": results["mean_risk"]}
-    rows |= {f"TPR at {100 * float(rate):g}% FPR": found for rate, found in lira["tpr_at_fpr"].items()}
+    lira = results.attacks["lira"]
+    rows = {"LiRA AUC": lira.auc, "mean risk": results.mean_risk} | {
+        f"TPR at {100 * float(rate):g}% FPR": found for rate, found in lira.tpr_at_fpr.items()
+    }
     for name, found in rows.items():
         if found is None:
             answer(f"{name:<26}  too little evidence")
             continue
-        bounds = "no interval" if found["ci"] is None else f"{found['ci'][0]:+.4f} to {found['ci'][1]:+.4f}"
-        answer(f"{name:<26}{found['a']:>9.4f}{found['b']:>9.4f}  {found['difference']:+.4f} ({bounds})")
-    answer(f"verdict: {results['verdict']}")
-    for warning in results["warnings"]:
+        bounds = "no interval" if found.ci is None else f"{found.ci[0]:+.4f} to {found.ci[1]:+.4f}"
+        answer(f"{name:<26}{found.a:>9.4f}{found.b:>9.4f}  {found.difference:+.4f} ({bounds})")
+    answer(f"verdict: {results.verdict}")
+    for warning in results.warnings:
         answer(f"warning: {warning}")
-    for path in results["report"].values():
+    for path in (results.report.html, results.report.pdf):
         if path is not None:
             answer(f"report: {path}")

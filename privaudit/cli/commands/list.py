@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import json_option, out_option, store_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
-from privaudit.config import DEFAULT_STORE
+from privaudit.config import DEFAULT_STORE, ListOptions
 
 
 @click.command("list", epilog="\b\nExample:\n  privaudit list --store shadow_models\n")
-@store_option
-@out_option
+@options_of(ListOptions)
 @json_option
-def command(store: Path | None, out: Path | None, as_json: bool) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """List the audits of a store, and what became of their unlearning runs; the latest audit is marked."""
-    rows = api.audits(store=store, out=out)
+    rows = api.audits(**options)
     if as_json:
         answer_json({"audits": rows})
         return
     if not rows:
-        click.echo(f"no audits in {store or DEFAULT_STORE}; make one: privaudit score --dataset digits", err=True)
+        click.echo(
+            f"no audits in {options['store'] or DEFAULT_STORE}; make one: privaudit score --dataset digits", err=True
+        )
     for row in rows:
         what = row["error"] or (
             f"{row['network']} on {row['dataset']}, {row['samples']:,} samples, {row['shadows']} shadow models"

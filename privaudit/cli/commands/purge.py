@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from privaudit.cli.options import json_option, out_option, store_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
-from privaudit.config import read_settings
+from privaudit.config import AuditSettings, PurgeOptions
 from privaudit.errors import UsageError
 
 EPILOG = """\b
@@ -28,42 +27,26 @@ write. The audit can be verified and shown then, and trains nothing any more.
 
 
 @click.command("purge", epilog=EPILOG)
-@click.option("--audit", help="Which audit [the latest of the store].")
-@click.option("--forget", required=True, help="Whose traces: ids:FILE, class:3,7, random:10%, … as for unlearn.")
-@click.option("--skip-unknown", is_flag=True, help="Pass over ids of ids:FILE that the audit lacks.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Seed of a random forget set [0].")
-@click.option("--dry-run", is_flag=True, help="Say what would go and what would stay; change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@store_option
-@out_option
+@options_of(PurgeOptions)
 @json_option
-def command(
-    audit: str | None,
-    forget: str,
-    skip_unknown: bool,
-    seed: int,
-    dry_run: bool,
-    yes: bool,
-    store: Path | None,
-    out: Path | None,
-    as_json: bool,
-) -> None:
+def command(as_json: bool, **given: Any) -> None:
     """Remove what an audit itself still holds of forgotten samples."""
-    settings = read_settings({"store": store, "out": out}, None)
+    options = PurgeOptions(**given)
+    asked = (AuditSettings.of(options), options.audit, options.forget, options.seed)
     from privaudit.purging.purge import run_purge
     from privaudit.purging.purge_plan import plan_purge
 
-    plan, chosen = plan_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
+    plan, chosen = plan_purge(*asked, skip_unknown=options.skip_unknown)
     planned = plan.to_json()
-    if not (as_json and dry_run):
-        _tell(planned, chosen.said, in_full=dry_run)
-    if dry_run:
+    if not (as_json and options.dry_run):
+        _tell(planned, chosen.said, in_full=options.dry_run)
+    if options.dry_run:
         if as_json:
             answer_json(planned)
         return
-    if not yes:
+    if not options.yes:
         _ask(planned)
-    results = run_purge(settings, audit, forget, seed, skip_unknown=skip_unknown)
+    results = run_purge(*asked, skip_unknown=options.skip_unknown)
     if as_json:
         answer_json(results)
         return

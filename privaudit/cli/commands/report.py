@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import json_option, out_option, redact_option, show_samples_option, store_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
-from privaudit.config import read_settings
+from privaudit.config import AuditSettings, ReportOptions
 
 EPILOG = """\b
 Examples:
@@ -25,28 +25,15 @@ that privaudit score --show-samples stored, and is asked for each time.
 
 
 @click.command("report", epilog=EPILOG)
-@click.argument("audit", required=False)
-@redact_option
-@show_samples_option
+@options_of(ReportOptions)
 @click.option("--reveal", metavar="HASH", help="Say which sample a redacted id stands for, and write nothing.")
-@store_option
-@out_option
 @json_option
-def command(
-    audit: str | None,
-    reveal: str | None,
-    store: Path | None,
-    out: Path | None,
-    as_json: bool,
-    redact: str | None,
-    show_samples: bool | None,
-) -> None:
+def command(as_json: bool, reveal: str | None, **given: Any) -> None:
     """Write the HTML and PDF report of AUDIT [the latest] anew from its stored results."""
-    # A wrong word is told first.
-    settings = read_settings({"store": store, "out": out, "redact": redact, "show_samples": show_samples}, None)
+    options = ReportOptions(**given)  # A wrong word is told first.
     from privaudit.report.write import results_folder
 
-    folder = results_folder(settings, audit)
+    folder = results_folder(AuditSettings.of(options), options.audit)
     if reveal is not None:
         from privaudit.report import redaction
 
@@ -56,7 +43,7 @@ def command(
         else:
             answer(sample)
         return
-    paths = api.write_report(folder.name, redact=redact, show_samples=show_samples, store=store, out=out)
+    paths = api.write_report(**given | {"audit": folder.name})
     if as_json:
         answer_json({"audit": folder.name, "report": paths})
         return

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from privaudit.cli.options import engine_options, json_option, out_option, show_samples_option, store_option
+from privaudit import api
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
-from privaudit.config import AuditSettings, read_settings
-from privaudit.errors import UsageError
+from privaudit.config import ReproduceOptions
 
 EPILOG = """\b
 Examples:
@@ -33,36 +32,14 @@ one audit and its models; a run that was stopped goes on where it was.
 
 
 @click.command("reproduce", epilog=EPILOG)
-@click.argument("names", nargs=-1)
 @click.option("--list", "as_list", is_flag=True, help="Say what each experiment claims, runs and decides, and stop.")
-@click.option("--decide", "again", is_flag=True, help="Decide again what is stored below --out; nothing is run.")
-@click.option("--scale", help="smoke, small or paper [small].")
-@click.option("--dataset", help="As privaudit score takes it [digits].")
-@click.option("--network", help="As privaudit score takes it [the scale's].")
-@click.option("--seeds", type=click.IntRange(min=1), help="Original models, each with its own forget sets [9].")
-@click.option("--samples", type=int, help="Training samples [the scale's].")
-@click.option("--shadows", type=int, help="Shadow models [the scale's].")
-@click.option("--epochs", type=int, help="Epochs of every model [the scale's].")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies.")
-@click.option("--device", help="auto, cpu, cuda, or one card: cuda:1 [auto].")
-@show_samples_option
-@engine_options
-@store_option
-@out_option
+@options_of(ReproduceOptions)
 @json_option
-def command(
-    names: tuple[str, ...],
-    as_list: bool,
-    scale: str | None,
-    seeds: int | None,
-    again: bool,
-    as_json: bool,
-    **flags: Any,
-) -> None:
+def command(as_list: bool, as_json: bool, **options: Any) -> None:
     """Run the paper's tables and figures, and say of each claim whether it holds."""
-    from privaudit.reproduction.reproduce import ReproduceSettings, list_experiments, run_reproduce
-
     if as_list:
+        from privaudit.reproduction.reproduce import list_experiments
+
         experiments = list_experiments()
         if as_json:
             answer_json({"experiments": experiments})
@@ -75,36 +52,19 @@ def command(
                 for protocol, contrast in one["contrasts"].items():
                     answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
         return
-    if again:
-        _decide(read_settings(flags, None), names, as_json)
-        return
-    settings = ReproduceSettings(names, scale or "small", seeds, read_settings(flags, None))
-    results = run_reproduce(settings)
+    results = api.reproduce(**options)
     if as_json:
         answer_json(results)
         return
-    for name, one in results["experiments"].items():
+    if options["decide"]:
+        for study, verdicts in results["studies"].items():
+            answer(study)
+            for name, decided in verdicts.items():
+                answer(_verdicts(name, decided))
+    for name, one in {} if options["decide"] else results["experiments"].items():
         if one["verdicts"] is not None:
             answer(f"{_verdicts(name, one['verdicts'])} {one['claim']}")
         answer(f"{'':<9}{one['results']}")
-    _reports(results["report"])
-
-
-def _decide(settings: AuditSettings, names: tuple[str, ...], as_json: bool) -> None:
-    from privaudit.reproduction.verdicts.decide import run_decide
-
-    if names:
-        raise UsageError(
-            f"--decide with {' '.join(names)}: it decides everything that is stored", hint="Leave the names out."
-        )
-    results = run_decide(settings.out, show_samples=settings.show_samples)
-    if as_json:
-        answer_json(results)
-        return
-    for study, verdicts in results["studies"].items():
-        answer(study)
-        for name, decided in verdicts.items():
-            answer(_verdicts(name, decided))
     _reports(results["report"])
 
 

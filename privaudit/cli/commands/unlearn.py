@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import (
-    engine_options,
-    json_option,
-    out_option,
-    redact_option,
-    show_samples_option,
-    store_option,
-)
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import UnlearnOptions
 from privaudit.errors import UnlearningRejected
-from privaudit.report.content.outcome_wording import is_rejected
-from privaudit.report.content.unlearning_wording import of_guard
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -50,69 +41,19 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 
 
 @click.command("unlearn", epilog=EPILOG)
-@click.option("--audit", help="Which audit's target model [the latest of the store].")
-@click.option("--method", help="auto, retrain, shadow-teacher, ga, rl, ft, … [auto]; see below.")
-@click.option("--retrain-below", type=float, metavar="MINUTES", help="auto retrains if that takes less [10; 0: never].")
-@click.option("--order", help="What to rank by: risk, loss, …, random or none [risk]; see below.")
-@click.option("--descending", is_flag=True, help="Reverse the order.")
-@click.option("--forget", help="What to forget [random:10%]; see below.")
-@click.option("--skip-unknown", is_flag=True, help="Pass over ids of ids:FILE that the audit lacks.")
-@click.option("--groups", type=click.IntRange(min=1), help="How many groups [5].")
-@click.option("--rank-by", help="Rank by sample, or whole classes: sample or class [sample].")
-@click.option("--grouping", help="cumulative (the paper's nested groups) or disjoint [cumulative].")
-@click.option("--pace", help="linear, geometric, quantile, or self-paced: Algorithm 1's λ [linear].")
-@click.option("--rerank", help="static: ranked once; dynamic: again at every stage [static].")
-@click.option("--stage-retain", help="Retain set at each stage: fixed, or complement of the stage's group [fixed].")
-@click.option("--optimizer-state", help="Between stages: carry or reset [carry].")
-@click.option("--budget", help="matched (as the one-shot run) or per-stage (the method's passes each) [matched].")
-@click.option("--reference", help="What to compare with: auto, retrain or shadow [auto: retrain if under 10 minutes].")
-@click.option("--guard", help="on: take back steps that cost the retained; off: as the method would have it [on].")
-@click.option("--passes", type=float, help="Budget: passes over the forget set [the method's].")
-@click.option("--learning-rate", type=float, help="Learning rate [the method's].")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Batch size [128].")
-@click.option("--parameter", multiple=True, metavar="NAME=VALUE", help="A parameter that only this method has.")
-@click.option("--tune", is_flag=True, help="First try a few parameters on a held-out forget set; take the best.")
-@click.option("--u-lira", type=int, help="Also run the unlearner on this many shadow models and attack with them.")
-@click.option("--compare-orders", is_flag=True, help="Run every order at one budget, over --seeds, and compare.")
-@click.option("--seeds", type=click.IntRange(min=2), help="With --compare-orders: how many seeds [3; 9 for a verdict].")
-@click.option("--dry-run", is_flag=True, help="Say what would be done and what it would cost; change nothing.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the forget set and the method [0].")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the dataset lies, if it moved.")
-@redact_option
-@show_samples_option
-@engine_options
-@store_option
-@out_option
+@options_of(UnlearnOptions)
 @json_option
-def command(as_json: bool, compare_orders: bool, seeds: int | None, dry_run: bool, **flags: Any) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
-    if dry_run:
-        planned = api.unlearn(compare_orders=compare_orders, seeds=seeds, dry_run=True, **flags)
-        if as_json:
-            answer_json(planned)
-        else:
-            _print_plan(planned)
-        return
-    if compare_orders:
-        compared = api.unlearn(compare_orders=True, seeds=seeds, **flags)
-        if as_json:
-            answer_json(compared)
-        else:
-            _print_comparison(compared)
-        return
-    try:
-        results: Any = api.unlearn(seeds=seeds, **flags)
-    except UnlearningRejected as error:
-        _tell(error.results, as_json)
-        raise
-    _tell(results, as_json)
-
-
-def _tell(results: Any, as_json: bool) -> None:
+    tell = _print_plan if options["dry_run"] else _print_comparison if options["compare_orders"] else _print
     if as_json:
-        answer_json(results)
-    else:
-        _print(results)
+        tell = answer_json
+    try:
+        results: Any = api.unlearn(**options)
+    except UnlearningRejected as error:
+        tell(error.results)
+        raise
+    tell(results)
 
 
 def _print_chosen(chosen: dict[str, Any]) -> None:
@@ -139,6 +80,10 @@ def _print_plan(planned: dict[str, Any]) -> None:
 
 
 def _print(results: dict[str, Any]) -> None:
+    # Help needs neither them nor SciPy.
+    from privaudit.report.content.outcome_wording import is_rejected
+    from privaudit.report.content.unlearning_wording import of_guard
+
     answer(results["outcome_evidence"]["sentence"])
     _print_chosen(results["chosen"])
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from privaudit import api
-from privaudit.cli.options import json_option, out_option, store_option
+from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.config import VerifyOptions
 from privaudit.errors import StoreError
 
 EPILOG = """\b
@@ -20,14 +20,12 @@ Examples:
 
 
 @click.command("verify", epilog=EPILOG)
-@click.argument("audit", required=False)
-@store_option
-@out_option
+@options_of(VerifyOptions)
 @json_option
-def command(audit: str | None, store: Path | None, out: Path | None, as_json: bool) -> None:
+def command(as_json: bool, **options: Any) -> None:
     """Hold every file of AUDIT [the latest] against its recorded SHA-256; change nothing."""
     try:
-        results = api.verify(audit, store=store, out=out)
+        results = api.verify(**options)
     except StoreError as error:
         if error.results is not None:
             _print(error.results, as_json)

@@ -15,10 +15,11 @@ import pandas as pd
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.audit.result_files import spreadsheet_text
-from privaudit.commands.unlearning.unlearn import DEFAULT_ORDER, UnlearnSettings, chosen_samples, request_of
+from privaudit.commands.unlearning.unlearn import chosen_samples, request_of
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, estimate_scenes
 from privaudit.commands.unlearning.unlearn_inputs import demand_scores, demand_target, scored
 from privaudit.commands.unlearning.unlearn_run import takes_order
+from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
 from privaudit.report.write import render_report
 from privaudit.runtime import files
@@ -46,7 +47,6 @@ from privaudit.unlearning.application.retrained_models import (
 from privaudit.unlearning.application.run_method import Bench, Request
 from privaudit.unlearning.application.teacher_models import check_applicable
 from privaudit.unlearning.schedule.ordering import score_of
-from privaudit.unlearning.schedule.stages import Sequencing
 
 DEFAULT_SEEDS = 3
 RESULTS = "results.json"
@@ -63,7 +63,7 @@ def run_compare_orders(settings: UnlearnSettings, seeds: int, *, dry_run: bool =
     """
     # The comparison needs a method that is handed samples, many times over: the paper's, and the cheapest.
     method = "ga" if settings.method == AUTO else settings.method
-    settings = replace(settings, method=method, order=settings.order or DEFAULT_ORDER)
+    settings = settings.changed(method=method)
     request = _checked(settings)
     store = open_audit(settings.base.store, settings.audit)
     plan = reopen_plan(store, settings.base)
@@ -122,7 +122,7 @@ def _planned(
 
 def _checked(settings: UnlearnSettings) -> Request:
     # At the settings as they are: a guard would spend another budget in one arm than in another.
-    request = request_of(replace(settings, guard="off"))
+    request = request_of(settings.changed(guard="off"))
     if request is None or not takes_order(request.method):
         raise UsageError(
             f"--compare-orders with --method {settings.method}: it is handed no forget samples one after another",
@@ -155,16 +155,16 @@ def _checked(settings: UnlearnSettings) -> Request:
 def arms_of(request: Request) -> dict[str, Treatment]:
     """Every arm by name: what is done, and how the forget set is handed over."""
     ordered = request.sequencing
-    static = replace(ordered, rerank="static", descending=False)
+    static = ordered.changed(rerank="static", descending=False)
 
     def handed(sequencing: Sequencing) -> Treatment:
         return Treatment(replace(request, sequencing=sequencing))
 
     return {
         DO_NOTHING: Treatment(DO_NOTHING),
-        ONE_SHOT: handed(replace(static, order="none")),
-        RANDOM_GROUPS: handed(replace(static, order="random")),
-        REVERSE: handed(replace(ordered, descending=not ordered.descending)),
+        ONE_SHOT: handed(static.changed(order="none")),
+        RANDOM_GROUPS: handed(static.changed(order="random")),
+        REVERSE: handed(ordered.changed(descending=not ordered.descending)),
         arm_name(ordered): handed(ordered),
         RETRAIN: Treatment(RETRAIN),
     }
@@ -216,7 +216,7 @@ def _results(
         "order": request.sequencing.order,
         "descending": request.sequencing.descending,
         "parameters": asdict(request.parameters),
-        "sequencing": asdict(request.sequencing),
+        "sequencing": request.sequencing.to_json(),
         "forget": len(scenes[0].forget.rows),
         "forget_specification": "ids:FILE" if settings.forget.startswith("ids:") else settings.forget,
         "seed": settings.seed,
@@ -241,7 +241,7 @@ def _name(plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, reque
         "scores": hashlib.sha256(scores.tobytes()).hexdigest(),
         "method": request.method,
         "parameters": asdict(request.parameters),
-        "sequencing": asdict(request.sequencing),
+        "sequencing": request.sequencing.to_json(),
         "forget": chosen_samples(settings, table, plan).rows.tolist(),
         "seed": settings.seed,
         "own_target": own_target,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from privaudit.audit.thumbnails import check_images, write_thumbnails
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, estimate_run
 from privaudit.commands.unlearning.unlearn_inputs import demand_scores, demand_target, scored
 from privaudit.commands.unlearning.unlearn_run import METRICS, is_there, make_run, takes_order
-from privaudit.config import AuditSettings
+from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UnlearningRejected, UsageError
 from privaudit.evaluation.u_lira import choose_models
 from privaudit.report.content import comparability
@@ -39,72 +38,30 @@ from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_meth
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.schedule.ordering import check_order, score_of
-from privaudit.unlearning.schedule.stages import Sequencing
-
-#: Where none is asked for.
-DEFAULT_ORDER = "risk"
+from privaudit.unlearning.schedule.stages import check_sequencing
 
 
-@dataclass(frozen=True)
-class UnlearnSettings:
-    """One request to unlearn; None means the method's own default."""
+def only_by_steps(settings: UnlearnSettings) -> str | None:
+    """What of the request only a method can do that is handed forget samples, in words; None where nothing."""
+    if "order" in settings.model_fields_set and settings.order != "none":
+        return f"--order {settings.order} is asked for, and retraining has none"
+    if sequencing_of(settings) != Sequencing(order=settings.order):
+        return "the forget set is to be handed over in a certain way, and retraining is handed none"
+    return "--u-lira attacks approximate methods" if settings.u_lira is not None else None
 
-    audit: str | None = None
-    method: str = AUTO
-    retrain_below: float | None = None
-    order: str | None = None
-    descending: bool = False
-    forget: str = "random:10%"
-    groups: int = 5
-    rank_by: str = "sample"
-    grouping: str = "cumulative"
-    pace: str = "linear"
-    rerank: str | None = None
-    stage_retain: str = "fixed"
-    optimizer_state: str = "carry"
-    budget: str = "matched"
-    reference: str = "auto"
-    seed: int = 0
-    passes: float | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    parameter: tuple[str, ...] = ()
-    tune: bool = False
-    u_lira: int | None = None
-    skip_unknown: bool = False
-    guard: str = "on"
-    base: AuditSettings = field(default_factory=lambda: AuditSettings())
 
-    def only_by_steps(self) -> str | None:
-        """What of the request only a method can do that is handed forget samples, in words; None where nothing."""
-        if self.order not in (None, "none"):
-            return f"--order {self.order} is asked for, and retraining has none"
-        if self.sequencing() != UnlearnSettings(order=self.order).sequencing():
-            return "the forget set is to be handed over in a certain way, and retraining is handed none"
-        return "--u-lira attacks approximate methods" if self.u_lira is not None else None
-
-    def sequencing(self) -> Sequencing:
-        """How the forget set is handed over, checked."""
-        if self.pace == "self-paced" and self.rerank == "static":
+def sequencing_of(settings: UnlearnSettings) -> Sequencing:
+    """How the forget set is handed over, checked."""
+    sequencing = Sequencing.of(settings)
+    if settings.pace == "self-paced":
+        if "rerank" in settings.model_fields_set and settings.rerank == "static":
             raise UsageError(
                 "--pace self-paced asks at every stage which losses lie below λ: it can't be static",
                 hint="Losses of before alone are --pace linear --order loss.",
             )
-        rerank = "dynamic" if self.pace == "self-paced" else self.rerank or "static"
-        sequencing = Sequencing(
-            order=self.order or DEFAULT_ORDER,
-            descending=self.descending,
-            unit=self.rank_by,
-            groups=self.groups,
-            kind=self.grouping,
-            pace=self.pace,
-            rerank=rerank,
-            retain=self.stage_retain,
-            state=self.optimizer_state,
-            budget=self.budget,
-        )
-        sequencing.check()
-        return sequencing
+        sequencing = sequencing.changed(rerank="dynamic")
+    check_sequencing(sequencing)
+    return sequencing
 
 
 def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str, Any]:
@@ -139,7 +96,7 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
             talk(f"  {chosen.sentence()}")
         settings = of_method(settings, chosen.method)
         request = request_of(settings)
-        order = settings.order or DEFAULT_ORDER
+        order = settings.order
         if request is not None:
             check_applicable(request.method, forget, plan.shadows, request.parameters)
             # A score that was never measured is told before anything is trained.
@@ -197,9 +154,9 @@ def run_unlearn(settings: UnlearnSettings, *, dry_run: bool = False) -> dict[str
 
 def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
     """The request with its method, and without an order where that method runs once."""
-    settings = replace(settings, method=method, retrain_below=None, order=settings.order or DEFAULT_ORDER)
+    settings = settings.changed(method=method, retrain_below=None)
     # It runs once: no order means anything to it.
-    return settings if takes_order(method) else replace(settings, order="none", descending=False)
+    return settings if takes_order(method) else settings.changed(order="none", descending=False)
 
 
 def _chosen(settings: UnlearnSettings, plan: AuditPlan, forget: ForgetSet) -> Chosen:
@@ -207,7 +164,7 @@ def _chosen(settings: UnlearnSettings, plan: AuditPlan, forget: ForgetSet) -> Ch
     parameters = UNLEARNERS.load(APPROXIMATE).defaults
     return choose_method(
         settings.method,
-        wanted=settings.only_by_steps(),
+        wanted=only_by_steps(settings),
         # By a training that was timed before: the same request is then always answered alike.
         exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
         below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
@@ -265,7 +222,7 @@ def _planned(
         "run": run,
         "is_there": cost is None,
         "method": settings.method,
-        "order": settings.order or DEFAULT_ORDER,
+        "order": settings.order,
         "forget": len(forget.rows),
         "samples": len(plan.data),
         **(cost.to_json() if cost is not None else {"to_train": 0, "seconds": 0.0}),
@@ -279,22 +236,12 @@ def request_of(settings: UnlearnSettings) -> Request | None:
     """
     if settings.method == AUTO:
         _check_auto(settings)
-        settings = replace(settings, method=APPROXIMATE)
+        settings = settings.changed(method=APPROXIMATE)
     elif settings.retrain_below is not None:
         raise UsageError(f"--retrain-below with --method {settings.method}: it is for --method auto to choose by")
     check_method(settings.method)
-    check_order(settings.order or DEFAULT_ORDER)
-    if settings.reference not in ("auto", "retrain", "shadow"):
-        raise UsageError(f"unknown reference '{settings.reference}'", hint="Known: auto, retrain, shadow.")
-    if settings.guard not in ("on", "off"):
-        raise UsageError(f"--guard {settings.guard}: it is on or off")
-    for name in ("passes", "learning_rate", "batch_size"):
-        value = getattr(settings, name)
-        zero_is_fine = value == 0 and name == "learning_rate"
-        if value is not None and not (0 < value < math.inf or zero_is_fine):
-            least = "0 or a positive" if name == "learning_rate" else "a positive"
-            raise UsageError(f"--{name.replace('_', '-')} {value}: it must be {least} finite number")
-    sequencing, changes = settings.sequencing(), _given(settings)
+    check_order(settings.order)
+    sequencing, changes = sequencing_of(settings), _given(settings)
     if settings.method == RETRAIN:
         if settings.u_lira is not None:
             raise UsageError(
@@ -310,9 +257,6 @@ def request_of(settings: UnlearnSettings) -> Request | None:
 
 
 def _check_auto(settings: UnlearnSettings) -> None:
-    below = settings.retrain_below
-    if below is not None and not 0 <= below < math.inf:
-        raise UsageError(f"--retrain-below {below}: it must be 0 (never) or a number of minutes")
     if settings.tune or (given := _given(settings)):
         flag = "tune" if settings.tune else next(iter(given)).replace("_", "-")
         raise UsageError(
@@ -349,12 +293,12 @@ def _run_name(
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
         what |= {"guard": request.guard}
     if request is not None and sequenced:
-        what |= {"sequencing": asdict(request.sequencing)}
+        what |= {"sequencing": request.sequencing.to_json()}
     # A method that another package brings may be edited under the same name.
     if (source := UNLEARNERS.source(settings.method)) is not None:
         what |= {"source": source}
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
-    order = (settings.order or DEFAULT_ORDER) + ("-descending" if settings.descending else "")
+    order = (settings.order) + ("-descending" if settings.descending else "")
     words = [settings.method, order] if sequenced else [settings.method]
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
     slug = "ids" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]

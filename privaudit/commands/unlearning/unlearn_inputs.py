@@ -11,7 +11,7 @@ import pandas as pd
 from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.audit.plan import AuditPlan, replace_settings
 from privaudit.audit.result_files import RESULTS, SCORES, read_table
-from privaudit.commands.score import are_scored, score_stored
+from privaudit.commands.score_stored import are_scored, score_stored
 from privaudit.errors import StoreError
 from privaudit.report.content import wording
 from privaudit.runtime import files

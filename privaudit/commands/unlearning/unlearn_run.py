@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import MODELS, model_file, write_table
 from privaudit.audit.stored_signals import read_stored_signals
+from privaudit.config import Sequencing
 from privaudit.evaluation import unlearning_metrics
 from privaudit.evaluation.exposure_change import exposure_table, summarise, verdicts_over_time
 from privaudit.evaluation.measures.difficulty import forgotten_at, relate_to_risk
@@ -42,7 +43,6 @@ from privaudit.unlearning.application.run_method import Bench, ForgetRun, Reques
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Parameters
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.schedule.sequence import Ledger
-from privaudit.unlearning.schedule.stages import Sequencing
 
 METRICS = "metrics.json"
 FORGETTING = "forgetting.parquet"
@@ -179,12 +179,7 @@ def make_run(
         with one_thread(specification.hardware):
             from_shadow = unlearning_metrics.from_shadow_models(judged, forget.rows, bench, pool, judging)
     proxy = spearman(forgotten["loss"], risk)
-    if (
-        request is not None
-        and request.sequencing.order == "loss"
-        and proxy.interval is not None
-        and proxy.interval[0] < 0.5
-    ):
+    if request is not None and request.sequencing.order == "loss" and proxy.ci is not None and proxy.ci[0] < 0.5:
         talk(
             "  warning: the order goes by loss, which is a poor stand-in for risk in this forget set (Spearman "
             f"{proxy.spearman:+.2f}); --order risk ranks by risk itself"
@@ -312,5 +307,5 @@ def describe(request: Request | None, count: int) -> dict[str, Any]:
         "method": request.method,
         "parameters": {name: getattr(request.parameters, name) for name in request.parameters.names()},
         "groups": groups,
-        "sequencing": asdict(request.sequencing) if sequenced else None,
+        "sequencing": request.sequencing.to_json() if sequenced else None,
     }

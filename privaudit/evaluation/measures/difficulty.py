@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.statistics.intervals import Correlation, spearman
+from privaudit.results.measures import Correlation
+from privaudit.statistics.intervals import spearman
 
 DIFFICULTIES = ("forgettability", "fidelity", "shift")
 

@@ -11,6 +11,7 @@ from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.wording import number, percent
 from privaudit.report.drawing import line_styles
+from privaudit.results.score_results import DifferentKinds
 from privaudit.scoring.reliability.outliers import LISTED, of_kinds
 
 #: What may stand out, as it is called in results.
@@ -86,7 +87,9 @@ def _what_stands_out(results: dict[str, Any]) -> list[Table]:
         for one in found.get("strangers", [])
     ]
     if (kinds := found.get("kinds")) is not None:
-        rows.append([f"models {kinds['model']}, {kinds['other']}", "all", of_kinds(kinds)])
+        rows.append(
+            [f"models {kinds['model']}, {kinds['other']}", "all", of_kinds(DifferentKinds.model_validate(kinds))]
+        )
     return [Table("What stands out", ["Model", "Sample", "How far"], rows)]
 
 

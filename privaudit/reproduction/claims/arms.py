@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from privaudit.config import Sequencing
 from privaudit.reproduction.claims.experiment import ONE_SHOT
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS, Unlearner
 from privaudit.unlearning.parameters import Parameters
-from privaudit.unlearning.schedule.stages import Sequencing
 
 #: The paper's nested groups: five.
 GROUPS = 5
@@ -58,13 +58,13 @@ ARMS = {
         "the same from high loss to low",
     ),
     "one-shot, tuned": Arm(_ONE, "own", "all at once, tuned"),
-    "random groups": Arm(replace(_RISK, order="random"), "own", "nested random groups, matched budget, tuned"),
-    "reverse": Arm(replace(_RISK, descending=True), "own", "nested groups by falling risk, matched budget, tuned"),
+    "random groups": Arm(_RISK.changed(order="random"), "own", "nested random groups, matched budget, tuned"),
+    "reverse": Arm(_RISK.changed(descending=True), "own", "nested groups by falling risk, matched budget, tuned"),
     "RSU": Arm(_RISK, "own", "nested groups by rising risk, matched budget, tuned"),
     "at once": Arm(_ONE, "one-shot", "all at once, tuned"),
     "risk": Arm(_RISK, "one-shot", "by rising risk, with the parameters of the one-shot run"),
-    "risk descending": Arm(replace(_RISK, descending=True), "one-shot", "by falling risk, with those parameters"),
-    "random order": Arm(replace(_RISK, order="random"), "one-shot", "in random groups, with those parameters"),
+    "risk descending": Arm(_RISK.changed(descending=True), "one-shot", "by falling risk, with those parameters"),
+    "random order": Arm(_RISK.changed(order="random"), "one-shot", "in random groups, with those parameters"),
 }
 
 

@@ -7,15 +7,12 @@ that did not pick it agree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.results.score_results import Stability, ToldRight
 from privaudit.scoring.reliability.simulated_audits import chance_of
 from privaudit.scoring.reliability.split_halves import Half
-from privaudit.scoring.reliability.stability import Stability
 from privaudit.statistics.intervals import FloatArray
 
 #: "Told right" in at least this share of the models.
@@ -34,54 +31,6 @@ LEAST_CONFIRMED = 0.5
 LEAST_RELIABILITY = 0.05
 
 
-@dataclass(frozen=True)
-class Confirmation:
-    """How many samples are told right in at least 90% of the models, by chance alone, and whom other models confirm.
-
-    Parameters
-    ----------
-    told
-        Samples told right in at least 90% of all models.
-    chance
-        The share of samples of which that holds where nothing leaks.
-    confirmed
-        Of the samples told right in at least 90% of one half of the pairs, the share that is in the other half too,
-        the mean of both ways; None where there are no halves, or neither tells a sample right so often.
-    chance_confirmed
-        What that share is where nothing leaks.
-    leaders, leaders_confirmed
-        How many of the highest ranked of one half are put to the other, and the share that is told right there in at
-        least 90%.
-    named
-        Whether single samples may be named as most exposed.
-    reason
-        Why not.
-    """
-
-    told: int
-    chance: float
-    confirmed: float | None
-    chance_confirmed: float | None
-    leaders: int
-    leaders_confirmed: float | None
-    named: bool
-    reason: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in JSON results."""
-        return {
-            "at_least": CERTAIN,
-            "samples": self.told,
-            "chance": self.chance,
-            "confirmed": self.confirmed,
-            "chance_confirmed": self.chance_confirmed,
-            "leaders": self.leaders,
-            "leaders_confirmed": self.leaders_confirmed,
-            "named": self.named,
-            "reason": self.reason,
-        }
-
-
 def is_certain(asr: FloatArray) -> npt.NDArray[np.bool_]:
     """Return which samples are told right in at least 90% of the models, ``[N]``."""
     return asr >= CERTAIN - SLACK
@@ -98,7 +47,7 @@ def confirm(
     halves: tuple[Half, Half] | None,
     stability: Stability | None,
     correlation: float,
-) -> Confirmation:
+) -> ToldRight:
     """Put whom one half of the models picks to the other half.
 
     Parameters
@@ -113,24 +62,33 @@ def confirm(
         Of the ranking; None where it can't be told.
     correlation
         Of a pair's two models, given their membership.
+
+    Returns
+    -------
+    ToldRight
+        ``confirmed``: of the samples told right so often in one half of the pairs, the share that is in the other half
+        too, the mean of both ways; None where there are no halves, or neither tells a sample right so often.
+        ``leaders`` are the highest ranked of one half, who are put to the other.
     """
     told, chance = int(is_certain(asr).sum()), chance_of(models, CERTAIN, correlation)
-    if halves is None:
-        alone = "no two halves of the shadow models can confirm each other (that takes 8 of them, in pairs)"
-        return Confirmation(told, chance, None, None, 0, None, named=False, reason=alone)
-    picked = [is_certain(half.asr) for half in halves]
-    shares = [float(picked[1 - one][picked[one]].mean()) for one in (0, 1) if picked[one].any()]
-    leaders = max(1, min(LEADERS, len(asr) // 10))
-    leading = [float(picked[1 - one][np.argsort(-halves[one].ranking())[:leaders]].mean()) for one in (0, 1)]
-    held = float(np.mean(leading))
-    reason = _why_not(stability, held, leaders, bool(confirmed_by_both(halves).any()))
-    return Confirmation(
-        told,
-        chance,
-        float(np.mean(shares)) if shares else None,
-        float(np.mean([chance_of(len(half.keep), CERTAIN, correlation) for half in halves])),
-        leaders,
-        held,
+    confirmed, chance_confirmed, leaders, held = None, None, 0, None
+    reason: str | None = "no two halves of the shadow models can confirm each other (that takes 8 of them, in pairs)"
+    if halves is not None:
+        certain = [is_certain(half.asr) for half in halves]
+        shares = [float(certain[1 - one][certain[one]].mean()) for one in (0, 1) if certain[one].any()]
+        confirmed = float(np.mean(shares)) if shares else None
+        chance_confirmed = float(np.mean([chance_of(len(half.keep), CERTAIN, correlation) for half in halves]))
+        leaders = max(1, min(LEADERS, len(asr) // 10))
+        held = float(np.mean([certain[1 - one][np.argsort(-halves[one].ranking())[:leaders]].mean() for one in (0, 1)]))
+        reason = _why_not(stability, held, leaders, bool(confirmed_by_both(halves).any()))
+    return ToldRight(
+        at_least=CERTAIN,
+        samples=told,
+        chance=chance,
+        confirmed=confirmed,
+        chance_confirmed=chance_confirmed,
+        leaders=leaders,
+        leaders_confirmed=held,
         named=reason is None,
         reason=reason,
     )
@@ -138,9 +96,9 @@ def confirm(
 
 def _why_not(stability: Stability | None, held: float, leaders: int, anyone: bool) -> str | None:
     """Why nobody may be named; None where somebody may."""
-    if stability is None or stability.reliability is None or stability.interval is None:
+    if stability is None or stability.reliability is None or stability.ci is None:
         return "the ranking can't be told from chance"
-    low, high = stability.interval
+    low, high = stability.ci
     if low < LEAST_RELIABILITY:
         return (
             f"the ranking's reliability, {stability.reliability:.2f} ({low:.2f}–{high:.2f}), is not surely above "

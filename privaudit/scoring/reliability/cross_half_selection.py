@@ -6,60 +6,33 @@ than they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
+from privaudit.results.score_results import MostExposed
 from privaudit.scoring.reliability.split_halves import Half
 from privaudit.statistics.group_accuracy import Shares, right_shares
-from privaudit.statistics.intervals import Interval, logit_interval
+from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
 
 #: How many are picked: this many, or a tenth of the samples where those are fewer.
 MOST_PICKED = 100
 
 
-@dataclass(frozen=True)
-class Picked:
-    """Mean ASR of the most exposed.
-
-    Parameters
-    ----------
-    count
-        How many were picked.
-    by_pickers
-        Their mean ASR under the models that picked them: biased upward.
-    by_others
-        Under the other half of the models; the mean of both ways to assign the halves.
-    interval
-        Of the latter, 95% over pairs of models; None below 16 models.
-    """
-
-    count: int
-    by_pickers: float
-    by_others: float
-    interval: Interval | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "count": self.count,
-            "by_pickers": self.by_pickers,
-            "by_others": self.by_others,
-            "ci": None if self.interval is None else list(self.interval),
-        }
-
-
-def picked_and_judged(halves: tuple[Half, Half]) -> Picked:
+def picked_and_judged(halves: tuple[Half, Half]) -> MostExposed:
     """Pick with either half of the pairs, judge with the other.
 
     Parameters
     ----------
     halves
         Both halves of the shadow models, each attacked on its own.
+
+    Returns
+    -------
+    MostExposed
+        ``by_others`` is the mean of both ways to assign the halves, with an interval from 16 models on; ``by_pickers``
+        is biased upward.
     """
     samples = len(halves[0].asr)
     count = max(1, min(MOST_PICKED, samples // 10))
@@ -73,7 +46,7 @@ def picked_and_judged(halves: tuple[Half, Half]) -> Picked:
     error = float(np.sqrt(np.sum([judged.error**2 for judged in others]))) / 2
     degrees = sum(judged.degrees for judged in others)
     interval = logit_interval(share, error, degrees) if np.isfinite(error) else None
-    return Picked(count, float(np.mean(own)), share, interval)
+    return MostExposed(count=count, by_pickers=float(np.mean(own)), by_others=share, ci=interval)
 
 
 def _judge(half: Half, chosen: npt.NDArray[np.int64]) -> Shares:

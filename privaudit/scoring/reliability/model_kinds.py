@@ -6,13 +6,13 @@ and they fail where half of the models are odd: then the median is nobody's. Nei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from privaudit.results.score_results import DifferentKinds, OutlyingModel
 from privaudit.statistics.intervals import FloatArray
 
 #: Models are of different kinds whose values spread so many times as widely over the samples.
@@ -29,28 +29,6 @@ AGREED = 0.7
 
 #: … and a model is a stranger that follows it by less than this share of what is typical.
 OF_TYPICAL = 1 / 3
-
-
-@dataclass(frozen=True)
-class DifferentKinds:
-    """Two models that are no siblings, where which of them is the odd one can't be told.
-
-    Parameters
-    ----------
-    model, other
-        The one with the wider, or the higher, values, and the one with the narrowest, or the lowest.
-    wider, higher
-        How many times as widely its values spread over samples; how many spreads they typically lie above.
-    """
-
-    model: int
-    other: int
-    wider: float | None
-    higher: float | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {"model": self.model, "other": self.other, "wider": self.wider, "higher": self.higher}
 
 
 def different_kinds(values: npt.NDArray[Any], usual: float) -> DifferentKinds | None:
@@ -70,7 +48,7 @@ def different_kinds(values: npt.NDArray[Any], usual: float) -> DifferentKinds | 
     # Where most samples have one value, or a model says the same of all, there is no width to compare.
     far = np.maximum(width, np.median(width)) > np.sqrt(TIMES) * np.minimum(width, np.median(width))
     if width[narrowest] > 0 and width[widest] > TIMES * width[narrowest] and far.mean() > FEW:
-        return DifferentKinds(widest, narrowest, float(width[widest] / width[narrowest]), None)
+        return DifferentKinds(model=widest, other=narrowest, wider=float(width[widest] / width[narrowest]), higher=None)
     above = np.median(own - np.median(own, axis=0), axis=1)
     highest, lowest = int(np.argmax(above)), int(np.argmin(above))
     gap = float(above[highest] - above[lowest])
@@ -78,12 +56,12 @@ def different_kinds(values: npt.NDArray[Any], usual: float) -> DifferentKinds | 
     within = min(usual, float(np.median(width)) or usual)
     far = abs(above - np.median(above)) > HIGHER * within / 2
     if gap > HIGHER * within and far.mean() > FEW:
-        return DifferentKinds(highest, lowest, None, gap / within)
+        return DifferentKinds(model=highest, other=lowest, wider=None, higher=gap / within)
     return None
 
 
-def strangers(values: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ...]:
-    """Find models to whom other samples are easy than to their siblings: model, its rank correlation, the typical one.
+def strangers(values: npt.NDArray[Any]) -> tuple[OutlyingModel, ...]:
+    """Find models to whom other samples are easy than to their siblings, with both rank correlations.
 
     Parameters
     ----------
@@ -96,7 +74,8 @@ def strangers(values: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ...]:
     if typical < AGREED:
         return ()
     return tuple(
-        (int(model), float(follows[model]), typical) for model in np.flatnonzero(follows < OF_TYPICAL * typical)
+        OutlyingModel(model=int(model), correlation=float(follows[model]), siblings=typical)
+        for model in np.flatnonzero(follows < OF_TYPICAL * typical)
     )
 
 

@@ -8,14 +8,14 @@ models of a sample, members or not, so that on noise the audit still reads ½.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks.lira import FEWEST_MODELS
-from privaudit.scoring.reliability.model_kinds import DifferentKinds, different_kinds, strangers
+from privaudit.results.score_results import DifferentKinds, Outliers, OutlyingModel, OutlyingSample
+from privaudit.scoring.reliability.model_kinds import different_kinds, strangers
 from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray
 
@@ -47,70 +47,35 @@ LISTED = 5
 OF_RATIOS = ("margin", "logit-gap", "scaled-logit")
 
 
-@dataclass(frozen=True)
-class Outliers:
-    """What stands out; models by their place, samples by their row.
+def odd_models(outliers: Outliers) -> list[int]:
+    """Return the models that stand out, those that are right on more or fewer samples aside, in rising order."""
+    return sorted({one.model for one in (*outliers.models, *outliers.strangers)})
+
+
+def models_to_leave_out(outliers: Outliers, mates: npt.NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the models that stand out with their complements; none where too few would remain.
 
     Parameters
     ----------
-    models
-        Place, and how many times as far from the median of all models its values typically lie as its siblings'.
-    cells
-        Model, row, and distance from the sample's median in spreads; the farthest first, models in ``models`` aside.
-    samples
-        Row, and spread between models as a multiple of the usual one; the widest first.
-    accuracies
-        Model, on what share of the samples it is right, and the median share: named, and not left out for it, since a
-        model that was trained on more samples is right on more by right.
+    outliers
+        What stands out.
+    mates
+        ``[S]``: the complement of each model, itself where it has none.
     """
-
-    models: tuple[tuple[int, float], ...]
-    cells: tuple[tuple[int, int, float], ...]
-    samples: tuple[tuple[int, float], ...]
-    accuracies: tuple[tuple[int, float, float], ...] = ()
-    strangers: tuple[tuple[int, float, float], ...] = ()
-    kinds: DifferentKinds | None = None
-
-    @property
-    def odd(self) -> tuple[int, ...]:
-        """The models that stand out."""
-        return tuple(sorted({model for model, _ in self.models} | {model for model, _, _ in self.strangers}))
-
-    def left_out(self, mates: npt.NDArray[np.int64]) -> tuple[int, ...]:
-        """The models to leave out, with their complements; none where too few would remain.
-
-        Parameters
-        ----------
-        mates
-            ``[S]``: the complement of each model, itself where it has none.
-        """
-        places = {place for model in self.odd for place in (model, int(mates[model]))}
-        few = len(self.odd) <= MOST_LEFT_OUT * len(mates) and len(mates) - len(places) >= FEWEST_MODELS
-        return tuple(sorted(places)) if few else ()
-
-    def to_json(self, ids: npt.NDArray[Any]) -> dict[str, Any]:
-        """As it stands in JSON results, samples by their ids."""
-        return {
-            "models": [{"model": model, "times": times} for model, times in self.models],
-            "values": [
-                {"model": model, "sample_id": ids[row].item(), "spreads": spreads} for model, row, spreads in self.cells
-            ],
-            "samples": [{"sample_id": ids[row].item(), "times": times} for row, times in self.samples],
-            "accuracies": [
-                {"model": model, "accuracy": own, "siblings": siblings} for model, own, siblings in self.accuracies
-            ],
-            "strangers": [
-                {"model": model, "correlation": own, "siblings": siblings} for model, own, siblings in self.strangers
-            ],
-            "kinds": None if self.kinds is None else self.kinds.to_json(),
-        }
+    odd = odd_models(outliers)
+    places = {place for model in odd for place in (model, int(mates[model]))}
+    few = len(odd) <= MOST_LEFT_OUT * len(mates) and len(mates) - len(places) >= FEWEST_MODELS
+    return tuple(sorted(places)) if few else ()
 
 
-def find_outliers(statistic: npt.NDArray[Any], is_margin: bool = False) -> Outliers:
-    """Find what stands out.
+def find_outliers(
+    statistic: npt.NDArray[Any], is_margin: bool = False, ids: npt.NDArray[Any] | None = None
+) -> Outliers:
+    """Find what stands out: whole models, single values (of the other models), samples; the farthest first.
 
     Every value is measured from the median of all models of its sample, in spreads: the larger of the sample's own
-    median absolute deviation and the usual one, scaled to a Gaussian's standard deviation.
+    median absolute deviation and the usual one, scaled to a Gaussian's standard deviation. A model's accuracy is named
+    and is no reason to leave it out, since a model that was trained on more samples is right on more by right.
 
     Parameters
     ----------
@@ -118,6 +83,8 @@ def find_outliers(statistic: npt.NDArray[Any], is_margin: bool = False) -> Outli
         ``[S, N]`` or, with augmented queries, ``[S, N, Q]``.
     is_margin
         Whether its sign says that the model is right.
+    ids
+        ``[N]`` of the samples; their rows by default.
     """
     queries = statistic[..., np.newaxis] if statistic.ndim == 2 else statistic
     models: dict[int, float] = {}
@@ -140,13 +107,21 @@ def find_outliers(statistic: npt.NDArray[Any], is_margin: bool = False) -> Outli
     plain = _few(queries[:, :, 0])
     usual = usual_spread(plain)
     odd = strangers(plain) if usual > 0 else ()
+    names = np.arange(queries.shape[1]) if ids is None else ids
     return Outliers(
-        tuple(sorted(models.items())),
-        tuple((*cell, far) for cell, far in sorted(cells.items(), key=lambda one: -one[1]) if cell[0] not in models),
-        tuple(sorted(samples.items(), key=lambda one: -one[1])),
-        _accuracies(queries[:, :, 0]) if is_margin else (),
-        odd,
-        different_kinds(plain, usual) if usual > 0 and not models and not odd else None,
+        models=tuple(OutlyingModel(model=model, times=times) for model, times in sorted(models.items())),
+        values=tuple(
+            OutlyingSample(sample_id=names[row].item(), model=model, spreads=far)
+            for (model, row), far in sorted(cells.items(), key=lambda one: -one[1])
+            if model not in models
+        ),
+        samples=tuple(
+            OutlyingSample(sample_id=names[row].item(), times=times)
+            for row, times in sorted(samples.items(), key=lambda one: -one[1])
+        ),
+        accuracies=_accuracies(queries[:, :, 0]) if is_margin else (),
+        strangers=odd,
+        kinds=different_kinds(plain, usual) if usual > 0 and not models and not odd else None,
     )
 
 
@@ -154,12 +129,15 @@ def _few(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values[:, :: max(1, -(-values.shape[1] // SAMPLES))]
 
 
-def _accuracies(margins: npt.NDArray[Any]) -> tuple[tuple[int, float, float], ...]:
+def _accuracies(margins: npt.NDArray[Any]) -> tuple[OutlyingModel, ...]:
     right = (margins > 0).mean(axis=1)
     siblings = float(np.median(right))
     far = np.abs(right - siblings)
     most = max(ACCURACY, DRAWN_IN * OF_GAUSSIAN * float(np.median(far)))
-    return tuple((int(model), float(right[model]), siblings) for model in np.flatnonzero(far > most))
+    return tuple(
+        OutlyingModel(model=int(model), accuracy=float(right[model]), siblings=siblings)
+        for model in np.flatnonzero(far > most)
+    )
 
 
 def usual_spread(values: npt.NDArray[Any]) -> float:
@@ -241,64 +219,56 @@ def _nanmedian(values: FloatArray) -> FloatArray:
     return median
 
 
-def sentences(found: dict[str, Any], left_out: tuple[int, ...], models: int) -> list[str]:
-    """What `Outliers.to_json` holds, as warnings that name models and no sample."""
+def sentences(outliers: Outliers, models: int) -> list[str]:
+    """Return warnings of what stands out among so many models, which name models and no sample."""
     said = []
-    for one in found["models"]:
-        times = one["times"]
+    for one in outliers.models:
+        times = one.times or 1.0
         how = f"{_times(times)} as far" if times > 1 else f"{_times(1 / times)} as near"
         said.append(
-            f"model {one['model']} is unlike its siblings: its values lie {how} from the median of all models as theirs"
+            f"model {one.model} is unlike its siblings: its values lie {how} from the median of all models as theirs"
         )
-    named = {one["model"] for one in found["models"]}
+    named = {one.model for one in outliers.models}
     said += [
-        f"model {one['model']} is unlike its siblings: it follows the median of all models over samples with a rank "
-        f"correlation of {one['correlation']:.2f}, they typically with {one['siblings']:.2f}"
-        for one in found["strangers"]
-        if one["model"] not in named
+        f"model {one.model} is unlike its siblings: it follows the median of all models over samples with a rank "
+        f"correlation of {one.correlation:.2f}, they typically with {one.siblings:.2f}"
+        for one in outliers.strangers
+        if one.model not in named
     ]
     if said:
-        rest = (
-            f"left out of every figure, with what completes them: models {', '.join(map(str, left_out))}"
-            if left_out
+        said[-1] += "; " + (
+            f"left out of every figure, with what completes them: models {', '.join(map(str, outliers.left_out))}"
+            if outliers.left_out
             else f"of {models} models they are too many to be left out: do not trust this audit"
         )
-        said[-1] += f"; {rest}"
-    if (kinds := found["kinds"]) is not None:
-        said.append(f"{of_kinds(kinds)}, and which are the odd ones can't be told: do not trust this audit")
+    if outliers.kinds is not None:
+        said.append(f"{of_kinds(outliers.kinds)}, and which are the odd ones can't be told: do not trust this audit")
     said += [
-        f"model {one['model']} is right on {100 * one['accuracy']:.0f}% of the samples, the others typically on "
-        f"{100 * one['siblings']:.0f}%"
-        for one in found["accuracies"]
-        if one["model"] not in left_out
+        f"model {one.model} is right on {100 * (one.accuracy or 0):.0f}% of the samples, the others typically on "
+        f"{100 * (one.siblings or 0):.0f}%"
+        for one in outliers.accuracies
+        if one.model not in outliers.left_out
     ]
-    for kind, what in (("values", "value"), ("samples", "sample")):
-        if not (those := found[kind]):
-            continue
-        many = "" if len(those) == 1 else "s"
-        farthest = those[0]
-        if kind == "values":
-            said.append(
-                f"{len(those):,} {what}{many} far outside of what the models say of the same sample: model "
-                f"{farthest['model']} by {farthest['spreads']:,.0f} spreads; drawn in to {DRAWN_IN:g}"
-            )
-        else:
-            said.append(
-                f"{len(those):,} {what}{many} of which the models say things {_times(farthest['times'])} as far apart "
-                "as is usual: their own figures tell little"
-            )
+    if values := outliers.values:
+        said.append(
+            f"{len(values):,} value{'' if len(values) == 1 else 's'} far outside of what the models say of the same "
+            f"sample: model {values[0].model} by {values[0].spreads:,.0f} spreads; drawn in to {DRAWN_IN:g}"
+        )
+    if samples := outliers.samples:
+        said.append(
+            f"{len(samples):,} sample{'' if len(samples) == 1 else 's'} of which the models say things "
+            f"{_times(samples[0].times or 0)} as far apart as is usual: their own figures tell little"
+        )
     return said
 
 
-def of_kinds(kinds: dict[str, Any]) -> str:
-    """How two models differ that are no siblings, from `DifferentKinds.to_json`."""
-    if kinds["wider"] is not None:
-        how = f"spread {_times(kinds['wider'])} as widely over the samples as"
+def of_kinds(kinds: DifferentKinds) -> str:
+    """Return how two models differ that are no siblings."""
+    if kinds.wider is not None:
+        how = f"spread {_times(kinds.wider)} as widely over the samples as"
     else:
-        how = f"typically lie {kinds['higher']:,.0f} spreads above"
-    return (
-        f"the models are of different kinds: the values of model {kinds['model']} {how} those of model {kinds['other']}"
-    )
+        how = f"typically lie {kinds.higher:,.0f} spreads above"
+    return f"the models are of different kinds: the values of model {kinds.model} {how} those of model {kinds.other}"
 
 
 def _times(value: float) -> str:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from privaudit.attacks import lira
 from privaudit.attacks.risk import attack_success, evidence, intrinsic_shift
-from privaudit.statistics.intervals import Correlation, FloatArray, spearman
+from privaudit.results.measures import Correlation
+from privaudit.statistics.intervals import FloatArray, spearman
 
 
 def halves_of(models: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
@@ -89,12 +90,12 @@ def intrinsic_relation(halves: tuple[Half, Half], shifts: tuple[FloatArray, Floa
         The intrinsic shift by either half, ``[N]`` each: see `shifts_of`.
     """
     first, second = (spearman(half.asr, shift) for half, shift in zip(halves, shifts[::-1], strict=True))
-    if first.spearman is None or second.spearman is None or first.interval is None:
+    if first.spearman is None or second.spearman is None or first.ci is None:
         return first
     mean = (first.spearman + second.spearman) / 2
     move = mean - first.spearman
-    low, high = (max(-1.0, min(1.0, bound + move)) for bound in first.interval)
-    return Correlation(mean, (low, high), first.samples)
+    low, high = (max(-1.0, min(1.0, bound + move)) for bound in first.ci)
+    return Correlation(spearman=mean, ci=(low, high), n=first.n)
 
 
 def shifts_of(halves: tuple[Half, Half], margin: npt.NDArray[Any]) -> tuple[FloatArray, FloatArray]:

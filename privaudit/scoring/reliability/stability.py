@@ -12,7 +12,6 @@ mixture's move from half of the models to all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,11 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.attacks import lira
+from privaudit.results.score_results import Stability
 from privaudit.runtime.seeds import generator
 from privaudit.scoring.reliability.simulated_audits import SEPARATIONS, Redrawn, redrawn, steps_of
 from privaudit.scoring.reliability.split_halves import halves_of, ranking
-from privaudit.statistics.intervals import FloatArray, Interval, logit_interval
+from privaudit.statistics.intervals import FloatArray, logit_interval
 
 #: How often the pairs are split in two at random, and the most samples that are ranked each time.
 SPLITS = 10
@@ -47,48 +47,6 @@ EXTRAPOLATION = 0.15
 ITERATIONS = 300
 
 
-@dataclass(frozen=True)
-class Stability:
-    """How stable a ranking is: Spearman's ρ between halves, and what that means for the whole.
-
-    Parameters
-    ----------
-    split_half
-        Mean ρ between the rankings of two random halves of the shadow pairs.
-    spread
-        Its standard deviation over the splits.
-    half_interval
-        95%, of the mean ρ, over samples.
-    reliability
-        Forecast of ρ between this audit and another of as many models; None where the halves' agreement is not surely
-        above 0: there is no ranking to speak of.
-    interval
-        Of the reliability, 95%: samples drawn anew, halves and mixture alike.
-    models_needed
-        Shadow models for a reliability of .9, an even number; None where there is no ranking, or `MOST_MODELS` would
-        not do.
-    """
-
-    split_half: float
-    spread: float
-    half_interval: Interval
-    reliability: float | None
-    interval: Interval | None
-    models_needed: int | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as it stands in JSON results."""
-        return {
-            "split_half": self.split_half,
-            "spread": self.spread,
-            "split_half_ci": list(self.half_interval),
-            "reliability": self.reliability,
-            "ci": None if self.interval is None else list(self.interval),
-            "models_needed": self.models_needed,
-            "most_models": MOST_MODELS,
-        }
-
-
 def ranking_stability(
     statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], asr: FloatArray, correlation: float, seed: int
 ) -> Stability | None:
@@ -110,7 +68,10 @@ def ranking_stability(
     Returns
     -------
     Stability or None
-        None below 8 shadow models, or where a ranking is constant.
+        None below 8 shadow models, or where a ranking is constant. ``split_half`` is the mean over splits, with its
+        interval over samples. ``reliability`` forecasts ρ between this audit and another of as many models: None where
+        the halves' agreement is not surely above 0, since there is no ranking to speak of. ``models_needed`` is what
+        .9 takes, an even number; None where there is no ranking, or `MOST_MODELS` would not do.
     """
     models = len(keep)
     if halves_of(models) is None or np.ptp(asr) == 0:
@@ -121,21 +82,27 @@ def ranking_stability(
         return None
     half = float(split.mean())
     error = float(influence.std(ddof=1)) / float(np.sqrt(len(rows)))
-    bounds = max(-1.0, half - 1.96 * error), min(1.0, half + 1.96 * error)
-    spread = float(split.std(ddof=1))
-    if half <= SURELY * error:
-        return Stability(half, spread, bounds, None, None, None)
-    forecast = Forecast(asr, models, correlation)
-    reliability = forecast.agreement(half, models)
-    random = generator(seed, "stability", "resampled")
-    again = []
-    for _ in range(RESAMPLES):
-        drawn = random.integers(len(rows), size=len(rows))
-        value = min(max(half + float(influence[drawn].mean()), 1e-3), 1.0)
-        again.append(Forecast(asr[rows[drawn]], models, correlation).agreement(value, models))
-    of_forecast = float(np.hypot(np.std(again, ddof=1), EXTRAPOLATION * abs(reliability - half)))
-    interval = logit_interval(reliability, of_forecast, RESAMPLES - 1)
-    return Stability(half, spread, bounds, reliability, interval, forecast.models_for(half, WANTED))
+    reliability, ci, needed = None, None, None
+    if half > SURELY * error:
+        forecast = Forecast(asr, models, correlation)
+        reliability, needed = forecast.agreement(half, models), forecast.models_for(half, WANTED)
+        random = generator(seed, "stability", "resampled")
+        again = []
+        for _ in range(RESAMPLES):
+            drawn = random.integers(len(rows), size=len(rows))
+            value = min(max(half + float(influence[drawn].mean()), 1e-3), 1.0)
+            again.append(Forecast(asr[rows[drawn]], models, correlation).agreement(value, models))
+        of_forecast = float(np.hypot(np.std(again, ddof=1), EXTRAPOLATION * abs(reliability - half)))
+        ci = logit_interval(reliability, of_forecast, RESAMPLES - 1)
+    return Stability(
+        split_half=half,
+        spread=float(split.std(ddof=1)),
+        split_half_ci=(max(-1.0, half - 1.96 * error), min(1.0, half + 1.96 * error)),
+        reliability=reliability,
+        ci=ci,
+        models_needed=needed,
+        most_models=MOST_MODELS,
+    )
 
 
 def _split_halves(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], seed: int) -> tuple[FloatArray, FloatArray]:

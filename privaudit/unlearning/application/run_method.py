@@ -17,6 +17,7 @@ from torch import nn
 
 from privaudit.attacks import lira
 from privaudit.audit.plan import AuditPlan
+from privaudit.config import Sequencing
 from privaudit.errors import EvidenceError
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import derive_seed
@@ -35,7 +36,7 @@ from privaudit.unlearning.schedule.journal import NotKept, StageJournal
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.ordering import order_rows, score_of
 from privaudit.unlearning.schedule.sequence import Ledger, run_sequence
-from privaudit.unlearning.schedule.stages import Ranking, Sequencing, sequence_of
+from privaudit.unlearning.schedule.stages import Ranking, sequence_of
 from privaudit.unlearning.schedule.trajectory import Trajectory
 from privaudit.unlearning.teachers import PairSplit, Teachers, split_pairs
 
@@ -177,7 +178,7 @@ def run_method(
                 unlearner,
                 stages,
                 lambda done, planned=planned: report(done, planned),  # type: ignore[misc]
-                reset_state=request.sequencing.state == "reset",
+                reset_state=request.sequencing.optimizer_state == "reset",
                 watch=trajectory if watched else None,
                 journal=journal,
                 guard=guard,
@@ -295,8 +296,8 @@ def ranking_of(bench: Bench, request: Request, table: pd.DataFrame, forget: Rows
 
     def ranking(model: nn.Module) -> tuple[Rows, npt.NDArray[np.float64]]:
         rows = _measured(of_forget, model, pool, forget, evidence) if measured else of_forget
-        position = order_rows(rows, sequencing.order, sequencing.descending, request.seed, sequencing.unit)
-        return forget[position], score_of(rows, sequencing.order, sequencing.unit)[position]
+        position = order_rows(rows, sequencing.order, sequencing.descending, request.seed, sequencing.rank_by)
+        return forget[position], score_of(rows, sequencing.order, sequencing.rank_by)[position]
 
     return ranking
 

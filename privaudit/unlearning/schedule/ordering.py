@@ -24,10 +24,6 @@ ORDERS = (*KEYS, "random", "none")
 #: Orders whose score a model in the middle of unlearning has too.
 DYNAMIC = ("risk", "loss", "entropy")
 
-GROUPS = ("cumulative", "disjoint")
-PACES = ("linear", "geometric", "quantile", "self-paced")
-UNITS = ("sample", "class")
-
 
 def check_order(order: str) -> None:
     """Raise `UsageError` unless ``--order`` takes this name."""

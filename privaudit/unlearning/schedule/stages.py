@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from privaudit.config import Sequencing
 from privaudit.errors import UsageError
-from privaudit.unlearning.schedule.ordering import DYNAMIC, GROUPS, PACES, UNITS, check_order, group_ends, split_groups
+from privaudit.unlearning.schedule.ordering import DYNAMIC, check_order, group_ends, split_groups
 
 Rows = npt.NDArray[np.int64]
 
@@ -24,83 +25,24 @@ Ranking = Callable[[nn.Module], tuple[Rows, npt.NDArray[np.float64]]]
 #: Chooses a stage's rows when it begins, given the model as it is then and the rows that were handed over before.
 Choice = Callable[[nn.Module, Rows], Rows]
 
-RERANKS = ("static", "dynamic")
-RETAINS = ("fixed", "complement")
-STATES = ("carry", "reset")
-BUDGETS = ("matched", "per-stage")
 
-
-@dataclass(frozen=True)
-class Sequencing:
-    """How the forget set is handed over; one row of choices each, the default first.
-
-    Parameters
-    ----------
-    order
-        What samples are ranked by (`privaudit.unlearning.schedule.ordering.ORDERS`); ``none`` hands over everything at
-        once.
-    descending
-        Reverse the order.
-    unit
-        Rank by ``sample``, or whole classes (``class``).
-    groups
-        How many.
-    kind
-        ``cumulative`` (D₁ ⊂ D₂ ⊂ … = D_u, the paper's) or ``disjoint``.
-    pace
-        ``linear``, ``geometric``, ``quantile``; or ``self-paced``, Algorithm 1's loop over v and λ.
-    rerank
-        ``static``: ranked once, by the original model. ``dynamic``: again at every stage, by the model as it is then.
-    retain
-        ``fixed``: D_r throughout. ``complement``: at each stage whatever is not yet being forgotten.
-    state
-        ``carry`` the optimiser's state over to the next stage, or ``reset`` it.
-    budget
-        ``matched``: as many forget-sample gradients as the one-shot run, shared in proportion to group size.
-        ``per-stage``: every stage gets the method's passes over its own group, as a naive reading would have it.
-    """
-
-    order: str = "risk"
-    descending: bool = False
-    unit: str = "sample"
-    groups: int = 5
-    kind: str = "cumulative"
-    pace: str = "linear"
-    rerank: str = "static"
-    retain: str = "fixed"
-    state: str = "carry"
-    budget: str = "matched"
-
-    def check(self) -> None:
-        """Raise `UsageError` for a name that is unknown, or choices that contradict each other."""
-        check_order(self.order)
-        choices = {
-            "rank-by": (self.unit, UNITS),
-            "grouping": (self.kind, GROUPS),
-            "pace": (self.pace, PACES),
-            "rerank": (self.rerank, RERANKS),
-            "stage-retain": (self.retain, RETAINS),
-            "optimizer-state": (self.state, STATES),
-            "budget": (self.budget, BUDGETS),
-        }
-        for flag, (given, known) in choices.items():
-            if given not in known:
-                raise UsageError(f"unknown --{flag} '{given}'", hint=f"Known: {', '.join(known)}.")
-        if self.pace == "self-paced":
-            self._check_self_paced()
-        elif self.rerank == "dynamic" and (self.order not in DYNAMIC or self.unit == "class"):
-            raise UsageError(
-                f"--rerank dynamic: a model in the middle of unlearning has no new {self.order}"
-                + (" of a class" if self.unit == "class" else ""),
-                hint=f"Orders that can be measured again, by sample: {', '.join(DYNAMIC)}.",
-            )
-
-    def _check_self_paced(self) -> None:
-        if self.order != "loss" or self.descending or self.unit != "sample" or self.kind != "cumulative":
+def check_sequencing(sequencing: Sequencing) -> None:
+    """Raise `UsageError` for an order that is unknown, or choices that contradict each other."""
+    check_order(sequencing.order)
+    by_class = sequencing.rank_by == "class"
+    if sequencing.pace == "self-paced":
+        by_rising_loss = sequencing.order == "loss" and not sequencing.descending and not by_class
+        if not by_rising_loss or sequencing.grouping != "cumulative":
             raise UsageError(
                 "--pace self-paced is Algorithm 1 as written: it selects samples by rising loss",
                 hint="Give it with --order loss and without --descending, --rank-by or --grouping.",
             )
+    elif sequencing.rerank == "dynamic" and (sequencing.order not in DYNAMIC or by_class):
+        raise UsageError(
+            f"--rerank dynamic: a model in the middle of unlearning has no new {sequencing.order}"
+            + (" of a class" if by_class else ""),
+            hint=f"Orders that can be measured again, by sample: {', '.join(DYNAMIC)}.",
+        )
 
 
 @dataclass(frozen=True)
@@ -157,7 +99,7 @@ def sequence_of(
     passes
         Of the method over D_u.
     retain
-        D_r, for ``retain="complement"``.
+        D_r, for ``stage_retain="complement"``.
     """
     ordered, scores = ranking(model)
     if sequencing.order == "none":
@@ -165,7 +107,7 @@ def sequence_of(
     count = min(sequencing.groups, len(ordered))
     pace = "linear" if sequencing.pace == "self-paced" else sequencing.pace
     ends = group_ends(len(ordered), count, pace, scores)
-    stages = plan_stages(split_groups(ordered, ends, sequencing.kind), passes, sequencing.budget)
+    stages = plan_stages(split_groups(ordered, ends, sequencing.grouping), passes, sequencing.budget)
     if sequencing.pace == "self-paced":
         thresholds = growing_thresholds(scores, ends)
         stages = [
@@ -174,10 +116,10 @@ def sequence_of(
         ]
     elif sequencing.rerank == "dynamic":
         stages = [
-            Stage(stage.rows, stage.budget, choose=_first_of(ranking, int(end), sequencing.kind))
+            Stage(stage.rows, stage.budget, choose=_first_of(ranking, int(end), sequencing.grouping))
             for stage, end in zip(stages, ends, strict=True)
         ]
-    if sequencing.retain == "complement" and retain is not None:
+    if sequencing.stage_retain == "complement" and retain is not None:
         stages = [
             Stage(stage.rows, stage.budget, stage.choose, np.sort(np.concatenate([retain, ordered[end:]])))
             for stage, end in zip(stages, ends, strict=True)

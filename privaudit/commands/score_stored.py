@@ -1,0 +1,209 @@
+"""Attacks, controls and inversions with what the store holds: table and results. Nothing is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from privaudit.attacks.lira import complements
+from privaudit.attacks.suite import Evidence
+from privaudit.audit.inversion.inversion_plan import InversionPlan
+from privaudit.audit.inversion.inversion_run import run_inversion, without_inversion
+from privaudit.audit.outlying_models import find_outlying, models_left
+from privaudit.audit.plan import AuditPlan
+from privaudit.audit.result_files import RESULTS, SCORES, write_table
+from privaudit.audit.stored_signals import StoredSignals, read_stored_signals
+from privaudit.data.duplicates import find_duplicates
+from privaudit.report.content import comparability
+from privaudit.results.base import read_result, write_result
+from privaudit.results.measures import Attack
+from privaudit.results.score_results import About, Accuracy, Controls, Epsilon, ScoreResults, TargetAttack, Training
+from privaudit.runtime import files
+from privaudit.runtime.progress import talk
+from privaudit.scoring import controls
+from privaudit.scoring.blind_baseline import blind_baseline
+from privaudit.scoring.canary_epsilon import bounds_of_canaries
+from privaudit.scoring.external_target_check import doubts_about
+from privaudit.scoring.reliability.outliers import drawn_in, sentences
+from privaudit.scoring.sample_scores import score
+from privaudit.scoring.score_table import whose_results
+from privaudit.scoring.target_audit import audit_target, split_test
+from privaudit.scoring.unseen_control import never_seen
+from privaudit.shadow.store import COIN, TARGET, shadow_keys
+from privaudit.shadow.trainer import read_record
+from privaudit.signals import signal
+
+
+def score_stored(
+    plan: AuditPlan, folder: Path, *, trained: int = 0, csv: bool = False, inversion: InversionPlan | None = None
+) -> ScoreResults:
+    """Attack, control and invert; write table and results below ``<out>/<audit>``."""
+    results, table = attack_stored(plan)
+    inverted = None
+    if inversion is None:
+        table = without_inversion(table, folder)
+    else:
+        table, inverted = run_inversion(plan, inversion, table, folder)
+    write_table(table, folder / SCORES, csv=csv)
+    # The results name the table that they belong to: written last, they hold for no other.
+    sha256 = files.sha256_of(folder / SCORES)
+    results = results.model_copy(update={"inversion": inverted, "trained": trained, "table_sha256": sha256})
+    write_result(folder / RESULTS, results)
+    return results
+
+
+def are_scored(folder: Path) -> bool:
+    """Whether ``<out>/<audit>`` holds a whole table and the whole results that belong to it."""
+    if not (files.is_whole(folder / SCORES) and files.is_whole(folder / RESULTS)):
+        return False
+    results = read_result(folder / RESULTS, ScoreResults)
+    return results.table_sha256 is not None and whose_results(folder, results) is None
+
+
+def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
+    """Attack and control; return the results, inversions left out, and the score table."""
+    talk(f"  scoring {len(plan.data):,} samples under {plan.shadows} shadow models")
+    real, seed, samples = ~plan.facts.canary, plan.settings.seed, len(plan.data)
+    stored = read_stored_signals(plan.store, plan.shadows, plan.queries)
+    margins = signal(stored.shadow[:, real], "margin")
+    outliers = find_outlying(margins, plan.facts.sample_ids[real], complements(plan.shadows))
+    stored = stored.of_models(models_left(outliers, plan.shadows))
+    validation, reported = split_test(stored.shadow_test.shape[1], seed)
+    evidence = Evidence(
+        drawn_in(stored.shadow),
+        stored.keep,
+        population=stored.shadow_test[:, validation],
+        rmia_gamma=plan.settings.rmia_gamma,
+    )
+    scores = score(evidence, plan.facts, stored.target, plan.settings.statistic, seed)
+    target = audit_target(
+        stored.shadow[:, real],
+        stored.keep[:, real],
+        stored.target[real],
+        stored.shadow_test[:, reported],
+        stored.target_test[reported],
+        seed,
+    )
+    train = (plan.arrays.pool_inputs[:samples], plan.arrays.pool_labels[:samples])
+    test = (plan.arrays.test_inputs, plan.arrays.test_labels)
+    accuracy = _accuracy(stored, real, reported)
+    doubts = _doubts(plan, accuracy, len(reported), target)
+    results = ScoreResults(
+        audit=plan.name,
+        samples=samples,
+        shadows=plan.shadows,
+        statistic=plan.settings.statistic,
+        rmia_gamma=plan.settings.rmia_gamma,
+        queries=plan.queries,
+        attacks=scores.attacks,
+        agreement=scores.agreement,
+        groups=scores.groups,
+        clusters=scores.clusters,
+        stability=scores.stability,
+        most_exposed=scores.most_exposed,
+        told_right=scores.told_right,
+        risk_vs_difficulty=scores.risk_vs_difficulty,
+        target=TargetAttack(**dict(target)),
+        controls=Controls(
+            negative=controls.never_trained(stored.shadow_test, seed),
+            untrained=controls.untrained(stored.untrained, stored.keep[:, plan.arrays.control_rows]),
+            positive=controls.positive(scores.table["asr"].to_numpy(), plan.facts.canary),
+            blind=blind_baseline(train, test, seed),
+            shift=never_seen(stored.shadow[:, :samples], stored.keep[:, :samples], stored.shadow_test, seed),
+        ),
+        duplicates=find_duplicates(train, test, seed),
+        epsilon=_epsilon(plan, stored),
+        mean_risk=float(scores.table.loc[real, "risk"].mean()),
+        accuracy=accuracy,
+        training=_training(plan),
+        about=_about(plan, doubts),
+        outliers=outliers,
+        trained=0,
+    )
+    return _with_warnings(results, doubts), scores.table
+
+
+def _with_warnings(results: ScoreResults, doubts: list[str]) -> ScoreResults:
+    """Return the results with what is to be said of them, and say it on stderr."""
+    warnings = [
+        *([] if results.outliers is None else sentences(results.outliers, results.shadows)),
+        *doubts,
+        *_failed_controls(results),
+        *comparability.unlike(results),  # type: ignore[arg-type, unused-ignore]
+        *comparability.repeated(results),  # type: ignore[arg-type, unused-ignore]
+    ]
+    for warning in warnings:
+        talk(f"  warning: {warning}")
+    # The target's figure carries what is to be said of it wherever it goes.
+    carried = tuple(comparability.doubts(results))  # type: ignore[arg-type, unused-ignore]
+    target = None if results.target is None else results.target.model_copy(update={"warnings": carried})
+    return results.model_copy(update={"target": target, "warnings": warnings})
+
+
+def _failed_controls(results: ScoreResults) -> list[str]:
+    negatives = {
+        "never-trained samples": results.controls.negative,
+        "untrained models": results.controls.untrained,
+    }
+    warnings = [
+        f"negative control failed ({name}): AUC {control.auc:.4f}; do not trust this audit"
+        for name, control in negatives.items()
+        if control is not None and not control.holds
+    ]
+    if results.attacks["lira"].auc_ci is None:
+        warnings.append("too few shadow models for an interval: use --shadows 8 or more")
+    return warnings
+
+
+def _epsilon(plan: AuditPlan, stored: StoredSignals) -> Epsilon | None:
+    """Lower bounds on ε; None without canaries."""
+    if not len(plan.canaries):
+        return None
+    canary = plan.facts.canary
+    margin, keep = signal(stored.shadow[:, canary, 0], "margin"), stored.keep[:, canary]
+    of_coin_model = signal(plan.store.read_signals([COIN])[0, canary, 0], "margin")
+    return bounds_of_canaries(of_coin_model, plan.coins, margin, keep, plan.settings.seed)
+
+
+def _about(plan: AuditPlan, doubts: list[str]) -> About:
+    """What the report says of the audit: files by their name, since a folder is its owner's business."""
+    about = About.model_validate(plan.describe() | {"notes": plan.notes})
+    data, target = about.data, about.target
+    if data is not None:
+        table = None if data.table is None else data.table.without_folders()
+        data = data.model_copy(update={"data_dir": None, "dataset": PurePath(data.dataset).name, "table": table})
+    if target is not None:
+        target = target.model_copy(update={"doubts": tuple(doubts)})
+    return about.model_copy(update={"data": data, "target": target})
+
+
+def _accuracy(stored: StoredSignals, real: npt.NDArray[np.bool_], reported: npt.NDArray[np.int64]) -> Accuracy:
+    right, keep = stored.shadow[:, real, 0, 0] > 0, stored.keep[:, real]
+    return Accuracy(
+        target_train=float((stored.target[real, 0, 0] > 0).mean()),
+        target_test=float((stored.target_test[reported, 0, 0] > 0).mean()),
+        shadow_members=float(right[keep].mean()),
+        shadow_others=float(right[~keep].mean()),
+    )
+
+
+def _doubts(plan: AuditPlan, accuracy: Accuracy, reported: int, attacked: Attack) -> list[str]:
+    """Why a given target may not be what it is taken for."""
+    if plan.given is None or accuracy.target_train is None or accuracy.target_test is None:
+        return []
+    commonest = float(np.bincount(plan.data.y_train).max() / len(plan.data))
+    told_apart = attacked.auc_ci is not None and attacked.auc_ci[0] > 0.5
+    return doubts_about(accuracy.target_train, accuracy.target_test, len(plan.data), reported, commonest, told_apart)
+
+
+def _training(plan: AuditPlan) -> Training:
+    records = [read_record(plan.store, key) for key in [TARGET, *shadow_keys(plan.shadows)]]
+    return Training(
+        seconds=sum(record["seconds"] or 0.0 for record in records),
+        target_seconds=records[0]["seconds"],
+        workers=plan.workers,
+        retrained_after_divergence=sum(record["seed_offset"] > 0 for record in records),
+    )

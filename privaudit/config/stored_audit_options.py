@@ -1,0 +1,76 @@
+"""The options of the commands that look at what is there: report, compare, gate, verify, list; and of purge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from privaudit.config.audit_options import (
+    DryRunOption,
+    OutOption,
+    PlaceOptions,
+    RedactOption,
+    ShowSamplesOption,
+    SkipUnknownOption,
+)
+from privaudit.config.options import AnyPath, Flag, Options, Texts
+
+_ARGUMENT = Flag(is_argument=True)
+
+
+class _AuditArgument(Options):
+    audit: Annotated[str | None, _ARGUMENT] = Field(None, description="The audit's name [the latest of the store].")
+
+
+class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AuditArgument):
+    """Everything that ``privaudit report`` takes."""
+
+
+class VerifyOptions(PlaceOptions, _AuditArgument):
+    """Everything that ``privaudit verify`` takes."""
+
+
+class ListOptions(PlaceOptions):
+    """Everything that ``privaudit list`` takes."""
+
+
+class _ComparedAudits(Options):
+    a: Annotated[AnyPath, _ARGUMENT] = Field(description="The first audit's name, or its folder of results.")
+    b: Annotated[AnyPath, _ARGUMENT] = Field(description="The second's.")
+
+
+class CompareOptions(OutOption, RedactOption, _ComparedAudits):
+    """Everything that ``privaudit compare`` takes."""
+
+
+class _OwnGateOptions(_AuditArgument):
+    max_tpr: Annotated[Texts, Flag(metavar="TPR@FPR", is_repeated=True)] = Field(
+        (), description="Most members found at a false positive rate."
+    )
+    max_auc: float | None = Field(None, ge=0, le=1, description="Highest AUC.")
+    max_asr: float | None = Field(None, ge=0, le=1, description="Highest mean risk of the most exposed samples.")
+    attack: str = Field("lira", description="Whose figures count; chosen beforehand. [default: {default}]")
+    target: bool = Field(False, description="Hold the target model to them, not the shadow models.")
+    unlearned: Annotated[str | None, Flag(metavar="RUN|latest")] = Field(
+        None, description="An unlearning run that has to be exact or close."
+    )
+    junit: AnyPath | None = Field(None, description="Write JUnit XML here.")
+
+
+class GateOptions(PlaceOptions, _OwnGateOptions):
+    """Everything that ``privaudit gate`` takes."""
+
+
+class _OwnPurgeOptions(Options):
+    audit: str | None = Field(None, description="Which audit [the latest of the store].")
+    forget: str = Field(description="Whose traces: ids:FILE, class:3,7, random:10%, … as for unlearn.")
+    seed: int = Field(0, ge=0, description="Seed of a random forget set [{default}].")
+    yes: bool = Field(False, description="Do not ask.")
+
+
+class PurgeOptions(PlaceOptions, DryRunOption, SkipUnknownOption, _OwnPurgeOptions):
+    """Everything that ``privaudit purge`` takes."""
+
+    helps: ClassVar[Mapping[str, str]] = {"dry_run": "Say what would go and what would stay; change nothing."}

@@ -1,0 +1,54 @@
+"""What a gate answers: every limit, and what the audit says of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from privaudit.results.base import Result
+from privaudit.results.measures import Interval
+
+Verdict = Literal["holds", "breached", "too little evidence"]
+
+
+class Limit(Result):
+    """The most that a quantity may be, 0 … 1; ``rate`` is the false positive rate of a ``tpr``.
+
+    ``tpr`` is the share of members found at that rate; ``asr`` the mean risk of the most exposed, judged by models that
+    did not pick them.
+    """
+
+    quantity: Literal["tpr", "auc", "asr"]
+    rate: float | None = None
+    most: float
+
+    @property
+    def name(self) -> str:
+        """As people say it."""
+        return self.quantity.upper() + ("" if self.rate is None else f" at {100 * self.rate:g}% false alarms")
+
+
+class Check(Limit):
+    """One limit, what the audit says of it, and why; ``sentence`` says so in one line."""
+
+    value: float | None
+    ci: Interval | None
+    verdict: Verdict
+    reason: str
+    sentence: str
+
+
+class RunCheck(Result):
+    """What an unlearning run came to."""
+
+    run: str
+    outcome: str
+    verdict: Verdict
+    sentence: str
+
+
+class GateAnswer(Result):
+    """What ``gate --json`` prints."""
+
+    audit: str
+    checks: list[Check]
+    unlearned: RunCheck | None
