@@ -143,7 +143,7 @@ def forgotten(scored: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     for name in ("shadow_models", "reports"):
         shutil.copytree(scored["root"] / name, root / name)
     known = pd.read_parquet(scored["root"] / scored["results"]["scores"])["sample_id"]
-    (root / "requests.csv").write_text("\n".join(["sample_id", *known[:2]]) + "\n", "utf-8")
+    (root / "requests.csv").write_text("\n".join(["customer", *known[:2]]) + "\n", "utf-8")
     results = privaudit.unlearn(forget=f"ids:{root / 'requests.csv'}", method="retrain", **places(root))
     return {"root": root, "ids": known[:2].tolist(), "results": results}
 

@@ -114,7 +114,11 @@ def plan_purge(
     table = read_scores(out)
     description = store.read_description()
     real = table[~table["canary"]].reset_index(drop=True)
-    chosen = choose_forget_set(forget, real, tuple(description["data"]["classes"]), seed, skip_unknown=skip_unknown)
+    data = description["data"]
+    id_column = (data.get("table") or {}).get("id")
+    chosen = choose_forget_set(
+        forget, real, tuple(data["classes"]), seed, skip_unknown=skip_unknown, id_column=id_column
+    )
     ids = ids_of(real, chosen.rows)
     plan = PurgePlan(store.audit, len(chosen.rows), said=chosen.said)
     plan.skipped = list(dict.fromkeys(one.sample_id for one in chosen.skipped))

@@ -182,6 +182,7 @@ def chosen_samples(
         plan.data.class_names,
         settings.seed if seed is None else seed,
         skip_unknown=settings.skip_unknown,
+        id_column=plan.settings.id,
     )
 
 

@@ -41,7 +41,13 @@ class ForgetSet:
 
 
 def choose_forget_set(
-    specification: str, table: pd.DataFrame, class_names: tuple[str, ...], seed: int, *, skip_unknown: bool = False
+    specification: str,
+    table: pd.DataFrame,
+    class_names: tuple[str, ...],
+    seed: int,
+    *,
+    skip_unknown: bool = False,
+    id_column: str | None = None,
 ) -> ForgetSet:
     """Resolve ``--forget`` against the score table (canaries already taken out; row = position in the pool).
 
@@ -55,6 +61,8 @@ def choose_forget_set(
         Of a random choice.
     skip_unknown
         Pass over ids of a file that the table does not know; else they are an error.
+    id_column
+        What the audited data calls its column of ids: a file may call it so too.
 
     Raises
     ------
@@ -87,7 +95,7 @@ def choose_forget_set(
         rows = np.flatnonzero((table["rank"] <= count).to_numpy())
         notes.append("chosen by the same shadow models that measure their risk: their measured risk is biased upward")
     elif kind == "ids":
-        asked = read_requests(Path(value), KnownSamples.of(table), skip_unknown=skip_unknown)
+        asked = read_requests(Path(value), KnownSamples.of(table, id_column), skip_unknown=skip_unknown)
         rows, notes = asked.rows, list(asked.notes)
     else:
         raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")

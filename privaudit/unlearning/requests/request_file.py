@@ -11,7 +11,7 @@ from pathlib import Path
 from privaudit.data.text_files import DELIMITERS, Lines, Row, UnreadableText, cells_of, rows_of, text_of
 from privaudit.errors import UsageError
 
-#: Names of the columns that are read, as `_normalised`; the first one of a kind that is there is taken.
+#: Names of the columns that are read, as `normalised`; the first one of a kind that is there is taken.
 COLUMNS = {
     "id": ("sample_id", "sampleid", "id"),
     "path": ("path",),
@@ -54,7 +54,7 @@ class Sheet:
     width: int = 1
 
 
-def read_sheet(path: Path, *, comments: bool = True) -> Sheet:
+def read_sheet(path: Path, *, comments: bool = True, called: str | None = None) -> Sheet:
     """Read a request file and part it into rows.
 
     Parameters
@@ -63,6 +63,8 @@ def read_sheet(path: Path, *, comments: bool = True) -> Sheet:
         The file.
     comments
         Whether lines that begin with # are comments; not where ids begin so.
+    called
+        A column that holds ids before all others: what the audited table calls its own.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def read_sheet(path: Path, *, comments: bool = True) -> Sheet:
     delimiters = DELIMITERS if told is None else (told[1],)
     if told is not None:
         first = next(lines.told(), "")
-    delimiter, header, columns = _header_of(path, first, delimiters)
+    delimiter, header, columns = _header_of(path, first, delimiters, called)
     if header is not None and len(header) > 1:
         width = len(next(csv.reader([first], delimiter=delimiter)))
         return Sheet(header, columns, _parted(path, lines, delimiter), lines.comments, width)
@@ -131,17 +133,22 @@ def _meant(path: Path) -> str:
     return "Write one sample_id a line, or a CSV with a column sample_id. Nothing was done."
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """``Customer No`` as ``customer_no``: a column is the same however its name is spelt."""
     return re.sub(r"[\s_-]+", "_", name.strip().lower())
 
 
-def _header_of(path: Path, line: str, delimiters: tuple[str, ...]) -> tuple[str, list[str] | None, dict[str, int]]:
+def _header_of(
+    path: Path, line: str, delimiters: tuple[str, ...], called: str | None
+) -> tuple[str, list[str] | None, dict[str, int]]:
     """Delimiter, column names and places of the known columns, where the line names an id or a path."""
     for delimiter in delimiters:
         header = cells_of(line, delimiter) or []
-        names = [_normalised(cell) for cell in header]
+        names = [normalised(cell) for cell in header]
         columns = {}
         for key, known in COLUMNS.items():
+            if key == "id" and called is not None:
+                known = (normalised(called), *known)
             name = next((name for name in known if name in names), None)
             if name is None:
                 continue
