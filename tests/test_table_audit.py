@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,7 @@ from privaudit.data.tables.table_file import UserTable
 from privaudit.errors import DataError, UsageError
 from privaudit.results.table_options import TableOptions
 from privaudit.shadow.store import AuditStore
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 
 ROWS = 120
 FLAGS = ("--label", "churned", "--id", "customer", "--subject", "household", "--group", "town", "--leave-out", "note")
@@ -95,6 +99,19 @@ def test_the_encoding_is_kept_with_the_audit_and_makes_the_same_features(scored:
 def settings_of(path: Path, **changes: Any) -> AuditSettings:
     asked = {"label": "churned", "id": "customer", "subject": "household", "group": "town", "leave_out": "note"}
     return AuditSettings(dataset=str(path), shadows=8, epochs=3, device="cpu", **(asked | changes))
+
+
+def test_the_page_applies_it_to_new_rows(scored: dict[str, Any]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "your-table.md").read_text("utf-8"), re.M | re.S)
+    done = subprocess.run(
+        [sys.executable, "-c", block],
+        cwd=scored["root"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert "age missing" in done.stdout
 
 
 def test_the_same_table_is_the_same_audit_wherever_it_lies_and_another_is_not(

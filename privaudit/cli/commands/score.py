@@ -21,9 +21,9 @@ Examples:
   privaudit score --dataset mnist --data-dir data --shadows 16
   privaudit score --dataset cifar10 --dry-run
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
-  privaudit score --dataset customers.csv --label churned --id customer
-  privaudit score --dataset visits.parquet --label outcome --subject patient
-  privaudit score --dataset people.csv --label income --group sex --test 30%
+  privaudit score --dataset customers.csv --label churned --id customer_id
+  privaudit score --dataset customers.csv --label churned --group region \
+      --leave-out notes --test 30%
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
