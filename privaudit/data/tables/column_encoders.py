@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from privaudit.data.tables.cells import Column, Problem
-from privaudit.data.tables.word_forms import TRUTHS, Floats, are_infinite, dates_of
+from privaudit.data.tables.word_forms import TRUTHS, Floats, are_codes, are_infinite, dates_of
 from privaudit.results.base import Result
 
 Features = npt.NDArray[np.float32]
@@ -203,6 +203,9 @@ class CategoryColumn(Result):
         rows = np.flatnonzero(codes >= 0)
         features[rows, codes[rows]] = 1
         notes = []
+        if column.kind == "numbers" and strange.all() and are_codes(pd.Series(self.values, dtype="str")).any():
+            what = "it holds numbers, where the training rows hold codes such as 007: read it as text (dtype=str)"
+            return Encoded(features, [Problem(what, self.name)])
         if not self.rare and (count := int(column.counts[strange].sum())):
             notes.append(
                 f"column '{self.name}': {count:,} cells hold words that the training rows lack: 0 in every indicator"

@@ -25,9 +25,10 @@ from privaudit.data.tables.column_encoders import (
     NumberColumn,
 )
 from privaudit.data.tables.fit_columns import fit_column
-from privaudit.data.tables.table_file import UserTable, demand_sound
+from privaudit.data.tables.table_file import UserTable, demand_sound, read_table_file
 from privaudit.errors import DataError, StoreError
 from privaudit.results.base import Result, read_result
+from privaudit.runtime import files
 
 #: The file of the store that holds an audit's encoding.
 ENCODING = "encoding.json"
@@ -83,14 +84,14 @@ class TableEncoding(Result):
         """Name every feature, in their order: ``age``, ``town=Ghent``, ``age missing``."""
         return [name for column in self.columns for name in column.feature_names()]
 
-    def apply(self, frame: pd.DataFrame) -> Features:
+    def apply(self, rows: pd.DataFrame | str | Path) -> Features:
         """Turn the rows of a table into features, as those that the models were trained on.
 
         Parameters
         ----------
-        frame
-            With every column that became a feature, as words (as a CSV holds them) or in types of their own. Other
-            columns are passed over.
+        rows
+            A DataFrame, or a file as ``--dataset`` takes it, with every column that became a feature: as words, as a
+            CSV holds them, or in types of their own. Other columns are passed over.
 
         Returns
         -------
@@ -103,13 +104,14 @@ class TableEncoding(Result):
         DataError
             Where columns are absent, or cells can't be read (the first ten, by row and column).
         """
-        lacking = [column.name for column in self.columns if column.name not in frame.columns]
+        table = UserTable("the table", rows) if isinstance(rows, pd.DataFrame) else read_table_file(Path(rows))
+        lacking = [column.name for column in self.columns if column.name not in table.frame.columns]
         if lacking:
             raise DataError(
-                f"the table lacks the column{'s'[: len(lacking) - 1]} {shown([repr(one) for one in lacking], NAMED)}",
-                hint=f"It has: {shown(list(frame.columns), 30)}.",
+                f"{table.name} lacks the column{'s'[: len(lacking) - 1]} "
+                f"{shown([repr(one) for one in lacking], NAMED)}",
+                hint=f"It has: {shown(table.columns, 30)}.",
             )
-        table = UserTable("the table", frame)
         encoded = self.encode(Cells.of(table, [column.name for column in self.columns]))
         demand_sound([(table, problem) for problem in encoded.problems], MEND)
         return encoded.features
@@ -283,7 +285,9 @@ def demand_room(encoding: TableEncoding, rows: int) -> None:
 
 
 def read_encoding(path: Path) -> TableEncoding:
-    """Read an audit's encoding; `StoreError` where it is of a version that this one does not know."""
+    """Read an audit's encoding; `StoreError` where it is damaged, or of a version that this one does not know."""
     if not path.is_file():
         raise StoreError(f"there is no {path}", hint="Only audits of a table in a file have one: --dataset FILE.csv.")
+    if files.seal_of(path).is_file():
+        files.demand_whole(path, "Run the same privaudit score again: it writes it anew.")
     return read_result(path, TableEncoding)
