@@ -15,16 +15,15 @@ import statistics
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from privaudit.audit.reopening import reopen_plan
-from privaudit.commands.unlearning.unlearn_inputs import scored
+from privaudit.commands.unlearning.unlearn_inputs import with_scores
 from privaudit.config import AuditSettings, Sequencing
-from privaudit.shadow.store import TARGET, open_audit
-from privaudit.shadow.trainer import load_model, one_thread, train_with_new_seeds
-from privaudit.training.loop import Samples
-from privaudit.unlearning.application.run_method import Bench, Request, run_method
+from privaudit.shadow.store import open_audit
+from privaudit.shadow.trainer import one_thread, train_with_new_seeds
+from privaudit.unlearning.application.problem import UnlearningProblem
+from privaudit.unlearning.application.run_method import Request, run_method
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.requests.forget_set import choose_forget_set
 
@@ -42,13 +41,11 @@ def main() -> None:
     options = parser.parse_args()
     base = AuditSettings(store=options.store, out=options.out, data_dir=options.data_dir)
     plan = reopen_plan(open_audit(options.store, options.audit), base)
-    plan, table = scored(plan, options.out / plan.name)
-    specification, bench = plan.specification, Bench.of(plan, table)
+    audit = with_scores(plan, options.out / plan.name)
+    plan, table, specification = audit.plan, audit.bench.table, audit.plan.specification
     forget = choose_forget_set(options.forget, table, plan.data.class_names, 0)
-    retain = np.setdiff1d(np.arange(len(table)), forget.rows)
-    arrays, device = plan.arrays, specification.hardware.device
-    pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, device)
-    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, device)
+    problem = UnlearningProblem.of(audit.bench, plan.arrays, forget, 0)
+    pool, retain = problem.pool, problem.retain
     # The first optimiser of a process makes torch import its compiler for seconds.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
     retraining: list[float] = []
@@ -62,16 +59,7 @@ def main() -> None:
                 for order in options.orders if UNLEARNERS.load(method).takes_forget_steps else ["none"]:
                     request = Request(method, UNLEARNERS.load(method).defaults, Sequencing(order=order), number)
                     began = time.process_time()
-                    run_method(
-                        bench,
-                        request,
-                        lambda: load_model(specification, plan.store.model(TARGET)),
-                        forget.rows,
-                        retain,
-                        (pool, test),
-                        scattered=forget.scattered,
-                        watched=False,
-                    )
+                    run_method(problem, request, watched=False)
                     share = (time.process_time() - began) / retraining[-1]
                     ratios.setdefault(f"{method}, order {order}", []).append(share)
     print(

@@ -33,15 +33,15 @@ from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
-from privaudit.commands.unlearning.unlearn_inputs import scored
+from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, with_scores
 from privaudit.config import AuditSettings, Sequencing
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
-from privaudit.scoring.target_audit import split_test
-from privaudit.shadow.store import TARGET, open_audit
+from privaudit.shadow.store import open_audit
 from privaudit.shadow.trainer import (
     ModelSpecification,
     load_model,
@@ -52,7 +52,8 @@ from privaudit.shadow.trainer import (
 )
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
-from privaudit.unlearning.application.run_method import Bench, Request, run_method
+from privaudit.unlearning.application.problem import UnlearningProblem
+from privaudit.unlearning.application.run_method import Request, run_method
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
@@ -134,39 +135,37 @@ def run_cell(options: argparse.Namespace, cell: str, seed: int) -> None:
     if not wanted:
         return
     plan = audit(options, cell, seed)
-    plan, table = scored(plan, options.work / "out" / plan.name)
-    bench = Bench.of(plan, table)
+    opened = with_scores(plan, options.work / "out" / plan.name)
     for name in dict.fromkeys(forget for forget, _ in wanted):
-        forget = forget_set(FORGET[name], plan, table, seed)
+        forget = forget_set(FORGET[name], opened.plan, opened.bench.table, seed)
         methods = [method for other, method in wanted if other == name]
-        run_forget_set(options, plan, bench, forget, methods, (cell, name, seed))
+        run_forget_set(options, opened, forget, methods, (cell, name, seed))
 
 
 def run_forget_set(
     options: argparse.Namespace,
-    plan: AuditPlan,
-    bench: Bench,
+    opened: OpenedAudit,
     forget: ForgetSet,
     methods: list[str],
     where: tuple[str, str, int],
 ) -> None:
     """Retrain twice, then unlearn by every method; a line of results each."""
     cell, name, seed = where
-    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
-    specification, arrays = plan.specification, plan.arrays
-    pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
-    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)
-    _, reported = split_test(len(test), plan.settings.seed)
+    plan, specification = opened.plan, opened.plan.specification
+    problem = UnlearningProblem.of(opened.bench, plan.arrays, forget, seed)
+    pool, retain = problem.pool, problem.retain
 
-    def original() -> nn.Module:
-        return load_model(specification, plan.store.model(TARGET))
-
-    def accuracies(model: nn.Module) -> dict[str, float]:
-        parts = {"forget": (pool, forget.rows), "retain": (pool, retain), "test": (test, reported)}
-        return {
+    def accuracies(model: nn.Module) -> Accuracies:
+        parts = {
+            "forget": (pool, forget.rows),
+            "retain": (pool, retain),
+            "test": (problem.test, problem.reported),
+        }
+        shares = {
             part: accuracy(signal(signals_on(model, samples, rows)[:, 0], "margin"))
             for part, (samples, rows) in parts.items()
         }
+        return Accuracies(**shares)
 
     # The first optimiser of a process makes torch import its compiler for seconds.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
@@ -178,20 +177,17 @@ def run_forget_set(
         for method in methods:
             stopped, spent = None, 0.0
             if method == "nothing":
-                model = original()
+                model = problem.load()
             elif method == "retrain":
                 model, spent = load_model(specification, paths[1]), seconds[1]
             else:
                 request = request_of(method, options.order, seed)
                 began = time.process_time()
                 try:
-                    model, run = run_method(
-                        bench, request, original, forget.rows, retain, (pool, test),
-                        scattered=forget.scattered, watched=False,
-                    )  # fmt: skip
+                    model, run = run_method(problem, request, watched=False)
                     stopped = run.ledger.stopped
                 except PrivauditError as error:
-                    model, stopped = original(), error.message
+                    model, stopped = problem.load(), error.message
                 spent = time.process_time() - began
             found = accuracies(model)
             result = {
@@ -201,8 +197,8 @@ def run_forget_set(
                 "seed": seed,
                 "size": len(forget.rows),
                 "tow": round(tug_of_war(found, reference), 4),
-                "accuracy": {part: round(value, 4) for part, value in found.items()},
-                "reference": {part: round(value, 4) for part, value in reference.items()},
+                "accuracy": {part: round(value, 4) for part, value in found.to_json().items()},
+                "reference": {part: round(value, 4) for part, value in reference.to_json().items()},
                 "seconds": round(spent, 2),
                 "retraining": round(statistics.mean(seconds), 2),
                 "stopped": stopped,

@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from privaudit.report.reproduction.reproduction_tables import METHOD, verdicts
+from privaudit.report.reproduction.reproduction_tables import verdicts
+from privaudit.report.reproduction.reproduction_texts import METHOD
+from privaudit.results.reproduction_results import StudyResults
 
 Row = dict[str, Any]
 
@@ -41,7 +43,8 @@ def tables(results: dict[str, Any]) -> list[str]:
 def verdict_table(study: Path) -> str:
     """Every claim that a study answered, its verdicts and what they rest on."""
     answers = [json.loads(path.read_text("utf-8")) for path in sorted(study.glob("*/results.json"))]
-    found = verdicts([("", answers, json.loads((study / "verdicts.json").read_text("utf-8")))])
+    decided = json.loads((study / "verdicts.json").read_text("utf-8"))
+    found = verdicts([StudyResults.model_validate({"name": study.name, "experiments": answers, "verdicts": decided})])
     if found is None:
         return ""
     seeds = {f"{answer['title']}:": _draws(answer) for answer in answers}

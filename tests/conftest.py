@@ -104,10 +104,10 @@ def unlearn(privaudit: Run, root: Path, *more: str) -> dict[str, Any]:
 
 
 def unlearn_anyway(call: Callable[[], Any]) -> Any:
-    """What an unlearning run came to where its outcome is not what a test is about: rejected or not."""
+    """What an unlearning run came to, as JSON, where its outcome is not what a test is about: rejected or not."""
     from privaudit.errors import UnlearningRejected
 
     try:
-        return call()
+        return call().to_json()
     except UnlearningRejected as error:
         return error.results

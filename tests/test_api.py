@@ -7,20 +7,20 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any
 
 import click
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter
 
 import privaudit
-from privaudit.api import results
 from privaudit.cli.main import COMMANDS
 from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
 from privaudit.results.gate_results import GateAnswer
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
+from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
+from privaudit.results.unlearning.run import UnlearnAnswer
 from tests.conftest import ROOT, Run
 from tests.pages import command_of
 
@@ -77,29 +77,6 @@ def small(audit: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": audit["npz"], "shadows": 8, "epochs": 30, "workers": 2, "seed": 3, "invert": 0}
 
 
-def fits(kind: Any, found: Any) -> None:
-    """What was found is of this type, to the last key of every typed dictionary within it."""
-    if is_typeddict(kind):
-        assert kind.__required_keys__ <= set(found)
-        for name, inner in get_type_hints(kind).items():
-            if name in found:
-                fits(inner, found[name])
-        return
-    parts = [part for part in get_args(kind) if part is not type(None)]
-    if get_origin(kind) is dict:
-        for each in found.values():
-            fits(parts[1], each)
-    elif get_origin(kind) is list:
-        for each in found:
-            fits(parts[0], each)
-    elif len(parts) == 1:  # … or None
-        assert found is not None or type(None) in get_args(kind)
-        if found is not None:
-            fits(parts[0], found)
-    elif kind is not Any:
-        TypeAdapter(kind).validate_python(found, strict=True)
-
-
 def test_score_returns_what_the_command_prints(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
     planned = privaudit.score(**small(small_audit), **copied, dry_run=True)
     assert isinstance(planned, ScoreEstimate)
@@ -118,14 +95,14 @@ def test_score_returns_what_the_command_prints(small_audit: dict[str, Any], copi
 
 def test_unlearn_and_purge(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
     found = privaudit.unlearn(forget="random:10", method="retrain", reference="shadow", parameter={}, **copied)
-    fits(results.UnlearnResults, found)
+    assert isinstance(found, UnlearnAnswer)
     assert Path(found["folder"], "model.safetensors").is_file()
     with pytest.raises(UsageError, match="yes=True does it"):
         privaudit.purge(forget="random:3", **copied)
     planned = privaudit.purge(forget="random:3", dry_run=True, **copied)
     purged = privaudit.purge(forget="random:3", yes=True, **copied)
-    fits(results.PurgeResults, purged)
-    assert {name: purged[name] for name in planned} == planned  # type: ignore[literal-required]
+    assert isinstance(purged, PurgeResults)
+    assert purged.model_copy(update={"report": None}) == planned
 
 
 def test_gate_raises_with_its_results(small_audit: dict[str, Any], places: dict[str, Any]) -> None:
@@ -146,13 +123,13 @@ def test_gate_raises_with_its_results(small_audit: dict[str, Any], places: dict[
 def test_what_is_there(small_audit: dict[str, Any], copied: dict[str, Any]) -> None:
     name = small_audit["results"]["audit"]
     (entry,) = privaudit.audits(store=copied["store"])
-    fits(results.AuditEntry, entry)
+    assert isinstance(entry, AuditEntry)
     assert (entry["audit"], entry["latest"], entry["shadows"]) == (name, True, 8)
     assert privaudit.audits(store=copied["store"] / "none") == []
     paths = privaudit.write_report(**copied)
     assert Path(paths["html"]).is_file()
     whole = privaudit.verify(name, **copied)
-    fits(results.VerifyResults, whole)
+    assert isinstance(whole, VerifyResults)
     assert whole["damaged"] == whole["missing"] == []
     (copied["store"] / name / "models" / "0003.safetensors").write_bytes(b"")
     with pytest.raises(StoreError, match="1 damaged") as damaged:

@@ -53,6 +53,7 @@ FLOORS = [
     ["data.tables"],
     ["data"],
     ["config"],
+    ["artifacts"],
     ["results"],
     ["runtime"],
     ["errors"],

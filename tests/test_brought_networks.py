@@ -23,8 +23,9 @@ from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.networks.build import assemble
 from privaudit.networks.classifier import Classifier
+from privaudit.training.answer_check import Examined
 from privaudit.training.hardware import Hardware
-from privaudit.training.network_check import Examined, examine_network
+from privaudit.training.network_check import examine_network
 from tests.conftest import unlearn_anyway
 
 CPU = Hardware("cpu", "fp32")

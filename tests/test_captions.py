@@ -14,12 +14,14 @@ from pypdf import PdfReader
 
 from privaudit import api
 from privaudit.report import audit_comparison
-from privaudit.report.content.elements import Figure, Report, Section, Table
+from privaudit.report.content.elements import Answer, Figure, Report, Section, Table
+from privaudit.report.content.figure_data import Histogram, Pictures
 from privaudit.report.document import build_content
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figures import DRAWINGS, QUIET, draw, table_behind
 from privaudit.report.pdf import render_pdf
 from privaudit.report.sections import summary
+from privaudit.results.measures import Difference
 from tests.conftest import ROOT
 from tests.test_compare import write_signals
 
@@ -28,7 +30,7 @@ GALLERY = sorted((ROOT / "reports" / "gallery").glob("*/report.json"))
 CURVE = {"fpr": [0.001, 0.01, 0.1, 1.0], "tpr": [0.002, 0.02, 0.2, 1.0]}
 
 #: A small figure of each kind that draws a line where nothing was found.
-WITH_A_LINE: dict[str, dict[str, Any]] = {
+_WITH_A_LINE: dict[str, dict[str, Any]] = {
     "roc": {"curves": dict.fromkeys(("LiRA", "RMIA", "gap", "loss"), CURVE)},
     "histogram": {"values": [0.25, 0.5, 0.75], "counts": [1, 2, 1]},
     "scatter": {"panels": [{"title": "shift", "x": [0.1, 0.9], "y": [0.0, 1.0]}]},
@@ -38,6 +40,7 @@ WITH_A_LINE: dict[str, dict[str, Any]] = {
         "groups": {"low": {"psnr": [15.0, 25.0], "nn_margin": [-0.1, 0.3]}},
     },
 }
+WITH_A_LINE = {kind: DRAWINGS[kind].data.model_validate(data) for kind, data in _WITH_A_LINE.items()}
 
 
 def dashes(svg: str) -> list[tuple[str, float, list[float]]]:
@@ -92,9 +95,10 @@ def test_every_curve_has_a_style_of_its_own() -> None:
 def figures_in(path: Path) -> list[Figure]:
     report = json.loads(path.read_text("utf-8"))
     return [
-        Figure(found["kind"], found["caption"], found["alternative"], found["data"])
+        Figure(kind, found["caption"], found["alternative"], DRAWINGS[kind].data.model_validate(found["data"]))
         for section in report["sections"]
         for found in section["figures"]
+        for kind in [found["kind"]]
     ]
 
 
@@ -118,13 +122,13 @@ def test_every_kind_of_figure_has_a_table_of_its_own_or_brings_one() -> None:
     without = [kind for kind, drawing in DRAWINGS.items() if drawing.tabulate is None]
     assert without == ["pictures", "inversion-pictures"]
     with pytest.raises(ValueError, match="brings its own table"):
-        table_behind(Figure("pictures", "", "", {}))
+        table_behind(Figure("pictures", "", "", Pictures(rows=[])))
 
 
 @pytest.mark.parametrize("steps", [16, 20, 24, 32, 48, 64, 100, 128, 256])
 def test_bins_of_risk_hold_equally_many_of_its_steps(steps: int) -> None:
     """One sample at each of the values 0, 1/S, …, 1: every row tells of as many, but perhaps the last."""
-    data = {"values": [step / steps for step in range(steps + 1)], "counts": [1] * (steps + 1)}
+    data = Histogram(values=[step / steps for step in range(steps + 1)], counts=[1] * (steps + 1))
     rows = table_behind(Figure("histogram", "", "", data)).rows
     counts = [int(count) for _, count in rows]
     assert len(rows) <= 20
@@ -138,7 +142,7 @@ def test_bins_of_risk_hold_equally_many_of_its_steps(steps: int) -> None:
 
 def test_gaps_in_risk_do_not_shift_its_bins() -> None:
     values = np.array([0, 3, 5, 6, *range(9, 28), 30, 32]) / 32
-    data = {"values": values.tolist(), "counts": [1] * len(values)}
+    data = Histogram(values=values.tolist(), counts=[1] * len(values))
     rows = table_behind(Figure("histogram", "", "", data)).rows
     assert rows[0] == ["0% to 6.25%", "1"]
     assert rows[1] == ["9.38% to 15.6%", "2"]
@@ -179,9 +183,19 @@ def test_what_is_typed_survives_copying_from_the_pdf() -> None:
 
 def test_no_interval_is_not_called_a_95_percent_interval() -> None:
     assert summary._bounds(None) == "no interval"
-    assert summary._bounds([0.4, 0.6]) == "95% interval 0.400–0.600"
-    found = {"a": 0.5, "b": 0.6, "difference": 0.1, "ci": None}
+    assert summary._bounds((0.4, 0.6)) == "95% interval 0.400–0.600"
+    found = Difference(a=0.5, b=0.6, difference=0.1, ci=None)
     assert audit_comparison._fact("AUC", found).note == "A 50.0%, B 60.0%; no interval"
-    assert audit_comparison._fact("AUC", found | {"ci": [0.0, 0.2]}).note.endswith(
+    assert audit_comparison._fact("AUC", found.model_copy(update={"ci": (0.0, 0.2)})).note.endswith(
         "; 95% interval +0.00 to +20.0 points"
     )
+
+
+@pytest.mark.parametrize(("questions", "page"), [(5, 0), (16, 0), (24, 1)])
+def test_the_answers_of_page_one_end_on_it_or_the_contents_follow_them(questions: int, page: int) -> None:
+    """Where they are a little too long the letters get smaller; what fits in none leaves no empty page."""
+    overview = [Answer(f"Question {one}?", ["An answer of a line and a half. " * 6] * 2) for one in range(questions)]
+    report = Report("Report", "Some samples", ["Found. " * 40], [], [Section("s", "S", ["Said."])], overview=overview)
+    pages = [one.extract_text() for one in PdfReader(io.BytesIO(render_pdf(report.to_json(), [[]]))).pages]
+    assert f"Question {questions - 1}?" in pages[page]
+    assert "Contents" in pages[1]

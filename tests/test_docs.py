@@ -14,7 +14,6 @@ import click
 import pytest
 import yaml
 
-from privaudit.api import results as returned
 from privaudit.cli.main import COMMANDS, DEBUG_VARIABLE
 from privaudit.cli.process_exit import INTERRUPTED
 from privaudit.config import (
@@ -37,7 +36,10 @@ from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageE
 from privaudit.results.base import Result
 from privaudit.results.gate_results import Check, GateAnswer
 from privaudit.results.measures import Attack
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
+from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
+from privaudit.results.unlearning.run import UnlearnAnswer
 from privaudit.runtime.torch_globals import CUBLAS_VARIABLE
 from tests.conftest import ROOT
 from tests.pages import PAGES, Command, anchors_of, command_of, commands_of, commands_of_help, completed, links_of
@@ -94,7 +96,7 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
     ):
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
-        from privaudit.commands.unlearning.unlearn import request_of
+        from privaudit.commands.unlearning.unlearn_request import request_of
 
         asked = UnlearnSettings.of(options)
         request_of(asked.changed(method="ga") if asked.method == "NAME" else asked)
@@ -242,19 +244,18 @@ def test_environment_variables_are_told() -> None:
         ("score", ScoreAnswer),
         ("score", ScoreEstimate),
         ("score", Attack),
-        ("unlearn", returned.UnlearnResults),
-        ("purge", returned.PurgeResults),
+        ("unlearn", UnlearnAnswer),
+        ("purge", PurgeResults),
         ("gate", GateAnswer),
         ("gate", Check),
-        ("verify", returned.VerifyResults),
-        ("list", returned.AuditEntry),
-        ("report", returned.ReportPaths),
+        ("verify", VerifyResults),
+        ("list", AuditEntry),
+        ("report", ReportPaths),
     ],
 )
-def test_what_json_holds_is_told(name: str, keys: type) -> None:
+def test_what_json_holds_is_told(name: str, keys: type[Result]) -> None:
     said = set(re.findall(r"`([a-z0-9_]+)`", section(DOCS / "commands.md", name).split("**`--json`**", 1)[1]))
-    fields = keys.model_fields if issubclass(keys, Result) else dict.fromkeys(keys.__annotations__)
-    assert {name for name, field in fields.items() if field is None or not field.exclude} <= said
+    assert {name for name, field in keys.model_fields.items() if not field.exclude} <= said
 
 
 def test_settings_and_pipeline_can_be_read(tmp_path: Path) -> None:

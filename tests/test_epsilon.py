@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
+from privaudit.results.score_results import Epsilon, OneRunBound, TrialsBound
 from privaudit.scoring.canary_epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
 from privaudit.shadow.design import paired_design
 from privaudit.statistics.epsilon_bounds import LARGEST, epsilon_from_trials, epsilon_of_one_run, fewest_trials
@@ -91,11 +92,15 @@ def test_a_bound_is_given_only_where_it_can_exceed_zero() -> None:
 def test_too_few_models_for_a_bound_are_told_instead_of_a_zero() -> None:
     from privaudit.report.content.wording import bound_from_trials as said
 
-    few = {"trials": None, "one_run": {"epsilon": 1.0}}
-    zero = {"trials": {"epsilon": 0.0, "trials": 5}, "one_run": {"epsilon": 1.0}}
+    def bounds(trials: int | None) -> Epsilon:
+        shared = {"delta": 1e-5, "confidence": 0.95}
+        found = None if trials is None else TrialsBound(epsilon=0, canary=-1, hits=0, alarms=0, trials=trials, **shared)
+        return Epsilon(trials=found, one_run=OneRunBound(epsilon=1, correct=0, canaries=0, **shared))
+
+    few, zero = bounds(None), bounds(5)
     assert said(few) == said(zero)
     assert said(few).startswith("none below 22 shadow models")
-    assert said({"trials": {"epsilon": 0.0, "trials": 6}, "one_run": {}}) == "ε ≥ 0.00"
+    assert said(bounds(6)) == "ε ≥ 0.00"
 
 
 def test_a_leak_is_bounded_away_from_zero() -> None:

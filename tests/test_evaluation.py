@@ -135,7 +135,7 @@ def test_a_ratio_at_the_limit_is_a_bound(
     unlearned: int | None, retrained: int | None, value: float | None, bound: str | None
 ) -> None:
     found = relearn_ratio(RelearnTime(unlearned, 400), RelearnTime(retrained, 400))
-    assert found == {"value": value if value is None else pytest.approx(value), "bound": bound}
+    assert found.to_json() == {"value": value if value is None else pytest.approx(value), "bound": bound}
 
 
 def test_paired_differences_are_scipys() -> None:
@@ -219,7 +219,7 @@ def test_verdicts() -> None:
     few = compare(comparison(0.1, 0.01, seeds=8), "risk")["verdict"]
     assert few["claim"] == "descriptive"
     assert "proves nothing" in few["sentence"]
-    assert judge({"mean": 0.0, "ci": None}, 1.0, 9) == "not supported"
+    assert judge(0.0, None, 1.0, 9) == "not supported"
 
 
 def test_unequal_budgets_are_noticed() -> None:

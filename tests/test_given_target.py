@@ -256,7 +256,7 @@ def test_wrappers_and_other_precisions_are_understood(tmp_path: Path) -> None:
     own |= {"standardise.mean": torch.tensor([0.25]), "standardise.deviation": torch.tensor([2.0])}
     safetensors.torch.save_file(own, tmp_path / "own.safetensors")
     brought = read_given_target(tmp_path / "own.safetensors", SPECIFICATION)
-    assert brought.scales_itself
+    assert brought.description.scales_itself
     assert brought.weights is not None
     assert brought.weights["standardise.deviation"].shape == (1, 1, 1, 1)
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from privaudit.results.unlearning.ledger import GuardRecord
 from privaudit.testing import practice_context
 from privaudit.training.loop import Samples
 from privaudit.unlearning import guard as guards
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, StopUnlearning, Unlearner
-from privaudit.unlearning.guard import COST, HALVINGS, Guard, GuardRecord
+from privaudit.unlearning.guard import COST, HALVINGS, Guard
 from privaudit.unlearning.schedule.journal import StageJournal
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.sequence import Ledger, plan_stages, run_sequence
@@ -240,7 +241,7 @@ def test_a_record_comes_back_from_json() -> None:
     unlearner = Wrecker(work, Wrecker.defaults)
     record = go(unlearner, guarded(unlearner)).guard
     assert record is not None
-    assert GuardRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
+    assert GuardRecord.model_validate(json.loads(json.dumps(record.to_json()))) == record
 
 
 def test_watching_a_long_run_takes_a_small_part_of_its_work() -> None:

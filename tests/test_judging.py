@@ -19,6 +19,7 @@ from privaudit.config import UnlearnSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.evaluation.measures.utility import tug_of_war
 from privaudit.purging.purge import run_purge, without_samples
+from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, shadow_keys
 from privaudit.signals import signal
@@ -100,7 +101,9 @@ def test_doing_nothing_changes_no_measure(nothing_done: dict[str, Any]) -> None:
     assert found["exposure"]["retained_change"]["unlearned"] == {"mean": 0.0, "ci": [0.0, 0.0], "rose": 0.0}
     assert found["exposure"]["most_exposed"] == []
     assert found["forgotten"]["share"] == found["forgotten"]["before"]
-    assert found["noise_floor"] == pytest.approx(tug_of_war(found["second_retrained"], found["accuracy"]["retrained"]))
+    assert found["noise_floor"] == pytest.approx(
+        tug_of_war(Accuracies(**found["second_retrained"]), Accuracies(**found["accuracy"]["retrained"]))
+    )
     assert len(found["stages"]) == 5
     assert sum(stage["forget_steps"] for stage in found["stages"]) == found["forget_steps"] == 5 * 60
 

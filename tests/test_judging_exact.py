@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +21,15 @@ from privaudit.attacks.risk import gap
 from privaudit.audit.stored_signals import StoredSignals
 from privaudit.config import Sequencing
 from privaudit.errors import UsageError
+from privaudit.evaluation import answers
+from privaudit.evaluation.answers import Answers
+from privaudit.evaluation.evaluate import Measured, distance_to_retrained, divergence, membership, tow_of
 from privaudit.evaluation.measures.mia_efficacy import choose_members, mia_efficacy
 from privaudit.evaluation.measures.utility import accuracy
-from privaudit.evaluation.model_evaluation import Judged, audit_again, mean_outside, of_models
+from privaudit.evaluation.shadow_evidence import ShadowEvidence, mean_outside
 from privaudit.evaluation.u_lira import attack_unlearned, choose_models
+from privaudit.results.unlearning.run import Accuracies
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.scoring import controls
 from privaudit.scoring.controls import negative_control, never_trained, positive, untrained
 from privaudit.scoring.target_audit import audit_target
@@ -35,9 +41,10 @@ from privaudit.statistics.intervals import logit_interval
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import auc, balanced_accuracy
+from privaudit.trials import trial_evaluation, tuning
 from privaudit.trials.order_comparison import RANDOM_GROUPS, compare, judge, same_budget
 from privaudit.trials.treatment import Scene, Treatment
-from privaudit.trials.trial_evaluation import TrialJudge, as_row
+from privaudit.trials.trial_evaluation import as_row
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.methods.gradient_ascent import GradientAscent
 from privaudit.unlearning.requests.forget_set import ForgetSet
@@ -46,16 +53,18 @@ from privaudit.unlearning.schedule.ordering import order_rows
 
 def test_a_trials_row_bounds_what_was_not_reached() -> None:
     """Not within the limit counts as the limit, nothing to relearn as half of the first look (every 5 steps)."""
-    found = {"forget": 0.4, "retrained_forget": 0.55, "retrained_test": 0.9, "relearn_limit": 400}
-    row = as_row(found | {"relearn_steps": None, "retrained_relearn_steps": 0})
+    numbers = dict.fromkeys(TrialResult.model_fields, 1) | {"stopped": None, "relearn_steps": None}
+    measured = {"forget": 0.4, "retrained_forget": 0.55, "relearn_limit": 400, "retrained_relearn_steps": 0}
+    found = TrialResult.model_validate(numbers | measured)
+    row: dict[str, Any] = as_row(found)
     assert row["forget_gap"] == pytest.approx(0.15)
     assert row["log_relearn"] == pytest.approx(math.log(400))
     assert row["log_relearn_ratio"] == pytest.approx(math.log(400 / 2.5))
     assert row["relearn"] == 400
-    row = as_row(found | {"relearn_steps": 20, "retrained_relearn_steps": 40})
+    row = as_row(found.model_copy(update={"relearn_steps": 20, "retrained_relearn_steps": 40}))
     assert row["log_relearn_ratio"] == pytest.approx(math.log(0.5))
     assert row["relearn"] == 20
-    assert "relearn" not in as_row(found)
+    assert not any("relearn" in name for name in as_row(found.model_copy(update={"relearn_limit": None})))
 
 
 def test_shadow_models_to_unlearn_from_are_the_first_that_may_judge_in_whole_pairs() -> None:
@@ -206,17 +215,19 @@ def test_a_comparison_is_the_order_less_the_others_corrected_for_all_of_them() -
 @pytest.mark.parametrize(
     ("mean", "interval", "p", "seeds", "said"),
     [
-        (0.02, [0.01, 0.03], 0.04, 9, "supported"),
-        (-0.02, [-0.03, -0.01], 0.04, 9, "not supported"),
-        (0.02, [0.01, 0.03], 0.05, 9, "inconclusive"),
-        (0.0, [-0.009, 0.009], 0.6, 9, "not supported"),
-        (0.0, [-0.02, 0.02], 0.6, 9, "inconclusive"),
+        (0.02, (0.01, 0.03), 0.04, 9, "supported"),
+        (-0.02, (-0.03, -0.01), 0.04, 9, "not supported"),
+        (0.02, (0.01, 0.03), 0.05, 9, "inconclusive"),
+        (0.0, (-0.009, 0.009), 0.6, 9, "not supported"),
+        (0.0, (-0.02, 0.02), 0.6, 9, "inconclusive"),
         (0.0, None, 0.6, 9, "not supported"),
-        (0.02, [0.01, 0.03], 0.001, 8, "descriptive"),
+        (0.02, (0.01, 0.03), 0.001, 8, "descriptive"),
     ],
 )
-def test_verdicts_at_their_edges(mean: float, interval: list[float] | None, p: float, seeds: int, said: str) -> None:
-    assert judge({"mean": mean, "ci": interval}, p, seeds) == said
+def test_verdicts_at_their_edges(
+    mean: float, interval: tuple[float, float] | None, p: float, seeds: int, said: str
+) -> None:
+    assert judge(mean, interval, p, seeds) == said
 
 
 def test_a_claim_must_hold_after_the_correction() -> None:
@@ -257,25 +268,42 @@ def test_unlearned_models_are_attacked_and_judged_by_whole_pairs() -> None:
     assert len(found.influence.auc) == 6
 
 
-def test_tuning_compares_with_the_half_of_the_test_set_that_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both tugs of war in closed form; the validation half of either model stands where the reported one did."""
-    judge = TrialJudge.__new__(TrialJudge)
-    own = {"forget": 0.7, "retain": 0.9, "test": 0.8, "validation": 0.6}
-    judge._accuracies = {"forget": 0.6, "retain": 1.0, "test": 0.85, "validation": 0.9}
-    judge._efficacy = {"original": 0.2, "reference": 0.55}
-    logits = np.zeros((3, 2), np.float32)
-    judge._reference = Judged(logits, logits, logits, logits)
-    judge._scene = SimpleNamespace(relearn=False)  # type: ignore[assignment]
-    monkeypatch.setattr(judge, "_ask", lambda _: judge._reference)
-    monkeypatch.setattr(judge, "_accuracy", lambda *_: own)
-    monkeypatch.setattr(judge, "_mia", lambda _: 0.5)
-    monkeypatch.setattr(judge, "_by_sample", lambda *_: {})
-    found = judge.of(nn.Identity(), Treatment("do-nothing"))
-    assert found["tow"] == pytest.approx(0.9 * 0.9 * 0.95)
-    assert found["tow_validation"] == pytest.approx(0.9 * 0.9 * 0.7)
-    assert found["mia_gap"] == pytest.approx(0.05)
-    assert found["mia_gap_to_original"] == pytest.approx(0.3)
-    assert found["jensen_shannon"] == 0
+def test_tuning_looks_at_the_half_of_the_test_set_that_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten test samples three of five of either half are right, others in each."""
+    problem = problem_of(np.arange(4), np.arange(4, 10))
+    asked: list[Any] = []
+
+    def signals(model: Any, samples: Any, rows: Any) -> Any:
+        asked.append((samples, rows))
+        return margins(np.array([1.0, -1, 1, 1, -1]))
+
+    monkeypatch.setattr(answers, "signals_on", signals)
+    said = answers_of(np.where(np.arange(10) < 4, -1.0, 1.0), np.ones(5))
+    found = answers.validation_accuracies(problem, nn.Identity(), said)
+    assert (found.forget, found.retain, found.test) == (0, 1, 0.6)
+    assert asked == [(problem.test, problem.validation)]
+    assert said.accuracies(problem).test == 1
+
+
+def test_a_trial_calls_a_figure_what_a_run_calls_it_and_computes_it_in_the_same_place() -> None:
+    one, two, three = (
+        Measured(
+            answers_of(np.ones(10), np.ones(5)), Accuracies(forget=part, retain=1.0, test=0.8), efficacy, 0.5, None
+        )
+        for part, efficacy in ((1.0, 0.2), (0.7, 0.5), (0.6, 0.55))
+    )
+    measured = {"original": one, "unlearned": two, "retrained": three}
+    assert tow_of(measured, "unlearned") == pytest.approx(0.9)
+    assert tow_of(measured, "second_retrained") is None
+    found = membership(measured)
+    assert found.gap_to_retrained == pytest.approx(0.05)
+    assert found.gap_to_original == pytest.approx(0.3)
+    between = divergence(measured)
+    assert between is not None
+    assert between.forget["unlearned"] == distance_to_retrained(measured, "unlearned", "forget") == 0
+    for module in (trial_evaluation, tuning):
+        text = Path(str(module.__file__)).read_text("utf-8")
+        assert not re.search(r"jensen_shannon\(|mia_efficacy\(|relearn_time\(|lira\.|attack_success\(", text)
 
 
 def test_the_interval_of_never_seen_samples_knows_that_models_differ() -> None:
@@ -304,13 +332,24 @@ def test_the_reference_is_the_mean_of_those_who_never_saw_a_sample() -> None:
     np.testing.assert_allclose(found, np.nanmean(np.where(keep, np.nan, values), axis=0), rtol=1e-5)
 
 
+def answers_of(pool: Any, test: Any) -> Answers:
+    logits = np.zeros((3, 2), np.float32)
+    return Answers(margins(pool), margins(test), logits, logits)
+
+
+def problem_of(forget: Any, retain: Any, *, scattered: bool = True, seed: int = 7) -> Any:
+    rows = ForgetSet(np.asarray(forget), scattered=scattered)
+    bench = SimpleNamespace(seed=seed)
+    return SimpleNamespace(
+        forget=rows, retain=np.asarray(retain), bench=bench, pool="pool", test="test", validation=np.arange(5),
+        reported=np.arange(5, 25),
+    )  # fmt: skip
+
+
 def test_what_is_kept_is_judged_apart_from_what_is_forgotten() -> None:
     values = np.where(np.arange(10) < 4, -1.0, 1.0)
-    logits = np.zeros((3, 2), np.float32)
-    judged = Judged(margins(values), margins(np.array([1.0, -1, 1, 1])), logits, logits)
-    forget = ForgetSet(np.array([0, 1, 2, 8]), scattered=True)
-    found = judged.accuracies(forget, np.array([3, 4, 5, 6, 7, 9]))
-    assert found == pytest.approx({"forget": 1 / 4, "retain": 5 / 6, "test": 3 / 4})
+    found = answers_of(values, np.array([1.0, -1, 1, 1])).accuracies(problem_of([0, 1, 2, 8], [3, 4, 5, 6, 7, 9]))
+    assert found.to_json() == pytest.approx({"forget": 1 / 4, "retain": 5 / 6, "test": 3 / 4})
 
 
 def test_each_part_is_audited_by_its_own_rows_and_by_those_who_may_judge() -> None:
@@ -320,20 +359,21 @@ def test_each_part_is_audited_by_its_own_rows_and_by_those_who_may_judge() -> No
     shadow_test, pool, test = (margins(random.normal(size=size)) for size in ((12, 30), (80,), (20,)))
     stored = StoredSignals(keep, shadow, pool, shadow_test, test, shadow)
     judging = np.arange(12) >= 4
-    part = of_models(stored, judging)
-    for name in ("keep", "shadow", "shadow_test", "untrained"):
-        np.testing.assert_array_equal(getattr(part, name), getattr(stored, name)[judging])
-    logits = np.zeros((3, 2), np.float32)
-    models = {"original": Judged(pool, test, logits, logits)}
     forget, retain, reported = np.arange(15), np.arange(15, 80), np.arange(5, 25)
-    again = audit_again(models, part, ForgetSet(forget, scattered=True), retain, reported, 7)
-    for name, rows in (("forget", forget), ("retain", retain)):
+    evidence = ShadowEvidence(problem_of(forget, retain), judging, stored)
+    for name in ("keep", "shadow", "shadow_test", "untrained"):
+        np.testing.assert_array_equal(getattr(evidence.stored, name), getattr(stored, name)[judging])
+    logits = np.zeros((3, 2), np.float32)
+    models = {"original": Answers(pool, test, logits, logits)}
+    again = evidence.audit_again(models)["original"]
+    for found, rows in ((again.forget, forget), (again.retain, retain)):
         alone = audit_target(
             shadow[judging][:, rows], keep[judging][:, rows], pool[rows], shadow_test[judging][:, reported], test, 7
         )
-        assert again["original"][name]["auc"] == alone.auc
-    of_class = audit_again(models, part, ForgetSet(forget, scattered=False), retain, reported, 7)
-    assert of_class["original"]["forget"] is None
+        assert found is not None
+        assert found.auc == alone.auc
+    of_class = ShadowEvidence(problem_of(forget, retain, scattered=False), judging, stored).audit_again(models)
+    assert of_class["original"].forget is None
 
 
 def test_a_trial_is_named_by_everything_that_decides_it(tmp_path: Path) -> None:

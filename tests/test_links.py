@@ -15,7 +15,7 @@ import pytest
 from privaudit import api
 from privaudit.errors import StoreError
 from privaudit.evaluation.u_lira import remove_working_files
-from privaudit.runtime import files, links
+from privaudit.runtime import files, links, locks
 from privaudit.shadow.store import AuditStore
 from privaudit.unlearning.schedule.journal import StageJournal
 from tests.test_mix_ups import make_store
@@ -93,7 +93,7 @@ def test_what_is_no_file_is_named_and_left_alone(folder: Path, place: Callable[[
         lambda: files.write_text(path, "new"),
         lambda: files.remove(path),
         lambda: files.set_aside(path),
-        lambda: files.open_lock(path),
+        lambda: locks.open_lock(path),
     ):
         with pytest.raises(StoreError, match="where a file belongs: it is left as it is"):
             act()
@@ -218,7 +218,7 @@ def test_only_our_own_unfinished_writes_are_leftovers(folder: Path, mine: Path) 
     (folder / "stages").symlink_to(mine.parent)
     away = mine.parent / ".x.privaudit-1-abcd1234.part"
     away.write_bytes(MINE)
-    files.remove_unfinished_writes(folder)
+    locks.remove_unfinished_writes(folder)
     assert all(path.exists() for path in [*users, pipe, away])
     assert link.is_symlink()
     assert not any(path.exists() for path in ours)

@@ -19,6 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.evaluation.measures.utility import tug_of_war
+from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, shadow_key
 from privaudit.testing import ContractError, check_unlearner, practice_context
@@ -739,7 +740,9 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
     assert tuning["chosen"] == best["parameters"]
     assert results["parameters"]["learning_rate"] == best["parameters"]["learning_rate"]
     for trial in tuning["trials"]:
-        assert trial["tow"] == pytest.approx(tug_of_war(trial["accuracy"], tuning["reference"]))
+        assert trial["tow"] == pytest.approx(
+            tug_of_war(Accuracies(**trial["accuracy"]), Accuracies(**tuning["reference"]))
+        )
     fixed = privaudit(
         *("unlearn", "--method", "ga", "--tune", "--learning-rate", "0.1"),
         *("--store", own_audit / "store", "--out", own_audit / "out"),

@@ -17,11 +17,22 @@ from privaudit.commands.gate import check_audit
 from privaudit.commands.score_stored import are_scored
 from privaudit.errors import StoreError
 from privaudit.report.write import render_report
+from privaudit.results.audit_description import AuditDescription
 from privaudit.results.gate_results import Limit
 from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
 from tests.test_compare import write_signals
+
+
+def description_of(audit: str) -> AuditDescription:
+    """An ``audit.json`` without canaries, of data and a network that are nowhere."""
+    identity = {
+        "dataset": "d", "fingerprint": "f", "network": "n", "training": 1, "recipe": None, "seed": 0, "canaries": 0,
+        "device": "cpu", "precision": "fp32",
+    }  # fmt: skip
+    data = {"dataset": "d", "data_dir": "data", "samples": 10, "train": 10, "classes": ["a", "b"]}
+    return AuditDescription.model_validate({"audit": audit, "identity": identity, "data": data})
 
 
 def make_store(root: Path, audit: str, *, claimed: bool = True) -> AuditStore:
@@ -30,7 +41,7 @@ def make_store(root: Path, audit: str, *, claimed: bool = True) -> AuditStore:
     if claimed:
         files.claim(store.folder)
     store.write_design(paired_design(10, 4, 0))
-    store.write_description({"audit": audit, "identity": {"canaries": 0}})
+    store.write_description(description_of(audit))
     random = np.random.default_rng(sum(map(ord, audit)))
     for key in [TARGET, *shadow_keys(4)]:
         for path in store.files_of(key):

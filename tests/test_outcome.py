@@ -14,12 +14,9 @@ from privaudit.evaluation.measures.outcome import (
     CHANGED,
     CLOSER_IN_MARGINS,
     NEAR,
-    REJECTED,
     RUIN,
     RUIN_OF_MARGIN,
     SAME,
-    Fall,
-    Figures,
     Models,
     Reference,
     fall_of,
@@ -29,13 +26,17 @@ from privaudit.evaluation.measures.outcome import (
 from privaudit.evaluation.measures.resampling import Resampled
 from privaudit.evaluation.measures.utility import tug_of_war
 from privaudit.report.content.outcome_wording import sentence
+from privaudit.results.unlearning.outcome import REJECTED, Fall, Figures
+from privaudit.results.unlearning.run import Accuracies
 
-KEPT = Fall(0.99, 1.0, 0.99, 0.05, 9.0, 9.0, 6.0, ruined=False)
-LOST = replace(KEPT, accuracy=0.5, ruined=True)
+KEPT = Fall(
+    accuracy=0.99, before=1.0, kept=0.99, allowed=0.05, margin=9.0, margin_kept=9.0, margin_allowed=6.0, ruined=False
+)
+LOST = KEPT.model_copy(update={"accuracy": 0.5, "ruined": True})
 #: A run that came half of the way, beyond chance.
 HALF = Figures(
-    "a model retrained without them",
-    100,
+    basis="a model retrained without them",
+    forget=100,
     tow=0.8,
     tow_do_nothing=0.6,
     noise_floor=1.0,
@@ -89,7 +90,7 @@ HALF = Figures(
     ],
 )
 def test_every_boundary_of_every_outcome(changes: dict[str, object], expected: str) -> None:
-    figures = replace(HALF, **changes)  # type: ignore[arg-type]
+    figures = HALF.model_copy(update=changes)
     found = name_of(figures, exact=False)
     assert found == expected
     said = sentence(found, figures, "ga")
@@ -150,8 +151,9 @@ def test_outcomes_of_models(forget: float, kept: dict[str, float], expected: str
 def test_figures_are_those_of_the_paper() -> None:
     """ToW is Π 1 − |difference|, of the run, of doing nothing and of the second retraining."""
     figures = figures_of(models(0.8, retain=0.97, test=0.88))
-    retrained = {"forget": 0.6, "retain": 1.0, "test": 0.9}
-    assert figures.tow == pytest.approx(tug_of_war({"forget": 0.8, "retain": 0.97, "test": 0.88}, retrained))
+    retrained = Accuracies(forget=0.6, retain=1.0, test=0.9)
+    unlearned = Accuracies(forget=0.8, retain=0.97, test=0.88)
+    assert figures.tow == pytest.approx(tug_of_war(unlearned, retrained))
     assert figures.tow_do_nothing == pytest.approx(0.6)
     assert figures.noise_floor == pytest.approx(0.99)
     assert figures.way == pytest.approx((0.8 * 0.97 * 0.98 - 0.6) / 0.39)

@@ -19,7 +19,8 @@ import pytest
 from privaudit import api
 from privaudit.errors import StoreError, UsageError
 from privaudit.purging import purge as workflow
-from privaudit.purging.purge_digest import digest_of_earlier_version
+from privaudit.purging.purge_evidence import digest_of_earlier_version
+from privaudit.results.purge_record import PurgeRecord
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore
 from tests.conftest import Run, unlearn_anyway
@@ -247,8 +248,8 @@ def test_nobody_can_tell_from_a_digest_who_was_purged(root: Path, tmp_path: Path
     for copy in (root, tmp_path / "again"):
         purge(copy)
         (entry,) = store_of(copy).read_purges()
-        recorded.append(entry["digest"])
-        assert json.loads((out_of(copy) / "score.json").read_text())["purges"][0]["digest"] == entry["digest"]
+        recorded.append(entry.digest)
+        assert json.loads((out_of(copy) / "score.json").read_text())["purges"][0]["digest"] == entry.digest
         assert not (store_of(copy).folder / "purge.salt").exists()
     assert recorded[0] != recorded[1]
     # Every pair of ids there is, as an earlier version hashed them.
@@ -359,8 +360,11 @@ def test_a_purge_begun_by_an_earlier_version_is_finished(root: Path) -> None:
     store = store_of(root)
     gone = [part for path in (store.folder / "models").glob("*") if (part := path).suffix in (".safetensors", ".json")]
     gone += [store.model("target"), store.record("target")]
-    entry = {"digest": digest_of_earlier_version(ASKED), "date": "2026-01-01", "samples": 2, "models": 9, "requests": 2}
-    store.record_purge(entry, gone)
+    entry = PurgeRecord(
+        digest=digest_of_earlier_version(ASKED), date="2026-01-01", samples=2, models=9, requests=2,
+        files=[str(path.relative_to(store.folder)) for path in gone],
+    )  # fmt: skip
+    store.record_purge(entry)
     for path in gone:
         files.remove(path)
     files.write_array(store.design, np.delete(store.read_design(), ASKED, axis=1))
@@ -369,8 +373,8 @@ def test_a_purge_begun_by_an_earlier_version_is_finished(root: Path) -> None:
         purge(root, forget=f"ids:{root / 'others.csv'}")
     purge(root)
     (recorded,) = store.read_purges()
-    assert recorded["models"] == 9
-    assert recorded["digest"] != entry["digest"]
+    assert recorded.models == 9
+    assert recorded.digest != entry.digest
     assert api.verify(**places(root))["missing"] == []
 
 
@@ -404,7 +408,7 @@ def test_unknown_ids_are_skipped_on_request_and_recorded(root: Path) -> None:
     done = purge(root, skip_unknown=True)
     assert (done["samples"], done["skipped"]) == (2, [9001])
     (entry,) = store_of(root).read_purges()
-    assert entry["skipped"] == [{"sample_id": 9001, "requests": [{"request_id": "R-3", "date": None}]}]
+    assert entry.to_json()["skipped"] == [{"sample_id": 9001, "requests": [{"request_id": "R-3", "date": None}]}]
     assert json.loads((out_of(root) / "score.json").read_text())["purges"][0]["skipped"] == 1
 
 

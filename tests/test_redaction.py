@@ -23,6 +23,7 @@ from privaudit.report.redaction import Privacy, reveal
 from privaudit.report.sample_ids import Naming, SampleId
 from privaudit.report.sections import attack_results
 from privaudit.report.write import render_report
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from tests.conftest import unlearn_anyway
 
@@ -155,7 +156,7 @@ def test_a_section_that_forgets_to_redact_can_not(audit: dict[str, Any], monkeyp
     """A new one that prints ids in a sentence, a caption and a number of its own."""
     real = attack_results.risk_and_shift
 
-    def forgetful(table: pd.DataFrame, results: dict[str, Any]) -> Section:
+    def forgetful(table: pd.DataFrame, results: ScoreResults) -> Section:
         ids = [f"sample {one}" for one in table["sample_id"]]
         return Section(
             "intrinsic", ids[0], [", ".join(ids), str(table["sample_id"].tolist())], real(table, results).tables
@@ -179,7 +180,7 @@ def test_an_id_has_no_text_before_the_report_is_complete() -> None:
     assert names.enter("anna") == one != names.enter("ben")
     # Somebody whom the score table no longer has is redacted too.
     assert names.resolve(f"{names.enter('carl')}") == sample_ids.hashes_of(["carl"], b"salt")[0]
-    assert isinstance(names.enter_results({"most": [{"sample_id": "anna"}]})["most"][0]["sample_id"], SampleId)
+    assert names.enter_json({"most": [{"sample_id": "anna"}]})["most"][0]["sample_id"] == str(names.enter("anna"))
 
 
 def test_what_looks_like_a_placeholder_names_nobody() -> None:
@@ -189,7 +190,7 @@ def test_what_looks_like_a_placeholder_names_nobody() -> None:
 
 def test_notes_of_results_are_redacted_too() -> None:
     names = Naming([3, 12, 40], b"salt")
-    noted = names.enter_results({"notes": ["samples 3 and 12 equal row 40; 3 epochs"]})
+    noted = names.enter_json({"notes": ["samples 3 and 12 equal row 40; 3 epochs"]})
     (note,) = names.resolve(noted)["notes"]
     a, b, c = sample_ids.hashes_of([3, 12, 40], b"salt")
     assert note == f"samples {a} and {b} equal row {c}; 3 epochs"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privaudit.runtime import files
+from privaudit.runtime import files, locks
 from privaudit.shadow.store import AuditStore
 from tests.conftest import ROOT, SMALL, Run, save_noisy_images
 from tests.memory_group import memory_group
@@ -227,7 +227,7 @@ def test_what_another_process_is_writing_is_no_leftover(tmp_path: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", write], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert writer.stdout is not None
     assert writer.stdout.readline() == "writing\n"
-    files.remove_unfinished_writes(tmp_path)
+    locks.remove_unfinished_writes(tmp_path)
     assert len(list(tmp_path.glob(".x.privaudit-*.part"))) == 1
     writer.kill()
     writer.communicate()

@@ -23,6 +23,7 @@ from privaudit.attacks.suite import ATTACKS
 from privaudit.errors import PrivauditError, StoreError
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Figure, Section, Table
+from privaudit.report.content.figure_data import Histogram, Panels
 from privaudit.report.document import build_content
 from privaudit.report.drawing import figures
 from privaudit.report.drawing.figures import draw
@@ -30,7 +31,12 @@ from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
 from privaudit.report.sections import summary
 from privaudit.report.write import render_report
+from privaudit.results.base import Result, read_result
+from privaudit.results.measures import Correlation
+from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.trials import OrderResults, OrderVerdict
 from tests.conftest import ROOT, Run, save_noisy_images
+from tests.test_unlearning_words import attack, run_of
 
 
 @pytest.fixture(scope="module")
@@ -142,17 +148,21 @@ def test_page_one_answers_or_says_not_measured(folder: Path) -> None:
 
 def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path) -> None:
     """Inversion, unlearning and the verdict on orders fill their slots where the results are there."""
-    results = json.loads((folder / "score.json").read_text())
+    results = read_result(folder / "score.json", ScoreResults)
     table = pd.read_parquet(folder / "scores.parquet")
     table["inversion_success"] = np.where(table["rank"] <= 10, 0.75, np.nan)
-    area = {"auc": 0.7, "auc_ci": [0.65, 0.75]}
-    lower = {"auc": 0.55, "auc_ci": [0.5, 0.6]}
-    run = {
-        "method": "ga", "order": "risk", "descending": False, "groups": 5, "parameters": {}, "forget": 30,
-        "reaudit": {"original": {"forget": area, "retain": area}, "unlearned": {"forget": lower, "retain": None}},
-        "risk_vs_difficulty": {key: {"spearman": 0.4, "ci": [0.3, 0.5], "n": 30} for key in wording.DIFFICULTIES},
-    }  # fmt: skip
-    orders = [{"verdict": {"sentence": "Order by risk: not supported."}}]
+    area, lower = attack(0.7, 0.65, 0.75), attack(0.55, 0.5, 0.6)
+    again = {"original": {"forget": area, "retain": area}, "unlearned": {"forget": lower, "retain": None}}
+    run = run_of("ga", None, None, None, forget=30, reaudit=again)
+    verdict = OrderVerdict(
+        claim="not supported", over_one_shot="not supported", sentence="Order by risk: not supported."
+    )
+    orders = [
+        OrderResults(
+            seeds=9, arms={}, contrasts=(), verdict=verdict, method="ga", order="risk", forget=30,
+            forget_specification="random:30", own_target=True, same_forget_set=False, same_budget=True,
+        )
+    ]  # fmt: skip
     asked = {answer.question: " ".join(answer.answer) for answer in summary.answers(results, table, [run], orders)}
     assert "10 (100%) came back" in asked["Can inputs be rebuilt from gradients?"]
     assert "lower than before beyond the intervals" in asked["How exposed are the forgotten, before and after?"]
@@ -160,10 +170,8 @@ def test_page_one_has_room_for_what_others_measure(folder: Path, tmp_path: Path)
     assert asked["Did the order of unlearning matter?"] == "Order by risk: not supported."
     harder = "Are samples at high risk harder to unlearn?"
     assert "forgettability +0.40" in asked[harder]
-    run |= {
-        "forget": 3,
-        "risk_vs_difficulty": {key: {"spearman": 1.0, "ci": None, "n": 3} for key in wording.DIFFICULTIES},
-    }
+    few = {key: {"spearman": 1.0, "ci": None, "n": 3} for key in wording.DIFFICULTIES}
+    run = run_of("ga", None, None, None, forget=3, risk_vs_difficulty=few)
     asked = {answer.question: " ".join(answer.answer) for answer in summary.answers(results, table, [run], orders)}
     assert "3 forgotten samples are too few to tell" in asked[harder]
 
@@ -180,17 +188,22 @@ def test_the_pdf_is_tagged_and_archival(folder: Path) -> None:
 def test_a_new_kind_of_figure_needs_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is drawn a panel at a time, gets a table, and is left out where it shows samples that nobody asked for."""
 
-    def dots(figure: Any, data: dict[str, Any]) -> None:
-        figure.subplots().plot(data["panels"][0]["values"])
+    class Row(Result):
+        title: str
+        values: list[float]
 
-    def listed(caption: str, data: dict[str, Any]) -> Table:
-        return Table(
-            caption, ["Panel", "Dots"], [[panel["title"], str(len(panel["values"]))] for panel in data["panels"]]
-        )
+    class Rows(Panels):
+        panels: list[Row]
 
-    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(dots, listed, shows_samples=True))
-    panels = [{"title": "first", "values": [3.0, 1.0, 2.0]}, {"title": "second", "values": [5.0]}]
-    section = Section("dots", "Dots", figures=[Figure("dots", "Some dots.", "Some dots.", {"panels": panels})])
+    def dots(figure: Any, data: Rows) -> None:
+        figure.subplots().plot(data.panels[0].values)
+
+    def listed(caption: str, data: Rows) -> Table:
+        return Table(caption, ["Panel", "Dots"], [[panel.title, str(len(panel.values))] for panel in data.panels])
+
+    monkeypatch.setitem(figures.DRAWINGS, "dots", figures.Drawing(Rows, dots, listed, shows_samples=True))
+    data = Rows(panels=[Row(title="first", values=[3.0, 1.0, 2.0]), Row(title="second", values=[5.0])])
+    section = Section("dots", "Dots", figures=[Figure("dots", "Some dots.", "Some dots.", data)])
     assert len(figures.drawings(section.figures[0])) == 2
     table = figures.with_tables([section])[0].figures[0].table
     assert table is not None
@@ -246,7 +259,7 @@ def test_hostile_names_are_inert(privaudit: Run, tmp_path: Path) -> None:
 def test_a_failed_control_is_the_finding(folder: Path) -> None:
     results = json.loads((folder / "score.json").read_text())
     results["controls"]["negative"]["holds"] = False
-    assert "must not be relied on" in wording.finding(results, [])[0]
+    assert "must not be relied on" in wording.finding(ScoreResults.model_validate(results), [])[0]
 
 
 def test_words() -> None:
@@ -258,14 +271,15 @@ def test_words() -> None:
     assert wording.rate("0.001") == "0.1%"
     assert wording.interval(None) == "no interval"
     assert wording.clip("x" * 100) == "x" * 59 + "…"
-    assert "no clear relation" in wording.correlation({"spearman": 0.1, "ci": [-0.1, 0.3], "n": 50})
-    assert "rise together" in wording.correlation({"spearman": 0.5, "ci": [0.3, 0.6], "n": 50})
-    assert not wording.is_good_proxy({"ci": [0.1, 0.6]})
+    assert "no clear relation" in wording.correlation(Correlation(spearman=0.1, ci=(-0.1, 0.3), n=50))
+    assert "rise together" in wording.correlation(Correlation(spearman=0.5, ci=(0.3, 0.6), n=50))
+    assert not wording.is_good_proxy(Correlation(spearman=0.4, ci=(0.1, 0.6), n=50))
 
 
 def test_figures_are_plain_drawings() -> None:
-    svg = draw("histogram", {"values": [0.25, 0.5, 0.75], "counts": [1, 5, 2]})
+    data = Histogram(values=[0.25, 0.5, 0.75], counts=[1, 5, 2])
+    svg = draw("histogram", data)
     assert svg.startswith("<svg")
     assert "http://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", svg)
     assert "<script" not in svg
-    assert svg == draw("histogram", {"values": [0.25, 0.5, 0.75], "counts": [1, 5, 2]})
+    assert svg == draw("histogram", data)

@@ -16,7 +16,15 @@ from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
 from privaudit.report.document import build_content
 from privaudit.results.gate_results import Limit
-from privaudit.results.score_results import UnseenControl
+from privaudit.results.score_results import (
+    About,
+    Controls,
+    Duplicates,
+    RiskAndDifficulty,
+    ScoreResults,
+    TargetAttack,
+    UnseenControl,
+)
 from privaudit.runtime import files
 from privaudit.scoring.blind_baseline import _uneven, blind_baseline
 from privaudit.scoring.unseen_control import never_seen
@@ -248,19 +256,30 @@ def test_results_that_lack_these_controls_are_still_shown_and_gated(shifted: dic
     assert check_audit(folder, [Limit(quantity="auc", most=1.0)], "lira", of_target=True)[0].verdict == "holds"
 
 
+def bare_results(target: TargetAttack | None = None, duplicates: Duplicates | None = None) -> ScoreResults:
+    """Of an audit that found nothing, and ran no control."""
+    return ScoreResults(
+        audit="bare", samples=100, shadows=16, statistic="margin", attacks={}, agreement={}, groups={}, stability=None,
+        most_exposed=None, risk_vs_difficulty=RiskAndDifficulty(intrinsic_shift=None, loss_as_proxy=None),
+        target=target, controls=Controls(negative=None, untrained=None, positive=None), duplicates=duplicates,
+        epsilon=None, mean_risk=0.5, accuracy=None, training=None, about=About(audit="bare"), trained=0,
+    )  # fmt: skip
+
+
 def test_a_target_that_holds_thanks_to_test_samples_it_was_trained_on_is_not_told() -> None:
-    counts = {"training": 100, "test": 50, "test_in_training": 10, "test_in_training_share": 0.2, "same_label": 10}
-    results = {
-        "target": {"auc": 0.55},
-        "controls": {},
-        "duplicates": counts | {"within_training": 4, "ordinary": False, "near": None},
-    }
+    counts = Duplicates(
+        training=100, test=50, test_in_training=10, test_in_training_share=0.2, same_label=10, within_training=4,
+        ordinary=False, near=None,
+    )  # fmt: skip
+    target = TargetAttack(auc=0.55, auc_ci=None, tpr_at_fpr={}, tpr_ci={}, smallest_fpr=0.01)
+    results = bare_results(target=target, duplicates=counts)
     assert comparability.is_too_low(results)
     assert "10 of 50 test samples (20.0%) are training samples" in comparability.doubts(results)[0]
     assert len(comparability.repeated(results)) == 2
     assert "re-audit" in comparability.of_unlearning(results)[0]
     # Where rows repeat by nature, or none does, nothing is said.
-    assert comparability.doubts(results | {"duplicates": counts | {"ordinary": True}}) == []
+    ordinary = counts.model_copy(update={"ordinary": True})
+    assert comparability.doubts(results.model_copy(update={"duplicates": ordinary})) == []
 
 
 def test_few_samples_of_a_class_are_not_called_uneven_more_often_than_chance_makes_them() -> None:

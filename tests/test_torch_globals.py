@@ -201,13 +201,13 @@ def test_nothing_else_seeds_torch_globally() -> None:
 def test_fp32_on_a_gpu_is_another_audit_than_it_was() -> None:
     """Its convolutions were TF32: other weights. On a processor nothing changed, and neither did the name."""
     plan = plan_audit(AuditSettings(dataset="digits", device="cpu", precision="fp32", shadows=4))
-    assert "fp32" not in plan.identity
+    assert "fp32" not in plan.identity.to_json()
     of_gpu = {
         precision: replace(plan, specification=replace(plan.specification, hardware=Hardware("cuda", precision)))
         for precision in ("fp32", "bf16")
     }
-    assert of_gpu["fp32"].identity["fp32"] == "ieee"
-    assert "fp32" not in of_gpu["bf16"].identity
+    assert of_gpu["fp32"].identity.fp32 == "ieee"
+    assert "fp32" not in of_gpu["bf16"].identity.to_json()
 
 
 def test_a_benchmark_can_let_cudnn_race(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from privaudit.commands.unlearning.unlearn import only_by_steps, request_of
+from privaudit.commands.unlearning.unlearn_request import only_by_steps, request_of
 from privaudit.config import UnlearnSettings
 from privaudit.errors import UsageError
-from privaudit.unlearning.application.method_choice import Chosen, choose_method
+from privaudit.results.unlearning.run import Chosen
+from privaudit.unlearning.application.method_choice import choose_method, sentence_of
 from tests.conftest import Run
 
 
@@ -29,7 +30,7 @@ def test_what_retrains_in_time_is_retrained_and_the_rest_is_taught() -> None:
     ordered = choose(wanted="--order risk is asked for, and retraining has none")
     assert ordered.method == "shadow-teacher"
     assert "--order risk is asked for" in ordered.why
-    assert "--method retrain, about 30 s" in ordered.sentence()
+    assert "--method retrain, about 30 s" in sentence_of(ordered)
     assert ordered.to_json() == {
         "by": "auto", "method": "shadow-teacher", "why": ordered.why, "exact_seconds": 30.0,
     }  # fmt: skip

@@ -13,15 +13,16 @@ import pytest
 from privaudit.audit.cost.stopwatch import Cost
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning import unlearn_estimate
-from privaudit.commands.unlearning.compare_orders import run_compare_orders
-from privaudit.commands.unlearning.unlearn import request_of, run_unlearn
-from privaudit.commands.unlearning.unlearn_estimate import Speed, estimate_run
-from privaudit.commands.unlearning.unlearn_inputs import scored
+from privaudit.commands.unlearning.compare_orders import plan_compare_orders
+from privaudit.commands.unlearning.unlearn import plan_unlearn
+from privaudit.commands.unlearning.unlearn_estimate import Speed, Work, estimate_run
+from privaudit.commands.unlearning.unlearn_inputs import with_scores
+from privaudit.commands.unlearning.unlearn_request import request_of
 from privaudit.config import UnlearnSettings
 from privaudit.errors import StoreError
 from privaudit.shadow.store import AuditStore
+from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.retrained_models import retrain_jobs
-from privaudit.unlearning.application.run_method import Bench
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from tests.conftest import Run
 
@@ -65,20 +66,20 @@ def test_every_part_is_foretold(audit: Path, monkeypatch: pytest.MonkeyPatch) ->
     for module in ("commands.unlearning.unlearn", "commands.unlearning.compare_orders"):
         monkeypatch.setattr(f"privaudit.{module}.talk", said.append)
     before = files_of(audit)
-    plain = run_unlearn(settings(audit, method="rl", seed=5), dry_run=True)
-    more = run_unlearn(settings(audit, method="rl", seed=5, tune=True, u_lira=4), dry_run=True)
-    assert more["to_train"] == plain["to_train"] + 1  # the model without the held-out set
-    assert more["tuning_seconds"] > 0
-    assert more["u_lira_seconds"] > 0
-    exact = run_unlearn(settings(audit, method="retrain", seed=5), dry_run=True)
-    assert (exact["to_train"], exact["unlearning_seconds"]) == (2, 0)
+    plain = plan_unlearn(settings(audit, method="rl", seed=5))
+    more = plan_unlearn(settings(audit, method="rl", seed=5, tune=True, u_lira=4))
+    assert more.to_train == plain.to_train + 1  # the model without the held-out set
+    assert (more.tuning_seconds or 0) > 0
+    assert (more.u_lira_seconds or 0) > 0
+    exact = plan_unlearn(settings(audit, method="retrain", seed=5))
+    assert (exact.to_train, exact.unlearning_seconds) == (2, 0)
     assert any("exact alternative is --method retrain" in line for line in said)
-    compared = run_compare_orders(settings(audit, method="rl", forget="random:10"), 2, dry_run=True)
-    assert (compared["trials"], compared["to_train"], compared["seeds"]) == (12, 6, 2)
+    compared = plan_compare_orders(settings(audit, method="rl", forget="random:10"), 2)
+    assert (compared.trials, compared.to_train, compared.seeds) == (12, 6, 2)
     assert files_of(audit) == before
     shutil.rmtree(audit / "out", ignore_errors=True)
     with pytest.raises(StoreError, match="no scores"):
-        run_unlearn(settings(audit), dry_run=True)
+        plan_unlearn(settings(audit))
 
 
 def test_the_estimate_is_the_sum_of_its_parts(small_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,16 +87,17 @@ def test_the_estimate_is_the_sum_of_its_parts(small_audit: dict[str, Any], monke
     root = small_audit["root"]
     (folder,) = (path for path in (root / "store").iterdir() if (path / "audit.json").is_file())
     base = settings(root).base
-    plan, table = scored(reopen_plan(AuditStore(root / "store", folder.name), base), root / "out" / folder.name)
+    audit = with_scores(reopen_plan(AuditStore(root / "store", folder.name), base), root / "out" / folder.name)
+    plan = audit.plan
     speed = Speed(Cost(1e-3, 2e-3), Cost(1e-4, 2e-4), Cost(3, 6))
     monkeypatch.setattr(unlearn_estimate, "measure_speed", lambda *_: speed)
     forget = ForgetSet(np.arange(30), scattered=True)
-    retain = np.arange(30, len(table))
-    jobs = retrain_jobs(plan, forget, retain, 99, 2)
-    found = estimate_run(plan, Bench.of(plan, table), request_of(settings(root)), forget, jobs, u_lira_models=4)
+    problem = UnlearningProblem.of(audit.bench, plan.arrays, forget, 0)
+    jobs = retrain_jobs(plan, forget, problem.retain, 99, 2)
+    found = estimate_run(plan, problem, request_of(settings(root)), Work(jobs, u_lira_models=4))
     epochs = plan.specification.recipe.epochs
-    assert found.one_model.processor == pytest.approx(1e-3 * len(retain) * epochs)
-    assert found.one_model.wall == pytest.approx(2e-3 * len(retain) * epochs)
+    assert found.one_model.processor == pytest.approx(1e-3 * len(problem.retain) * epochs)
+    assert found.one_model.wall == pytest.approx(2e-3 * len(problem.retain) * epochs)
     assert found.parts["retraining"].wall == pytest.approx(2 * found.one_model.wall)  # one worker, one after the other
     assert found.parts["unlearning"] == Cost(3, 6)
     assert found.parts["u_lira"].wall == pytest.approx(4 * (3 + 30 * 2e-4))

@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from privaudit.audit.stored_signals import StoredSignals
 from privaudit.errors import UsageError
 from privaudit.evaluation.measures.difficulty import per_sample_difficulty, relate_to_risk
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
-from privaudit.evaluation.model_evaluation import choose_reference
+from privaudit.evaluation.shadow_evidence import ShadowEvidence
 from privaudit.networks import build_network
+from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import AuditStore
@@ -325,9 +327,9 @@ def test_bad_request_files(tmp_path: Path, content: str, message: str) -> None:
 
 
 def test_tug_of_war() -> None:
-    same = {"forget": 0.6, "retain": 1.0, "test": 0.59}
+    same = Accuracies(forget=0.6, retain=1.0, test=0.59)
     assert tug_of_war(same, same) == 1
-    other = {"forget": 1.0, "retain": 0.9, "test": 0.54}
+    other = Accuracies(forget=1.0, retain=0.9, test=0.54)
     assert tug_of_war(other, same) == pytest.approx(0.6 * 0.9 * 0.95)
     assert accuracy(np.array([1.0, -1.0, 0.0, 2.0])) == 0.5
 
@@ -360,12 +362,9 @@ def test_a_run_keeps_the_contract(privaudit: Run, own_audit: Path) -> None:
     assert results["forget_steps"] == 5 * 30
     assert set(results["accuracy"]) == {"original", "unlearned", "retrained"}
     assert set(results["risk_vs_difficulty"]) == {"forgettability", "fidelity", "shift"}
-    assert results["tow"] == pytest.approx(
-        tug_of_war(results["accuracy"]["unlearned"], results["accuracy"]["retrained"])
-    )
-    assert results["tow_do_nothing"] == pytest.approx(
-        tug_of_war(results["accuracy"]["original"], results["accuracy"]["retrained"])
-    )
+    accuracies = {name: Accuracies(**parts) for name, parts in results["accuracy"].items()}
+    assert results["tow"] == pytest.approx(tug_of_war(accuracies["unlearned"], accuracies["retrained"]))
+    assert results["tow_do_nothing"] == pytest.approx(tug_of_war(accuracies["original"], accuracies["retrained"]))
     folder = own_audit / "out" / results["audit"] / "unlearn" / results["run"]
     rejected = results["outcome"] in ("unchanged", "ruined")
     assert (folder / "rejected.safetensors").is_file() == rejected
@@ -472,9 +471,10 @@ def test_risk_and_its_reference_come_from_different_shadow_models(small_audit: d
     noise[..., 0, 0] = random.normal(size=keep.shape)
     original = random.normal(size=(3000, 1, len(SIGNALS))).astype(np.float32)
     stored = StoredSignals(keep, noise, original, noise[:, :10], original[:10], noise)
-    forget = ForgetSet(np.arange(3000), True)
     risk = attack_success(lira.online(noise[..., 0], keep), keep)
-    found = choose_reference({}, stored, forget, risk, "margin")
+    bench = SimpleNamespace(statistic="margin", table=pd.DataFrame({"risk": risk}))
+    problem: Any = SimpleNamespace(forget=ForgetSet(np.arange(3000), True), bench=bench)
+    found = ShadowEvidence(problem, np.ones(16, np.bool_), stored).reference({})
     assert found.margin is not None
     for name, difficulty in {"shift": original[:, 0, 0] - found.margin, "fidelity": abs(found.margin)}.items():
         interval = spearman(found.risk, difficulty).ci

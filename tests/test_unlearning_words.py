@@ -7,18 +7,30 @@ from typing import Any
 import pytest
 
 from privaudit.report.content import wording
-from privaudit.report.content.outcome_wording import is_rejected, with_outcome
+from privaudit.report.content.outcome_wording import with_outcome
 from privaudit.report.content.unlearning_wording import finding, of_guard, summary
 from privaudit.report.sections import summary as overview
+from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.trials.order_comparison import compare
 from tests.test_evaluation import comparison
+from tests.test_sides import bare_results
+
+#: Training and test samples are alike, as far as anybody looked.
+NOTHING_DOUBTED = bare_results()
 
 
-def run_of(method: str, tow: float | None, nothing: float | None, floor: float | None) -> dict[str, Any]:
-    area, lower = {"auc": 0.7, "auc_ci": [0.65, 0.75]}, {"auc": 0.55, "auc_ci": [0.5, 0.6]}
+def attack(auc: float, low: float, high: float) -> dict[str, Any]:
+    return {"auc": auc, "auc_ci": [low, high], "tpr_at_fpr": {}, "tpr_ci": {}, "smallest_fpr": 0.01}
+
+
+def run_of(
+    method: str, tow: float | None, nothing: float | None, floor: float | None, **changes: Any
+) -> UnlearnResults:
+    area, lower = attack(0.7, 0.65, 0.75), attack(0.55, 0.5, 0.6)
     parts = {"forget": 0.9, "retain": 1.0, "test": 0.9}
     models = ("original", "unlearned", "retrained")
-    return {
+    run: dict[str, Any] = {
+        "run": f"{method}-none-random-10-01234567",
         "method": method,
         "order": "none",
         "descending": False,
@@ -52,6 +64,7 @@ def run_of(method: str, tow: float | None, nothing: float | None, floor: float |
             ],
         },
     }  # fmt: skip
+    return UnlearnResults.model_validate(run | changes)
 
 
 def test_retraining_is_exact_whatever_a_measure_says() -> None:
@@ -75,13 +88,12 @@ def test_retraining_is_exact_whatever_a_measure_says() -> None:
 
 def test_its_tables_and_page_one_say_so_too() -> None:
     run = run_of("retrain", 0.871, 0.999, 0.871)
-    del run["exposure"]["most_exposed"][0]["retrained"]
-    asked = {answer.question: " ".join(answer.answer) for answer in overview._before_and_after({"controls": {}}, [run])}
+    asked = {answer.question: " ".join(answer.answer) for answer in overview._before_and_after(NOTHING_DOUBTED, [run])}
     forgotten = asked["How exposed are the forgotten, before and after?"]
     assert "exact by construction" in forgotten
     assert "beyond the intervals" not in forgotten
     assert "retrained once more" in forgotten
-    approximate = overview._before_and_after({"controls": {}}, [run_of("ga", 0.9, 0.8, 0.95)])[0].answer[0]
+    approximate = overview._before_and_after(NOTHING_DOUBTED, [run_of("ga", 0.9, 0.8, 0.95)])[0].answer[0]
     assert "lower than before beyond the intervals; retrained without them 0.550" in approximate
 
 
@@ -107,28 +119,29 @@ def test_closer_is_said_only_where_doing_nothing_lies_beyond_the_noise(
 
 def test_a_comparison_of_orders_says_where_nothing_can_show() -> None:
     runs = comparison(0.0, 0.001)
-    assert "nothing here for an order to show in" not in compare(runs, "risk")["verdict"]["sentence"]
+    assert "nothing here for an order to show in" not in compare(runs, "risk").verdict.sentence
     runs.loc[runs["arm"] == "do-nothing", "tow"] = 0.99
-    assert "nothing here for an order to show in" in compare(runs, "risk")["verdict"]["sentence"]
+    assert "nothing here for an order to show in" in compare(runs, "risk").verdict.sentence
 
 
 def test_what_a_run_came_to_leads_wherever_it_is_told() -> None:
     """The same sentence on page 1, at the head of the section and as the finding; a rejected run is never praised."""
-    run = run_of("ga", 0.9, 0.8, 0.95)
     said = "RUINED: ga destroyed what the model is to keep. The model is rejected: nothing is removed."
-    run |= {"outcome": "ruined", "outcome_evidence": {"name": "ruined", "sentence": said}, "guard": None}
+    run = run_of("ga", 0.9, 0.8, 0.95, outcome="ruined", outcome_evidence={"name": "ruined", "sentence": said})
+    assert run.is_rejected
     assert finding(run) == said
     assert summary(run)[-1] == said
     assert "No guard watched the run" in " ".join(summary(run))
-    first = overview._before_and_after({"controls": {}}, [run])[0]
+    first = overview._before_and_after(NOTHING_DOUBTED, [run])[0]
     assert first.question == "Was anything unlearned?"
     assert first.answer == [f"Gradient ascent (ga). {said}"]
     told = with_outcome(run_of("ga", 0.9, 0.8, 0.95))
-    assert told["outcome"] == "unclear"
-    assert "an earlier version" in told["outcome_evidence"]["sentence"]
+    assert told.outcome == "unclear"
+    assert told.outcome_evidence is not None
+    assert "an earlier version" in told.outcome_evidence.sentence
     exact = with_outcome(run_of("retrain", 0.9, 0.8, 0.9))
-    assert exact["outcome"] == "exact"
-    assert not is_rejected(exact)
+    assert exact.outcome == "exact"
+    assert not exact.is_rejected
 
 
 def test_what_a_guard_did_is_said() -> None:
@@ -141,8 +154,10 @@ def test_what_a_guard_did_is_said() -> None:
         "forget_steps_undone": 60,
         "stopped": None,
     }
-    said = str(of_guard(run_of("ga", 0.9, 0.8, 0.95) | {"guard": guard}))
+    said = str(of_guard(run_of("ga", 0.9, 0.8, 0.95, guard=guard)))
     for part in ("256 retained and 180 validation", "taught by the method too", "back 1 time, 60", "to its end"):
         assert part in said
-    assert "nothing had to be taken back" in str(of_guard({"parameters": {}, "guard": guard | {"undone": []}}))
-    assert of_guard({"parameters": None, "guard": None}) is None
+    assert "nothing had to be taken back" in str(of_guard(run_of("ga", 0.9, 0.8, 0.95, guard=guard | {"undone": []})))
+    assert of_guard(run_of("retrain", 0.9, 0.8, 0.95)) is None
+    # Earlier versions had neither guards nor outcomes.
+    assert of_guard(run_of("ga", 0.9, 0.8, 0.95)) is None

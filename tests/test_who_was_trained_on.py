@@ -13,15 +13,15 @@ import pytest
 
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning.unlearn import run_unlearn
-from privaudit.commands.unlearning.unlearn_inputs import scored
+from privaudit.commands.unlearning.unlearn_inputs import with_scores
 from privaudit.config import UnlearnSettings
 from privaudit.evaluation import u_lira
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import load_model, train_with_new_seeds
+from privaudit.shadow.trainer import train_with_new_seeds
 from privaudit.trials.run_trials import prepare_scene
 from privaudit.unlearning.application import retrained_models
 from privaudit.unlearning.application.retrained_models import retrain_job, retrain_jobs
-from privaudit.unlearning.application.run_method import Bench, run_method
+from privaudit.unlearning.application.run_method import run_method
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from tests.conftest import unlearn_anyway
 
@@ -92,9 +92,10 @@ def test_a_retrained_models_weights_know_nothing_of_the_forgotten(audit: Path, t
 
 
 def test_the_models_of_a_comparison_saw_what_they_should(audit: Path, tmp_path: Path) -> None:
-    plan, table = scored(plan_of(audit), next((audit / "out").glob("*/score.json")).parent)
+    opened = with_scores(plan_of(audit), next((audit / "out").glob("*/score.json")).parent)
+    plan, table = opened.plan, opened.bench.table
     forget = ForgetSet(np.arange(10), scattered=True)
-    scene, trainings = prepare_scene(plan, Bench.of(plan, table), forget, 3, own_target=True, folder=tmp_path)
+    scene, trainings = prepare_scene(plan, opened.bench, forget, 3, own_target=True, folder=tmp_path)
     members = {job.path: job.members for job in trainings}
     assert np.array_equal(members[scene.original], np.arange(len(table)))
     for path in scene.retrained:
@@ -102,25 +103,21 @@ def test_the_models_of_a_comparison_saw_what_they_should(audit: Path, tmp_path: 
 
 
 def test_u_lira_unlearns_what_each_shadow_model_saw(audit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[Any, Any]] = []
-    loaded: list[Path] = []
+    problems: list[Any] = []
 
-    def noting(bench: Any, request: Any, make_model: Any, forget: Any, retain: Any, *rest: Any, **named: Any) -> Any:
-        calls.append((forget, retain))
-        assert named["is_target"] is False, "the score table's losses are the target's, and no shadow model's"
-        return run_method(bench, request, make_model, forget, retain, *rest, **named)
-
-    def loading(specification: Any, path: Path) -> Any:
-        loaded.append(path)
-        return load_model(specification, path)
+    def noting(problem: Any, request: Any, **named: Any) -> Any:
+        problems.append(problem)
+        assert not problem.is_of_target, "the score table's losses are the target's, and no shadow model's"
+        return run_method(problem, request, **named)
 
     monkeypatch.setattr(u_lira, "run_method", noting)
-    monkeypatch.setattr(u_lira, "load_model", loading)
-    results = run_unlearn(settings(audit, learning_rate=0.0, forget="random:60", u_lira=4, seed=8, reference="shadow"))
+    results = run_unlearn(
+        settings(audit, learning_rate=0.0, forget="random:60", u_lira=4, seed=8, reference="shadow")
+    ).to_json()
     forgotten, plan = forgotten_by(results), plan_of(audit)
     keep = plan.store.read_design()[:4, : len(plan.data)]
-    assert [path.name for path in loaded] == [f"{model:04d}.safetensors" for model in range(4)]
-    for saw, (forget, retain) in zip(keep, calls, strict=True):
+    assert [one.original.name for one in problems] == [f"{model:04d}.safetensors" for model in range(4)]
+    for saw, (forget, retain) in zip(keep, ((one.forget.rows, one.retain) for one in problems), strict=True):
         members = np.flatnonzero(saw)
         assert np.array_equal(np.sort(forget), np.intersect1d(members, forgotten))
         assert np.array_equal(np.sort(retain), np.setdiff1d(members, forgotten))

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from privaudit.api.signature import Positional, with_first
 from privaudit.config import ReproduceOptions, ReproduceSettings
 from privaudit.errors import UsageError
+from privaudit.results.reproduction_results import DecisionSummary, ReproductionSummary
 
 
 @with_first(ReproduceOptions, Positional[str | Sequence[str]]())
-def reproduce(options: ReproduceOptions) -> dict[str, Any]:
+def reproduce(options: ReproduceOptions) -> ReproductionSummary | DecisionSummary:
     """Run tables and figures of the paper, and say of each claim whether it holds: ``privaudit reproduce``.
 
     Returns
     -------
-    dict
-        What ``--json`` prints: verdicts and the path of results by experiment, and the report.
+    ReproductionSummary or DecisionSummary
+        What ``--json`` prints, by ``to_json()``: verdicts and the path of results by experiment, and the report.
 
     Raises
     ------

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
-from privaudit.api.results import UnlearnResults
 from privaudit.api.signature import either_way
 from privaudit.config import AuditSettings, ScoreOptions, UnlearnOptions, UnlearnSettings, read_settings
 from privaudit.config.options import flag_name
 from privaudit.errors import UsageError
+from privaudit.results.base import Result
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
+from privaudit.results.unlearning.run import UnlearnAnswer
 
 #: Options that mean something with ``signals``.
 WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "store", "out")
@@ -72,17 +73,18 @@ def _check_signals_options(given: dict[str, object], dry_run: bool) -> None:
         )
 
 
-@either_way(_Unlearn, UnlearnResults, UnlearnOptions, dict[str, Any])
-def unlearn(options: UnlearnOptions) -> UnlearnResults | dict[str, Any]:
+@either_way(_Unlearn, UnlearnAnswer, UnlearnOptions, Result)
+def unlearn(options: UnlearnOptions) -> UnlearnAnswer | Result:
     """Forget samples in order, compare with retraining, and audit again: ``privaudit unlearn``.
 
     ``parameter`` may be a mapping of names to values.
 
     Returns
     -------
-    UnlearnResults or dict
-        What ``--json`` prints: accuracies, tug of war, how risk goes with difficulty, and the report's paths; with
-        ``compare_orders`` the arms and their paired differences.
+    UnlearnAnswer
+        What ``--json`` prints, by ``to_json()``: accuracies, tug of war, how risk goes with difficulty, and where the
+        report is. With ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` the
+        cost: an `UnlearnPlan` or `OrdersPlan`.
 
     Raises
     ------
@@ -95,9 +97,10 @@ def unlearn(options: UnlearnOptions) -> UnlearnResults | dict[str, Any]:
     if not options.compare_orders:
         if options.seeds is not None:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
-        from privaudit.commands.unlearning.unlearn import run_unlearn
+        from privaudit.commands.unlearning.unlearn import plan_unlearn, run_unlearn
 
-        return cast(UnlearnResults, run_unlearn(settings, dry_run=options.dry_run))
-    from privaudit.commands.unlearning.compare_orders import DEFAULT_SEEDS, run_compare_orders
+        return plan_unlearn(settings) if options.dry_run else run_unlearn(settings)
+    from privaudit.commands.unlearning.compare_orders import DEFAULT_SEEDS, plan_compare_orders, run_compare_orders
 
-    return run_compare_orders(settings, options.seeds or DEFAULT_SEEDS, dry_run=options.dry_run)
+    seeds = options.seeds or DEFAULT_SEEDS
+    return plan_compare_orders(settings, seeds) if options.dry_run else run_compare_orders(settings, seeds)

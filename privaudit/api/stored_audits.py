@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
-from privaudit.api.results import AuditEntry, PurgeResults, ReportPaths, VerifyResults
 from privaudit.api.signature import Positional, with_first, with_options
 from privaudit.config import (
     DEFAULT_OUT,
@@ -20,6 +19,8 @@ from privaudit.config import (
 from privaudit.errors import UsageError
 from privaudit.results.comparison_results import ComparisonAnswer
 from privaudit.results.gate_results import GateAnswer, Limit
+from privaudit.results.report_paths import ReportPaths
+from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
 
 
 @with_first(ReportOptions, Positional[str | None]())
@@ -40,7 +41,7 @@ def write_report(options: ReportOptions) -> ReportPaths:
     from privaudit.report.redaction import privacy_of
     from privaudit.report.write import render_report, results_folder
 
-    return cast(ReportPaths, render_report(results_folder(settings, options.audit), privacy_of(settings)))
+    return render_report(results_folder(settings, options.audit), privacy_of(settings))
 
 
 def compare(
@@ -89,7 +90,7 @@ def verify(options: VerifyOptions) -> VerifyResults:
     """
     from privaudit.commands.verify import run_verify
 
-    return cast(VerifyResults, run_verify(AuditSettings.of(options), options.audit))
+    return run_verify(AuditSettings.of(options), options.audit)
 
 
 @with_first(GateOptions, Positional[str | None]())
@@ -145,10 +146,10 @@ def purge(options: PurgeOptions) -> PurgeResults:
 
     asked = (AuditSettings.of(options), options.audit, options.forget, options.seed)
     if options.dry_run:
-        return cast(PurgeResults, plan_purge(*asked, skip_unknown=options.skip_unknown)[0].to_json())
+        return plan_purge(*asked, skip_unknown=options.skip_unknown).result()
     if not options.yes:
         raise UsageError("nothing was purged: it can't be undone", hint="dry_run=True shows it, yes=True does it.")
-    return cast(PurgeResults, run_purge(*asked, skip_unknown=options.skip_unknown))
+    return run_purge(*asked, skip_unknown=options.skip_unknown).result()
 
 
 @with_options(ListOptions)
@@ -163,4 +164,4 @@ def audits(options: ListOptions) -> list[AuditEntry]:
     from privaudit.commands.list_audits import list_audits
 
     settings = AuditSettings.of(options)
-    return cast(list[AuditEntry], list_audits(settings.store, settings.out))
+    return list_audits(settings.store, settings.out)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,7 +21,9 @@ from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
+from privaudit.results.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.registry import absolute_reference, without_folder
 from privaudit.runtime.seeds import generator
 from privaudit.runtime.user_code import other_draws
@@ -59,32 +58,36 @@ class AuditPlan:
     given: GivenTarget | None = None
 
     @cached_property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> AuditIdentity:
         """What decides every weight."""
-        specification = self.specification
-        return {
+        specification, hardware = self.specification, self.specification.hardware
+        parts: dict[str, object] = {
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "network": self.network_name,
             "network_source": network_source(specification.network),
             "training": TRAINING_FORMAT,
-            **_training_identity(specification),
+            "recipe": specification.recipe.identity() if specification.training is None else None,
             "seed": specification.seed,
             "canaries": len(self.canaries),
-            "device": specification.hardware.device,
-            "precision": specification.hardware.precision,
-            # Until fp32 was pinned, cuDNN's convolutions in it were TF32: other weights.
-            **({"fp32": "ieee"} if specification.hardware == Hardware("cuda", "fp32") else {}),
-            # Nothing but the target changes with it: shadow models come out the same whichever target is given.
-            **({} if self.given is None else {"target": self.given.sha256}),
+            "device": hardware.device,
+            "precision": hardware.precision,
         }
+        # A recipe decides nothing beside a function of the user's.
+        if specification.training is not None:
+            parts["training_function"] = training_identity(specification.training)
+        # Until fp32 was pinned, cuDNN's convolutions in it were TF32: other weights.
+        if hardware == Hardware("cuda", "fp32"):
+            parts["fp32"] = "ieee"
+        # Nothing but the target changes with it: shadow models come out the same whichever target is given.
+        if self.given is not None:
+            parts["target"] = self.given.sha256
+        return AuditIdentity.model_validate(parts)
 
     @cached_property
     def name(self) -> str:
         """``<dataset>-<network>-<8 digits of the identity's hash>``."""
-        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
-        readable = [re.sub(r"[^a-z0-9]+", "-", part.lower())[:40] for part in (self.data.name, self.network_name)]
-        return "-".join([*(part.strip("-") for part in readable), digest[:8]])
+        return Identity(self.identity.to_json()).named(slug(self.data.name, 40), slug(self.network_name, 40))
 
     @property
     def network_name(self) -> str:
@@ -153,7 +156,7 @@ class AuditPlan:
     def stored_queries(self) -> tuple[str, ...]:
         """The queries that the store keeps signals of: those that are wanted and those that it has already."""
         store = self.store
-        had = store.read_description().get("queries", []) if files.is_whole(store.description) else []
+        had = store.read_description().queries if files.is_whole(store.description) else []
         return parse_queries(",".join([*self.queries, *had]))
 
     def jobs(self, keep: npt.NDArray[np.bool_]) -> list[TrainingJob]:
@@ -172,40 +175,33 @@ class AuditPlan:
         """Whether this model was brought by the user, so that it is not trained here."""
         return key == TARGET and self.given is not None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> AuditDescription:
         """``audit.json``: identity, how to load the data again, versions."""
         data, settings = self.data, self.settings
         dataset, data_dir = lasting_name(settings.dataset, settings.data_dir)
-        return {
-            "audit": self.name,
-            "identity": self.identity,
-            "signals": list(SIGNALS),
-            "queries": list(self.stored_queries),
-            "data": {
-                "dataset": dataset,
-                "data_dir": str((data_dir or default_folder()).absolute()),
-                "samples": len(data),
-                "available": data.available,
-                "image_size": settings.image_size,
-                "source": data.source,
-                "train": len(data),
-                "test": len(data.y_test),
-                "classes": list(data.class_names),
-                "input_shape": list(data.input_shape),
-                **({} if data.table is None else {"table": table_options(settings).to_json()}),
-            },
-            "versions": library_versions(),
+        description = AuditDescription(
+            audit=self.name,
+            identity=self.identity,
+            signals=list(SIGNALS),
+            queries=list(self.stored_queries),
+            data=DataDescription(
+                **({} if data.table is None else {"table": table_options(settings)}),
+                dataset=dataset,
+                data_dir=str((data_dir or default_folder()).absolute()),
+                samples=len(data),
+                available=data.available,
+                image_size=settings.image_size,
+                source=data.source,
+                train=len(data),
+                test=len(data.y_test),
+                classes=list(data.class_names),
+                input_shape=list(data.input_shape),
+            ),
+            versions=library_versions(),
             # Where the user's functions lie, to find them again from another folder.
-            "code": {"network": self.specification.network, "training": self.specification.training},
-            **({} if self.given is None else {"target": self.given.to_json()}),
-        }
-
-
-def _training_identity(specification: ModelSpecification) -> dict[str, Any]:
-    """How models are trained: by a recipe, or by a function of the user's, beside which a recipe decides nothing."""
-    if specification.training is None:
-        return {"recipe": specification.recipe.identity()}
-    return {"recipe": None, "training_function": training_identity(specification.training)}
+            code=CodeDescription(network=self.specification.network, training=self.specification.training),
+        )
+        return description if self.given is None else description.model_copy(update={"target": self.given.description})
 
 
 def library_versions() -> dict[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
+from privaudit.results.audit_description import AuditDescription, AuditIdentity
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import GivenTarget
 from privaudit.shadow.store import AuditStore
@@ -20,19 +20,19 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     known = settings_of(description, replace_settings(settings, store=store.root))
     plan = plan_audit(known)
     # The stored recipe is the whole truth: parameters that no flag can name are in it too.
-    stored = description["identity"]["recipe"]
+    stored = description.identity.recipe
     recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored)
     # A given target is in the store: its file may be gone.
-    given = GivenTarget(**description["target"]) if "target" in description else None
+    given = None if description.target is None else GivenTarget(description.target)
     plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
-    if plan.data.fingerprint != description["identity"]["fingerprint"]:
+    if plan.data.fingerprint != description.identity.fingerprint:
         raise UsageError(
             f"the data of audit {store.audit} has changed: its fingerprint was "
             f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
             hint="Restore the data, or audit the new data: privaudit score …",
         )
-    _check_code(description["identity"], plan)
-    _check_version(store, description["identity"], plan)
+    _check_code(description.identity, plan)
+    _check_version(store, description.identity, plan)
     if plan.name != store.audit:
         raise StoreError(
             f"{store.folder} can't be opened as what it says it is (that would be {plan.name})",
@@ -41,15 +41,15 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     return plan
 
 
-def _check_version(store: AuditStore, identity: dict[str, Any], plan: AuditPlan) -> None:
+def _check_version(store: AuditStore, identity: AuditIdentity, plan: AuditPlan) -> None:
     """Raise `StoreError` where another version of privaudit trained its models in another way, or named them so."""
-    if identity["training"] != plan.identity["training"]:
+    if identity.training != plan.identity.training:
         raise StoreError(
-            f"the models of {store.audit} were trained by another version of privaudit (training {identity['training']}"
-            f", this version's is {plan.identity['training']}): what is trained now would not be comparable",
+            f"the models of {store.audit} were trained by another version of privaudit (training {identity.training}"
+            f", this version's is {plan.identity.training}): what is trained now would not be comparable",
             hint="Use that version, or audit with this one: privaudit score … makes a new audit beside it.",
         )
-    if strange := sorted(identity.keys() ^ plan.identity.keys()):
+    if strange := sorted(identity.fields ^ plan.identity.fields):
         raise StoreError(
             f"{store.description} was written by another version of privaudit: its identity differs in "
             f"{', '.join(strange)}",
@@ -57,13 +57,13 @@ def _check_version(store: AuditStore, identity: dict[str, Any], plan: AuditPlan)
         )
 
 
-def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
+def _check_code(identity: AuditIdentity, plan: AuditPlan) -> None:
     """Raise `UsageError` where the file of a user's function is not what it was: other code makes other weights."""
     functions = {
-        "network": (identity.get("network_source"), plan.identity["network_source"], plan.network_name),
+        "network": (identity.network_source, plan.identity.network_source, plan.network_name),
         "training function": (
-            (identity.get("training_function") or {}).get("source"),
-            (plan.identity.get("training_function") or {}).get("source"),
+            identity.training_function and identity.training_function.source,
+            plan.identity.training_function and plan.identity.training_function.source,
             without_folder(plan.specification.training or ""),
         ),
     }
@@ -72,32 +72,31 @@ def _check_code(identity: dict[str, Any], plan: AuditPlan) -> None:
             continue
         if then is None and ":" not in name:
             raise UsageError(
-                f"the {what} {name} is another package's, and which code of it {identity['dataset']} was audited with "
+                f"the {what} {name} is another package's, and which code of it {identity.dataset} was audited with "
                 "is not on record: an earlier version of privaudit did not note it",
                 hint="Audit again: privaudit score … makes a new audit beside it.",
             )
         raise UsageError(
-            f"the file of the {what} {name} has changed since {identity['dataset']} was audited with it",
+            f"the file of the {what} {name} has changed since {identity.dataset} was audited with it",
             hint="Restore the file, or audit with the new one: privaudit score …",
         )
 
 
-def settings_of(description: dict[str, Any], settings: AuditSettings) -> AuditSettings:
+def settings_of(description: AuditDescription, settings: AuditSettings) -> AuditSettings:
     """The settings that lead back to a stored audit, from its description."""
-    identity, data, code = description["identity"], description["data"], description.get("code", {})
-    recipe = identity["recipe"]
+    identity, data, code = description.identity, description.data, description.code
     return replace_settings(
         settings,
-        dataset=data["dataset"],
-        data_dir=data["data_dir"] if settings.data_dir is None else settings.data_dir,
-        samples=data["samples"],
-        image_size=data["image_size"],
-        **(data.get("table") or {}),
-        network=code.get("network", identity["network"]),
-        training=code.get("training"),
-        recipe=None if recipe is None else recipe["name"],
-        seed=identity["seed"],
-        device=identity["device"],
-        precision=identity["precision"],
-        canaries=identity["canaries"],
+        dataset=data.dataset,
+        data_dir=data.data_dir if settings.data_dir is None else settings.data_dir,
+        samples=data.samples,
+        image_size=data.image_size,
+        **({} if data.table is None else dict(data.table)),
+        network=code.network or identity.network,
+        training=code.training,
+        recipe=None if identity.recipe is None else identity.recipe.name,
+        seed=identity.seed,
+        device=identity.device,
+        precision=identity.precision,
+        canaries=identity.canaries,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.errors import StoreError
-from privaudit.report.content.outcome_wording import is_rejected
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import REMEDY
 
@@ -29,9 +29,9 @@ COMPARISONS = "comparisons"
 REPRODUCTION = "reproduction"
 
 
-def model_file(run: dict[str, Any]) -> str:
+def model_file(run: UnlearnRun) -> str:
     """What the model of an unlearning run is called, from the run's results."""
-    return REJECTED_MODEL if is_rejected(run) else MODEL
+    return REJECTED_MODEL if run.is_rejected else MODEL
 
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:

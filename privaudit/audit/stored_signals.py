@@ -38,7 +38,7 @@ class StoredSignals:
 def read_stored_signals(store: AuditStore, shadows: int, queries: tuple[str, ...] = ORIGINAL) -> StoredSignals:
     """Read the signals of the target and of the first ``shadows`` shadow models."""
     keys = shadow_keys(shadows)
-    columns = columns_of(tuple(store.read_description().get("queries", ORIGINAL)), queries)
+    columns = columns_of(tuple(store.read_description().queries) or ORIGINAL, queries)
     return StoredSignals(
         keep=store.read_design()[:shadows],
         shadow=store.read_signals(keys)[:, :, columns],

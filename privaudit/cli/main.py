@@ -21,7 +21,7 @@ from privaudit.cli.output import for_good
 from privaudit.cli.process_exit import INTERRUPTED, leave, leave_at_once
 from privaudit.cli.standard_streams import claim_streams, flush_streams
 from privaudit.errors import PrivauditError
-from privaudit.runtime.files import is_full
+from privaudit.runtime.locks import is_full
 from privaudit.runtime.progress import talk
 from privaudit.runtime.scratch import SHARED_MEMORY, has_no_room
 from privaudit.runtime.user_code import ended_by

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import click
 
 from privaudit.errors import PrivauditError
+from privaudit.results.base import Result
 
 #: Where answers go while a command runs.
 _stream: TextIO | None = None
@@ -49,9 +50,10 @@ def answer(text: object) -> None:
         ) from error
 
 
-def answer_json(results: dict[str, Any]) -> None:
+def answer_json(results: Result | dict[str, Any]) -> None:
     """One JSON object on stdout."""
-    answer(json.dumps(results, indent=2, allow_nan=False))
+    plain = results.to_json() if isinstance(results, Result) else results
+    answer(json.dumps(plain, indent=2, allow_nan=False))
 
 
 def alone_on_stdout(function: Callable[..., Any]) -> Callable[..., Any]:

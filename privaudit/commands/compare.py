@@ -30,7 +30,7 @@ from privaudit.results.comparison_results import (
     Verdict,
 )
 from privaudit.results.measures import Difference
-from privaudit.results.score_results import Clusters, ReportPaths, ScoreResults
+from privaudit.results.score_results import Clusters, ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY
@@ -91,8 +91,8 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> ComparisonA
     write_table(samples, folder / "samples.parquet")
     write_result(folder / "comparison.json", results)
     notices = [] if salt is None else [redaction.REDACTED]
-    report = build_comparison(results.to_json(), entered, files.sha256_of(folder / "samples.parquet"), notices)
-    paths = ReportPaths.model_validate(write_report(naming.resolve(report), folder, samples))
+    report = build_comparison(results, entered, files.sha256_of(folder / "samples.parquet"), notices)
+    paths = write_report(naming.resolve(report), folder, samples)
     return ComparisonAnswer(**dict(results), report=paths, folder=str(folder))
 
 
@@ -183,7 +183,7 @@ def compare(a: Scored, b: Scored) -> tuple[ComparisonResults, pd.DataFrame]:
 
 def _have_both(a: Scored, b: Scored, attack: str) -> bool:
     """Whether both audits have an attack; RMIA at two γ is two attacks."""
-    gammas = [wording.gamma_of(side.results) for side in (a, b)]  # type: ignore[arg-type, unused-ignore]
+    gammas = [wording.gamma_of(side.results) for side in (a, b)]
     return attack in b.results.attacks and (attack != "rmia" or gammas[0] == gammas[1])
 
 
@@ -218,9 +218,9 @@ def _described(side: Scored) -> ComparedAudit:
         controls_hold=all(control.holds for control in negatives if control is not None),
         controls_run=results.controls.negative is not None,
         warnings=(
-            *([wording.UNLIKE] if wording.are_unlike(results) else []),  # type: ignore[arg-type, unused-ignore]
-            *comparability.unlike(results),  # type: ignore[arg-type, unused-ignore]
-            *comparability.repeated(results),  # type: ignore[arg-type, unused-ignore]
+            *([wording.UNLIKE] if wording.are_unlike(results) else []),
+            *comparability.unlike(results),
+            *comparability.repeated(results),
         ),
         sha256={name: files.sha256_of(side.folder / name) for name in (RESULTS, SCORES)},
     )

@@ -83,7 +83,7 @@ def _distrust(results: ScoreResults) -> str:
     controls = {"negative": results.controls.negative, "untrained": results.controls.untrained}
     if failed := [name for name, control in controls.items() if control is not None and not control.holds]:
         return f"the {' and the '.join(failed)} control failed: nothing this audit says can be trusted"
-    return wording.UNLIKE if wording.are_unlike(results) else ""  # type: ignore[arg-type, unused-ignore]
+    return wording.UNLIKE if wording.are_unlike(results) else ""
 
 
 def _within(limit: Limit, bounds: Interval | None, reason: str, distrust: str) -> tuple[Verdict, str]:
@@ -149,12 +149,12 @@ def _of_sides(
     stand; those with a population from the test set say what it may cost them.
     """
     if not of_target:
-        weaker = attack in ("rmia", "population") and comparability.failed(results)  # type: ignore[arg-type, unused-ignore]
+        weaker = attack in ("rmia", "population") and comparability.failed(results)
         return verdict, "; ".join(filter(None, [reason, comparability.POPULATION if weaker else ""]))
-    if unlike := comparability.unlike(results):  # type: ignore[arg-type, unused-ignore]
+    if unlike := comparability.unlike(results):
         return "too little evidence", unlike[0]
-    said = "; ".join(filter(None, [reason, *comparability.doubts(results)]))  # type: ignore[arg-type, unused-ignore]
-    if verdict == "holds" and comparability.is_too_low(results):  # type: ignore[arg-type, unused-ignore]
+    said = "; ".join(filter(None, [reason, *comparability.doubts(results)]))
+    if verdict == "holds" and comparability.is_too_low(results):
         return "too little evidence", said
     return verdict, said
 

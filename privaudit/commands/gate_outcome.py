@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from privaudit.errors import UsageError
-from privaudit.report.content.outcome_wording import with_outcome
+from privaudit.report.content.outcome_wording import sentence_of_run, with_outcome
+from privaudit.results.base import read_result
 from privaudit.results.gate_results import RunCheck, Verdict
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 
 #: What each outcome is to a gate: only a model that is or answers like a retrained one passes.
@@ -21,7 +23,7 @@ VERDICTS: dict[str, Verdict] = {
 
 
 def check_run(folder: Path, name: str) -> RunCheck:
-    """Judge an unlearning run of ``<out>/<audit>``, by name or the ``latest``.
+    """Return run, outcome, verdict and sentence of an unlearning run of ``<out>/<audit>``, by name or the ``latest``.
 
     Raises
     ------
@@ -29,18 +31,19 @@ def check_run(folder: Path, name: str) -> RunCheck:
         Where there is none of that name, whole.
     """
     runs = {
-        path.parent.name: files.read_json(path)
+        path.parent.name: read_result(path, UnlearnRun)
         for path in folder.glob("unlearn/*/metrics.json")
         if files.is_whole(path)
     }
     if name == "latest" and runs:
-        name = max(runs, key=lambda run: (int(runs[run]["number"]), run))
+        name = max(runs, key=lambda run: (runs[run].number, run))
     if name not in runs:
         raise UsageError(
             f"--unlearned {name}: {folder.name} has no such run, whole",
             hint=f"There are: {', '.join(sorted(runs)) or 'none'}.",
         )
     run = with_outcome(runs[name])
-    outcome, verdict = run["outcome"], VERDICTS[run["outcome"]]
-    sentence = f"{name} is {outcome}: {verdict}. {run['outcome_evidence']['sentence']}"
+    outcome = run.outcome or "unclear"
+    verdict = VERDICTS[outcome]
+    sentence = f"{name} is {outcome}: {verdict}. {sentence_of_run(run)}"
     return RunCheck(run=name, outcome=outcome, verdict=verdict, sentence=sentence)

@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from privaudit.artifacts import METRICS
 from privaudit.audit.result_files import model_file
 from privaudit.errors import StoreError
-from privaudit.report.content.outcome_wording import name_of_run
+from privaudit.results.base import read_result
+from privaudit.results.stored_audits import AuditEntry, RunEntry
+from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 
 
-def list_audits(root: Path, out: Path) -> list[dict[str, Any]]:
+def list_audits(root: Path, out: Path) -> list[AuditEntry]:
     """What each audit of a store is, by name, with its unlearning runs; one that is damaged is there with an error."""
     latest = latest_audit(root)
-    return [
-        {"audit": name, "latest": name == latest} | _described(AuditStore(root, name)) | {"runs": _runs(out / name)}
-        for name in audits_in(root)
-    ]
+    return [_described(AuditStore(root, name), latest, _runs(out / name)) for name in audits_in(root)]
 
 
-def _runs(folder: Path) -> list[dict[str, Any]]:
+def _runs(folder: Path) -> list[RunEntry]:
     """Unlearning runs in the order in which they were made, and what became of each; those that are whole."""
     found = []
-    for path in folder.glob("unlearn/*/metrics.json"):
-        if not files.is_whole(path):
-            continue
-        run = files.read_json(path)
-        outcome, model = name_of_run(run), path.parent / model_file(run)
-        facts = {name: run.get(name) for name in ("method", "order", "forget")}
-        kept = str(model) if files.is_whole(model) else None
-        found.append((run.get("number", 0), {"run": path.parent.name, **facts, "outcome": outcome, "model": kept}))
-    return [run for _, run in sorted(found, key=lambda one: (one[0], one[1]["run"]))]
+    for path in filter(files.is_whole, METRICS.within(folder)):
+        run = read_result(path, UnlearnRun)
+        model = path.with_name(model_file(run))
+        entry = RunEntry(
+            run=path.parent.name,
+            method=run.method,
+            order=run.order,
+            forget=run.forget,
+            outcome=run.outcome_or_exact,
+            model=str(model) if files.is_whole(model) else None,
+        )
+        found.append((run.number, entry))
+    return [entry for _, entry in sorted(found, key=lambda one: (one[0], one[1].run))]
 
 
-def _described(store: AuditStore) -> dict[str, Any]:
+def _described(store: AuditStore, latest: str | None, runs: list[RunEntry]) -> AuditEntry:
     """What an audit is, or why that can't be told: one damaged audit must not hide the others."""
+    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs)
     try:
         about, shadows = store.read_description(), store.shadow_count()
     except StoreError as error:
-        return {"dataset": None, "network": None, "samples": None, "shadows": None, "error": error.message}
-    identity, data = about["identity"], about["data"]
-    return {
-        "dataset": identity["dataset"],
-        "network": identity["network"],
-        "samples": data["train"],
-        "shadows": shadows,
-        "error": None,
-    }
+        return entry.model_copy(update={"error": error.message})
+    facts = {"dataset": about.identity.dataset, "network": about.identity.network, "samples": about.data.train}
+    return entry.model_copy(update=facts | {"shadows": shadows})

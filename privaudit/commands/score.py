@@ -70,7 +70,7 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     if missing:
         plan = examine_training_code(plan)
     _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
-    trained_with, now = store.read_description()["versions"]["torch"], library_versions()["torch"]
+    trained_with, now = store.read_description().versions.get("torch"), library_versions()["torch"]
     if missing and trained_with != now:
         talk(
             f"  warning: this audit was begun with torch {trained_with}, now it is {now}: what is trained now differs "

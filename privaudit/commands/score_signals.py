@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from privaudit.results.score_results import (
     UnseenControl,
 )
 from privaudit.runtime import files
+from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import talk
 from privaudit.scoring.inversion_scores import join
 from privaudit.scoring.reliability.outliers import sentences
@@ -59,7 +59,7 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> Sc
     files.claim(folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, given, scores, settings, _given(path.name, digest, given, settings), folder / SCORES)
-    unlike = comparability.unlike(results)  # type: ignore[arg-type, unused-ignore]
+    unlike = comparability.unlike(results)
     warnings = [*sentences(given.outliers, given.design.models), *unlike]
     for warning in warnings:
         talk(f"  warning: {warning}")
@@ -129,4 +129,4 @@ def _shift(given: SignalsFile, settings: AuditSettings) -> UnseenControl | None:
 
 
 def _short(digest: str, settings: AuditSettings) -> str:
-    return hashlib.sha256(f"{digest}/{settings.statistic}/{settings.seed}".encode()).hexdigest()[:8]
+    return digest_of(f"{digest}/{settings.statistic}/{settings.seed}")[:8]

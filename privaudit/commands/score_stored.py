@@ -132,13 +132,13 @@ def _with_warnings(results: ScoreResults, doubts: list[str]) -> ScoreResults:
         *([] if results.outliers is None else sentences(results.outliers, results.shadows)),
         *doubts,
         *_failed_controls(results),
-        *comparability.unlike(results),  # type: ignore[arg-type, unused-ignore]
-        *comparability.repeated(results),  # type: ignore[arg-type, unused-ignore]
+        *comparability.unlike(results),
+        *comparability.repeated(results),
     ]
     for warning in warnings:
         talk(f"  warning: {warning}")
     # The target's figure carries what is to be said of it wherever it goes.
-    carried = tuple(comparability.doubts(results))  # type: ignore[arg-type, unused-ignore]
+    carried = tuple(comparability.doubts(results))
     target = None if results.target is None else results.target.model_copy(update={"warnings": carried})
     return results.model_copy(update={"target": target, "warnings": warnings})
 
@@ -170,7 +170,7 @@ def _epsilon(plan: AuditPlan, stored: StoredSignals) -> Epsilon | None:
 
 def _about(plan: AuditPlan, doubts: list[str]) -> About:
     """What the report says of the audit: files by their name, since a folder is its owner's business."""
-    about = About.model_validate(plan.describe() | {"notes": plan.notes})
+    about = About.model_validate(plan.describe().to_json() | {"notes": plan.notes})
     data, target = about.data, about.target
     if data is not None:
         table = None if data.table is None else data.table.without_folders()

@@ -2,136 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 
-from privaudit.audit.stored_signals import StoredSignals
-from privaudit.evaluation.measures.outcome import Figures, Models, Name, Reference, figures_of, name_of
+from privaudit.evaluation.answers import Answers
+from privaudit.evaluation.measures.outcome import Models, Reference, figures_of, name_of
 from privaudit.evaluation.measures.utility import accuracy
-from privaudit.evaluation.model_evaluation import Judged, mean_outside
+from privaudit.evaluation.shadow_evidence import ShadowEvidence, mean_outside
 from privaudit.report.content.outcome_wording import sentence
+from privaudit.results.unlearning.outcome import OutcomeEvidence
 from privaudit.signals import signal
-from privaudit.unlearning.requests.forget_set import ForgetSet
+from privaudit.unlearning.application.problem import UnlearningProblem
 
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A run's outcome: its name, in words, and the figures that it rests on."""
-
-    name: Name
-    sentence: str
-    figures: Figures
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in results: ``outcome``, its name, and ``outcome_evidence``."""
-        evidence = {"name": self.name, "sentence": self.sentence, **self.figures.to_json()}
-        return {"outcome": self.name, "outcome_evidence": evidence}
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a run is decided on besides its models.
+def decide(answers: Mapping[str, Answers], evidence: ShadowEvidence, method: str, *, exact: bool) -> OutcomeEvidence:
+    """Decide what a run came to, and say so.
 
     Parameters
     ----------
-    forget, retain
-        D_u, and int64 rows of D_r.
-    labels, test_labels
-        Of the pool and of the test samples that are reported on.
-    reported
-        Which these are, int64 rows of the test set.
-    classes
-        How many there are.
-    stored
-        Signals of the shadow models that may judge.
-    """
-
-    forget: ForgetSet
-    retain: Rows
-    labels: Rows
-    test_labels: Rows
-    reported: Rows
-    classes: int
-    stored: StoredSignals
-
-
-class Mute(nn.Module):
-    """Says nothing: stands for a model that answers in no numbers wherever it has to be measured."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self._classes = classes
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Every class alike."""
-        return torch.zeros(len(inputs), self._classes, device=inputs.device)
-
-
-def decide(
-    judged: dict[str, Judged], situation: Situation, method: str, *, exact: bool, finite: bool, seed: int
-) -> Outcome:
-    """What a run came to.
-
-    Parameters
-    ----------
-    judged
-        What ``original`` and ``unlearned`` say, and ``retrained`` and ``second_retrained`` where they were made.
-    situation
-        The forget set and who judges.
+    answers
+        Of ``original`` and ``unlearned``, and of ``retrained`` and ``second_retrained`` where they were made.
+    evidence
+        The problem, and who judges where nothing was retrained.
     method
         Its name, for the sentence.
     exact
         Whether the model was retrained.
-    finite
-        Whether it answers in numbers.
-    seed
-        Of the bootstrap.
     """
-    forget, kept = situation.forget, np.ones(len(situation.test_labels), np.bool_)
-    reference = None
-    if "retrained" not in judged:
-        reference = expected_of(judged["original"], situation)
+    problem = evidence.problem
+    reference, kept = None, np.ones(len(problem.reported), np.bool_)
+    if "retrained" not in answers:
+        reference = expected_of(answers["original"], evidence)
         # Classes that are forgotten are not missed on the test set: no retrained model says what that costs.
-        lost = _lost_classes(forget, situation.retain, situation.labels)
-        kept = ~np.isin(situation.test_labels, lost)
-        kept = kept if kept.any() else np.ones_like(kept)
+        lost = ~np.isin(problem.test.labels.cpu().numpy()[problem.reported], _lost_classes(problem))
+        kept = lost if lost.any() else kept
 
     margins = {
         name: {
-            "forget": signal(one.pool[forget.rows, 0], "margin"),
-            "retain": signal(one.pool[situation.retain, 0], "margin"),
+            "forget": signal(one.pool[problem.forget.rows, 0], "margin"),
+            "retain": signal(one.pool[problem.retain, 0], "margin"),
             "test": signal(one.test[kept, 0], "margin"),
         }
-        for name, one in judged.items()
+        for name, one in answers.items()
     }
-    retrained, second = margins.get("retrained"), margins.get("second_retrained")
-    models = Models(margins["original"], margins["unlearned"], retrained, second, reference, classes=situation.classes)
-    figures = figures_of(models, finite=finite, seed=seed)
+    models = Models(
+        original=margins["original"],
+        unlearned=margins["unlearned"],
+        retrained=margins.get("retrained"),
+        second=margins.get("second_retrained"),
+        reference=reference,
+        classes=problem.bench.specification.classes,
+    )
+    figures = figures_of(models, finite=answers["unlearned"].finite, seed=problem.seed)
     name = name_of(figures, exact=exact)
-    return Outcome(name, sentence(name, figures, method), figures)
+    return OutcomeEvidence(**figures, name=name, sentence=sentence(name, figures, method))
 
 
-def expected_of(original: Judged, situation: Situation) -> Reference | None:
-    """What a model without D_u is expected to say of it, where none was retrained; None where nothing can say.
+def expected_of(original: Answers, evidence: ShadowEvidence) -> Reference | None:
+    """Return what a model without D_u is expected to say of it, where none was retrained; None where nothing can say.
 
     Of scattered samples the shadow models that never saw each one. They trained on half of the data: what they lose by
     that on the test set, against the original model, is added. Of whole classes that they are never answered.
     """
-    forget, stored = situation.forget, situation.stored
+    problem, stored = evidence.problem, evidence.stored
+    forget = problem.forget
     if not forget.scattered:
-        return _never_answered(situation)
+        return _never_answered(problem)
     shadow, keep = stored.shadow[:, forget.rows, 0], stored.keep[:, forget.rows]
     if not (~keep).any(axis=0).all():
         return None
     right = np.where(keep, 0.0, signal(shadow, "margin") > 0).sum(axis=0) / (~keep).sum(axis=0)
-    of_shadows = accuracy(signal(stored.shadow_test[:, situation.reported, 0], "margin"))
+    of_shadows = accuracy(signal(stored.shadow_test[:, problem.reported, 0], "margin"))
     lift = accuracy(signal(original.test[:, 0], "margin")) - of_shadows
     return Reference(
         "shadow models that never saw them, which trained on half of the data (no model was retrained)",
@@ -141,18 +86,18 @@ def expected_of(original: Judged, situation: Situation) -> Reference | None:
     )
 
 
-def _never_answered(situation: Situation) -> Reference | None:
+def _never_answered(problem: UnlearningProblem) -> Reference | None:
     """Of classes all of whose samples are forgotten: a model without them never answers with them."""
-    lost = _lost_classes(situation.forget, situation.retain, situation.labels)
-    left = np.isin(situation.labels[situation.retain], situation.labels[situation.forget.rows])
-    if left.any() or not len(lost):
+    labels, rows = problem.labels, problem.forget.rows
+    left = np.isin(labels[problem.retain], labels[rows])
+    if left.any() or not len(_lost_classes(problem)):
         return None
     basis = "that a model which never saw a class never answers with it (no model was retrained)"
-    return Reference(basis, np.zeros(len(situation.forget.rows)), None)
+    return Reference(basis, np.zeros(len(rows)), None)
 
 
-def _lost_classes(forget: ForgetSet, retain: Rows, labels: Rows) -> Rows:
-    """Classes more than half of whose samples are forgotten."""
-    most = int(labels.max()) + 1
-    gone, there = (np.bincount(labels[rows], minlength=most) for rows in (forget.rows, retain))
+def _lost_classes(problem: UnlearningProblem) -> Rows:
+    """Return the classes more than half of whose samples are forgotten."""
+    most = int(problem.labels.max()) + 1
+    gone, there = (np.bincount(problem.labels[rows], minlength=most) for rows in (problem.forget.rows, problem.retain))
     return np.flatnonzero(gone > there)

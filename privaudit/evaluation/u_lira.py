@@ -8,6 +8,7 @@ unlearned nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,28 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
-from privaudit.engines.base import Engine, Report, run_jobs
+from privaudit.audit.plan import AuditPlan
+from privaudit.engines.base import Report, run_jobs
 from privaudit.errors import UsageError
-from privaudit.evaluation.model_evaluation import Judged
+from privaudit.evaluation.answers import Answers
+from privaudit.evaluation.shadow_evidence import without_curve
 from privaudit.results.measures import Attack
+from privaudit.results.unlearning.run import ULira
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.shadow.store import shadow_key
-from privaudit.shadow.trainer import AuditArrays, load_model, one_thread, signals_on
+from privaudit.shadow.trainer import AuditArrays, one_thread, signals_on
 from privaudit.signals import signal
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import performance
-from privaudit.training.loop import Samples
-from privaudit.unlearning.application.run_method import Bench, Request, run_method
+from privaudit.unlearning.application.problem import Bench, UnlearningProblem
+from privaudit.unlearning.application.run_method import Request, run_method
+from privaudit.unlearning.requests.forget_set import ForgetSet
 
 Rows = npt.NDArray[np.int64]
+
+#: Below the run's folder, until it is finished.
+WORKING = "u-lira"
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,10 @@ class UnlearnJob:
     """One shadow model that is to unlearn the part of D_u that it saw, and where its signals on D_u go."""
 
     index: int
-    forget: Rows
+    forget: ForgetSet
     path: Path
     bench: Bench
     request: Request
-    scattered: bool
 
 
 def choose_models(judging: npt.NDArray[np.bool_], wanted: int) -> list[int]:
@@ -62,64 +69,55 @@ def choose_models(judging: npt.NDArray[np.bool_], wanted: int) -> list[int]:
 
 
 def u_lira(
-    bench: Bench,
+    plan: AuditPlan,
+    problem: UnlearningProblem,
     request: Request,
-    forget: Rows,
-    judged: dict[str, Judged],
+    answers: Mapping[str, Answers],
     models: list[int],
-    scattered: bool,
-    arrays: AuditArrays,
-    engine: Engine,
     folder: Path,
-) -> dict[str, Any]:
+) -> ULira:
     """Run the unlearner on shadow models, and attack with what they became.
 
     Parameters
     ----------
-    bench, request
+    plan
+        Whose data and engine the workers use.
+    problem, request
         As for the run that is judged.
-    forget
-        int64 rows of D_u.
-    judged
-        The original, unlearned and retrained models.
+    answers
+        Of the original, unlearned and retrained models: ``called_members`` says which share of D_u each is said to have
+        been trained on, by these shadow models.
     models
         Indices of the shadow models, in whole pairs.
-    scattered
-        As in `privaudit.unlearning.requests.forget_set.ForgetSet`.
-    arrays
-        For the workers.
-    engine
-        Runs them.
     folder
         Of the run: finished shadow models are found there again after an interruption.
-
-    Returns
-    -------
-    dict
-        ``attack``: how well IN′ is told from OUT over the shadow models by rotation of pairs, with intervals.
-        ``called_members``: the share of D_u that each model is said to have been trained on, by these shadow models.
     """
+    bench, forget = problem.bench, problem.forget
     keep = bench.keep()[models]
     jobs = [
-        UnlearnJob(index, np.intersect1d(forget, np.flatnonzero(row)), _path(folder, index), bench, request, scattered)
+        UnlearnJob(
+            index=index,
+            forget=ForgetSet(np.intersect1d(forget.rows, np.flatnonzero(row)), forget.scattered),
+            path=folder / WORKING / f"{shadow_key(index)}.npy",
+            bench=bench,
+            request=request,
+        )
         for index, row in zip(models, keep, strict=True)
     ]
     missing = [job for job in jobs if not files.is_whole(job.path)]
     if missing:
         with progress(f"U-LiRA: unlearning from {len(missing)} shadow models", len(missing)) as bar:
-            run_jobs(_unlearn_job, missing, (arrays, forget), engine, bar)
+            run_jobs(_unlearn_job, missing, (plan.arrays, forget.rows), plan.engine, bar)
     statistic = np.stack([signal(files.read_array(job.path)[:, 0], "margin") for job in jobs])
-    seen = keep[:, forget]
-    attack = attack_unlearned(statistic, seen).to_json()
-    called = {}
-    for name, model in judged.items():
-        of_model = lira.of_other_model(signal(model.pool[forget, 0], "margin"), statistic, seen)
-        called[name] = float((of_model > 0).mean())
-    return {
-        "models": len(models),
-        "attack": {key: value for key, value in attack.items() if key != "curve"},
-        "called_members": called,
-    }
+    seen = keep[:, forget.rows]
+    return ULira(
+        models=len(models),
+        attack=without_curve(attack_unlearned(statistic, seen)),
+        called_members={
+            name: float((lira.of_other_model(signal(one.pool[forget.rows, 0], "margin"), statistic, seen) > 0).mean())
+            for name, one in answers.items()
+        },
+    )
 
 
 def attack_unlearned(statistic: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> Attack:
@@ -145,33 +143,23 @@ def attack_unlearned(statistic: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -
 
 def remove_working_files(folder: Path) -> None:
     """Delete what a finished run needs no more."""
-    files.remove_folder(folder / "u-lira")
-
-
-def _path(folder: Path, index: int) -> Path:
-    return folder / "u-lira" / f"{shadow_key(index)}.npy"
+    files.remove_folder(folder / WORKING)
 
 
 def _unlearn_job(job: UnlearnJob, shared: tuple[AuditArrays, Rows], report: Report) -> None:
-    arrays, everything_forgotten = shared
-    specification, key = job.bench.specification, shadow_key(job.index)
-    pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
-    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)
-    path = job.bench.store.model(key)
-    members = np.flatnonzero(job.bench.keep()[job.index])
-    with one_thread(specification.hardware):
-        model, _ = run_method(
-            job.bench,
-            job.request,
-            lambda: load_model(specification, path),
-            job.forget,
-            np.setdiff1d(members, job.forget),
-            (pool, test),
-            scattered=job.scattered,
-            is_target=False,
-            report=lambda done, total: report(done / total),
-        )
-        signals = signals_on(model, pool, everything_forgotten)
+    (arrays, everything_forgotten), bench = shared, job.bench
+    members = np.flatnonzero(bench.keep()[job.index])
+    problem = UnlearningProblem.of(
+        bench,
+        arrays,
+        job.forget,
+        job.request.seed,
+        original=bench.store.model(shadow_key(job.index)),
+        retain=np.setdiff1d(members, job.forget.rows),
+    )
+    with one_thread(bench.specification.hardware):
+        model, _ = run_method(problem, job.request, report=lambda done, total: report(done / total))
+        signals = signals_on(model, problem.pool, everything_forgotten)
     files.write_array(job.path, signals)
     files.seal(job.path)
     report(1.0)

@@ -7,7 +7,6 @@ can't be trained with any more.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,131 +16,135 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.audit.result_files import REPRODUCTION, RESULTS, SCORES, read_table, table_bytes, write_table
-from privaudit.commands.unlearning.unlearn_run import EXPOSURE, FORGETTING, METRICS
+from privaudit.artifacts import (
+    PURGE_SALT,
+    REMOVAL_RECORD,
+    REPRODUCTION,
+    RESULTS,
+    RUN_RESULTS,
+    SCORES,
+    VERDICTS,
+)
+from privaudit.audit.result_files import table_bytes
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
-from privaudit.purging.purge_digest import digest, digest_of_earlier_version, make_salt, salt_path
-from privaudit.purging.purge_inventory import empty_folders_above, files_below
-from privaudit.purging.purge_plan import PurgePlan, ids_of, plan_purge, read_scores
-from privaudit.report.reproduction.write_reproduction import VERDICTS, render_reproduction
+from privaudit.purging.purge_evidence import digests
+from privaudit.purging.purge_plan import PurgePlan, plan_purge
+from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.report.write import render_report
-from privaudit.runtime import files, links
+from privaudit.results.purge_record import (
+    PurgeRecord,
+    PurgeSummary,
+    RequestNumber,
+    SampleIdentifier,
+    SkippedSample,
+)
+from privaudit.results.report_paths import ReportPaths
+from privaudit.runtime import files, links, seals
+from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import REMEDY, AuditStore, open_audit
-from privaudit.unlearning.application.removal_record import RECORD, by_sample
-from privaudit.unlearning.requests.forget_set import ForgetSet
-from privaudit.unlearning.requests.request_cells import SampleIdentifier
 
 Rows = npt.NDArray[np.int64]
 
 
 def run_purge(
     settings: AuditSettings, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
-) -> dict[str, Any]:
-    """Do what `plan_purge` says; return what ``purge --json`` prints."""
+) -> PurgePlan:
+    """Do what `plan_purge` says; return the plan as it was done, with its report."""
     store = open_audit(settings.store, audit)
     with store.locked():
         out = settings.out / store.audit
         files.claim(out)
-        _finish_last(store, out)
-        _seal_what_was_cut(store, out)
-        plan, chosen = plan_purge(settings, store.audit, forget, seed, skip_unknown=skip_unknown)
-        scores = read_scores(out)
-        ids = ids_of(scores, chosen.rows)
-        for path in [*plan.files.removed(), *plan.files.anew]:
+        _finish_earlier(store, out)
+        plan = plan_purge(settings, store.audit, forget, seed, skip_unknown=skip_unknown)
+        for path in [*plan.removed, *plan.anew]:
             # Before anything goes: nothing is to be deleted through a link.
             links.demand_no_link(path.parent)
         _demand_whole(plan, store)
-        entry, replaced = _entry(plan, chosen, ids, store)
         # First of all it is put on record that files are missing on purpose: a purge that is cut short is not damage,
         # and the same command finishes it.
-        in_store = [path for path in plan.files.removed() if path.is_relative_to(store.folder)]
-        skipped = [{"sample_id": name, "requests": found} for name, found in by_sample(chosen.skipped).items()]
-        store.record_purge(entry | {"skipped": skipped}, in_store, replaced)
-        _remove([*plan.files.removed(), *plan.files.anew], [store.folder, out.parent])
-        for path, axis in plan.files.cut:
-            _cut_array(path, chosen.rows, axis, len(scores))
-        for path in plan.files.named:
-            if path.name != RESULTS:
-                _forget_names(path, ids)
+        entry = _record(plan, store)
+        _remove([*plan.removed, *plan.anew], [store.folder, out.parent])
+        for path, axis in plan.cut:
+            _cut_array(path, plan.chosen.rows, axis, len(plan.table))
+        for path in plan.named:
+            if path != RESULTS.at(out):
+                _forget_names(path, plan.ids)
         # The score table says which rows to cut elsewhere: it comes last.
-        for path in sorted(plan.files.tables, key=lambda path: path.name == SCORES):
-            table = read_table(path) if path.name != SCORES else scores
-            left = table[~table["sample_id"].isin(list(ids))].reset_index(drop=True)
-            if path.name == SCORES:
-                _announce(out, left, ids, entry | {"skipped": len(skipped)})
-            write_table(left, path)
-        return plan.to_json() | {"report": _render_anew(out, salt_path(store))}
+        for path in sorted(plan.tables, key=lambda path: path == SCORES.at(out)):
+            _drop_rows(path, plan, entry)
+        plan.report = _render_anew(store, out)
+        return plan
 
 
-def _render_anew(out: Path, salt: Path) -> dict[str, str | None]:
-    """Render what showed the samples, and end the purge: until then, the same command finishes it."""
-    studies = out.parent / REPRODUCTION
-    if not studies.is_symlink() and any(studies.glob(f"{out.name}-*/{VERDICTS}")):
-        render_reproduction(studies)
-    report = render_report(out)
-    # Without it nobody can tell from the digest who was purged.
-    files.remove(salt)
-    return report
-
-
-def _finish_last(store: AuditStore, out: Path) -> None:
-    """Bring a purge to its end that was cut short after its last table: its samples are not known any more."""
-    if not salt_path(store).exists() or not files.is_whole(out / RESULTS) or not (out / SCORES).is_file():
+def _finish_earlier(store: AuditStore, out: Path) -> None:
+    """Bring a purge to its end that was cut short: what it had written is not taken for unfinished."""
+    if not PURGE_SALT.at(store.folder).exists():
         return
-    results, purges = files.read_json(out / RESULTS), store.read_purges()
-    done = {purge["digest"] for purge in results.get("purges", [])}
-    if not purges or purges[-1]["digest"] not in done or results["table_sha256"] != files.sha256_of(out / SCORES):
+    scores, purges = SCORES.at(out), store.read_purges()
+    results = files.read_json(RESULTS.at(out)) if files.is_whole(RESULTS.at(out)) else {}
+    is_told = bool(purges) and purges[-1].digest in {purge["digest"] for purge in results.get("purges", [])}
+    if is_told and scores.is_file() and results["table_sha256"] == files.sha256_of(scores):
+        # After its last table its samples are not known any more: what is left to do needs none of them.
+        files.seal(scores)
+        _render_anew(store, out)
+        talk(f"  the purge of {purges[-1].samples:,} samples on {purges[-1].date} was cut short and is finished now")
         return
-    files.seal(out / SCORES)
-    _render_anew(out, salt_path(store))
-    talk(f"  the purge of {purges[-1]['samples']:,} samples on {purges[-1]['date']} was cut short and is finished now")
-
-
-def _seal_what_was_cut(store: AuditStore, out: Path) -> None:
-    """Seal what a purge that was cut short had written, or was about to: runs that ended are not taken for unfinished.
-
-    A run's record is whole before its results are, and nothing but a purge touches these afterwards.
-    """
-    if not salt_path(store).exists():
-        return
-    ended = [path.parent for path in out.glob(f"unlearn/*/{RECORD}") if files.is_whole(path)]
-    for path in [out / SCORES, *(folder / name for folder in ended for name in (METRICS, FORGETTING, EXPOSURE))]:
+    # A run's record is whole before its results are, and nothing but a purge touches these afterwards.
+    ended = [path.parent.name for path in REMOVAL_RECORD.within(out) if files.is_whole(path)]
+    for path in [scores, *(artifact.at(out, run=run) for run in ended for artifact in RUN_RESULTS)]:
         if files.inspect_seal(path) is files.Seal.UNFINISHED:
             files.seal(path)
 
 
+def _render_anew(store: AuditStore, out: Path) -> ReportPaths:
+    """Render what showed the samples, and end the purge: until then, the same command finishes it."""
+    studies = out.parent / REPRODUCTION
+    if not studies.is_symlink() and any(studies.glob(f"{out.name}-*/{VERDICTS.path}")):
+        render_reproduction(studies)
+    report = render_report(out)
+    # Without it nobody can tell from the digest who was purged.
+    files.remove(PURGE_SALT.at(store.folder))
+    return report
+
+
 def _demand_whole(plan: PurgePlan, store: AuditStore) -> None:
     """Raise `StoreError` where something that stays is damaged: to cut it and seal what is left would hide that."""
-    others = {*plan.files.removed(), *(path for path, _ in plan.files.unknown)}
-    stay = [path for path in files_below(store.folder)[0] if path not in others]
-    for path in [*stay, *plan.files.tables, *plan.files.named]:
+    stay = {seals.sealed_by(path) for path in links.list_files(store.folder)}
+    stay -= {*plan.removed, *(path for path, _ in plan.unknown)}
+    for path in [*sorted(stay), *plan.tables, *plan.named]:
         if path.exists() and files.inspect_seal(path).is_wrong:
             raise StoreError(f"{path} is damaged: nothing was purged", hint=REMEDY)
 
 
-def _entry(
-    plan: PurgePlan, chosen: ForgetSet, ids: set[SampleIdentifier], store: AuditStore
-) -> tuple[dict[str, Any], str]:
-    """What is put on record of this purge, and the digest under which an earlier version began it."""
-    name, earlier = digest(ids, make_salt(store)), digest_of_earlier_version(ids)
-    begun = [one for one in store.read_purges() if one["digest"] in (name, earlier)]
-    entry = {
-        "digest": name,
-        "date": datetime.now(UTC).date().isoformat(),
-        "samples": plan.samples,
+def _record(plan: PurgePlan, store: AuditStore) -> PurgeRecord:
+    """Put on record, in the store, who is purged, under a name that says nobody's, and which files go."""
+    earlier, name = digests(store.folder, plan.ids, begin=True)
+    begun = [one.models for one in store.read_purges() if one.digest in (name, earlier)]
+    skipped: dict[SampleIdentifier, list[RequestNumber]] = {}
+    for one in plan.chosen.skipped:
+        skipped.setdefault(one.sample_id, []).append(RequestNumber(request_id=one.request_id, date=one.date))
+    entry = PurgeRecord(
+        digest=name,
+        date=datetime.now(UTC).date().isoformat(),
+        samples=len(plan.chosen.rows),
         # One that goes on where it was cut short finds fewer than it began with.
-        "models": max([plan.models_removed(), *(one["models"] for one in begun)]),
-        "requests": len(chosen.requests),
-    }
-    return entry, earlier
+        models=max([plan.models_removed, *begun]),
+        requests=len(plan.chosen.requests),
+        skipped=[SkippedSample(sample_id=sample, requests=found) for sample, found in skipped.items()],
+        files=[str(path.relative_to(store.folder)) for path in plan.removed if path.is_relative_to(store.folder)],
+    )
+    store.record_purge(entry, replaced=earlier)
+    return entry
 
 
 def _remove(paths: list[Path], roots: list[Path]) -> None:
+    """Delete files, and the folders below one of the roots that are empty without them, the deepest first."""
     for path in paths:
         files.remove(path)
-    for folder in empty_folders_above(paths, roots):
+    above = {part for path in paths for part in path.parents if any(root in part.parents for root in roots)}
+    for folder in sorted(above, key=lambda part: len(part.parts), reverse=True):
         with suppress(OSError):  # Something is left in it.
             folder.rmdir()
 
@@ -165,21 +168,29 @@ def _forget_names(path: Path, ids: set[SampleIdentifier]) -> None:
 def without_samples(content: Any, ids: set[SampleIdentifier]) -> Any:
     """The same JSON value without those entries of lists that are about one of the samples."""
     if isinstance(content, list):
-        return [without_samples(entry, ids) for entry in content if not _is_about(entry, ids)]
+        about = [isinstance(entry, dict) and entry.get("sample_id") in ids for entry in content]
+        return [without_samples(entry, ids) for entry, gone in zip(content, about, strict=True) if not gone]
     if isinstance(content, dict):
         return {key: without_samples(value, ids) for key, value in content.items()}
     return content
 
 
-def _is_about(entry: Any, ids: set[SampleIdentifier]) -> bool:
-    return isinstance(entry, dict) and entry.get("sample_id") in ids
+def _drop_rows(path: Path, plan: PurgePlan, entry: PurgeRecord) -> None:
+    """Drop the samples' rows of a table; of the score table, whose results say first what it will be."""
+    scores = path.name == SCORES.path
+    table = plan.table if scores else pd.read_parquet(path)
+    content = table_bytes(table[~table["sample_id"].isin(list(plan.ids))].reset_index(drop=True))
+    if scores:
+        _announce(path.with_name(RESULTS.path), content, plan, entry)
+    files.write_bytes(path, content)
+    files.seal(path)
 
 
-def _announce(out: Path, left: pd.DataFrame, ids: set[SampleIdentifier], entry: dict[str, Any]) -> None:
+def _announce(path: Path, scores: bytes, plan: PurgePlan, entry: PurgeRecord) -> None:
     """Let the results belong to the table as it will be, and say that something was purged."""
-    results = without_samples(files.read_json(out / RESULTS), ids)
-    results["table_sha256"] = hashlib.sha256(table_bytes(left)).hexdigest()
-    earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry["digest"]]
-    results["purges"] = [*earlier, entry]
-    files.write_json(out / RESULTS, results)
-    files.seal(out / RESULTS)
+    told = PurgeSummary(**entry.model_dump(exclude={"skipped", "files"}), skipped=len(entry.skipped))
+    results = without_samples(files.read_json(path), plan.ids)
+    earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry.digest]
+    results |= {"table_sha256": digest_of(scores), "purges": [*earlier, told.to_json()]}
+    files.write_json(path, results)
+    files.seal(path)

@@ -1,93 +1,180 @@
-"""What a purge would remove, cut and leave: every file by name, before anything is touched."""
+"""What a purge would remove, cut and leave: every file by name, before anything is touched.
+
+What becomes of which kind of file is declared in `privaudit.artifacts`; nothing is passed over for being unknown.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from privaudit.audit.result_files import RESULTS, SCORES
+from privaudit import artifacts
+from privaudit.artifacts import Artifact, Purge
 from privaudit.config import DEFAULT_OUT, DEFAULT_STORE, AuditSettings
 from privaudit.errors import PrivauditError, StoreError, UsageError
-from privaudit.purging.purge_digest import digest, digest_of_earlier_version, read_salt
-from privaudit.purging.purge_inventory import Inventory, demand_no_links, sort_comparisons, sort_output, sort_store
-from privaudit.runtime import files
-from privaudit.shadow.store import AuditStore, audits_in, open_audit, shadow_key
-from privaudit.unlearning.application.removal_record import RECORD
-from privaudit.unlearning.application.retrained_models import MEMBERS, WEIGHTS, members_digest
+from privaudit.purging.purge_evidence import Evidence, gather_evidence
+from privaudit.results.purge_record import SampleIdentifier
+from privaudit.results.report_paths import ReportPaths
+from privaudit.results.stored_audits import FileAndReason, OtherAudit, PurgeResults
+from privaudit.runtime import files, links, locks, seals
+from privaudit.shadow.store import AuditStore, audits_in, open_audit
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
-from privaudit.unlearning.requests.request_cells import SampleIdentifier, plain
 
-Rows = npt.NDArray[np.int64]
+#: What `privaudit.runtime.files` calls a damaged file that it moved out of the way.
+SET_ASIDE = re.compile(r".+\.damaged-[0-9]+")
+
+#: Said of every purge.
+NOTES = (
+    "An unlearned model goes unless its outcome is exact: it began as the target, and nothing proves what is left in "
+    "it. Only a model that was trained without these samples stays.",
+    "Left in place: the data itself, which is not the audit's; figures over all samples, which were computed with "
+    "them; records of removal, which say what was removed at whose request; copies elsewhere, which are beyond this "
+    "tool.",
+    "To be rebuilt: take the samples out of the data, then run privaudit score on it: that is a new audit. This one "
+    "can be verified and shown, and trains nothing any more.",
+)
 
 
 @dataclass
 class PurgePlan:
-    """What a purge would do.
+    """What a purge would do: files by what happens to them.
 
     Parameters
     ----------
-    audit, samples
-        Of which audit, and how many samples.
-    files
-        Every file by what happens to it.
+    audit, chosen, table, ids
+        Of which audit which samples, its score table, canaries included, and the samples' ids.
+    remove
+        By kind: files to delete, with their seals.
+    cut
+        Arrays to cut rows (axis 0) or columns (axis 1) from.
+    tables
+        Per-sample tables to drop rows of.
+    named
+        Results that name a few samples, which are taken out.
+    anew
+        Reports to render anew.
+    keep
+        Models and results that stay, and why.
+    gone
+        Of the files to delete, models of unlearning runs, and why.
+    unknown
+        What privaudit did not write, or can't reach: it is left alone, and named.
     others
         Other audits of the store that hold the samples too, or may, each with the command that purges it.
-    said
-        What was understood of a list of requests.
-    skipped
-        Ids of the list that the audit does not know.
     notes
         What else to say.
+    report
+        Where the report is once it is done.
     """
 
     audit: str
-    samples: int
-    files: Inventory = field(default_factory=Inventory)
-    others: list[dict[str, Any]] = field(default_factory=list)
-    said: str = ""
-    skipped: list[SampleIdentifier] = field(default_factory=list)
+    chosen: ForgetSet
+    table: pd.DataFrame
+    ids: set[SampleIdentifier]
+    remove: dict[str, list[Path]] = field(default_factory=dict)
+    cut: list[tuple[Path, int]] = field(default_factory=list)
+    tables: list[Path] = field(default_factory=list)
+    named: list[Path] = field(default_factory=list)
+    anew: list[Path] = field(default_factory=list)
+    keep: list[tuple[Path, str]] = field(default_factory=list)
+    gone: list[tuple[Path, str]] = field(default_factory=list)
+    unknown: list[tuple[Path, str]] = field(default_factory=list)
+    others: list[OtherAudit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    report: ReportPaths | None = None
 
+    @property
+    def removed(self) -> list[Path]:
+        """Every file to delete."""
+        return [path for paths in self.remove.values() for path in paths]
+
+    @property
     def models_removed(self) -> int:
-        """How many of the deleted files are models."""
-        return sum(path.suffix == ".safetensors" for path in self.files.removed())
+        """How many of them are models."""
+        return sum(path.suffix == ".safetensors" for path in self.removed)
 
-    def to_json(self) -> dict[str, Any]:
-        """As ``purge --dry-run --json`` prints it."""
-        found = self.files
-        return {
-            "audit": self.audit,
-            "samples": self.samples,
-            "models_removed": self.models_removed(),
-            "files_removed": len(found.removed()),
-            "arrays_cut": len(found.cut),
-            "tables_cut": len(found.tables),
-            "removed": {kind: [str(path) for path in paths] for kind, paths in found.remove.items()},
-            "cut": [str(path) for path in [*(path for path, _ in found.cut), *found.tables, *found.named]],
-            "made_anew": [str(path) for path in found.anew],
-            "unlearned_removed": [_entry(one) for one in found.gone],
-            "models_kept": [_entry(one) for one in found.keep if one[0].suffix == ".safetensors"],
-            "results_kept": [_entry(one) for one in found.keep if one[0].suffix != ".safetensors"],
-            "unknown": [_entry(one) for one in found.unknown],
-            "other_audits": self.others,
-            "skipped": self.skipped,
-            "notes": self.notes,
+    def result(self) -> PurgeResults:
+        """As ``purge --json`` prints it."""
+        reasons = {
+            name: [FileAndReason(file=str(path), why=why) for path, why in found]
+            for name, found in {
+                "unlearned_removed": self.gone,
+                "models_kept": [one for one in self.keep if one[0].suffix == ".safetensors"],
+                "results_kept": [one for one in self.keep if one[0].suffix != ".safetensors"],
+                "unknown": self.unknown,
+            }.items()
         }
+        results = PurgeResults(
+            audit=self.audit,
+            samples=len(self.chosen.rows),
+            models_removed=self.models_removed,
+            files_removed=len(self.removed),
+            arrays_cut=len(self.cut),
+            tables_cut=len(self.tables),
+            removed={kind: [str(path) for path in paths] for kind, paths in self.remove.items()},
+            cut=[str(path) for path in [*(path for path, _ in self.cut), *self.tables, *self.named]],
+            made_anew=[str(path) for path in self.anew],
+            other_audits=self.others,
+            skipped=list(dict.fromkeys(one.sample_id for one in self.chosen.skipped)),
+            notes=self.notes,
+            **reasons,
+        )
+        return results if self.report is None else results.model_copy(update={"report": self.report})
 
+    def sort(self, folder: Path, manifest: Sequence[Artifact], evidence: Evidence, leftovers: str = "") -> None:
+        """Sort every file below a folder; ``leftovers`` is what those of killed commands are called, if not so."""
+        regular, strange = _files_below(folder)
+        for path in regular:
+            if SET_ASIDE.fullmatch(path.name):
+                self._goes(leftovers or "damaged files that were set aside", path)
+            elif locks.is_unfinished(path.name):
+                self._goes(leftovers or "files that a killed command did not finish", path)
+            elif (found := artifacts.artifact_at(path.relative_to(folder).as_posix(), manifest, evidence.keys)) is None:
+                if path.name not in artifacts.MARKERS:
+                    self.unknown.append((path, "not made by privaudit"))
+            else:
+                self._take(path, found, evidence)
+        self.unknown += [(path, "a link or a special file: not followed") for path in strange]
 
-def _entry(found: tuple[Path, str]) -> dict[str, str]:
-    return {"file": str(found[0]), "why": found[1]}
+    def _goes(self, kind: str, path: Path) -> None:
+        self.remove.setdefault(kind, []).append(path)
+
+    def _take(self, path: Path, artifact: Artifact, evidence: Evidence) -> None:
+        """Do with a file as its kind says."""
+        if artifact in artifacts.RUN_RESULTS and path.parent not in evidence.whole_runs:
+            self._goes("damaged or unfinished runs", path)
+            return
+        match artifact.purge:
+            case Purge.REMOVE:
+                self._goes(artifact.kind, path)
+            case Purge.CUT_ROWS | Purge.CUT_COLUMNS:
+                self.cut.append((path, int(artifact.purge is Purge.CUT_COLUMNS)))
+            case Purge.DROP_ROWS:
+                self.tables.append(path)
+            case Purge.UNNAME:
+                self.named.append(path)
+            case Purge.RENDER:
+                self.anew.append(path)
+            case Purge.KEEP_IF_WHOLE if files.is_whole(path):
+                self.keep.append((path, artifact.kind))
+            case Purge.KEEP_IF_WHOLE:
+                self._goes("damaged files", path)
+            case Purge.KEEP_IF_PROVEN if path in evidence.stays:
+                # Its record stays with it.
+                self.keep += [(path, evidence.stays[path])] if path.suffix == ".safetensors" else []
+            case Purge.KEEP_IF_PROVEN:
+                self._goes(artifact.kind, path)
+                self.gone += [(path, evidence.goes[path])] if path in evidence.goes else []
 
 
 def plan_purge(
     settings: AuditSettings, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
-) -> tuple[PurgePlan, ForgetSet]:
+) -> PurgePlan:
     """Look at what the audit holds of the samples; nothing is changed.
 
     Parameters
@@ -110,49 +197,63 @@ def plan_purge(
     """
     store = open_audit(settings.store, audit)
     out = settings.out / store.audit
-    demand_no_links(store, out)
-    table = read_scores(out)
-    description = store.read_description()
+    _demand_no_links(store, out)
+    table = _read_scores(out)
     real = table[~table["canary"]].reset_index(drop=True)
-    data = description["data"]
-    id_column = (data.get("table") or {}).get("id")
-    chosen = choose_forget_set(
-        forget, real, tuple(data["classes"]), seed, skip_unknown=skip_unknown, id_column=id_column
-    )
-    ids = ids_of(real, chosen.rows)
-    plan = PurgePlan(store.audit, len(chosen.rows), said=chosen.said)
-    plan.skipped = list(dict.fromkeys(one.sample_id for one in chosen.skipped))
-    saw = _who_saw(store, out, chosen.rows, len(table), ids)
-    left_out = _left_out(out, real, chosen.rows)
-    sort_store(plan.files, store, saw, _never_saw(store, len(real), left_out))
-    sort_output(plan.files, out, _exact_models(store, out, real, chosen.rows))
-    sort_comparisons(plan.files, out)
-    plan.others = _other_audits(settings, store, forget, seed, ids)
+    data = store.read_description().data
+    id_column = None if data.table is None else data.table.id
+    chosen = choose_forget_set(forget, real, tuple(data.classes), seed, skip_unknown=skip_unknown, id_column=id_column)
+    sample_ids: list[SampleIdentifier] = real["sample_id"].tolist()
+    plan = PurgePlan(store.audit, chosen, table, {sample_ids[row] for row in chosen.rows.tolist()})
+    evidence = gather_evidence(store, out, sample_ids, chosen.rows, len(table))
+    plan.sort(store.folder, artifacts.STORE, evidence)
+    plan.sort(out, artifacts.OUTPUT, evidence)
+    # Comparisons hold the risk of every sample under two audits.
+    if not (settings.out / artifacts.COMPARISONS).is_symlink():
+        for folder in artifacts.comparisons_with(store.audit, settings.out):
+            plan.sort(folder, artifacts.COMPARISON, evidence, artifacts.COMPARISON[0].kind)
+    studies = settings.out / artifacts.REPRODUCTION
+    if not studies.is_symlink() and any(studies.glob(f"{store.audit}-*/*")):
+        # Its first figure may show pictures of this audit.
+        plan.anew += [path for path in artifacts.REPORT.within(studies) if path.is_file()]
+    plan.others = _other_audits(settings, store, forget, seed, plan.ids)
     plan.notes = [
-        f"{sum(saw.values())} of {len(saw)} shadow models saw at least one of the {plan.samples:,} samples (half of "
-        "them saw any one), and so did the target.",
-        "An unlearned model goes unless its outcome is exact: it began as the target, and nothing proves what is left "
-        "in it. Only a model that was trained without these samples stays.",
-        "Left in place: the data itself, which is not the audit's; figures over all samples, which were computed with "
-        "them; records of removal, which say what was removed at whose request; copies elsewhere, which are beyond "
-        "this tool.",
-        "To be rebuilt: take the samples out of the data, then run privaudit score on it: that is a new audit. This "
-        "one can be verified and shown, and trains nothing any more.",
+        f"{sum(evidence.saw.values())} of {len(evidence.saw)} shadow models saw at least one of the {len(plan.ids):,} "
+        "samples (half of them saw any one), and so did the target.",
+        *NOTES,
         *(["Once they are not needed, delete the list of requests and what else names them."] if chosen.said else []),
     ]
-    return plan, chosen
+    return plan
 
 
-def ids_of(table: pd.DataFrame, rows: Rows) -> set[SampleIdentifier]:
-    """Ids of some rows of a score table."""
-    return {plain(one) for one in table["sample_id"].to_numpy()[rows]}
+def _files_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Regular files below a folder (a seal stands for its file), and links and special files, which are not followed.
+
+    A folder that is itself a link is one of the latter.
+    """
+    if folder.is_symlink():
+        return [], [folder]
+    return sorted({seals.sealed_by(path) for path in links.list_files(folder)}), links.list_strange(folder)
 
 
-def read_scores(out: Path) -> pd.DataFrame:
+def _demand_no_links(store: AuditStore, out: Path) -> None:
+    """Raise `StoreError` where what is to be cut, or a folder on the way to it, is a link: it lies elsewhere."""
+    runs = artifacts.METRICS.at(out, run="any").parents[1]
+    models = {path.parent for path in store.files_of("any")}
+    for folder in (store.folder, out):
+        for path in _files_below(folder)[1]:
+            if path in {folder, runs, *models} or path.suffix in artifacts.OURS or path.parent == runs:
+                raise StoreError(
+                    f"{path} is a link or a special file, which purge does not follow: nothing was purged",
+                    hint="Put the file or folder itself in its place, and purge again.",
+                )
+
+
+def _read_scores(out: Path) -> pd.DataFrame:
     """The score table: whole, or as a purge left it that was cut short before its seal."""
-    path = out / SCORES
+    path, results = artifacts.SCORES.at(out), artifacts.RESULTS.at(out)
     if not files.is_whole(path):
-        announced = files.read_json(out / RESULTS).get("table_sha256") if files.is_whole(out / RESULTS) else None
+        announced = files.read_json(results).get("table_sha256") if files.is_whole(results) else None
         if files.inspect_seal(path) is not files.Seal.UNFINISHED or announced != files.sha256_of(path):
             raise UsageError(
                 f"{path} is not there or not whole: it says where each sample stands",
@@ -161,99 +262,11 @@ def read_scores(out: Path) -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
-def _who_saw(store: AuditStore, out: Path, rows: Rows, samples: int, ids: set[SampleIdentifier]) -> dict[str, bool]:
-    """Which shadow models saw one of the samples."""
-    _demand_no_other_under_way(store, out, ids)
-    unsealed = files.inspect_seal(store.design) is files.Seal.UNFINISHED
-    keep = files.read_array(store.design) if unsealed else store.read_design()
-    if keep.shape[1] == samples:
-        return {shadow_key(index): bool(row[rows].any()) for index, row in enumerate(keep)}
-    # A purge that was cut short has cut the design: who saw these samples was gone by then.
-    begun = store.read_purges()[-1]
-    if begun["digest"] not in _digests(store, ids):
-        raise _cut_short(begun)
-    return {shadow_key(index): not store.model(shadow_key(index)).exists() for index in range(len(keep))}
-
-
-def _digests(store: AuditStore, ids: set[SampleIdentifier]) -> set[str]:
-    """What a purge of these samples may be called that is under way."""
-    salt = read_salt(store)
-    return {digest_of_earlier_version(ids)} | (set() if salt is None else {digest(ids, salt)})
-
-
-def _demand_no_other_under_way(store: AuditStore, out: Path, ids: set[SampleIdentifier]) -> None:
-    purges = store.read_purges()
-    if read_salt(store) is None or not purges or purges[-1]["digest"] in _digests(store, ids):
-        return
-    results = files.read_json(out / RESULTS) if files.is_whole(out / RESULTS) else {}
-    if purges[-1]["digest"] not in {purge["digest"] for purge in results.get("purges", [])}:
-        raise _cut_short(purges[-1])
-
-
-def _cut_short(begun: dict[str, Any]) -> StoreError:
-    return StoreError(
-        f"the purge of {begun['samples']:,} samples on {begun['date']} was cut short",
-        hint="Run that privaudit purge again first: it goes on where it stopped.",
-    )
-
-
-def _left_out(out: Path, real: pd.DataFrame, rows: Rows) -> list[Rows]:
-    """The samples to purge, and the forget sets of runs that hold them all: training without those is without them."""
-    return [rows, *(found for _, found in _retrained_runs(out, real, rows))]
-
-
-def _retrained_runs(out: Path, real: pd.DataFrame, rows: Rows) -> list[tuple[Path, Rows]]:
-    """Runs whose forget set holds all the samples, and the rows of that, by their whole records."""
-    place = {plain(one): row for row, one in enumerate(real["sample_id"])}
-    found = []
-    for path in sorted(out.glob(f"unlearn/*/{RECORD}")):
-        if path.parent.is_symlink() or not files.is_whole(path):
-            continue
-        of_run = [place.get(entry["sample_id"]) for entry in files.read_json(path)["removed"]]
-        forgotten = np.sort(np.array([row for row in of_run if row is not None], np.int64))
-        # One whose samples are not all known was made before an earlier purge: its rows are counted otherwise.
-        if len(forgotten) == len(of_run) and np.isin(rows, forgotten).all():
-            found.append((path.parent, forgotten))
-    return found
-
-
-def _retrained_records(store: AuditStore) -> dict[Path, dict[str, Any]]:
-    """By model file of the store's retrained models: the records of those that are whole."""
-    records = {}
-    for path in sorted((store.folder / "retrained").glob("*.safetensors")):
-        record = path.with_suffix(".json")
-        if not path.parent.is_symlink() and files.is_whole(path) and files.is_whole(record):
-            records[path] = files.read_json(record)
-    return records
-
-
-def _never_saw(store: AuditStore, samples: int, left_out: list[Rows]) -> set[Path]:
-    """Files of retrained models whose records prove that they are these weights, trained without the samples."""
-    without = {members_digest(np.setdiff1d(np.arange(samples), rows)) for rows in left_out}
-    return {
-        part
-        for path, record in _retrained_records(store).items()
-        if record.get(MEMBERS) in without and record.get(WEIGHTS) == files.sha256_of(path)
-        for part in (path, path.with_suffix(".json"))
-    }
-
-
-def _exact_models(store: AuditStore, out: Path, real: pd.DataFrame, rows: Rows) -> set[Path]:
-    """Models of runs that are, bit for bit, a retrained model which never saw the samples."""
-    models = _never_saw(store, len(real), _left_out(out, real, rows))
-    weights = {files.sha256_of(path) for path in models if path.suffix == ".safetensors"}
-    return {
-        folder / "model.safetensors"
-        for folder, _ in _retrained_runs(out, real, rows)
-        if files.is_whole(folder / "model.safetensors") and files.sha256_of(folder / "model.safetensors") in weights
-    }
-
-
 def _other_audits(
     settings: AuditSettings, store: AuditStore, forget: str, seed: int, ids: set[SampleIdentifier]
-) -> list[dict[str, Any]]:
+) -> list[OtherAudit]:
     """Audits of the same data, or of that data set in another size, not known to be without the samples."""
-    own = store.read_description()["identity"]
+    own = store.read_description().identity
     flags = [] if settings.store == DEFAULT_STORE else ["--store", str(settings.store)]
     flags += [] if settings.out == DEFAULT_OUT else ["--out", str(settings.out)]
     flags += [] if seed == 0 else ["--seed", str(seed)]
@@ -263,22 +276,23 @@ def _other_audits(
             continue
         command = shlex.join(["privaudit", "purge", "--audit", name, "--forget", forget, *flags])
         try:
-            other = AuditStore(store.root, name).read_description()["identity"]
+            other = AuditStore(store.root, name).read_description().identity
         except PrivauditError:
-            found.append({"audit": name, "holds": "can't be told: its audit.json can't be read", "command": command})
+            told = "can't be told: its audit.json can't be read"
+            found.append(OtherAudit(audit=name, holds=told, command=command))
             continue
-        same = other["fingerprint"] == own["fingerprint"]
-        if not same and other["dataset"] != own["dataset"]:
+        same = other.fingerprint == own.fingerprint
+        if not same and other.dataset != own.dataset:
             continue
-        held = _held(settings.out / name, ids)
+        held = _held(artifacts.SCORES.at(settings.out / name), ids)
         if held != 0:
-            known = "can't be told: its results are not there" if held is None else f"{held:,} of these samples"
-            found.append({"audit": name, "same_data": same, "holds": known, "command": command})
+            told = "can't be told: its results are not there" if held is None else f"{held:,} of these samples"
+            found.append(OtherAudit(audit=name, same_data=same, holds=told, command=command))
     return found
 
 
-def _held(out: Path, ids: set[SampleIdentifier]) -> int | None:
+def _held(scores: Path, ids: set[SampleIdentifier]) -> int | None:
     """How many of the samples another audit's score table holds; None where it can't be read."""
-    if not files.is_whole(out / SCORES):
+    if not files.is_whole(scores):
         return None
-    return int(pd.read_parquet(out / SCORES, columns=["sample_id"])["sample_id"].isin(list(ids)).sum())
+    return int(pd.read_parquet(scores, columns=["sample_id"])["sample_id"].isin(list(ids)).sum())

@@ -2,61 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import pandas as pd
 
 from privaudit import __version__
 from privaudit.report.content import wording
-from privaudit.report.content.elements import Answer, Column, Explorer, Fact, Figure, Report, Section, Table
+from privaudit.report.content.elements import Answer, Explorer, Fact, Figure, Report, Section, Table, tabulate
+from privaudit.report.content.figure_data import Scatter
 from privaudit.report.content.glossary import GLOSSARY, REFERENCES
-from privaudit.report.content.wording import interval, number, percent, rate
+from privaudit.report.content.texts import terms, text
+from privaudit.report.content.wording import clip, interval, number, percent, rate, warned
 from privaudit.report.drawing import line_styles
+from privaudit.report.drawing.figure_tables import dots
 from privaudit.report.drawing.figures import with_tables
+from privaudit.report.explorer import columns_of
 from privaudit.report.sections.attack_results import title_of
-
-COLUMNS = [
-    Column("sample_id", "Sample", "id", "What the outside world calls the training sample."),
-    Column("class_name", "Class", "category", "Its label."),
-    Column("risk_a", "Risk in A", "share", "Share of A's shadow models in which LiRA tells rightly whether it was in."),
-    Column("risk_b", "Risk in B", "share", "The same in B."),
-    Column("change", "Change", "share", "Risk in B less risk in A."),
-    Column("change_low", "Change from", "share", "Lower end of its 95% interval (Newcombe)."),
-    Column("change_high", "Change to", "share", "Upper end of its 95% interval (Newcombe)."),
-]
+from privaudit.results.comparison_results import ComparedAudit, ComparedGroup, ComparisonResults, GroupRisk
+from privaudit.results.measures import Difference, Interval
 
 #: How many of the samples that changed most are named.
 NAMED = 10
 
-VERDICTS = {
-    "b leaks less": "B leaks less than A who it was trained on",
-    "b leaks more": "B leaks more than A who it was trained on",
-    "no difference shown": "No difference in what A and B leak is shown",
-    "too few models": "A and B have too few shadow models for a verdict",
-}
 
-UNIT = (
-    "What is independent here is a pair of shadow models, not a sample: all samples are judged by the same few models, "
-    "so their errors move together. Intervals are 95%, t over pairs."
-)
-
-
-def build_comparison(results: dict[str, Any], samples: pd.DataFrame, sha256: str, notices: list[str]) -> Report:
-    """What ``comparison.json`` means, for any rendering."""
-    a, b = results["a"], results["b"]
-    lira = results["attacks"]["lira"]
-    columns = [column for column in COLUMNS if bool(samples[column.key].notna().any())]
+def build_comparison(results: ComparisonResults, samples: pd.DataFrame, sha256: str, notices: list[str]) -> Report:
+    """Say what ``comparison.json`` means, for any rendering."""
+    a, b, lira = results.a, results.b, results.attacks["lira"]
     return Report(
         title="Two privacy audits compared",
-        subtitle=f"A: {a['audit']} · B: {b['audit']} · {results['samples']:,} samples in both",
+        subtitle=f"A: {a.audit} · B: {b.audit} · {results.samples:,} samples in both",
         finding=_finding(results),
         facts=[
             *(
-                _fact(f"Members found at {rate(fpr)} false alarms, B less A", lira["tpr_at_fpr"][fpr])
+                _fact(f"Members found at {rate(fpr)} false alarms, B less A", lira.tpr_at_fpr[fpr])
                 for fpr in ("0.001", "0.01")
             ),
-            _fact("AUC, B less A", lira["auc"], number),
-            _fact("Mean risk, B less A", results["mean_risk"]),
+            _fact("AUC, B less A", lira.auc, number),
+            _fact("Mean risk, B less A", results.mean_risk),
         ],
         overview=_overview(results),
         sections=with_tables(
@@ -65,16 +47,12 @@ def build_comparison(results: dict[str, Any], samples: pd.DataFrame, sha256: str
         limits=wording.IN_BRIEF,
         notices=notices,
         glossary=GLOSSARY,
-        references=[*REFERENCES, NEWCOMBE],
-        explorer=Explorer("samples.parquet", sha256, len(samples), columns, "risk_a", "risk_b"),
+        references=[*REFERENCES, text("comparison.reference")],
+        explorer=Explorer(
+            "samples.parquet", sha256, len(samples), columns_of(samples, "comparison"), "risk_a", "risk_b"
+        ),
         made_by=f"privaudit {__version__}",
     )
-
-
-NEWCOMBE = (
-    "Newcombe: Interval estimation for the difference between independent proportions. Statistics in Medicine 17 "
-    "(1998). Intervals of a sample's change."
-)
 
 
 def _points(value: float) -> str:
@@ -82,213 +60,181 @@ def _points(value: float) -> str:
     return f"{points:+.2f}" if abs(points) < 10 else f"{points:+.1f}"
 
 
-def _change(found: dict[str, Any] | None, as_number: bool = False) -> str:
-    if found is None:
-        return "too little evidence"
-    say = (lambda value: f"{value:+.3f}") if as_number else _points
-    bounds = "no interval" if found["ci"] is None else f"{say(found['ci'][0])} to {say(found['ci'][1])}"
-    return f"{say(found['difference'])} ({bounds})" + ("" if as_number else " points")
+def _moved(value: float, bounds: Interval | None, *, as_number: bool = False) -> str:
+    """A difference and its interval, in percent points or as a number."""
+    say = (lambda one: f"{one:+.3f}") if as_number else _points
+    reach = "no interval" if bounds is None else f"{say(bounds[0])} to {say(bounds[1])}"
+    return f"{say(value)} ({reach})" + ("" if as_number else " points")
 
 
-def _fact(label: str, found: dict[str, Any] | None, say: Any = percent) -> Fact:
+def _change(found: Difference | None, *, as_number: bool = False) -> str:
+    return "too little evidence" if found is None else _moved(found.difference, found.ci, as_number=as_number)
+
+
+def _fact(label: str, found: Difference | None, say: Callable[[float], str] = percent) -> Fact:
     if found is None:
         return Fact(label, "too little evidence", "one of the audits does not resolve this rate")
-    value, bounds = _change(found, as_number=say is number).split(" (", 1)
-    unit = "" if say is number else " points"
-    reach = bounds.split(")")[0] if found["ci"] is None else f"95% interval {bounds.split(')')[0]}{unit}"
-    return Fact(label, value + unit, f"A {say(found['a'])}, B {say(found['b'])}; {reach}")
+    value, reach = _change(found, as_number=say is number).split(" (", 1)
+    reach, unit = reach.split(")")[0], "" if say is number else " points"
+    spread = reach if found.ci is None else f"95% interval {reach}{unit}"
+    return Fact(label, value + unit, f"A {say(found.a)}, B {say(found.b)}; {spread}")
 
 
-def _finding(results: dict[str, Any]) -> list[str]:
-    a, b = results["a"], results["b"]
-    if not (a["controls_hold"] and b["controls_hold"]):
-        return ["A negative control failed in one of the audits: this comparison must not be relied on."]
-    found = results["attacks"]["lira"]["auc"]
+def _finding(results: ComparisonResults) -> list[str]:
+    a, b = results.a, results.b
+    if not (a.controls_hold and b.controls_hold):
+        return [text("comparison.control-failed")]
+    found = results.attacks["lira"].auc
     said = [
-        f"{VERDICTS[results['verdict']]}: LiRA's AUC is {number(found['a'])} in A and {number(found['b'])} in B, a "
-        f"difference of {_change(found, as_number=True)}."
+        f"{terms('comparison.verdicts')[results.verdict]}: LiRA's AUC is {number(found.a)} in A and {number(found.b)} "
+        f"in B, a difference of {_change(found, as_number=True)}."
     ]
-    if None not in [(side["accuracy"] or {}).get("target_test") for side in (a, b)]:
+    on_test = [None if side.accuracy is None else side.accuracy.target_test for side in (a, b)]
+    if on_test[0] is not None and on_test[1] is not None:
         said.append(
-            f"The target model of A is right on {percent(a['accuracy']['target_test'])} of the test samples, that of B "
-            f"on {percent(b['accuracy']['target_test'])}."
+            f"The target model of A is right on {percent(on_test[0])} of the test samples, that of B on "
+            f"{percent(on_test[1])}."
         )
-        if results.get("warnings"):
-            said.append("Warning: what compares training with test samples is not to be relied on; see below.")
+        if results.warnings:
+            said.append(text("comparison.warning"))
     return said
 
 
-def _overview(results: dict[str, Any]) -> list[Answer]:
-    changed = results["changed"]
-    by_chance = round(0.05 * results["samples"])
-    paired = (
-        "Pair by pair: both audits split the samples in the same halves."
-        if results["paired"]
-        else "Apart: seeds or numbers of shadow models differ, so both sides' errors add up. The same --seed and "
-        "--shadows tell smaller differences."
-    )
+def _overview(results: ComparisonResults) -> list[Answer]:
+    changed, by_chance = results.changed, round(0.05 * results.samples)
+    which = [
+        f"Risk fell for {changed.fell:,} of {results.samples:,} samples and rose for {changed.rose:,}; beyond its own "
+        f"interval for {changed.fell_beyond_interval:,} and {changed.rose_beyond_interval:,}, where chance alone would "
+        f"give up to about {by_chance:,}.",
+        f"{changed.high.a:,} samples are told right in at least nine of ten models of A, {changed.high.b:,} in B.",
+    ]
+    same = f"The two rankings agree with a Spearman of {wording.spearman(changed.spearman)}."
+    how = [text("comparison.paired" if results.paired else "comparison.apart"), text("comparison.unit")]
     return [
-        Answer(
-            "Which samples changed?",
-            [
-                f"Risk fell for {changed['fell']:,} of {results['samples']:,} samples and rose for "
-                f"{changed['rose']:,}; beyond its own interval for {changed['fell_beyond_interval']:,} and "
-                f"{changed['rose_beyond_interval']:,}, where chance alone would give up to about {by_chance:,}.",
-                f"{changed['high']['a']:,} samples are told right in at least nine of ten models of A, "
-                f"{changed['high']['b']:,} in B.",
-            ],
-            "samples",
-        ),
-        Answer(
-            "Are the same samples exposed?",
-            [f"The two rankings agree with a Spearman of {wording.spearman(changed['spearman'])}."],
-            "samples",
-        ),
-        Answer("How were they compared?", [paired, UNIT], "compared"),
-        Answer(
-            "Are the samples the same?",
-            [f"Yes: checked by {results['checked_by']}."],
-            "check",
-        ),
+        Answer("Which samples changed?", which, "samples"),
+        Answer("Are the same samples exposed?", [same], "samples"),
+        Answer("How were they compared?", how, "compared"),
+        Answer("Are the samples the same?", [f"Yes: checked by {results.checked_by}."], "check"),
     ]
 
 
-def _compared(results: dict[str, Any]) -> Section:
-    def row(title: str, say: Any) -> list[str]:
-        return [title, *(say(results[key]) for key in ("a", "b"))]
-
-    def recipe(side: dict[str, Any]) -> str:
-        found = side["recipe"]
-        if side.get("training_function") is not None:
-            return wording.training_function(side["training_function"])
-        if found is None:
-            return "trained elsewhere"
-        return (
-            f"'{found['name']}': {found['epochs']} epochs, batch {found['batch_size']}, learning rate "
-            f"{found['learning_rate']:g}, weight decay {found['weight_decay']:g}, augmentation {found['augment']}"
-        )
-
-    def accuracy(side: dict[str, Any]) -> str:
-        found = side["accuracy"]
-        if found is None:
-            return "not known"
-        seen, other = (
-            ("target_train", "target_test") if found["target_test"] is not None else ("shadow_members", "shadow_others")
-        )
-        return f"{percent(found[seen])} of what was trained on, {percent(found[other])} of the rest"
-
-    def controls(side: dict[str, Any]) -> str:
-        return "none" if not side["controls_run"] else "hold" if side["controls_hold"] else "FAILED"
-
-    rows = [
-        row("Audit", lambda side: side["audit"]),
-        row("Network", lambda side: side["network"] or "trained elsewhere"),
-        row("Training", recipe),
-        row("Seed", lambda side: "–" if side["seed"] is None else str(side["seed"])),
-        row("Shadow models", lambda side: str(side["shadows"])),
-        row("Statistic", lambda side: side["statistic"]),
-        row("Right on", accuracy),
-        row("Negative controls", controls),
-    ]
-    warned = [f"Warning: {one}." for one in results.get("warnings", [])]
-    return Section(
-        "compared", "What was compared", [UNIT, *warned], [Table("The two audits", ["What", "A", "B"], rows)]
-    )
-
-
-def _attacks(results: dict[str, Any]) -> Section:
-    rows = [
-        [
-            title_of(name),
-            number(found["auc"]["a"]),
-            number(found["auc"]["b"]),
-            _change(found["auc"], as_number=True),
-            *(_change(found["tpr_at_fpr"][fpr]) for fpr in ("0.01", "0.001")),
-        ]
-        for name, found in results["attacks"].items()
-    ]
-    columns = ["Attack", "AUC of A", "AUC of B", "B − A (95%)", "Found at 1% false alarms, B − A", "At 0.1%, B − A"]
-    said = "The first row was chosen beforehand and gives the verdict; the others are there to be looked at."
-    return Section("attacks", "Attack by attack", [said], [Table("Differences", columns, rows)])
-
-
-def _samples(results: dict[str, Any], samples: pd.DataFrame) -> Section:
-    def rows(found: pd.DataFrame) -> list[list[str]]:
-        return [
-            [
-                str(row["sample_id"]),
-                wording.clip(str(row["class_name"])),
-                percent(row["risk_a"]),
-                percent(row["risk_b"]),
-                _change({"difference": row["change"], "ci": bounds_of(row)}),
-            ]
-            for row in found.to_dict("records")
-        ]
-
-    def bounds_of(row: dict[Any, Any]) -> list[float] | None:
-        return None if pd.isna(row["change_low"]) else [row["change_low"], row["change_high"]]
-
-    columns = ["Sample", "Class", "Risk in A", "Risk in B", "B − A (95%)"]
-    sketch = samples.sample(min(len(samples), 3000), random_state=0).sort_index()
-    panel = {
-        "title": "risk in B",
-        "across": "risk in A",
-        "diagonal": True,
-        "guessing": None,
-        "x": [round(float(value), 4) for value in sketch["risk_a"]],
-        "y": [round(float(value), 4) for value in sketch["risk_b"]],
+def _compared(results: ComparisonResults) -> Section:
+    described: dict[str, Callable[[ComparedAudit], str]] = {
+        "Audit": lambda side: side.audit,
+        "Network": lambda side: side.network or "trained elsewhere",
+        "Training": _training,
+        "Seed": lambda side: "–" if side.seed is None else str(side.seed),
+        "Shadow models": lambda side: str(side.shadows),
+        "Statistic": lambda side: side.statistic,
+        "Right on": _right_on,
+        "Negative controls": lambda side: (
+            "none" if not side.controls_run else "hold" if side.controls_hold else "FAILED"
+        ),
     }
-    relation = wording.spearman(results["changed"]["spearman"])
-    return Section(
-        "samples",
-        "Sample by sample",
-        [
-            "A sample's interval is Newcombe's, from the models of A and B that judged it. The samples named here were "
-            "picked for having changed most, so their changes are exaggerated: some of that is chance.",
-        ],
-        [
-            Table("Where risk fell most", columns, rows(samples.nsmallest(NAMED, "change"))),
-            Table("Where risk rose most", columns, rows(samples.nlargest(NAMED, "change"))),
-        ],
-        [
-            Figure(
-                "scatter",
-                "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. "
-                f"{line_styles.at('scatter', 'no change')[:-1]}; below it risk fell.",
-                f"Scatter of every sample's risk in B against its risk in A; Spearman {relation}.",
-                {"panels": [panel]},
-            )
-        ],
+    rows = [[title, say(results.a), say(results.b)] for title, say in described.items()]
+    said = [text("comparison.unit"), *warned(results.warnings)]
+    return Section("compared", "What was compared", said, [Table("The two audits", ["What", "A", "B"], rows)])
+
+
+def _training(side: ComparedAudit) -> str:
+    if side.training_function is not None:
+        return wording.training_function(side.training_function)
+    if (found := side.recipe) is None:
+        return "trained elsewhere"
+    return (
+        f"'{found.name}': {found.epochs} epochs, batch {found.batch_size}, learning rate {found.learning_rate:g}, "
+        f"weight decay {found.weight_decay:g}, augmentation {found.augment}"
     )
 
 
-def _groups(results: dict[str, Any]) -> list[Section]:
-    tables = [
-        Table(
-            f"Mean risk by {wording.clip(name)}",
-            [wording.clip(name).capitalize(), "Samples", "In A (95%)", "In B (95%)", "B − A"],
-            [
-                [
-                    wording.clip(group["name"]),
-                    f"{group['samples']:,}",
-                    *(f"{percent(group[k]['mean'])} ({interval(group[k]['ci'], percent)})" for k in ("a", "b")),
-                    f"{_points(group['b']['mean'] - group['a']['mean'])} points",
-                ]
-                for group in groups[:20]
-            ],
+def _right_on(side: ComparedAudit) -> str:
+    if (found := side.accuracy) is None:
+        return "not known"
+    seen, other = found.shadow_members, found.shadow_others
+    if found.target_train is not None and found.target_test is not None:
+        seen, other = found.target_train, found.target_test
+    return f"{percent(seen)} of what was trained on, {percent(other)} of the rest"
+
+
+def _attacks(results: ComparisonResults) -> Section:
+    table = tabulate(
+        "Differences",
+        results.attacks.items(),
+        {
+            "Attack": lambda row: title_of(row[0]),
+            "AUC of A": lambda row: number(row[1].auc.a),
+            "AUC of B": lambda row: number(row[1].auc.b),
+            "B − A (95%)": lambda row: _change(row[1].auc, as_number=True),
+            "Found at 1% false alarms, B − A": lambda row: _change(row[1].tpr_at_fpr["0.01"]),
+            "At 0.1%, B − A": lambda row: _change(row[1].tpr_at_fpr["0.001"]),
+        },
+    )
+    return Section("attacks", "Attack by attack", [text("comparison.attacks")], [table])
+
+
+def _samples(results: ComparisonResults, samples: pd.DataFrame) -> Section:
+    def listed(caption: str, found: pd.DataFrame) -> Table:
+        return tabulate(
+            caption,
+            found.to_dict("records"),
+            {
+                "Sample": lambda row: str(row["sample_id"]),
+                "Class": lambda row: clip(str(row["class_name"])),
+                "Risk in A": lambda row: percent(row["risk_a"]),
+                "Risk in B": lambda row: percent(row["risk_b"]),
+                "B − A (95%)": lambda row: _moved(
+                    row["change"], None if pd.isna(row["change_low"]) else (row["change_low"], row["change_high"])
+                ),
+            },
         )
-        for name, groups in results["groups"].items()
+
+    panel = dots("risk in B", samples, "risk_a", "risk_b").model_copy(
+        update={"across": "risk in A", "diagonal": True, "guessing": None}
+    )
+    figure = Figure(
+        "scatter",
+        "Risk of each sample in A (across) and in B (up), at most 3,000 drawn. "
+        f"{line_styles.at('scatter', 'no change')[:-1]}; below it risk fell.",
+        "Scatter of every sample's risk in B against its risk in A; Spearman "
+        f"{wording.spearman(results.changed.spearman)}.",
+        Scatter(panels=[panel]),
+    )
+    tables = [
+        listed("Where risk fell most", samples.nsmallest(NAMED, "change")),
+        listed("Where risk rose most", samples.nlargest(NAMED, "change")),
     ]
+    return Section("samples", "Sample by sample", [text("comparison.samples")], tables, [figure])
+
+
+def _groups(results: ComparisonResults) -> list[Section]:
+    tables = [_group_table(clip(name), groups[:20]) for name, groups in results.groups.items()]
     return [Section("groups", "Group by group", [], tables)] if tables else []
 
 
-def _check(results: dict[str, Any]) -> Section:
+def _group_table(name: str, groups: list[ComparedGroup]) -> Table:
+    def mean(found: GroupRisk) -> str:
+        return f"{percent(found.mean)} ({interval(found.ci, percent)})"
+
+    return tabulate(
+        f"Mean risk by {name}",
+        groups,
+        {
+            name.capitalize(): lambda group: clip(group.name),
+            "Samples": lambda group: f"{group.samples:,}",
+            "In A (95%)": lambda group: mean(group.a),
+            "In B (95%)": lambda group: mean(group.b),
+            "B − A": lambda group: f"{_points(group.b.mean - group.a.mean)} points",
+        },
+    )
+
+
+def _check(results: ComparisonResults) -> Section:
     rows = [
-        ["Command", f"privaudit compare {results['a']['audit']} {results['b']['audit']}"],
-        *[
-            [f"{key.upper()}: SHA-256 of {name}", digest]
-            for key in ("a", "b")
-            for name, digest in results[key]["sha256"].items()
-        ],
+        ["Command", f"privaudit compare {results.a.audit} {results.b.audit}"],
+        *(
+            [f"{key}: SHA-256 of {name}", digest]
+            for key, side in (("A", results.a), ("B", results.b))
+            for name, digest in side.sha256.items()
+        ),
     ]
     return Section("check", "How to check this", [], [Table("Reproduction", ["What", "Which"], rows)])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,13 +12,13 @@ from privaudit import __version__
 from privaudit.errors import UsageError
 from privaudit.report import redaction
 from privaudit.report.content import unlearning_wording, wording
-from privaudit.report.content.elements import Report
+from privaudit.report.content.elements import Report, Section
 from privaudit.report.content.glossary import GLOSSARY, REFERENCES
 from privaudit.report.drawing.figures import with_tables, without_samples
 from privaudit.report.explorer import explore
 from privaudit.report.redaction import Privacy
 from privaudit.report.sample_ids import Naming
-from privaudit.report.sample_images import sample_pictures
+from privaudit.report.sample_images import samples_shown
 from privaudit.report.sections import (
     attack_results,
     evidence,
@@ -28,7 +28,10 @@ from privaudit.report.sections import (
     summary,
     unlearning_results,
 )
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.base import read_result
+from privaudit.results.score_results import About, ScoreResults
+from privaudit.results.unlearning.run import UnlearnResults
+from privaudit.results.unlearning.trials import OrderResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.score_table import demand_columns, demand_own
@@ -36,7 +39,8 @@ from privaudit.scoring.score_table import demand_columns, demand_own
 REMEDY = "Run the same privaudit score again: it makes the results anew."
 MADE_BY = f"privaudit {__version__}"
 
-Run = tuple[dict[str, Any], pd.DataFrame]
+#: An unlearning run's results, and what became of each sample.
+Run = tuple[UnlearnResults, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Content:
 
 
 def build_content(folder: Path, shown: Privacy | None = None) -> Content:
-    """The report, and beside it the samples of the explorer; ids are named, redacted or not, when all is there."""
+    """Build the report, and the samples of its explorer; ids are named, redacted or not, when all is there."""
     shown = shown or Privacy()
     if not (folder / "score.json").is_file() or not (folder / "scores.parquet").is_file():
         raise UsageError(
@@ -56,47 +60,28 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         )
     for name in ("score.json", "scores.parquet"):
         files.demand_whole(folder / name, REMEDY)
-    results = _as_before(files.read_json(folder / "score.json"))
-    demand_own(folder, ScoreResults.model_validate(results))
+    results = read_result(folder / "score.json", ScoreResults)
+    demand_own(folder, results)
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = table[~table["canary"]].reset_index(drop=True)
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
-    table, results = naming.enter_table(table), naming.enter_results(results)
-    runs = [(naming.enter_results(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
-    pictures = sample_pictures(folder, table, results, naming) if shown.show_samples else []
-    notices = [redaction.SHOWN] if shown.show_samples else []
-    notices += [redaction.REDACTED] if naming.redacts else []
-    metrics = [run for run, _ in runs]
-    compared = [naming.enter_results(found) for found in _comparisons_of_orders(folder)]
-    about = results["about"]
-    sections = [
-        attack_results.what_was_audited(results),
-        attack_results.how_well_attacked(results),
-        exposure.who_is_exposed(table, results),
-        *(found.section() for found in pictures),
-        attack_results.risk_and_shift(table, results),
-        *gradient_inversion.sections(results, table, folder, show_samples=shown.show_samples),
-        *(
-            unlearning_results.section_of_run(results, run, forgetting, index)
-            for index, (run, forgetting) in enumerate(runs, start=1)
-        ),
-        *(orders_and_purges.section_of_comparison(found, index) for index, found in enumerate(compared, start=1)),
-        *orders_and_purges.sections_on_purging(results),
-        evidence.controls(results),
-        *evidence.epsilon(results),
-        evidence.limits(results, bool(runs)),
-        evidence.how_to_reproduce(results, metrics, _hashes(folder, metrics)),
-    ]
+    table, results = naming.enter_table(table), naming.enter_result(results)
+    runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
+    orders = _comparisons_of_orders(folder)
+    sections = _sections(folder, shown, table, results, naming, runs, orders)
     explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
-        title=_title(about),
-        subtitle=f"{about['audit']} · {results['samples']:,} training samples · {results['shadows']} shadow models",
-        finding=wording.finding(results, [unlearning_wording.summary(run)[-1] for run in metrics[-1:]]),
+        title=_title(results.about),
+        subtitle=f"{results.about.audit} · {results.samples:,} training samples · {results.shadows} shadow models",
+        finding=wording.finding(results, [unlearning_wording.summary(run)[-1] for run, _ in runs[-1:]]),
         facts=summary.headline_facts(results, table),
         sections=with_tables(sections if shown.show_samples else without_samples(sections)),
         limits=wording.IN_BRIEF,
-        notices=notices,
-        overview=summary.answers(results, table, metrics, compared),
+        notices=[
+            *([redaction.SHOWN] if shown.show_samples else []),
+            *([redaction.REDACTED] if naming.redacts else []),
+        ],
+        overview=summary.answers(results, table, [run for run, _ in runs], orders),
         glossary=GLOSSARY,
         references=REFERENCES,
         explorer=explorer,
@@ -105,56 +90,79 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     return Content(naming.resolve(report), samples.assign(sample_id=naming.column(samples["sample_id"])))
 
 
-def _as_before(results: dict[str, Any]) -> dict[str, Any]:
-    """Until the sections take objects: without keys that are null now and were left out before."""
-    for part in (results["about"], results["accuracy"], results["about"].get("identity")):
-        for name in [name for name, value in (part or {}).items() if value is None and name != "recipe"]:
-            del part[name]
-    features = (results.get("inversion") or {}).get("features") or {}
-    for name in ("random", "restarts", "labels_right", "steps", "objective_and_psnr"):
-        features.pop(name, None)
-    return results
-
-
-def _comparisons_of_orders(folder: Path) -> list[dict[str, Any]]:
-    """Every whole comparison of orders of this audit, by name."""
-    found = [
-        files.read_json(path) for path in sorted(folder.glob("compare-orders/*/results.json")) if files.is_whole(path)
+def _sections(
+    folder: Path,
+    shown: Privacy,
+    table: pd.DataFrame,
+    results: ScoreResults,
+    naming: Naming,
+    runs: Sequence[Run],
+    orders: Sequence[OrderResults],
+) -> list[Section]:
+    commands = [unlearning_wording.command(run) for run, _ in runs]
+    return [
+        attack_results.what_was_audited(results),
+        attack_results.how_well_attacked(results),
+        exposure.who_is_exposed(table, results),
+        *([samples_shown(folder, table, results, naming)] if shown.show_samples else []),
+        attack_results.risk_and_shift(table, results),
+        *gradient_inversion.sections(results, table, folder, show_samples=shown.show_samples),
+        *(
+            unlearning_results.section_of_run(results, run, forgetting, index)
+            for index, (run, forgetting) in enumerate(runs, start=1)
+        ),
+        *(orders_and_purges.section_of_comparison(found, index) for index, found in enumerate(orders, start=1)),
+        *orders_and_purges.sections_on_purging(results),
+        evidence.controls(results),
+        *evidence.epsilon(results),
+        evidence.limits(results, unlearned=bool(runs)),
+        evidence.how_to_reproduce(results, commands, _hashes(folder, runs)),
     ]
-    return [one for one in found if one.get("audit", folder.name) in (folder.name, folder.resolve().name)]
 
 
-def _title(about: dict[str, Any]) -> str:
-    if "given" in about:
-        return f"Privacy audit of the models of {about['given']['file']}"
-    return f"Privacy audit of {about['identity']['network']} on {about['identity']['dataset']}"
+def _title(about: About) -> str:
+    if about.given is not None:
+        return f"Privacy audit of the models of {about.given.file}"
+    identity = wording.known(about.identity, "identity")
+    return f"Privacy audit of {identity.network} on {identity.dataset}"
 
 
-def _hashes(folder: Path, runs: list[dict[str, Any]]) -> list[list[str]]:
+def _hashes(folder: Path, runs: Sequence[Run]) -> list[list[str]]:
     """Name and SHA-256 of every file that the report was made from."""
-    names = {run["run"]: unlearning_wording.shown_name(run) for run in runs}
-    used = [[name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")]
-    return used + [
-        [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]
-        for path in sorted(folder.glob("unlearn/*/metrics.json"))
-        if path.parent.name in names
+    names = {run.run: unlearning_wording.shown_name(run) for run, _ in runs}
+    return [
+        *([name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")),
+        *(
+            [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]
+            for path in sorted(folder.glob("unlearn/*/metrics.json"))
+            if path.parent.name in names
+        ),
     ]
+
+
+def _comparisons_of_orders(folder: Path) -> list[OrderResults]:
+    """Read every whole comparison of orders of this audit, by name."""
+    paths = [path for path in sorted(folder.glob("compare-orders/*/results.json")) if files.is_whole(path)]
+    return [found for path in paths if _is_own(folder, (found := read_result(path, OrderResults)).audit)]
+
+
+def _is_own(folder: Path, audit: str | None) -> bool:
+    return audit is None or audit in (folder.name, folder.resolve().name)
 
 
 def _read_runs(folder: Path) -> list[Run]:
-    """Metrics and per-sample table of every whole unlearning run, in the order in which they were made."""
+    """Read results and per-sample table of every whole unlearning run, in the order in which they were made."""
     runs = []
-    for metrics in folder.glob("unlearn/*/metrics.json"):
-        table = metrics.with_name("forgetting.parquet")
-        if not (files.is_whole(metrics) and files.is_whole(table)):
-            talk(f"  left out of the report: {metrics.parent} (unfinished or damaged; run it again)")
-            continue
-        run = files.read_json(metrics)
-        if "sequencing" not in run:
-            talk(f"  left out of the report: {metrics.parent} (made by an earlier version; run it again)")
-            continue
-        if (owner := run.get("audit", folder.name)) not in (folder.name, folder.resolve().name):
-            talk(f"  left out of the report: {metrics.parent} (a run of another audit, {owner})")
-            continue
-        runs.append((run, pd.read_parquet(table)))
-    return sorted(runs, key=lambda found: (found[0]["number"], found[0]["run"]))
+    for path in folder.glob("unlearn/*/metrics.json"):
+        table, why = path.with_name("forgetting.parquet"), None
+        if not (files.is_whole(path) and files.is_whole(table)):
+            why = "unfinished or damaged; run it again"
+        elif "sequencing" not in (stored := files.read_json(path)):
+            why = "made by an earlier version; run it again"
+        elif not _is_own(folder, stored.get("audit")):
+            why = f"a run of another audit, {stored['audit']}"
+        if why is None:
+            runs.append((read_result(path, UnlearnResults), pd.read_parquet(table)))
+        else:
+            talk(f"  left out of the report: {path.parent} ({why})")
+    return sorted(runs, key=lambda run: (run[0].number, run[0].run))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,29 +14,17 @@ import pandas as pd
 from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Column, Explorer
 from privaudit.report.content.method_names import method
+from privaudit.report.content.texts import terms
+from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.run import UnlearnResults
 
-#: Columns of the score table that are shown, where they hold anything.
-COLUMNS = (
-    Column("sample_id", "Sample", "id", "What the outside world calls the training sample."),
-    Column("class_name", "Class", "category", "Its label."),
-    Column(
-        "risk", "Risk", "share", "Share of the shadow models in which LiRA tells rightly whether it was trained on."
-    ),
-    Column(
-        "confirmed", "Confirmed", "yes-no", "Whether it is told right in at least 90% of either half of the models."
-    ),
-    Column("risk_low", "Risk from", "share", "Lower end of the 95% interval of the risk."),
-    Column("risk_high", "Risk to", "share", "Upper end of the 95% interval of the risk."),
-    Column("separation", "Separation", "share", "Accuracy of the best guess between the two fitted bell curves."),
-    Column("shift", "Intrinsic shift", "number", "Mean margin in models that saw it less that in models that did not."),
-    Column("memorisation", "Memorisation", "number", "How much more often models are right that saw it."),
-    Column("rmia", "RMIA", "share", "The RMIA attack's score, ½ is guessing."),
-    Column("loss", "Loss", "number", "The target model's loss on it."),
-    Column("confidence", "Confidence", "share", "The target model's probability of its class."),
-    Column("tail", "Tail", "yes-no", "Whether it is among the fifth of its class that the target is least sure of."),
-    Column("inversion_success", "Rebuilt", "share", "Share of the attempts in which its input was rebuilt."),
-    Column("psnr", "PSNR", "number", "How good the rebuilt input is, in decibels."),
-)
+
+def columns_of(table: pd.DataFrame, of: str) -> list[Column]:
+    """Return the columns of the texts ``explorer.<of>`` that a table has and that hold anything."""
+    named = ([*term.split(" | "), meaning] for term, meaning in terms(f"explorer.{of}").items())
+    columns = (Column(key, title, kind, meaning) for key, title, kind, meaning in named)
+    return [column for column in columns if column.key in table and bool(table[column.key].notna().any())]
+
 
 #: The most unlearning runs whose difficulties are shown: the last ones.
 MOST_RUNS = 3
@@ -45,7 +34,7 @@ SPARSE = 0.6
 
 
 def explore(
-    table: pd.DataFrame, runs: list[tuple[dict[str, Any], pd.DataFrame]], sha256: str, results: dict[str, Any]
+    table: pd.DataFrame, runs: Sequence[tuple[UnlearnResults, pd.DataFrame]], sha256: str, results: ScoreResults
 ) -> tuple[Explorer, pd.DataFrame]:
     """Choose the columns, and join what unlearning found of each sample.
 
@@ -61,18 +50,18 @@ def explore(
         ``score.json``, which says whether anybody may be named: where nobody may, samples stand by their ids.
     """
     shown = table.reset_index(drop=True)
-    columns = [column for column in COLUMNS if column.key in shown and bool(shown[column.key].notna().any())]
-    for metrics, forgetting in runs[-MOST_RUNS:]:
+    columns = columns_of(shown, "scores")
+    for run, forgetting in runs[-MOST_RUNS:]:
         place = pd.Index(shown["sample_id"]).get_indexer(pd.Index(forgetting["sample_id"]))
         for name, (title, meaning) in wording.DIFFICULTIES.items():
             if not forgetting[name].notna().any():
                 continue
-            key = f"{name}-{metrics['number']}"
+            key = f"{name}-{run.number}"
             values = np.full(len(shown), np.nan)
             values[place[place >= 0]] = forgetting[name].to_numpy(np.float64)[place >= 0]
             shown[key] = values
-            meaning = f"{meaning}; run {metrics['number']}, {method(metrics)}."
-            columns.append(Column(key, f"{title}, run {metrics['number']}", "number", meaning))
+            meaning = f"{meaning}; run {run.number}, {method(run)}."
+            columns.append(Column(key, f"{title}, run {run.number}", "number", meaning))
     order, caution = "risk", "Who is not confirmed leads partly by luck."
     if most_exposed.why_nobody(results) is not None:
         order, caution = "sample_id", most_exposed.nobody(results)

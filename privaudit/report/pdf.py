@@ -7,6 +7,7 @@ from importlib.resources import files as resources
 from typing import Any, Literal
 
 from privaudit.errors import PrivauditError
+from privaudit.report.content.wording import each_text
 from privaudit.report.drawing.fonts import font_folder, legible
 from privaudit.runtime.scratch import scratch_folder
 
@@ -55,7 +56,7 @@ def render_pdf(report: dict[str, Any], figures: list[list[list[str]]]) -> bytes:
     with scratch_folder() as folder:
         main = folder / "report.typ"
         main.write_bytes(resources("privaudit.report").joinpath("templates/report.typ").read_bytes())
-        (folder / "report.json").write_text(json.dumps(legible(without_drawn_data(report))), "utf-8")
+        (folder / "report.json").write_text(json.dumps(each_text(without_drawn_data(report), legible)), "utf-8")
         for section, drawn in enumerate(figures):
             for figure, drawings in enumerate(drawn):
                 for panel, svg in enumerate(drawings):

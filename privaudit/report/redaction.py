@@ -10,6 +10,7 @@ import pandas as pd
 
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
+from privaudit.report.content.texts import text
 from privaudit.report.sample_ids import hashes_of
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
@@ -18,13 +19,8 @@ from privaudit.unlearning.requests.request_cells import SampleIdentifier, plain
 #: Kept beside the results by their owner: whoever holds it can tell which hash is whose.
 SALT = "redaction.salt"
 
-REDACTED = (
-    "Sample ids are replaced by salted hashes. The salt stays with the owner of the audit, who can tell whose each is. "
-    "Class names, groups (also those of --metadata) and values are as they were: whoever holds the score table can "
-    "still match them, and a group of one sample names it to whoever knows the group."
-)
-
-SHOWN = "This report shows training samples. They may be personal data: pass it on only to those who may see them."
+REDACTED = text("privacy.redacted")
+SHOWN = text("privacy.shown")
 
 
 @dataclass(frozen=True)

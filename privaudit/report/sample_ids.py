@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from privaudit.runtime.files import StoredObject
+from privaudit.results.base import Result
 from privaudit.unlearning.requests.request_cells import SampleIdentifier, plain
 
 #: Hexadecimal digits of a redacted id; more where two would be equal.
@@ -32,6 +32,7 @@ _SENTENCES = ("notes", "warnings", "doubts")
 _NUMBERED = re.compile(r"\b(samples?|ids?|rows?)((?:[ ,]+(?:and )?[0-9]+)+)\b")
 
 Content = TypeVar("Content")
+R = TypeVar("R", bound=Result)
 
 
 class SampleId:
@@ -100,21 +101,24 @@ class Naming:
             return entered
         return entered.iloc[np.argsort([self.text(one) for one in known], kind="stable")].reset_index(drop=True)
 
-    def enter_results(self, content: Any) -> Any:
-        """Take a JSON value in: every ``sample_id`` of it, and ids in its notes where they are redacted."""
+    def enter_result(self, result: R) -> R:
+        """Take a result in: every ``sample_id`` of it, and ids in its notes where they are redacted."""
+        return type(result).model_validate(self.enter_json(result.model_dump(mode="json", exclude_unset=True)))
+
+    def enter_json(self, content: Any) -> Any:
+        """Take a JSON value in, alike; its ids become placeholders."""
         if isinstance(content, list):
-            return [self.enter_results(entry) for entry in content]
+            return [self.enter_json(entry) for entry in content]
         if not isinstance(content, dict):
             return content
-        entered = {key: self._enter_entry(key, value) for key, value in content.items()}
-        return StoredObject(entered, content.path) if isinstance(content, StoredObject) else entered
+        return {key: self._enter_entry(key, value) for key, value in content.items()}
 
-    def _enter_entry(self, key: Any, value: Any) -> Any:
+    def _enter_entry(self, key: str, value: Any) -> Any:
         if key == "sample_id" and isinstance(value, int | str):
-            return self.enter(value)
+            return str(self.enter(value))
         if key in _SENTENCES and isinstance(value, list) and self.redacts:
             return [self._without_ids(entry) if isinstance(entry, str) else entry for entry in value]
-        return self.enter_results(value)
+        return self.enter_json(value)
 
     def _without_ids(self, sentence: str) -> str:
         """A stored sentence with placeholders for the ids in it: numbers behind "sample", and ids of text anywhere."""
@@ -148,6 +152,8 @@ class Naming:
             resolved = _PLACEHOLDER.sub(self._name_of, content) if _OPEN in content else content
         elif isinstance(content, SampleId):
             resolved = self.text(content)
+        elif isinstance(content, Result):
+            resolved = type(content).model_validate(self.resolve(content.model_dump(exclude_unset=True)))
         elif isinstance(content, dict):
             resolved = {self.resolve(key): self.resolve(value) for key, value in content.items()}
         elif isinstance(content, list | tuple):

@@ -13,6 +13,7 @@ from privaudit.report.drawing.figures import drawings
 from privaudit.report.html import render_html
 from privaudit.report.pdf import TypesettingError, render_pdf
 from privaudit.report.redaction import Privacy
+from privaudit.results.report_paths import ReportPaths
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import open_audit
@@ -24,14 +25,14 @@ def results_folder(settings: AuditSettings, audit: str | None) -> Path:
     return settings.out / (str(audit) if named else open_audit(settings.store, audit).audit)
 
 
-def render_report(folder: Path, shown: Privacy | None = None) -> dict[str, str | None]:
+def render_report(folder: Path, shown: Privacy | None = None) -> ReportPaths:
     """Render both reports of ``<out>/<audit>``; the PDF's path is None where it can't be made, and a line says why."""
     content = build_content(folder, shown)
     files.claim(folder)
     return write_report(content.report, folder, content.samples)
 
 
-def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = None) -> dict[str, str | None]:
+def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = None) -> ReportPaths:
     """Write a report's content and its two renderings into ``folder``."""
     files.demand_writable(folder)
     content = report.to_json()
@@ -42,11 +43,11 @@ def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = No
     files.remove(folder / "report.pdf")
     files.write_text(folder / "report.html", render_html(content, figures, samples))
     files.seal(folder / "report.html")
-    paths: dict[str, str | None] = {"html": str(folder / "report.html"), "pdf": None}
+    pdf: Path | None = folder / "report.pdf"
     try:
         files.write_bytes(folder / "report.pdf", render_pdf(content, figures))
         files.seal(folder / "report.pdf")
-        paths["pdf"] = str(folder / "report.pdf")
     except TypesettingError as error:
+        pdf = None
         talk(f"  {error}")
-    return paths
+    return ReportPaths(html=str(folder / "report.html"), pdf=None if pdf is None else str(pdf))

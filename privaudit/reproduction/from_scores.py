@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -11,9 +9,13 @@ import pandas as pd
 from privaudit.attacks import lira
 from privaudit.attacks.risk import attack_success
 from privaudit.audit.inversion.inversion_plan import FEATURE_PAIR
-from privaudit.reproduction.claims.experiment import ALL, INVERTIBLE, LEAST_INVERTIBLE, ONE_SHOT
+from privaudit.errors import EvidenceError
+from privaudit.reproduction.claims.catalogue import BY_NAME
+from privaudit.reproduction.claims.experiment import ALL, INVERTIBLE, LEAST_INVERTIBLE, ONE_SHOT, RANDOM
 from privaudit.reproduction.claims.sample_groups import GROUPS, choose_group
 from privaudit.reproduction.study import Study
+from privaudit.results.reproduction_results import AuditAnswer, ClassConfidences, LossIntervals, ShownData
+from privaudit.results.score_results import ScoreResults
 from privaudit.shadow.store import shadow_keys
 from privaudit.shadow.trainer import load_model, one_thread
 from privaudit.signals import signal
@@ -29,73 +31,53 @@ INTERVALS = 10
 TAIL = 0.2
 
 
-def runs_of_groups(study: Study, *, inversion: bool, reliability: float | None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def runs_of_groups(study: Study) -> tuple[pd.DataFrame, ShownData]:
     """ASR, entropy and tail of the groups, and how loss goes with ASR, a row for each seed and group.
-
-    Parameters
-    ----------
-    study
-        Whose seeds' models are asked.
-    inversion
-        Whether the audit tells who is easily inverted.
-    reliability
-        How well the audit's ranking by ASR would agree with another of as many shadow models, as
-        `privaudit.scoring.reliability.stability` foretells it; None where there is no ranking.
 
     Returns
     -------
     tuple
         The runs (``asr``, ``entropy``, ``tail``, and of all samples ``correlation``, ``corrected_correlation`` (over
-        the root of the reliability, Spearman 1904), ``excess_correlation``, ``interval_correlation``; NaN where a side
-        is constant); and what figures show: by seed the mean ASR and loss of ten intervals, and of seed 0
+        the root of the ranking's reliability, Spearman 1904), ``excess_correlation``, ``interval_correlation``; NaN
+        where a side is constant); and what figures show: by seed the mean ASR and loss of ten intervals, and of seed 0
         each class's confidences.
     """
-    specification, table = study.plan.specification, study.table
+    specification, table, arrays = study.plan.specification, study.table, study.plan.arrays
     everyone = np.arange(len(table))
     paths = [study.plan.store.folder / "retrained" / f"target-{seed}.safetensors" for seed in range(study.seeds)]
     train_missing(
         [RetrainJob(path, everyone, specification, ("seed-target", seed)) for seed, path in enumerate(paths)],
         study.plan,
     )
-    arrays = study.plan.arrays
     pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
-    asr = risk_of_other_models(study)
-    rows: list[dict[str, Any]] = []
-    intervals, classes = [], []
+    others_asr, risk = risk_of_other_models(study), table["risk"].to_numpy(np.float64)
+    names = [name for name in GROUPS if has_features(study.audit) or name not in (INVERTIBLE, LEAST_INVERTIBLE)]
+    rows, intervals, classes = [], [], []
     for seed, path in enumerate(paths):
         with one_thread(specification.hardware):
-            scored = scored_by(load_model(specification, path), table, pool)
-        names = [name for name in GROUPS if inversion or name not in (INVERTIBLE, LEAST_INVERTIBLE)]
+            scored = scored_by(load_model(specification, path), table, pool).assign(asr=others_asr)
         groups = {name: choose_group(name, table, seed) for name in names}
         for name, chosen in groups.items():
-            rows.append(
-                {
-                    "seed": seed,
-                    "set": name,
-                    "asr": float(asr[chosen].mean()),
-                    "entropy": float(scored["entropy"].to_numpy()[chosen].mean()),
-                    "tail": float(scored["tail"].to_numpy()[chosen].mean()),
-                }
-            )
+            means = {column: float(scored[column].to_numpy()[chosen].mean()) for column in ("asr", "entropy", "tail")}
+            rows.append({"seed": seed, "set": name, **means})
         loss = scored["loss"].to_numpy(np.float64)
-        by_interval = intervals_of_loss(loss, table["risk"].to_numpy(np.float64))
-        found = correlation(loss, table["risk"].to_numpy(np.float64))
-        over_intervals = correlation(np.array(by_interval["loss"]), np.array(by_interval["asr"]))
-        rows.append(
-            {
-                "seed": seed,
-                "set": ALL,
-                "correlation": found,
-                "corrected_correlation": corrected(found, reliability),
-                "excess_correlation": found - 0.5,
-                "interval_correlation": over_intervals,
-            }
-        )
-        intervals.append(by_interval)
+        intervals.append(intervals_of_loss(loss, risk))
+        found = correlation(loss, risk)
+        measures = {
+            "correlation": found,
+            "corrected_correlation": corrected(found, study.about.reliability),
+            "excess_correlation": found - 0.5,
+            "interval_correlation": correlation(np.array(intervals[-1].loss), np.array(intervals[-1].asr)),
+        }
+        rows.append({"seed": seed, "set": ALL, **measures})
         if seed == 0:
             classes = confidences_by_class(scored, groups, study.plan.data.class_names)
-    runs = pd.DataFrame(rows).assign(method="", arm=ONE_SHOT)
-    return runs, {"intervals": intervals, "classes": classes}
+    return pd.DataFrame(rows).assign(method="", arm=ONE_SHOT), ShownData(intervals=intervals, classes=classes)
+
+
+def has_features(results: ScoreResults) -> bool:
+    """Whether feature matching (T1) says who is easily inverted."""
+    return results.inversion is not None and results.inversion.features is not None
 
 
 def corrected(observed: float, reliability: float | None) -> float:
@@ -122,51 +104,73 @@ def risk_of_other_models(study: Study) -> npt.NDArray[np.float64]:
     return attack_success(lira.online(margin, keep), keep)
 
 
-def intervals_of_loss(loss: npt.NDArray[np.float64], asr: npt.NDArray[np.float64]) -> dict[str, list[float]]:
+def intervals_of_loss(loss: npt.NDArray[np.float64], asr: npt.NDArray[np.float64]) -> LossIntervals:
     """Mean loss and mean ASR of ten intervals of loss with as many samples each, by rising loss."""
     parts = np.array_split(np.argsort(loss, kind="stable"), min(INTERVALS, len(loss)))
-    return {"loss": [float(loss[part].mean()) for part in parts], "asr": [float(asr[part].mean()) for part in parts]}
+    of_loss, of_asr = ([float(values[part].mean()) for part in parts] for values in (loss, asr))
+    return LossIntervals(loss=of_loss, asr=of_asr)
 
 
 def confidences_by_class(
     scored: pd.DataFrame, groups: dict[str, npt.NDArray[np.int64]], class_names: tuple[str, ...]
-) -> list[dict[str, Any]]:
+) -> list[ClassConfidences]:
     """Table 3: of each class the ranges of true-label confidence of its body and its tail, and the groups' means."""
     labels, confidence = scored["label"].to_numpy(), scored["confidence"].to_numpy(np.float64)
     found = []
     for label in np.unique(labels):
-        of_class = np.sort(confidence[labels == label])
-        edge = float(np.quantile(of_class, TAIL))
-        means = {}
-        for name, rows in groups.items():
-            mine = rows[labels[rows] == label]
-            means[name] = float(confidence[mine].mean()) if len(mine) else None
-        found.append(
-            {"class": class_names[label], "highest": float(of_class[-1]), "edge": edge, "lowest": float(of_class[0])}
-            | {"groups": means}
-        )
+        of_class = confidence[labels == label]
+        of_groups = {name: confidence[rows[labels[rows] == label]] for name, rows in groups.items()}
+        confidences = {
+            "class": class_names[label],
+            "highest": of_class.max(),
+            "edge": np.quantile(of_class, TAIL),
+            "lowest": of_class.min(),
+            "groups": {name: values.mean() if len(values) else None for name, values in of_groups.items()},
+        }
+        found.append(ClassConfidences.model_validate(confidences))
     return found
 
 
-def inversion_of_audit(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def inversion_of_audit(results: ScoreResults) -> dict[str, AuditAnswer]:
     """Figure 1 from the audit's own inversions: how many of the random group come back, and whether models agree.
 
     One audit answers it, without seeds, by intervals over samples. Some but not all: the interval of the share lies
     within 5% … 95%. Two models agree: the interval of Spearman's ρ lies above 0; they do not: it lies below .1.
+
+    Raises
+    ------
+    EvidenceError
+        Where nothing was inverted by gradient matching, or nothing of it can be ranked.
     """
-    matching = results["inversion"]["matching"]
-    recovered, agreement = matching["outcomes"]["recovered"], matching["reliability"]["models"]
-    share = {"mean": recovered["rate"], "ci": recovered["ci"], "n": recovered["n"]}
-    reliability = {"mean": agreement["spearman"], "ci": agreement["ci"], "n": agreement["n"]}
-    few, many = 0.05, 0.95
-    inside = share["ci"][0] > few and share["ci"][1] < many
-    outside = share["ci"][1] < few or share["ci"][0] > many
-    share["verdict"] = "supported" if inside else "not supported" if outside else "inconclusive"
-    bounds = reliability["ci"]
-    if bounds is None:
-        reliability["verdict"] = "inconclusive"
-    else:
-        reliability["verdict"] = (
-            "supported" if bounds[0] > 0 else "not supported" if bounds[1] < 0.1 else "inconclusive"
+    matching = None if results.inversion is None else results.inversion.matching
+    if matching is None:
+        raise EvidenceError(
+            f"figure1 needs gradient matching, and audit {results.audit} left it out",
+            hint="; ".join(results.inversion.notes if results.inversion is not None else ())
+            + ". Leave figure1 out, or take another size or network.",
         )
-    return {"as_in_paper": share, "controlled": reliability}
+    share, agreement = matching.outcomes["recovered"], matching.reliability["models"]
+    if share.rate is None or share.ci is None or agreement.spearman is None:
+        raise EvidenceError(
+            f"figure1 needs reconstructions that differ in quality, and those of audit {results.audit} do not",
+            hint="Leave figure1 out, or take another size or network.",
+        )
+    few, many = 0.05, 0.95
+    low, high = share.ci
+    # Without an interval nothing is said of agreement.
+    least, most = agreement.ci or (0.0, 1.0)
+    answered = {
+        "as_in_paper": (share.rate, share.ci, share.n, low > few and high < many, high < few or low > many),
+        "controlled": (agreement.spearman, agreement.ci, agreement.n, least > 0, most < 0.1),
+    }
+    return {
+        protocol: AuditAnswer(
+            mean=mean,
+            ci=ci,
+            n=n,
+            verdict="supported" if supported else "not supported" if refuted else "inconclusive",
+            says=BY_NAME["figure1"].contrasts()[protocol].says,
+            first=RANDOM,
+        )
+        for protocol, (mean, ci, n, supported, refuted) in answered.items()
+    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,14 +17,24 @@ from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_S
 from privaudit.reproduction.claims.experiment_size import Scale
 from privaudit.reproduction.claims.independent_units import choose_classes, forget_classes
 from privaudit.reproduction.claims.sample_groups import choose_set
+from privaudit.results.reproduction_results import (
+    AboutExperiment,
+    Area,
+    CellParameters,
+    ExperimentFacts,
+    NotApplicable,
+    ShownData,
+)
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime.progress import talk
+from privaudit.training.hardware import hardware_in_words
 from privaudit.trials.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.trials.run_trials import prepare_scene, run_trials
 from privaudit.trials.treatment import FOLDER, Scene, Treatment
 from privaudit.trials.trial_evaluation import as_row
 from privaudit.trials.tuning import candidates
+from privaudit.unlearning.application.problem import Bench
 from privaudit.unlearning.application.retrained_models import RetrainJob, train_missing
-from privaudit.unlearning.application.run_method import Bench
 from privaudit.unlearning.application.teacher_models import check_applicable
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import Parameters, with_changes
@@ -49,6 +59,8 @@ class Study:
         Sizes.
     seeds
         How many.
+    audit
+        The audit's results.
     """
 
     plan: AuditPlan
@@ -56,6 +68,49 @@ class Study:
     out: Path
     scale: Scale
     seeds: int
+    audit: ScoreResults
+
+    @cached_property
+    def about(self) -> AboutExperiment:
+        """On what, how large, when and where this is run."""
+        plan, lira = self.plan, self.audit.attacks["lira"]
+        stability = self.audit.stability
+        # What earlier versions wrote has no interval and was too high: it is not taken.
+        known = stability if stability is not None and "ci" in stability.model_fields_set else None
+        return AboutExperiment(
+            audit=plan.name,
+            dataset=plan.data.name,
+            source=plan.data.source,
+            network=plan.network_name,
+            samples=len(plan.data),
+            shadows=plan.shadows,
+            epochs=plan.specification.recipe.epochs,
+            scale=self.scale.name,
+            tuned=self.scale.tuned,
+            tuning_seed=TUNING_SEED if self.scale.tuned else None,
+            seeds=self.seeds,
+            date=datetime.now(UTC).date().isoformat(),
+            hardware=hardware_in_words(plan.specification.hardware, plan.workers),
+            accuracy=self.audit.accuracy,
+            lira=Area(auc=lira.auc, auc_ci=lira.auc_ci),
+            reliability=None if known is None else known.reliability,
+            reliability_ci=None if known is None else known.ci,
+        )
+
+    def facts(self, experiment: Experiment, choices: Choices, shown: ShownData) -> ExperimentFacts:
+        """What neither the catalogue nor the runs say of an experiment."""
+        return ExperimentFacts(
+            about=self.about,
+            parameters=[
+                CellParameters(set=name, method=method, arm=arm, values=choices[name, method, arm].describe())
+                for name, method, arm in self.cells(experiment)
+            ],
+            not_applicable=[
+                NotApplicable(set=name, method=method, why=why)
+                for (name, method), why in self.not_applicable(experiment).items()
+            ],
+            figures=shown,
+        )
 
     @cached_property
     def bench(self) -> Bench:
@@ -108,17 +163,11 @@ class Study:
         for seed in range(self.seeds):
             for name in dict.fromkeys(cell[0] for cell in cells):
                 scene, needed = self._scene(name, seed)
-                treatments = [
-                    Treatment(request(method, ARMS[arm], choices[of_set, method, arm]))
-                    for of_set, method, arm in cells
-                    if of_set == name
-                ]
-                every = (Treatment(DO_NOTHING), Treatment(RETRAIN), *dict.fromkeys(treatments))
+                treatments = dict.fromkeys(_treatment(cell, choices[cell]) for cell in cells if cell[0] == name)
+                every = (Treatment(DO_NOTHING), Treatment(RETRAIN), *treatments)
                 scenes.append(replace(scene, treatments=every, relearn=name in relearned))
                 trainings += needed
-        self._foretell("", scenes, trainings)
-        train_missing(_once(trainings), self.plan)
-        run_trials(scenes, self.plan)
+        self._do("", scenes, trainings)
         return choices
 
     def _scene(self, name: str, seed: int) -> tuple[Scene, list[RetrainJob]]:
@@ -128,90 +177,78 @@ class Study:
 
     def _parameters(self, cells: list[Cell]) -> Choices:
         """The parameters of every cell; those of tuned arms are chosen, on a seed of their own, where that is due."""
-        choices = {cell: default_parameters(cell[1], ARMS[cell[2]]) for cell in cells}
-        wanted: dict[Cell, None] = {}
-        for cell in cells:
-            if self.scale.tuned and (source := _tuned_in(cell)) is not None:
-                wanted[source] = None
-        if not wanted:
-            return choices
-        scenes, trainings = [], []
-        tried: dict[Cell, tuple[Scene, list[tuple[Treatment, Parameters]]]] = {}
-        for name in dict.fromkeys(cell[0] for cell in wanted):
+        sources = {cell: _tuned_in(cell) for cell in cells if self.scale.tuned and ARMS[cell[2]].tuned != "none"}
+        tried = {source: _tried(source) for source in sources.values()}
+        scenes: dict[str, Scene] = {}
+        trainings = []
+        for name in dict.fromkeys(source[0] for source in tried):
             scene, needed = self._scene(name, TUNING_SEED)
+            every = (_treatment(cell, one) for cell, of_cell in tried.items() if cell[0] == name for one in of_cell)
+            scenes[name] = replace(scene, treatments=tuple(dict.fromkeys(every)))
             trainings += needed
-            trials = {cell: self._trials(cell) for cell in wanted if cell[0] == name}
-            every = [treatment for of_cell in trials.values() for treatment, _ in of_cell]
-            scenes.append(replace(scene, treatments=tuple(dict.fromkeys(every))))
-            tried |= {cell: (scenes[-1], of_cell) for cell, of_cell in trials.items()}
-        self._foretell(f"tuning {len(wanted)} arms on a seed of their own: ", scenes, trainings)
-        train_missing(_once(trainings), self.plan)
-        run_trials(_split(scenes, self.plan.workers), self.plan)
-        chosen = {cell: _best(scene, of_cell) for cell, (scene, of_cell) in tried.items()}
-        for cell in cells:
-            if (source := _tuned_in(cell)) is not None:
-                choices[cell] = chosen[source]
-        return choices
+        if tried:
+            # Scenes with many treatments are run in as many parts as there are workers.
+            workers = range(self.plan.workers)
+            parts = [
+                replace(scene, treatments=scene.treatments[part :: len(workers)])
+                for scene in scenes.values()
+                for part in workers
+            ]
+            self._do(f"tuning {len(tried)} arms on a seed of their own: ", parts, trainings)
+        # Of equal ones the first is taken.
+        best = {
+            cell: max(tried[cell], key=lambda one: scenes[cell[0]].results(_treatment(cell, one)).tow_validation)
+            for cell in tried
+        }
+        return {cell: best[sources[cell]] if cell in sources else _defaults(cell) for cell in cells}
 
-    def _foretell(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
-        """Say what the missing models and trials will cost, before hours of them."""
-        cost = estimate_scenes(self.plan, scenes, trainings, relearned=any(scene.relearn for scene in scenes))
+    def _do(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
+        """Train the missing models and run the missing trials, once it is said what they will cost."""
+        cost = estimate_scenes(self.plan, scenes, trainings)
         if cost is not None:
             first, *rest = cost.sentences(is_exact=True)
             for sentence in (f"{what}{sum(len(scene.missing()) for scene in scenes)} trials; {first}", *rest):
                 talk(f"  {sentence}")
-
-    def _trials(self, cell: Cell) -> list[tuple[Treatment, Parameters]]:
-        _, method, arm = cell
-        defaults = default_parameters(method, ARMS[arm])
-        tried = [with_changes(defaults, changes) for changes in candidates(UNLEARNERS.load(method), set())]
-        return [(Treatment(request(method, ARMS[arm], parameters)), parameters) for parameters in tried]
+        # Scenes of a seed share their original.
+        train_missing(list({job.path: job for job in trainings}.values()), self.plan)
+        run_trials(scenes, self.plan)
 
     def runs(self, experiment: Experiment, choices: Choices) -> pd.DataFrame:
         """Everything that was found for an experiment, a row a run; what is no method's has an empty method."""
         cells = self.cells(experiment)
-        rows: list[dict[str, Any]] = []
+        rows = []
         for seed in range(self.seeds):
             for name in experiment.sets:
-                scene, _ = self._scene(name, seed)
-                scene = replace(scene, relearn=experiment.relearn)
-                keyed = [
-                    ("", DO_NOTHING, Treatment(DO_NOTHING)),
-                    (RETRAIN, ONE_SHOT, Treatment(RETRAIN)),
-                    *(
-                        (method, arm, Treatment(request(method, ARMS[arm], choices[of_set, method, arm])))
-                        for of_set, method, arm in cells
-                        if of_set == name
-                    ),
-                ]
+                scene = replace(self._scene(name, seed)[0], relearn=experiment.relearn)
+                treatments = {
+                    ("", DO_NOTHING): Treatment(DO_NOTHING),
+                    (RETRAIN, ONE_SHOT): Treatment(RETRAIN),
+                    **{cell[1:]: _treatment(cell, choices[cell]) for cell in cells if cell[0] == name},
+                }
                 rows += [
-                    {"set": name, "method": method, "arm": arm, "unit": self.unit(name, seed)}
-                    | as_row(scene.results(treatment))
-                    for method, arm, treatment in keyed
+                    {
+                        **{"set": name, "method": method, "arm": arm, "unit": self.unit(name, seed)},
+                        **as_row(scene.results(treatment)),
+                    }
+                    for (method, arm), treatment in treatments.items()
                 ]
         return pd.DataFrame(rows)
 
 
-def _tuned_in(cell: Cell) -> Cell | None:
-    """The cell whose trials decide this cell's parameters; None where its method's defaults are used."""
+def _tuned_in(cell: Cell) -> Cell:
+    """The cell of a tuned arm whose trials decide its parameters."""
     name, method, arm = cell
-    tuned = ARMS[arm].tuned
-    if tuned == "none":
-        return None
-    return (name, method, "one-shot, tuned") if tuned == "one-shot" else cell
+    return (name, method, "one-shot, tuned") if ARMS[arm].tuned == "one-shot" else cell
 
 
-def _best(scene: Scene, trials: list[tuple[Treatment, Parameters]]) -> Parameters:
-    """The parameters of the highest ToW on validation; of equal ones the first."""
-    found = [scene.results(treatment)["tow_validation"] for treatment, _ in trials]
-    return trials[found.index(max(found))][1]
+def _treatment(cell: Cell, parameters: Parameters) -> Treatment:
+    return Treatment(request(cell[1], ARMS[cell[2]], parameters))
 
 
-def _once(trainings: list[RetrainJob]) -> list[RetrainJob]:
-    """Each model once: scenes of a seed share their original."""
-    return list({job.path: job for job in trainings}.values())
+def _defaults(cell: Cell) -> Parameters:
+    return default_parameters(cell[1], ARMS[cell[2]])
 
 
-def _split(scenes: list[Scene], workers: int) -> list[Scene]:
-    """Scenes with many treatments in as many parts as there are workers."""
-    return [replace(scene, treatments=scene.treatments[part::workers]) for scene in scenes for part in range(workers)]
+def _tried(cell: Cell) -> list[Parameters]:
+    """The parameters that are tried in a cell."""
+    return [with_changes(_defaults(cell), changes) for changes in candidates(UNLEARNERS.load(cell[1]), set())]

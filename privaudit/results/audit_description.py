@@ -1,17 +1,15 @@
-"""What an audit is: its identity, its data and what computed it, as ``audit.json`` and the results have it."""
+"""``audit.json``: what an audit is, how to load its data again, and what computed it."""
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from pydantic import Field
 
-from privaudit.results.base import Result
+from privaudit.results.base import Result, SparseResult
 from privaudit.results.table_options import TableOptions
 
 
-class RecipeDescription(Result):
-    """How models are trained; the fields of `privaudit.training.recipe.Recipe` that count for the identity."""
-
-    model_config = ConfigDict(extra="allow")
+class RecipeDescription(SparseResult):
+    """How models are trained: those parameters of `privaudit.training.recipe.Recipe` that count for the identity."""
 
     name: str
     epochs: int
@@ -21,49 +19,113 @@ class RecipeDescription(Result):
     augment: str
 
 
-class TrainingFunction(Result):
-    """A user's training function, known by its source."""
+class TrainingFunctionIdentity(SparseResult):
+    """What tells one training function from another: its name, and the SHA-256 of its code."""
 
-    model_config = ConfigDict(extra="allow")
+    name: str
+    source: str | None = None
 
 
-class TrainingIdentity(Result):
-    """Everything that changes a trained weight."""
+class AuditIdentity(SparseResult):
+    """All that decides a trained weight, and so the audit's name.
 
-    model_config = ConfigDict(extra="allow")
+    Parameters
+    ----------
+    dataset, fingerprint
+        The data's name, and the SHA-256 of its arrays.
+    network, network_source
+        Without the folder it lies in; the SHA-256 of the file of a network of the user's.
+    training
+        The training loop's format.
+    recipe
+        Its parameters; None where a function of the user's trains.
+    fp32
+        "ieee" on a GPU in fp32: until that was pinned, cuDNN's convolutions were TF32.
+    target
+        The SHA-256 of a target that was given; unset where it is trained.
+    """
 
     dataset: str
     fingerprint: str
     network: str
     network_source: str | None = None
+    training: int | None = None
     recipe: RecipeDescription | None
+    training_function: TrainingFunctionIdentity | None = None
     seed: int
-    training_function: TrainingFunction | None = None
     canaries: int = 0
     device: str
     precision: str
+    fp32: str | None = None
+    target: str | None = None
+
+    @property
+    def fields(self) -> set[str]:
+        """The names of what is set, known to this version or not."""
+        return self.model_fields_set | set(self.model_extra or {})
 
 
-class DataDescription(Result):
-    """The data of an audit; ``data_dir`` is the owner's business and stands in ``audit.json`` alone."""
+class DataDescription(SparseResult):
+    """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples.
+
+    ``table`` is what the columns of a table in a file are for.
+    """
 
     dataset: str
     data_dir: str | None = None
     samples: int
     available: int | None = None
     image_size: int | None = None
-    source: str
+    source: str = ""
     train: int
-    test: int
+    test: int | None = None
     classes: list[str]
-    input_shape: list[int]
+    input_shape: list[int] = Field(default_factory=list)
     table: TableOptions | None = None
 
 
-class GivenTarget(Result):
-    """A target that the user brought; ``doubts``: why it may not be what it is taken for."""
+class CodeDescription(SparseResult):
+    """Where a network and a training function of the user's lie, to find them again from another folder."""
+
+    network: str | None = None
+    training: str | None = None
+
+
+class GivenTargetDescription(SparseResult):
+    """Which file a given target was: its name without its folder, its SHA-256, whether it scales inputs itself."""
 
     file: str
     sha256: str
     scales_itself: bool = False
-    doubts: tuple[str, ...] = ()
+
+
+class AuditDescription(SparseResult):
+    """``audit.json``.
+
+    Parameters
+    ----------
+    format
+        Of the store.
+    signals, queries
+        The names of what is kept of every sample and model, in order.
+    versions
+        Of Python and of the libraries that compute.
+    target
+        Where one was given.
+    """
+
+    format: int | None = None
+    audit: str | None = None
+    identity: AuditIdentity
+    signals: list[str] = Field(default_factory=list)
+    queries: list[str] = Field(default_factory=list)
+    data: DataDescription
+    versions: dict[str, str] = Field(default_factory=dict)
+    code: CodeDescription = CodeDescription()
+    target: GivenTargetDescription | None = None
+
+
+class StoreFormat(Result):
+    """The one field of ``audit.json`` that every version has: another version's is told by it."""
+
+    format: int | str | float | None = None

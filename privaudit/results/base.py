@@ -46,10 +46,29 @@ class Result(BaseModel):
         return type(self).model_fields.keys()
 
 
+class SparseResult(Result):
+    """A result that says only what was set, and keeps what another version wrote besides."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was set as plain dicts, lists, numbers and texts."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
 def read_result(path: Path, kind: type[T]) -> T:
     """Read a file of results; `StoreError` names it, and what it lacks, where it can't be read."""
+    return _validated(path, kind, files.read_json(path))
+
+
+def read_results(path: Path, kind: type[T]) -> list[T]:
+    """Read a file that holds a list of results; `StoreError` as above."""
+    return [_validated(path, kind, entry) for entry in files.read_json(path)]
+
+
+def _validated(path: Path, kind: type[T], content: Any) -> T:
     try:
-        return kind.model_validate(files.read_json(path))
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -64,4 +83,10 @@ def read_result(path: Path, kind: type[T]) -> T:
 def write_result(path: Path, result: Result) -> None:
     """Write a result as JSON, whole and sealed."""
     files.write_json(path, result.to_json())
+    files.seal(path)
+
+
+def write_results(path: Path, results: list[T]) -> None:
+    """Write a list of results as JSON, whole and sealed."""
+    files.write_json(path, [result.to_json() for result in results])
     files.seal(path)

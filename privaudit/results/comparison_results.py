@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from privaudit.results.audit_description import RecipeDescription, TrainingFunction
+from privaudit.results.audit_description import RecipeDescription, TrainingFunctionIdentity
 from privaudit.results.base import Result
 from privaudit.results.measures import Correlation, Difference, Interval
-from privaudit.results.score_results import Accuracy, ReportPaths
+from privaudit.results.report_paths import ReportPaths
+from privaudit.results.score_results import Accuracy
 
 Verdict = Literal["b leaks less", "b leaks more", "no difference shown", "too few models"]
 
@@ -18,7 +19,7 @@ class ComparedAudit(Result):
     audit: str
     network: str | None
     recipe: RecipeDescription | None
-    training_function: TrainingFunction | None = None
+    training_function: TrainingFunctionIdentity | None = None
     seed: int | None
     shadows: int
     statistic: str

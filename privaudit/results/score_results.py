@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privaudit.results.audit_description import DataDescription, GivenTarget, TrainingIdentity
+from privaudit.results.audit_description import AuditIdentity, DataDescription, GivenTargetDescription
 from privaudit.results.base import Result
 from privaudit.results.inversion_results import InversionResults
 from privaudit.results.measures import Attack, Correlation, Interval
+from privaudit.results.report_paths import ReportPaths
 
 
 class TargetAttack(Attack):
@@ -319,11 +320,17 @@ class GivenSignals(Result):
     fewest_in: int
 
 
+class GivenTarget(GivenTargetDescription):
+    """A target that the user brought; ``doubts``: why it may not be what it is taken for."""
+
+    doubts: tuple[str, ...] = ()
+
+
 class About(Result):
     """What was audited: models that were trained here, or signals that were given."""
 
     audit: str
-    identity: TrainingIdentity | None = None
+    identity: AuditIdentity | None = None
     signals: list[str] | None = None
     queries: list[str] | None = None
     data: DataDescription | None = None
@@ -393,13 +400,6 @@ class ScoreResults(Result):
     purges: tuple[PurgeEntry, ...] = ()
 
 
-class ReportPaths(Result):
-    """Where the report is; the PDF is None where it could not be made."""
-
-    html: str
-    pdf: str | None
-
-
 class ScoreAnswer(ScoreResults):
     """What ``score --json`` prints: the results, and the paths of the score table and of the report."""
 
@@ -407,9 +407,9 @@ class ScoreAnswer(ScoreResults):
     report: ReportPaths
 
     @classmethod
-    def of(cls, results: ScoreResults, scores: Path, report: dict[str, str | None]) -> ScoreAnswer:
+    def of(cls, results: ScoreResults, scores: Path, report: ReportPaths) -> ScoreAnswer:
         """Join the results and the paths."""
-        return cls(**dict(results), scores=str(scores), report=ReportPaths.model_validate(report))
+        return cls(**dict(results), scores=str(scores), report=report)
 
 
 class ScoreEstimate(Result):

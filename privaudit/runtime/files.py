@@ -9,13 +9,9 @@ for writing or deleting (`privaudit.runtime.links`).
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
-import re
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,16 +24,11 @@ import numpy.typing as npt
 
 from privaudit.errors import StoreError
 from privaudit.runtime.links import MARK, demand_file, demand_no_link, kind_of, open_file
+from privaudit.runtime.locks import make_unfinished, remove_unfinished_writes, unfinished_prefix, way_out
 from privaudit.runtime.seals import SUFFIX, Record, read_record
-from privaudit.runtime.seals import seal_of as _seal_of
+from privaudit.runtime.seals import seal_of as seal_of
 
 SEAL_SUFFIX = SUFFIX
-
-#: What a write that is under way is called: nobody else's file is.
-_UNFINISHED = re.compile(r"\..*\.privaudit-\d+-[a-z0-9_]{8}\.part", re.DOTALL)
-
-#: What an operating system says where a disk, or a user's share of it, is full.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Seal(Enum):
@@ -64,7 +55,7 @@ def make_private_folder(folder: Path) -> Path:
             if not level.is_dir():
                 level.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot create the folder {folder}: {error.strerror}", hint=_way_out(error)) from error
+        raise StoreError(f"cannot create the folder {folder}: {error.strerror}", hint=way_out(error)) from error
     return folder
 
 
@@ -90,7 +81,7 @@ def claim(folder: Path) -> None:
         with suppress(FileExistsError):
             os.close(os.open(mark, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint=_way_out(error)) from error
+        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint=way_out(error)) from error
 
 
 def demand_writable(folder: Path) -> None:
@@ -101,21 +92,10 @@ def demand_writable(folder: Path) -> None:
     make_private_folder(folder)
     remove_unfinished_writes(folder)
     try:
-        with tempfile.NamedTemporaryFile(prefix=_prefix("probe"), suffix=".part", dir=folder):
+        with tempfile.NamedTemporaryFile(prefix=unfinished_prefix("probe"), suffix=".part", dir=folder):
             pass
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint=_way_out(error)) from error
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk is full."""
-    return isinstance(error, OSError) and error.errno in _FULL
-
-
-def _way_out(error: OSError) -> str:
-    if is_full(error):
-        return "Make room there, then run the same command again: what was finished is kept."
-    return "Make it writable, or choose another folder with --store or --out; what was finished is kept."
+        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint=way_out(error)) from error
 
 
 @contextmanager
@@ -126,7 +106,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     demand_file(seal_of(path))
     temporary: str | None = None
     try:
-        descriptor, temporary = _make_unfinished(path)
+        descriptor, temporary = make_unfinished(path)
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
@@ -136,73 +116,10 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         Path(temporary).replace(path)
         temporary = None
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror}", hint=_way_out(error)) from error
+        raise StoreError(f"cannot write {path}: {error.strerror}", hint=way_out(error)) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-
-
-def _make_unfinished(path: Path) -> tuple[int, str]:
-    """A new file beside ``path``, locked for as long as it is open: who finds it knows that it is being written."""
-    while True:
-        # mkstemp creates the file with mode 0600: owner only, from the first byte.
-        descriptor, temporary = tempfile.mkstemp(prefix=_prefix(path.name), suffix=".part", dir=path.parent)
-        with suppress(OSError):  # A file system without locks.
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor, temporary
-        os.close(descriptor)  # Taken for a leftover before it was locked.
-
-
-def _prefix(name: str) -> str:
-    """How the temporary name of a write begins; cut, since a name has at most 255 bytes."""
-    return f".{os.fsdecode(os.fsencode(name)[:100])}.privaudit-{os.getpid()}-"
-
-
-def is_unfinished(name: str) -> bool:
-    """Whether a file of this name is a write of ours that is under way, or was when its process was killed."""
-    return _UNFINISHED.fullmatch(name) is not None
-
-
-def remove_unfinished_writes(folder: Path, *, deep: bool = True) -> None:
-    """Delete what killed writers left in ``folder`` and, unless told otherwise, below it; not what is being written.
-
-    No link is followed, and nothing goes but files that this module named.
-    """
-    for place, folders, names in os.walk(folder):
-        for name in filter(is_unfinished, names):
-            with suppress(OSError):
-                _remove_unless_held(Path(place, name))
-        if not deep:
-            folders.clear()
-
-
-def _remove_unless_held(leftover: Path) -> None:
-    descriptor = os.open(leftover, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
-
-
-def open_lock(path: Path) -> int:
-    """Open a file to lock it, made where it is absent; return the descriptor.
-
-    Raises
-    ------
-    StoreError
-        Where a link, or no file, lies in its place: what is written would go elsewhere.
-    """
-    demand_file(path)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise StoreError(f"{path} is a link: nothing is written through it", hint="Remove the link.") from error
-        raise StoreError(f"cannot write to {path.parent}: {error.strerror}", hint=_way_out(error)) from error
-    return descriptor
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -265,11 +182,6 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a regular file, in hexadecimal."""
     with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def seal_of(path: Path) -> Path:
-    """Where the seal of ``path`` lies."""
-    return _seal_of(path)
 
 
 def seal(path: Path) -> None:

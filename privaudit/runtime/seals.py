@@ -65,6 +65,11 @@ def seal_of(path: Path) -> Path:
     return path.with_name(path.name + SUFFIX)
 
 
+def sealed_by(path: Path) -> Path:
+    """The file that ``path`` is the seal of; ``path`` itself where it is none."""
+    return path.with_name(path.name.removesuffix(SUFFIX))
+
+
 def read_record(path: Path) -> Record | None:
     """Return what the seal of ``path`` says; None where there is none, or it is no seal."""
     record = seal_of(path)

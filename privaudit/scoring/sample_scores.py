@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from privaudit.attacks.risk import gap
 from privaudit.attacks.suite import ATTACKS, Evidence, ShadowAttack
 from privaudit.results.measures import Attack, Correlation
 from privaudit.results.score_results import Clusters, Exposure, MostExposed, RiskAndDifficulty, Stability, ToldRight
+from privaudit.runtime.identity import digest_of
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
@@ -111,7 +111,7 @@ def score(
         agreement={name: spearman(gaps["lira"], found) for name, found in gaps.items() if name != "lira"},
         groups={name: exposure(values[real], *verdicts, models, refits) for name, values in properties.items()},
         clusters=Clusters(
-            design=hashlib.sha256(np.packbits(keep).tobytes()).hexdigest(),
+            design=digest_of(np.packbits(keep)),
             risk_influence=overall.influence[:, 0].tolist(),
         ),
         stability=stability,

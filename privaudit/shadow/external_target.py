@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from privaudit.errors import DataError
+from privaudit.results.audit_description import GivenTargetDescription
+from privaudit.results.base import write_result
+from privaudit.results.training_record import ModelRecord
 from privaudit.runtime import files
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_weights import read_checkpoint
@@ -41,12 +43,9 @@ class GivenTarget:
 
     Parameters
     ----------
-    file
-        The file's name, without its folder.
-    sha256
-        Of the file as it was given: part of the audit's identity.
-    scales_itself
-        Whether the file brought ``standardise.mean`` and ``standardise.deviation`` of its own; else inputs are
+    description
+        As it stands in ``audit.json``: the file's name without its folder, its SHA-256, which is part of the audit's
+        identity, and whether it brought ``standardise.mean`` and ``standardise.deviation`` of its own; else inputs are
         standardised as those of the audit's other models are.
     weights
         Of the whole model, fitted to the audit's network; None where the store has it already.
@@ -54,15 +53,19 @@ class GivenTarget:
         What was guessed of the file, for people.
     """
 
-    file: str
-    sha256: str
-    scales_itself: bool
+    description: GivenTargetDescription
     weights: Weights | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in ``audit.json``."""
-        return {"file": self.file, "sha256": self.sha256, "scales_itself": self.scales_itself}
+    @property
+    def file(self) -> str:
+        """Its name, without its folder."""
+        return self.description.file
+
+    @property
+    def sha256(self) -> str:
+        """Of the file as it was given."""
+        return self.description.sha256
 
 
 def read_given_target(path: Path, specification: ModelSpecification) -> GivenTarget:
@@ -77,7 +80,8 @@ def read_given_target(path: Path, specification: ModelSpecification) -> GivenTar
     """
     found = read_checkpoint(path)
     fitted, scales_itself, notes = _fitted(found, path, specification)
-    return GivenTarget(path.name, files.sha256_of(path), scales_itself, fitted, notes)
+    description = GivenTargetDescription(file=path.name, sha256=files.sha256_of(path), scales_itself=scales_itself)
+    return GivenTarget(description, fitted, notes)
 
 
 def take_in(job: TrainingJob, given: GivenTarget, arrays: AuditArrays) -> None:
@@ -98,20 +102,19 @@ def take_in(job: TrainingJob, given: GivenTarget, arrays: AuditArrays) -> None:
             _demand_numbers(logits_of(model, samples), part, given)
         save_model(model, store.model(job.key))
         test_accuracy = write_signals(job, model, pool, arrays)
-    notes = {
-        "given": given.to_json(),
-        "seed_offset": 0,
-        "diverged": [],
+    record = ModelRecord(
+        given=given.description,
+        seed_offset=0,
+        diverged=[],
         # It was not trained here: how long that took is not known.
-        "seconds": None,
-        "members": len(job.members),
-        "epoch_losses": [],
-        "test_accuracy": test_accuracy,
-        "queries": list(job.queries),
-        "torch": str(torch.__version__),
-    }
-    files.write_json(store.record(job.key), notes)
-    files.seal(store.record(job.key))
+        seconds=None,
+        members=len(job.members),
+        epoch_losses=[],
+        test_accuracy=test_accuracy,
+        queries=list(job.queries),
+        torch=str(torch.__version__),
+    )
+    write_result(store.record(job.key), record)
 
 
 def _demand_numbers(logits: npt.NDArray[np.float32], part: str, given: GivenTarget) -> None:

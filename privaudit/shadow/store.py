@@ -7,28 +7,25 @@ same.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from privaudit import artifacts
 from privaudit.errors import StoreError, UsageError
-from privaudit.runtime import files
+from privaudit.results.audit_description import AuditDescription, StoreFormat
+from privaudit.results.base import read_result, read_results, write_result, write_results
+from privaudit.results.purge_record import PurgeRecord
+from privaudit.runtime import files, locks
 from privaudit.runtime.progress import talk
 from privaudit.signals import SIGNALS
 
 LATEST = "latest"
 FORMAT = 1
 TARGET = "target"
-
-#: On record in the store: what was purged, and which files are missing on purpose.
-PURGES = "purges.json"
 
 #: The model trained on everything and on those canaries whose coin said so.
 COIN = "coin"
@@ -46,7 +43,7 @@ def shadow_keys(models: int) -> list[str]:
 
 
 class AuditStore:
-    """Files of one audit below ``<store>/<audit>/``.
+    """Files of one audit below ``<store>/<audit>/``, by their names in `privaudit.artifacts`.
 
     Parameters
     ----------
@@ -66,33 +63,35 @@ class AuditStore:
     @property
     def description(self) -> Path:
         """``audit.json``."""
-        return self.folder / "audit.json"
-
-    @property
-    def encoding(self) -> Path:
-        """``encoding.json``: how the cells of a table became features; of other data there is none."""
-        return self.folder / "encoding.json"
+        return artifacts.DESCRIPTION.at(self.folder)
 
     @property
     def design(self) -> Path:
         """``design.npy``, bool ``[S, N]``."""
-        return self.folder / "design.npy"
+        return artifacts.DESIGN.at(self.folder)
+
+    @property
+    def encoding(self) -> Path:
+        """``encoding.json``: how the cells of a table became features; of other data there is none."""
+        return artifacts.ENCODING.at(self.folder)
 
     def model(self, key: str) -> Path:
         """Weights of shadow model ``"0003"``, of ``"target"`` or of ``"coin"``."""
-        return self.folder / (f"{key}.safetensors" if key in (TARGET, COIN) else f"models/{key}.safetensors")
+        return (artifacts.WHOLE_MODEL if key in (TARGET, COIN) else artifacts.MODEL).at(self.folder, key=key)
 
     def record(self, key: str) -> Path:
         """How that model was trained: the last file written, so it marks the model as finished."""
-        return self.model(key).with_suffix(".json")
+        kind = artifacts.WHOLE_MODEL_RECORD if key in (TARGET, COIN) else artifacts.MODEL_RECORD
+        return kind.at(self.folder, key=key)
 
     def signals(self, key: str) -> Path:
         """Its signals on the pool, float32 ``[N, Q, K]``."""
-        return self.folder / "signals" / f"{key}.npy"
+        return artifacts.SIGNALS.at(self.folder, key=key)
 
     def control(self, kind: str, key: str) -> Path:
         """Signals of a control: ``kind`` is ``"test"`` (never-trained samples) or ``"untrained"`` (models)."""
-        return self.folder / "controls" / f"{kind}-{key}.npy"
+        signals = {"test": artifacts.TEST_SIGNALS, "untrained": artifacts.UNTRAINED_SIGNALS}[kind]
+        return signals.at(self.folder, key=key)
 
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
@@ -126,47 +125,45 @@ class AuditStore:
 
     def expected_files(self) -> list[Path]:
         """Every file that the finished audit consists of."""
-        extra = [COIN] if self.read_description()["identity"]["canaries"] else []
+        description = self.read_description()
+        extra = [COIN] if description.identity.canaries else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
-        extras = [self.encoding] if self.read_description().get("data", {}).get("table") else []
-        expected = [self.description, self.design, *extras, *(path for key in keys for path in self.files_of(key))]
-        gone = {self.folder / name for purge in self.read_purges() for name in purge["files"]}
+        tables = [self.encoding] if description.data.table is not None else []
+        expected = [self.description, self.design, *tables, *(path for key in keys for path in self.files_of(key))]
+        gone = {self.folder / name for purge in self.read_purges() for name in purge.files}
         return [path for path in expected if path not in gone]
 
-    def read_purges(self) -> list[dict[str, Any]]:
+    def read_purges(self) -> list[PurgeRecord]:
         """What was purged so far, and which files went with it."""
-        path = self.folder / PURGES
+        path = artifacts.PURGES.at(self.folder)
         if not path.exists():
             return []
         files.demand_whole(path, "Restore it from a backup: it says which files are missing on purpose.")
-        purges: list[dict[str, Any]] = files.read_json(path)
-        return purges
+        return read_results(path, PurgeRecord)
 
-    def record_purge(self, entry: dict[str, Any], gone: list[Path], replaced: str = "") -> None:
+    def record_purge(self, entry: PurgeRecord, replaced: str = "") -> None:
         """Put on record what is about to be purged; ``replaced`` is what the same purge was called when it began."""
-        same = (entry["digest"], replaced)
-        names = {str(path.relative_to(self.folder)) for path in gone}
+        same = (entry.digest, replaced)
         earlier = self.read_purges()
         # The same purge once more finishes one that was cut short.
-        names |= {name for purge in earlier if purge["digest"] in same for name in purge["files"]}
-        others = [purge for purge in earlier if purge["digest"] not in same]
-        files.write_json(self.folder / PURGES, [*others, entry | {"files": sorted(names)}])
-        files.seal(self.folder / PURGES)
+        names = {name for purge in (entry, *earlier) if purge.digest in same for name in purge.files}
+        others = [purge for purge in earlier if purge.digest not in same]
+        renewed = entry.model_copy(update={"files": sorted(names)})
+        write_results(artifacts.PURGES.at(self.folder), [*others, renewed])
 
     def demand_not_purged(self) -> None:
         """Raise `StoreError` where samples were purged: nothing can be trained or unlearned with it any more."""
         if purges := self.read_purges():
             raise StoreError(
-                f"{self.audit} was purged of {sum(purge['samples'] for purge in purges):,} samples on "
-                f"{purges[-1]['date']}: models that had seen them are gone",
+                f"{self.audit} was purged of {sum(purge.samples for purge in purges):,} samples on "
+                f"{purges[-1].date}: models that had seen them are gone",
                 hint="Take the samples out of the data and audit that: privaudit score … makes a new audit.",
             )
 
-    def read_description(self) -> dict[str, Any]:
+    def read_description(self) -> AuditDescription:
         """``audit.json``, checked against its seal."""
         files.demand_whole(self.description, REMEDY)
-        description: dict[str, Any] = files.read_json(self.description)
-        found = description.get("format")
+        found = read_result(self.description, StoreFormat).format
         if found != FORMAT:
             newer = isinstance(found, int) and found > FORMAT
             raise StoreError(
@@ -174,12 +171,17 @@ class AuditStore:
                 f"{'newer' if newer else 'different'} one wrote it",
                 hint=("Update privaudit, or audit" if newer else "Audit") + " again into another folder: --store DIR.",
             )
-        return description
+        return read_result(self.description, AuditDescription)
 
     def read_design(self) -> npt.NDArray[np.bool_]:
         """``design.npy``, checked against its seal."""
         files.demand_whole(self.design, REMEDY)
         return files.read_array(self.design)
+
+    def read_members(self, *, unsealed: bool = False) -> dict[str, npt.NDArray[np.bool_]]:
+        """By shadow model, which samples it saw, bool ``[N]``; ``unsealed`` reads a design without its seal too."""
+        keep = files.read_array(self.design) if unsealed else self.read_design()
+        return dict(zip(shadow_keys(len(keep)), keep, strict=True))
 
     def read_signals(self, keys: list[str]) -> npt.NDArray[np.float32]:
         """Signals of several models, ``[S, N, Q, K]``."""
@@ -207,7 +209,7 @@ class AuditStore:
 
     # What is written.
 
-    def write_description(self, description: dict[str, Any]) -> None:
+    def write_description(self, description: AuditDescription) -> None:
         """Write ``audit.json``; of a whole one, only where data and code lie now and the queries are renewed.
 
         What an earlier version did not write yet is added, and what a later one wrote besides is kept.
@@ -217,14 +219,14 @@ class AuditStore:
             known = self.read_description()
             # The audit is named by its identity: what is asked for now is what it was, in full.
             anew = ("identity", "signals", "data", "queries", "code")
-            renewed = description | known | {name: description[name] for name in anew if name in description}
-            if known == renewed:
+            asked, found = description.to_json(), known.to_json()
+            renewed = asked | found | {name: asked[name] for name in anew if name in asked}
+            if found == renewed:
                 return
-            description = renewed
+            description = AuditDescription.model_validate(renewed)
         if state.is_wrong:
             talk(f"  {files.set_aside_in_words(self.description)}; it is written anew")
-        files.write_json(self.description, {"format": FORMAT, **description})
-        files.seal(self.description)
+        write_result(self.description, description.model_copy(update={"format": FORMAT}))
 
     def write_design(self, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Write the design, or extend the one on disk; return the longer of the two."""
@@ -248,38 +250,19 @@ class AuditStore:
     def locked(self) -> Iterator[None]:
         """Hold this audit for one process; the lock goes with the process, however it ends."""
         files.claim(self.folder)
-        handle = files.open_lock(self.folder / ".lock")
-        # Of a lock that is another file too, by a second hard link, nothing is read or written.
-        own = os.fstat(handle).st_nlink == 1
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() if own else ""
-            os.close(handle)
-            raise StoreError(
-                f"another privaudit is at work on {self.audit}" + (f": {holder}" if holder else ""),
-                hint="Wait for it to end, then run this again: what it finished is not made twice.",
-            ) from error
-        try:
-            # For whoever comes second. That the disk is full will be told by what matters more.
-            with suppress(OSError):
-                if own:
-                    os.truncate(handle, 0)
-                    os.pwrite(handle, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
-            files.remove_unfinished_writes(self.folder)
+        with locks.hold(self.folder / artifacts.LOCK, self.audit):
+            locks.remove_unfinished_writes(self.folder)
             yield
-        finally:
-            os.close(handle)
 
     def mark_latest(self) -> None:
         """Make this the audit that commands take when none is named."""
-        files.remove_unfinished_writes(self.root, deep=False)
+        locks.remove_unfinished_writes(self.root, deep=False)
         files.write_text(self.root / LATEST, self.audit + "\n")
 
 
 def audits_in(root: Path) -> list[str]:
     """Names of the audits in a store, sorted."""
-    return sorted(path.parent.name for path in root.glob("*/audit.json")) if root.is_dir() else []
+    return sorted(path.parent.name for path in root.glob(f"*/{artifacts.DESCRIPTION.path}")) if root.is_dir() else []
 
 
 def latest_audit(root: Path) -> str | None:

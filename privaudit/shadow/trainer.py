@@ -18,6 +18,8 @@ from torch import nn
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network, untied
+from privaudit.results.base import read_result, write_result
+from privaudit.results.training_record import ModelRecord
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.runtime.seeds import derive_seed
@@ -89,13 +91,14 @@ def train_with_new_seeds(
     members: npt.NDArray[np.int64],
     purpose: Sequence[str | int],
     report: Report | None = None,
-) -> tuple[nn.Module, TrainingRecord, dict[str, Any]]:
+) -> tuple[nn.Module, TrainingRecord, list[str]]:
     """Train one model; where it diverges, say so and try again with another seed.
 
     Returns
     -------
     tuple
-        The model in eval mode, its training record, and what to remember: the seed offset and each divergence.
+        The model in eval mode, its training record, and why each seed before failed: their number is the seed's
+        offset.
     """
     diverged: list[str] = []
     for offset in range(MOST_ATTEMPTS):
@@ -108,7 +111,7 @@ def train_with_new_seeds(
             diverged.append(error.message)
             talk(f"  model {'/'.join(map(str, purpose))} diverged ({error.message}); trying seed offset {offset + 1}")
             continue
-        return model, record, {"seed_offset": offset, "diverged": diverged}
+        return model, record, diverged
     raise TrainingDiverged(
         f"model {'/'.join(map(str, purpose))} diverged with {MOST_ATTEMPTS} seeds; the last time {diverged[-1]}",
         hint="Try a lower learning rate; what was finished before is kept.",
@@ -141,19 +144,20 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     specification, store = job.specification, job.store
     with one_thread(specification.hardware):
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
-        model, record, notes = train_with_new_seeds(specification, pool, job.members, [job.key], report)
+        model, record, diverged = train_with_new_seeds(specification, pool, job.members, [job.key], report)
         save_model(model, store.model(job.key))
         test_accuracy = write_signals(job, model, pool, arrays)
-    notes |= {
-        "seconds": round(record.seconds, 3),
-        "members": len(job.members),
-        "epoch_losses": [round(loss, 6) for loss in record.epoch_losses],
-        "test_accuracy": test_accuracy,
-        "queries": list(job.queries),
-        "torch": str(torch.__version__),
-    }
-    files.write_json(store.record(job.key), notes)
-    files.seal(store.record(job.key))
+    kept = ModelRecord(
+        seed_offset=len(diverged),
+        diverged=diverged,
+        seconds=round(record.seconds, 3),
+        members=len(job.members),
+        epoch_losses=[round(loss, 6) for loss in record.epoch_losses],
+        test_accuracy=test_accuracy,
+        queries=list(job.queries),
+        torch=str(torch.__version__),
+    )
+    write_result(store.record(job.key), kept)
 
 
 def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
@@ -164,15 +168,14 @@ def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
         train_job(job, arrays, lambda _: None)
         report(1.0)
         return
-    notes = read_record(store, job.key)
+    record = read_record(store, job.key)
     # From here until the record is sealed again the model counts as unfinished.
     files.remove(store.record(job.key))
     with one_thread(specification.hardware):
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
         write_signals(job, load_model(specification, store.model(job.key)), pool, arrays)
     report(1.0)
-    files.write_json(store.record(job.key), notes | {"queries": list(job.queries)})
-    files.seal(store.record(job.key))
+    write_result(store.record(job.key), record.model_copy(update={"queries": list(job.queries)}))
 
 
 def write_signals(job: TrainingJob, model: nn.Module, pool: Samples, arrays: AuditArrays) -> float:
@@ -208,7 +211,7 @@ def find_asked_otherwise(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
     return [
         job
         for job in jobs
-        if tuple(read_record(job.store, job.key).get("queries", ORIGINAL)) != job.queries
+        if tuple(read_record(job.store, job.key).queries or ORIGINAL) != job.queries
         or not job.store.holds_every_signal(job.key)
     ]
 
@@ -278,8 +281,7 @@ def one_thread(hardware: Hardware) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def read_record(store: AuditStore, key: str) -> dict[str, Any]:
+def read_record(store: AuditStore, key: str) -> ModelRecord:
     """How a model was trained."""
     files.demand_whole(store.record(key), REMEDY)
-    record: dict[str, Any] = files.read_json(store.record(key))
-    return record
+    return read_result(store.record(key), ModelRecord)

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from scipy import optimize, special, stats
 
+from privaudit.statistics.intervals import clopper_pearson
+
 #: A bound beyond this is as good as infinite; it is also where the search ends.
 LARGEST = 50.0
 
@@ -35,9 +37,8 @@ def epsilon_from_trials(
     float
         ≥ 0. It holds for a test that was fixed before these trainings were looked at.
     """
-    error = (1 - confidence) / 2
-    tpr = 0.0 if hits == 0 else float(stats.beta.ppf(error, hits, trials_in - hits + 1))
-    fpr = 1.0 if alarms == trials_out else float(stats.beta.ppf(1 - error, alarms + 1, trials_out - alarms))
+    tpr, _ = clopper_pearson(hits, trials_in, confidence)
+    _, fpr = clopper_pearson(alarms, trials_out, confidence)
     bounds = [0.0]
     if tpr > delta and fpr > 0:
         bounds.append(math.log((tpr - delta) / fpr))

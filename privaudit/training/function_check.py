@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from privaudit.errors import PrivauditError, TrainingDiverged
 from privaudit.runtime.registry import without_folder
+from privaudit.training.answer_check import Examined
 from privaudit.training.custom_training import TrainingFunction, train_by_function
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input
-from privaudit.training.network_check import Examined
 
 #: Another seed in between: what a function remembers from call to call would show.
 SEEDS = (1, 2, 1)

@@ -7,59 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import safetensors.torch
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.modules.module import register_module_forward_pre_hook
 
 from privaudit.errors import PrivauditError
 from privaudit.networks import untied
 from privaudit.networks.build import batch_shape
 from privaudit.networks.classifier import Classifier, logits_in
 from privaudit.runtime.user_code import user_code
+from privaudit.training.answer_check import FOREIGN, Examined, are_probabilities, ask_network, equal, listed, of_range
 from privaudit.training.custom_training import where
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import make_optimizer, seeded_layers
 from privaudit.training.recipe import RECIPES
 
 BATCH = 6
-
-#: How far the logits of one sample may differ by what else is in the batch: rounding, which depends on its size.
-ROUNDING = 1e-3
-
-#: What parameters are multiplied with to see whether outputs can leave [0, 1], as logits do.
-STRETCHES = (1.0, -1.0, -30.0)
-
-FOREIGN = (
-    "it computes with parameters that are none of its own: layers at the top of a module, of a class, or in a plain "
-    "list are not trained or saved with it, and other models use them too (set them in __init__, or in nn.ModuleList)"
-)
-
-#: At most this many names in a message.
-NAMED = 4
-
-
-@dataclass
-class Examined:
-    """What was found.
-
-    Parameters
-    ----------
-    problems
-        What no audit can rely on.
-    doubts
-        What is wrong in most networks and meant in some.
-    facts
-        What was guessed, or is good to know.
-    """
-
-    problems: list[str] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
-    facts: list[str] = field(default_factory=list)
 
 
 def examine_network(
@@ -93,7 +59,7 @@ def examine_network(
     device = hardware.torch_device
     try:
         with user_code(), seeded_layers(0, device):
-            _ask(first, inputs, classes, found)
+            ask_network(first, inputs, classes, found)
     except Exception as error:
         found.problems.append(f"it can't be asked: {_said(error, factory)}")
     if found.problems and any("logits" in problem for problem in found.problems):
@@ -107,7 +73,7 @@ def examine_network(
         fp32 = "" if hardware.precision == "fp32" else f" (in {hardware.precision}; --precision fp32 may do)"
         found.problems.append(f"it can't be trained{fp32}: {_said(error, factory)}")
     found.problems += _of_saving(first, twin, inputs)
-    found.problems += _of_range(other, inputs)
+    found.problems += of_range(other, inputs)
     return found
 
 
@@ -149,7 +115,7 @@ def of_sharing(models: Sequence[nn.Module]) -> list[str]:
     if len(set(shared)) == len({name for name, _ in tensors_of(models[0])}):
         return ["it returns the same module each time: a new one must be built at each call"]
     return [
-        f"networks of two calls share {_names(shared)}: what one model learns, all others would know. Build it anew at "
+        f"networks of two calls share {listed(shared)}: what one model learns, all others would know. Build it anew at "
         "each call (copy.deepcopy of what was loaded once will do)"
     ]
 
@@ -163,7 +129,7 @@ def _of_weights(model: nn.Module, twin: nn.Module) -> list[str]:
     first, second = model.state_dict(), twin.state_dict()
     if list(first) != list(second):
         problems.append("two calls build networks with different parameters")
-    elif not all(_equal(first[name], second[name]) for name in first):
+    elif not all(equal(first[name], second[name]) for name in first):
         problems.append(
             "two networks that are built with the same seed differ: draw initial weights with torch's global "
             "generator, which is seeded for every model"
@@ -189,88 +155,16 @@ def _of_first_weights(model: nn.Module, other: nn.Module) -> list[str]:
         for name, parameter in model.named_parameters()
         if parameter.numel() > 1 and bool((parameter != parameter.flatten()[0]).any())
     }
-    same = [name for name, parameter in varied.items() if _equal(parameter, another[f"network.{name}"])]
+    same = [name for name, parameter in varied.items() if equal(parameter, another[f"network.{name}"])]
     if same:
         which = "all its weights" if len(same) == len(varied) else f"{len(same)} of its {len(varied)} weights"
         facts.append(
-            f"{which} ({_names(same)}) are the same whatever the seed, as pretrained ones are: where they were trained "
+            f"{which} ({listed(same)}) are the same whatever the seed, as pretrained ones are: where they were trained "
             "on samples of this audit, every shadow model has seen those"
         )
     if frozen := [name for name, parameter in model.named_parameters() if not parameter.requires_grad]:
-        facts.append(f"{_names([name.removeprefix('network.') for name in frozen])} are frozen: not trained")
+        facts.append(f"{listed([name.removeprefix('network.') for name in frozen])} are frozen: not trained")
     return facts
-
-
-@torch.no_grad()
-def _ask(model: Classifier, inputs: torch.Tensor, classes: int, found: Examined) -> None:
-    """In eval mode."""
-    model.eval()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with _called() as layers:
-        returned = model.returned(inputs.clone())
-    own = {id(layer) for layer in model.modules()}
-    if any(id(layer) not in own and _has_tensors(layer) for layer in layers):
-        found.problems.append(FOREIGN)
-    try:
-        logits, taken = logits_in(returned, len(inputs), classes)
-    except PrivauditError as error:
-        found.problems.append(error.message.replace("the network returns", "it returns", 1))
-        return
-    if taken is not None:
-        found.facts.append(taken)
-    if not logits.is_floating_point() or not bool(torch.isfinite(logits).all()):
-        found.problems.append(f"its logits are {logits.dtype} or not finite: they must be numbers")
-        return
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        found.facts.append(f"its logits are {str(logits.dtype).removeprefix('torch.')}, which rounds what attacks read")
-    logits = logits.float()
-    if _are_probabilities(logits):
-        found.problems.append("it returns probabilities: leave the softmax out, losses and attacks take logits")
-    elif float(logits.logsumexp(1).abs().max()) < 1e-4:
-        found.facts.append("it returns log-probabilities, which are logits like any others")
-    if not torch.equal(model(inputs.clone()).float(), logits):
-        found.problems.append("in eval mode it says something else each time: does something draw at random (dropout)?")
-    else:
-        found.problems += _when_alone(model, inputs, logits)
-    if not all(_equal(before[name], tensor) for name, tensor in model.state_dict().items()):
-        found.problems.append("in eval mode it changes its own state: running statistics must stand still")
-
-
-@contextmanager
-def _called() -> Iterator[list[nn.Module]]:
-    """Note every layer that is called, whoever owns it."""
-    layers: list[nn.Module] = []
-    handle = register_module_forward_pre_hook(lambda layer, _: layers.append(layer))
-    try:
-        yield layers
-    finally:
-        handle.remove()
-
-
-def _has_tensors(layer: nn.Module) -> bool:
-    return any(True for _ in (*layer.parameters(), *layer.buffers()))
-
-
-def _are_probabilities(logits: torch.Tensor) -> bool:
-    return bool((logits >= 0).all()) and torch.allclose(
-        logits.float().sum(1),
-        torch.ones(len(logits), device=logits.device),
-        atol=1e-4 if logits.dtype == torch.float32 else 1e-2,
-    )
-
-
-def _when_alone(model: nn.Module, inputs: torch.Tensor, logits: torch.Tensor) -> list[str]:
-    """What is said of a sample must not depend on the others in the batch: the last batch may have but one."""
-    why = "does a layer use the statistics of the batch (BatchNorm with track_running_stats=False)?"
-    try:
-        alone = torch.cat([model(inputs[row : row + 1].clone()) for row in range(len(inputs))]).float()
-    except Exception as error:
-        said = (str(error).splitlines() or [""])[0][:120]
-        return [f"in eval mode it can't be asked about one sample alone ({said}): {why}"]
-    scale = float(logits.abs().max()) + 1e-6
-    if alone.shape != logits.shape or float((alone - logits).abs().max()) > ROUNDING * scale:
-        return [f"in eval mode what it says of a sample depends on the others in the batch: {why}"]
-    return []
 
 
 def _train(
@@ -292,7 +186,7 @@ def _train(
             loss = functional.cross_entropy(logits.float(), labels)
         if taken is not None and taken not in found.facts:
             found.facts.append(f"while it trains {taken}")
-        if _are_probabilities(logits.detach()):
+        if are_probabilities(logits.detach()):
             found.problems.append("while it trains it returns probabilities: leave the softmax out")
         if not loss.requires_grad:
             found.problems.append(
@@ -307,7 +201,7 @@ def _train(
         without = [name.removeprefix("network.") for name, parameter in wanting.items() if parameter.grad is None]
         if without:
             found.doubts.append(
-                f"no gradient reaches {_names(without)}: unused, or cut off (where that is meant, "
+                f"no gradient reaches {listed(without)}: unused, or cut off (where that is meant, "
                 "requires_grad_(False))"
             )
         if not all(bool(torch.isfinite(p.grad).all()) for p in wanting.values() if p.grad is not None):
@@ -367,36 +261,3 @@ def _of_saving(model: nn.Module, twin: nn.Module, inputs: torch.Tensor) -> list[
             "parameter and no buffer (register_buffer)"
         ]
     return []
-
-
-@torch.no_grad()
-def _of_range(model: nn.Module, inputs: torch.Tensor) -> list[str]:
-    """Whether outputs stay between 0 and 1 whatever the weights, as a sigmoid's do; changes the network's weights."""
-    model.eval()
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    whole = []
-    try:
-        with user_code():
-            for stretch in STRETCHES:
-                for parameter in parameters:
-                    parameter.mul_(stretch)
-                whole.append(model(inputs.clone()).float())
-    except Exception:
-        return []  # It was asked before; what it makes of other weights is its own affair.
-    outputs = torch.cat(whole)
-    if bool(((outputs >= 0) & (outputs <= 1)).all()) and float(outputs.max() - outputs.min()) > 1e-6:
-        return [
-            "its outputs lie between 0 and 1 whatever its weights: leave the sigmoid (or the softmax) out, losses and "
-            "attacks take logits"
-        ]
-    return []
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one, other)
-
-
-def _names(names: Sequence[str]) -> str:
-    different = list(dict.fromkeys(names))
-    more = f" and {len(different) - NAMED} more" if len(different) > NAMED else ""
-    return ", ".join(different[:NAMED]) + more

@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import Report, run_jobs
-from privaudit.runtime import files
+from privaudit.results.base import write_result
+from privaudit.results.unlearning.ledger import Spent
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.runtime.progress import progress
-from privaudit.shadow.store import TARGET
-from privaudit.shadow.trainer import AuditArrays, load_model, one_thread
-from privaudit.training.loop import Samples
+from privaudit.shadow.trainer import AuditArrays, one_thread
 from privaudit.trials.order_comparison import DO_NOTHING, RETRAIN
 from privaudit.trials.treatment import Scene, Treatment
 from privaudit.trials.trial_evaluation import TrialJudge
+from privaudit.unlearning.application.problem import Bench, UnlearningProblem
 from privaudit.unlearning.application.retrained_models import RetrainJob, retrain_jobs
-from privaudit.unlearning.application.run_method import Bench, run_method
+from privaudit.unlearning.application.run_method import run_method
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
 
@@ -37,11 +36,11 @@ def prepare_scene(
     folder
         Where results of trials go.
     """
-    everyone = np.arange(len(bench.table))
-    of_seed = retrain_jobs(plan, forget, np.setdiff1d(everyone, forget.rows), seed, 2)
-    trainings, original = list(of_seed), plan.store.model(TARGET)
+    of_seed = retrain_jobs(plan, forget, bench.without(forget.rows), seed, 2)
+    trainings, original = list(of_seed), bench.target
     if own_target:
         original = plan.store.folder / "retrained" / f"target-{seed}.safetensors"
+        everyone = np.arange(len(bench.table))
         trainings.insert(0, RetrainJob(original, everyone, plan.specification, ("seed-target", seed)))
     scene = Scene(seed, bench, forget, folder, original, (of_seed[0].path, of_seed[1].path), own_target, ())
     return scene, trainings
@@ -58,43 +57,20 @@ def run_trials(scenes: list[Scene], plan: AuditPlan) -> None:
 
 def run_scene(scene: Scene, arrays: AuditArrays, report: Report) -> None:
     """Run the treatments of a scene that are missing, and write down each as soon as it is done."""
-    specification = scene.bench.specification
-    device = specification.hardware.device
-    pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, device)
-    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, device)
-    with one_thread(specification.hardware):
-        judge = TrialJudge(scene, pool, test)
+    problem = UnlearningProblem.of(scene.bench, arrays, scene.forget, scene.seed, original=scene.original)
+    with one_thread(scene.bench.specification.hardware):
+        judge = TrialJudge(scene, problem)
         for done, treatment in enumerate(scene.missing(), start=1):
-            model, facts = _treat(scene, treatment, pool, test)
-            path = scene.path(treatment)
-            files.write_json(path, judge.of(model, treatment) | facts)
-            files.seal(path)
+            write_result(scene.path(treatment), _result_of(scene, problem, treatment, judge))
             report(float(done))
 
 
-def _treat(scene: Scene, treatment: Treatment, pool: Samples, test: Samples) -> tuple[nn.Module, dict[str, Any]]:
-    specification, request = scene.bench.specification, treatment.request
-    facts: dict[str, Any] = {"seed": scene.seed, "n": len(scene.forget.rows)}
-    if isinstance(request, str):
-        path = {DO_NOTHING: scene.original, RETRAIN: scene.retrained[1]}[request]
-        spent = {"forget_steps": 0, "forget_steps_run": 0, "retain_steps_run": 0, "stopped": None}
-        return load_model(specification, path), facts | spent | {"seconds": 0.0, "processor_seconds": 0.0}
-    retain = np.setdiff1d(np.arange(len(scene.bench.table)), scene.forget.rows)
+def _result_of(scene: Scene, problem: UnlearningProblem, treatment: Treatment, judge: TrialJudge) -> TrialResult:
+    if isinstance(treatment.request, str):
+        path = {DO_NOTHING: scene.original, RETRAIN: scene.retrained[1]}[treatment.request]
+        nothing = Spent(forget_steps=0, forget_steps_run=0, retain_steps_run=0)
+        return judge.of(problem.load(path), nothing, (0.0, 0.0), taught=False)
     began = time.process_time()
-    model, run = run_method(
-        scene.bench,
-        replace(request, seed=scene.seed),
-        lambda: load_model(specification, scene.original),
-        scene.forget.rows,
-        retain,
-        (pool, test),
-        scattered=scene.forget.scattered,
-        is_target=not scene.own_target,
-        watched=False,
-    )
-    ledger = run.ledger.to_json()
-    facts |= {key: ledger[key] for key in ("forget_steps", "forget_steps_run", "retain_steps_run", "stopped")}
-    return model, facts | {
-        "seconds": round(run.seconds, 3),
-        "processor_seconds": round(time.process_time() - began, 3),
-    }
+    model, run = run_method(problem, replace(treatment.request, seed=scene.seed), watched=False)
+    took = round(run.seconds, 3), round(time.process_time() - began, 3)
+    return judge.of(model, run.ledger, took, taught=run.taught)

@@ -6,8 +6,6 @@ later finds its results. `privaudit.trials.run_trials` runs them, `privaudit.tri
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.results.base import read_result
+from privaudit.results.unlearning.trials import TrialResult
 from privaudit.runtime import files
-from privaudit.unlearning.application.run_method import Bench, Request
+from privaudit.runtime.identity import Identity
+from privaudit.unlearning.application.problem import Bench
+from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
@@ -89,29 +91,25 @@ class Scene:
     def path(self, treatment: Treatment) -> Path:
         """Where a treatment's results are: named by what decides them."""
         scores = self.bench.table.loc[self.forget.rows, ["risk", "lira", "loss"]].to_numpy(np.float64)
-        scene = {
-            "shadows": self.bench.shadows,
-            "scores": hashlib.sha256(np.ascontiguousarray(scores).tobytes()).hexdigest(),
-            "forget": hashlib.sha256(self.forget.rows.tobytes()).hexdigest(),
-            "seed": self.seed,
-            "own_target": self.own_target,
-        }
-        return self.folder / _digest(scene) / f"{_digest(treatment.identity())}.json"
+        scene = Identity.of(
+            shadows=self.bench.shadows,
+            scores=scores,
+            forget=self.forget.rows,
+            seed=self.seed,
+            own_target=self.own_target,
+        )
+        return self.folder / scene.digest() / f"{Identity(treatment.identity()).digest()}.json"
 
     def is_done(self, treatment: Treatment) -> bool:
         """Whether its results are there, whole, with everything that is wanted."""
-        path = self.path(treatment)
-        return files.is_whole(path) and (not self.relearn or "relearn_steps" in files.read_json(path))
+        if not files.is_whole(self.path(treatment)):
+            return False
+        return not self.relearn or self.results(treatment).relearn_limit is not None
 
     def missing(self) -> list[Treatment]:
         """The treatments that are not done yet."""
         return [treatment for treatment in self.treatments if not self.is_done(treatment)]
 
-    def results(self, treatment: Treatment) -> dict[str, Any]:
-        """What was found."""
-        found: dict[str, Any] = files.read_json(self.path(treatment))
-        return found
-
-
-def _digest(what: Any) -> str:
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    def results(self, treatment: Treatment) -> TrialResult:
+        """Read what was found."""
+        return read_result(self.path(treatment), TrialResult)

@@ -9,124 +9,99 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from privaudit.audit.plan import AuditPlan
+from privaudit.config import Sequencing
 from privaudit.errors import UsageError
-from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.evaluation.answers import validation_accuracies
+from privaudit.evaluation.measures.utility import tug_of_war
+from privaudit.results.unlearning.run import Tuning, TuningTrial
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
-from privaudit.scoring.target_audit import split_test
-from privaudit.shadow.store import TARGET
-from privaudit.shadow.trainer import load_model, one_thread, signals_on
-from privaudit.signals import signal
-from privaudit.training.loop import Samples
+from privaudit.shadow.trainer import one_thread
+from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.retrained_models import retrained_models
-from privaudit.unlearning.base import Unlearner
-from privaudit.unlearning.parameters import Parameters, with_changes
+from privaudit.unlearning.application.run_method import Request, run_method
+from privaudit.unlearning.base import UNLEARNERS, Unlearner
+from privaudit.unlearning.parameters import with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
 #: As many for every method: a comparison of methods that were tuned with different effort compares the effort.
 TRIALS = 6
 
-#: Unlearns a model from a forget set: (model, forget, retain, parameters) → what stopped it, or None.
-Unlearn = Callable[[nn.Module, ForgetSet, npt.NDArray[np.int64], Parameters], str | None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Parameters that were tried, and what came of it."""
-
-    parameters: dict[str, float]
-    accuracy: dict[str, float]
-    tow: float
-    seconds: float
-    stopped: str | None
-
-
-class Tuned(NamedTuple):
-    """The parameters to go on with, and everything that led to them, for the results."""
-
-    parameters: Parameters
-    record: dict[str, Any]
+CRITERION = (
+    "ToW of a held-out forget set against a model retrained without it, its test accuracy on the validation half"
+)
 
 
 def tune(
-    plan: AuditPlan,
-    method: type[Unlearner],
-    parameters: Parameters,
-    given: set[str],
-    forget: ForgetSet,
-    seed: int,
-    unlearn: Unlearn,
-) -> Tuned:
-    """Try every combination of the method's search space from the original model on; take the highest ToW.
+    plan: AuditPlan, problem: UnlearningProblem, request: Request, given: frozenset[str]
+) -> tuple[Request, Tuning]:
+    """Try every combination of the method's search space, all of the forget set at once; take the highest ToW.
 
     Parameters
     ----------
-    parameters
-        Those that are not searched stay as they are here.
+    plan
+        Of the audit, for what has to be trained.
+    problem
+        The real one, whose forget set is left alone. Its seed draws the held-out one, and decides the retrained model.
+    request
+        Parameters that are not searched stay as they are here.
     given
         Names of parameters that were asked for by value: they are not searched.
-    forget
-        The real forget set, which is left alone.
-    seed
-        Draws the held-out forget set, and decides the retrained model.
-    unlearn
-        Runs the method once on a model.
+
+    Returns
+    -------
+    tuple
+        The request to go on with, and everything that led to it.
     """
-    combinations = list(candidates(method, given))
-    held_out = held_out_set(plan.data.y_train, forget, seed)
-    retain = np.setdiff1d(np.arange(len(plan.data)), held_out.rows)
+    combinations = list(candidates(UNLEARNERS.load(request.method), given))
+    held_out = held_out_set(plan.data.y_train, problem.forget, problem.seed)
     start = time.perf_counter()
     talk(f"  tuning: {len(combinations)} trials on {len(held_out.rows):,} held-out samples")
-    paths, _ = retrained_models(plan, held_out, retain, reference="retrain", seed=seed, is_method=False)
-    specification = plan.specification
-    pool = Samples.from_arrays(plan.arrays.pool_inputs, plan.arrays.pool_labels, specification.hardware.device)
-    test = Samples.from_arrays(plan.arrays.test_inputs, plan.arrays.test_labels, specification.hardware.device)
-    validation, _ = split_test(len(test), plan.settings.seed)
-
-    def accuracies(model: nn.Module) -> dict[str, float]:
-        parts = {"forget": (pool, held_out.rows), "retain": (pool, retain), "test": (test, validation)}
-        return {
-            name: accuracy(signal(signals_on(model, samples, rows)[:, 0], "margin"))
-            for name, (samples, rows) in parts.items()
-        }
-
+    paths, _ = retrained_models(plan, held_out, "retrain", problem.seed)
+    problem = replace(problem, forget=held_out, retain=problem.bench.without(held_out.rows))
+    one_shot = replace(request, sequencing=Sequencing(order="none"), guard=False)
     trials = []
-    with one_thread(specification.hardware):
-        reference = accuracies(load_model(specification, paths[0]))
-        original = accuracies(load_model(specification, plan.store.model(TARGET)))
+    with one_thread(plan.specification.hardware):
+        reference = validation_accuracies(problem, problem.load(paths[0]))
+        original = validation_accuracies(problem, problem.load())
         for changes in combinations:
-            model = load_model(specification, plan.store.model(TARGET))
             began = time.perf_counter()
-            stopped = unlearn(model, held_out, retain, with_changes(parameters, changes))
+            model, run = run_method(problem, replace(one_shot, parameters=with_changes(request.parameters, changes)))
             seconds = time.perf_counter() - began
-            found = accuracies(model)
-            trials.append(Trial(changes, found, tug_of_war(found, reference), round(seconds, 3), stopped))
+            accuracy, stopped = validation_accuracies(problem, model), run.ledger.stopped
+            trials.append(
+                TuningTrial(
+                    parameters=changes,
+                    accuracy=accuracy,
+                    tow=tug_of_war(accuracy, reference),
+                    seconds=round(seconds, 3),
+                    stopped=stopped,
+                )
+            )
             talk(f"    {_shown(changes)}: ToW {trials[-1].tow:.3f}" + (" (stopped)" if stopped else ""))
     best = max(trials, key=lambda trial: trial.tow)
     talk(f"  chosen: {_shown(best.parameters)}")
-    record = {
-        "criterion": "ToW of a held-out forget set against a model retrained without it, its test accuracy on the "
-        "validation half",
-        "held_out": len(held_out.rows),
-        "reference": reference,
-        "tow_do_nothing": tug_of_war(original, reference),
-        "trials": [asdict(trial) for trial in trials],
-        "chosen": best.parameters,
-        "seconds": round(time.perf_counter() - start, 3),
-    }
-    return Tuned(with_changes(parameters, best.parameters), record)
+    record = Tuning(
+        criterion=CRITERION,
+        held_out=len(held_out.rows),
+        reference=reference,
+        tow_do_nothing=tug_of_war(original, reference),
+        trials=tuple(trials),
+        chosen=best.parameters,
+        seconds=round(time.perf_counter() - start, 3),
+    )
+    return replace(request, parameters=with_changes(request.parameters, best.parameters)), record
 
 
-def candidates(method: type[Unlearner], given: set[str]) -> list[dict[str, float]]:
+def candidates(method: type[Unlearner], given: AbstractSet[str]) -> list[dict[str, float]]:
     """Every combination of what the method searches, without the parameters that were given by value.
 
     Raises
@@ -172,5 +147,5 @@ def held_out_set(labels: npt.NDArray[np.int64], forget: ForgetSet, seed: int) ->
     return ForgetSet(np.sort(rows).astype(np.int64), forget.scattered)
 
 
-def _shown(changes: dict[str, float]) -> str:
+def _shown(changes: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in changes.items())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import JsonValue
 from torch import nn
 
 from privaudit.errors import UsageError
@@ -185,7 +186,7 @@ class Unlearner:
 
     # What every method may use.
 
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, JsonValue]:
         """What the results should say of this run besides its budget: JSON values by name."""
         return {}
 

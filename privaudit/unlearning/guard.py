@@ -9,13 +9,14 @@ which the guard never acts ends in the same weights as without it.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from privaudit.results.unlearning.ledger import GuardRecord, Undone
 from privaudit.runtime.seeds import generator
 from privaudit.training.loop import Samples, logits_of
 from privaudit.unlearning.base import StopUnlearning, Unlearner
@@ -58,55 +59,6 @@ class Slice:
     right: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Undone:
-    """One time that the model was taken back: when, why, and what was lost by it, in forget-sample gradients."""
-
-    at: float
-    why: str
-    forget_steps: int
-    halved: bool
-
-
-@dataclass
-class GuardRecord:
-    """What a guard saw and did, for the ledger.
-
-    Parameters
-    ----------
-    watched
-        Samples by slice.
-    held_out
-        Whether the watched retained samples took no part in the method's own training; the validation samples never do.
-    looks, halvings
-        How often it looked, and halved the learning rate.
-    undone
-        What was taken back.
-    lowest
-        By slice, the lowest accuracy seen, as a share of that of the start.
-    stopped
-        Why the run ended, where the guard ended it.
-    """
-
-    watched: dict[str, int]
-    held_out: bool = True
-    looks: int = 0
-    halvings: int = 0
-    undone: list[Undone] = field(default_factory=list)
-    lowest: dict[str, float] = field(default_factory=dict)
-    stopped: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in results; ``forget_steps_undone`` are gradients whose steps were taken back."""
-        return asdict(self) | {"forget_steps_undone": sum(one.forget_steps for one in self.undone)}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> GuardRecord:
-        """The record that `to_json` wrote."""
-        known = {item.name: content[item.name] for item in fields(cls)}
-        return cls(**known | {"undone": [Undone(**one) for one in content["undone"]]})
-
-
 class Guard:
     """Watches one method on one model.
 
@@ -134,13 +86,13 @@ class Guard:
         ]
         self._slices = [one for one in self._slices if len(one.rows)]
         self._answers = sum(len(one.rows) for one in self._slices)
-        self._teaches = any(isinstance(value, RetainStream) for value in vars(unlearner).values())
+        teaches = any(isinstance(value, RetainStream) for value in vars(unlearner).values())
         runs_once = not unlearner.takes_forget_steps
-        self._allowed = COST_MEANWHILE if self._teaches or runs_once else COST
+        self._allowed = COST_MEANWHILE if teaches or runs_once else COST
         if unlearner.cools_down:
             self._allowed = COST_AT_THE_HEIGHT
         self.record = GuardRecord(
-            {one.name: len(one.rows) for one in self._slices}, held_out=not (self._teaches or runs_once)
+            watched={one.name: len(one.rows) for one in self._slices}, held_out=not (teaches or runs_once)
         )
         self._credit = self._next = self._next_free = 0.0
         self._beside = unlearner.retain_steps + unlearner.forget_steps_beside
@@ -232,7 +184,8 @@ class Guard:
         model.load_state_dict(self._good)
         forget_optimizer_state(self._unlearner)
         lost = round(spent - self._good_at) if self._unlearner.takes_forget_steps else 0
-        self.record.undone.append(Undone(round(spent, 4), why, lost, halve))
+        self.record.undone.append(Undone(at=round(spent, 4), why=why, forget_steps=lost, halved=halve))
+        self.record.forget_steps_undone += lost
         self.record.halvings += halve
         # The state that it is in now is good, and what is undone next begins here.
         self._good_at = spent
@@ -251,7 +204,7 @@ class Guard:
     def restore(self, tensors: dict[str, torch.Tensor], values: dict[str, Any]) -> None:
         """Go on where `capture` was."""
         self._good = {name: tensors[f"guard/{name}"].to(old.device) for name, old in self._good.items()}
-        self.record = GuardRecord.from_json(values["record"])
+        self.record = GuardRecord.model_validate(values["record"])
         for name in _NUMBERS:
             setattr(self, f"_{name}", values[name])
         for _ in range(self.record.halvings):

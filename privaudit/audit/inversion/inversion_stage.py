@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +15,7 @@ from privaudit.inversion.inversion_jobs import InversionJob, InversionSetting, T
 from privaudit.inversion.proxies import ITERATIONS
 from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity, digest_of
 from privaudit.runtime.progress import progress, talk
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.store import TARGET
@@ -117,7 +115,7 @@ class InversionStage:
             for start in range(0, len(every_row), size):
                 part = slice(start, start + size)
                 batch = np.stack([every_row[part], every_restart[part]])
-                name = f"{tier}-{model}-{hashlib.sha256(batch.astype(np.int64).tobytes()).hexdigest()[:16]}.npz"
+                name = f"{tier}-{model}-{digest_of(batch.astype(np.int64))[:16]}.npz"
                 work = float(batch.shape[1] * max(1, searches.steps))
                 jobs.append(InversionJob(tier, model, batch[0], batch[1], folder / name, work))
         return jobs
@@ -167,7 +165,7 @@ def _is_done(job: InversionJob) -> bool:
 
 def _digest(tier: Tier, setting: InversionSetting) -> str:
     """Names everything that decides a tier's results besides the audit itself."""
-    what: dict[str, Any] = {
+    what: dict[str, object] = {
         "format": INVERSION_FORMAT,
         "tier": tier,
         "at": setting.at,
@@ -182,6 +180,6 @@ def _digest(tier: Tier, setting: InversionSetting) -> str:
             "attack": attack.model_dump(mode="json"),
             "clip": setting.clip,
             "noise": setting.noise,
-            "reference": hashlib.sha256(setting.reference.tobytes()).hexdigest(),
+            "reference": setting.reference,
         }
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
+    return Identity.of(**what).digest()

@@ -30,7 +30,7 @@ def command(as_json: bool, **options: Any) -> None:
     """Say what changed from audit A to audit B of the same samples, with intervals, and report it."""
     results = api.compare(**options)
     if as_json:
-        answer_json(results.to_json())
+        answer_json(results)
         return
     answer(f"{'':<26}{'A':>9}{'B':>9}  B − A (95%)")
     lira = results.attacks["lira"]

@@ -43,7 +43,7 @@ def command(as_json: bool, **options: Any) -> None:
 
 def _print(results: GateAnswer, as_json: bool) -> None:
     if as_json:
-        answer_json(results.to_json())
+        answer_json(results)
         return
     for check in (*results.checks, results.unlearned):
         if check is not None:

@@ -10,6 +10,7 @@ from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import AuditSettings, PurgeOptions
 from privaudit.errors import UsageError
+from privaudit.results.stored_audits import PurgeResults
 
 EPILOG = """\b
 Examples:
@@ -36,27 +37,26 @@ def command(as_json: bool, **given: Any) -> None:
     from privaudit.purging.purge import run_purge
     from privaudit.purging.purge_plan import plan_purge
 
-    plan, chosen = plan_purge(*asked, skip_unknown=options.skip_unknown)
-    planned = plan.to_json()
+    plan = plan_purge(*asked, skip_unknown=options.skip_unknown)
+    planned = plan.result()
     if not (as_json and options.dry_run):
-        _tell(planned, chosen.said, in_full=options.dry_run)
+        _tell(planned, plan.chosen.said, in_full=options.dry_run)
     if options.dry_run:
         if as_json:
             answer_json(planned)
         return
     if not options.yes:
         _ask(planned)
-    results = run_purge(*asked, skip_unknown=options.skip_unknown)
+    results = run_purge(*asked, skip_unknown=options.skip_unknown).result()
     if as_json:
         answer_json(results)
         return
-    answer(f"purged {results['samples']:,} samples of {results['audit']}")
-    for path in results["report"].values():
-        if path is not None:
-            answer(f"report: {path}")
+    answer(f"purged {results.samples:,} samples of {results.audit}")
+    for path in [] if results.report is None else results.report.made:
+        answer(f"report: {path}")
 
 
-def _tell(planned: dict[str, Any], said: str, *, in_full: bool) -> None:
+def _tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
     """Say what goes by kind, and in full every file of it."""
 
     def say(line: str) -> None:
@@ -65,36 +65,35 @@ def _tell(planned: dict[str, Any], said: str, *, in_full: bool) -> None:
     if said:
         say(f"to purge: {said}")
     say(
-        f"{planned['audit']}: {planned['samples']:,} samples; {planned['models_removed']:,} models go "
-        f"({planned['files_removed']:,} files), rows go from {planned['arrays_cut']:,} arrays and "
-        f"{planned['tables_cut']:,} tables"
+        f"{planned.audit}: {planned.samples:,} samples; {planned.models_removed:,} models go "
+        f"({planned.files_removed:,} files), rows go from {planned.arrays_cut:,} arrays and "
+        f"{planned.tables_cut:,} tables"
     )
-    kinds = {f"go: {len(paths):,} {kind}": paths for kind, paths in planned["removed"].items()}
-    kinds[f"lose their rows: {len(planned['cut']):,} arrays, tables and results"] = planned["cut"]
-    kinds[f"are made anew: {len(planned['made_anew']):,} files of reports"] = planned["made_anew"]
+    kinds = {f"go: {len(paths):,} {kind}": paths for kind, paths in planned.removed.items()}
+    kinds[f"lose their rows: {len(planned.cut):,} arrays, tables and results"] = planned.cut
+    kinds[f"are made anew: {len(planned.made_anew):,} files of reports"] = planned.made_anew
     for title, paths in kinds.items():
         say(f"  {title}")
         for path in paths if in_full else []:
             say(f"    {path}")
-    for gone in planned["unlearned_removed"]:
-        say(f"  goes: {gone['file']} ({gone['why']})")
-    for title in ("models_kept", "results_kept"):
-        for kept in planned[title]:
-            say(f"  stays: {kept['file']} ({kept['why']})")
-    for left in planned["unknown"]:
-        say(f"  left alone, look at it yourself: {left['file']} ({left['why']})")
-    for other in planned["other_audits"]:
-        say(f"  audit {other['audit']} is not purged by this; what it holds: {other['holds']}")
-        say(f"    {other['command']}")
-    for note in planned["notes"]:
+    for gone in planned.unlearned_removed:
+        say(f"  goes: {gone.file} ({gone.why})")
+    for kept in (*planned.models_kept, *planned.results_kept):
+        say(f"  stays: {kept.file} ({kept.why})")
+    for left in planned.unknown:
+        say(f"  left alone, look at it yourself: {left.file} ({left.why})")
+    for other in planned.other_audits:
+        say(f"  audit {other.audit} is not purged by this; what it holds: {other.holds}")
+        say(f"    {other.command}")
+    for note in planned.notes:
         say(f"  {note}")
 
 
-def _ask(planned: dict[str, Any]) -> None:
+def _ask(planned: PurgeResults) -> None:
     """Ask for the audit's name: what goes can't be brought back."""
     try:
         typed = click.prompt("This can't be undone. Type the audit's name to go on", err=True)
     except click.exceptions.Abort:
         raise UsageError("nothing was purged: nobody confirmed it", hint="--yes goes on without asking.") from None
-    if typed.strip() != planned["audit"]:
-        raise UsageError(f"nothing was purged: '{typed}' is not {planned['audit']}")
+    if typed.strip() != planned.audit:
+        raise UsageError(f"nothing was purged: '{typed}' is not {planned.audit}")

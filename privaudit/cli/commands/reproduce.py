@@ -10,6 +10,8 @@ from privaudit import api
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import ReproduceOptions
+from privaudit.results.report_paths import ReportPaths
+from privaudit.results.reproduction_results import Decision, ReproductionSummary
 
 EPILOG = """\b
 Examples:
@@ -42,38 +44,38 @@ def command(as_list: bool, as_json: bool, **options: Any) -> None:
 
         experiments = list_experiments()
         if as_json:
-            answer_json({"experiments": experiments})
+            answer_json({"experiments": [one.to_json() for one in experiments]})
             return
         for one in experiments:
-            answer(f"{one['name']}: {one['claim'] or one['as_in_paper']}")
-            if one["claim"]:
-                answer(f"  as in the paper: {one['as_in_paper']}")
-                answer(f"  controlled: {one['controlled']}")
-                for protocol, contrast in one["contrasts"].items():
-                    answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast['says']}")
+            answer(f"{one.name}: {one.claim or one.as_in_paper}")
+            if one.claim:
+                answer(f"  as in the paper: {one.as_in_paper}")
+                answer(f"  controlled: {one.controlled}")
+                for protocol, contrast in one.contrasts.items():
+                    answer(f"  decided by ({protocol.replace('_', ' ')}): {contrast.says}")
         return
     results = api.reproduce(**options)
     if as_json:
         answer_json(results)
         return
-    if options["decide"]:
-        for study, verdicts in results["studies"].items():
+    if isinstance(results, ReproductionSummary):
+        for name, done in results.experiments.items():
+            if done.verdicts is not None:
+                answer(f"{_verdicts(name, done.verdicts)} {done.claim}")
+            answer(f"{'':<9}{done.results}")
+    else:
+        for study, verdicts in results.studies.items():
             answer(study)
-            for name, decided in verdicts.items():
+            for name, decided in verdicts.by_experiment.items():
                 answer(_verdicts(name, decided))
-    for name, one in {} if options["decide"] else results["experiments"].items():
-        if one["verdicts"] is not None:
-            answer(f"{_verdicts(name, one['verdicts'])} {one['claim']}")
-        answer(f"{'':<9}{one['results']}")
-    _reports(results["report"])
+    _reports(results.report)
 
 
-def _verdicts(name: str, decided: dict[str, Any]) -> str:
-    as_in_paper, controlled = (decided[protocol]["verdict"] for protocol in ("as_in_paper", "controlled"))
+def _verdicts(name: str, decided: dict[str, Decision]) -> str:
+    as_in_paper, controlled = (decided[protocol].verdict for protocol in ("as_in_paper", "controlled"))
     return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}"
 
 
-def _reports(paths: dict[str, str | None]) -> None:
-    for path in paths.values():
-        if path is not None:
-            answer(f"report: {path}")
+def _reports(paths: ReportPaths) -> None:
+    for path in paths.made:
+        answer(f"report: {path}")

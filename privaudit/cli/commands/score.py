@@ -55,7 +55,7 @@ def command(as_json: bool, **options: Any) -> None:
     if options.pop("dry_run"):
         planned = api.score(dry_run=True, **options)
         if as_json:
-            answer_json(planned.to_json())
+            answer_json(planned)
         else:
             answer(
                 f"{planned.to_train} models to train, about {readable_time(planned.seconds)}, "
@@ -65,7 +65,7 @@ def command(as_json: bool, **options: Any) -> None:
         return
     results = api.score(**options)
     if as_json:
-        answer_json(results.to_json())
+        answer_json(results)
     else:
         _print(results)
 
@@ -89,14 +89,13 @@ def _print(results: ScoreAnswer) -> None:
     if (bounds := results.epsilon) is not None:
         from privaudit.report.content.wording import bound_from_trials
 
-        answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")  # type: ignore[arg-type, unused-ignore]
+        answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")
         answer(f"ε from one training of many canaries: ε ≥ {bounds.one_run.epsilon:.2f}")
     if results.inversion is not None:
         _print_inversion(results.inversion)
     answer(f"scores: {results.scores}")
-    for path in (results.report.html, results.report.pdf):
-        if path is not None:
-            answer(f"report: {path}")
+    for path in results.report.made:
+        answer(f"report: {path}")
 
 
 def _print_sides(controls: Controls) -> None:
@@ -120,7 +119,7 @@ def _print_told_right(results: ScoreAnswer) -> None:
     told, samples = results.told_right, results.samples
     if told is None:
         return
-    by_chance = most_exposed.by_chance(results, samples)  # type: ignore[arg-type, unused-ignore]
+    by_chance = most_exposed.by_chance(results, samples)
     answer(
         f"      {told.samples:,} of {samples:,} samples are told right in ≥ {wording.rate(told.at_least)} of "
         f"the models; {by_chance}"
@@ -131,9 +130,9 @@ def _print_told_right(results: ScoreAnswer) -> None:
             f"{wording.percent(told.confirmed)} (chance {wording.percent(told.chance_confirmed)})"
         )
     if results.stability is not None:
-        answer(f"      {wording.stability(results.stability, results.shadows)}")  # type: ignore[arg-type, unused-ignore]
+        answer(f"      {wording.stability(results.stability, results.shadows)}")
     if not told.named:
-        answer(f"      {most_exposed.nobody(results)}")  # type: ignore[arg-type, unused-ignore]
+        answer(f"      {most_exposed.nobody(results)}")
 
 
 def _print_inversion(found: InversionResults) -> None:

@@ -12,6 +12,11 @@ from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import UnlearnOptions
 from privaudit.errors import UnlearningRejected
+from privaudit.results.base import Result
+from privaudit.results.report_paths import ReportPaths
+from privaudit.results.unlearning.plan import OrdersPlan, UnlearnPlan
+from privaudit.results.unlearning.run import Chosen, UnlearnAnswer
+from privaudit.results.unlearning.trials import OrderAnswer
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -45,82 +50,91 @@ shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd
 @json_option
 def command(as_json: bool, **options: Any) -> None:
     """Forget samples in order, compare with retraining, and audit again."""
-    tell = _print_plan if options["dry_run"] else _print_comparison if options["compare_orders"] else _print
-    if as_json:
-        tell = answer_json
     try:
-        results: Any = api.unlearn(**options)
+        told = api.unlearn(**options)
     except UnlearningRejected as error:
-        tell(error.results)
+        _tell(error.results, as_json)
         raise
-    tell(results)
+    _tell(told, as_json)
 
 
-def _print_chosen(chosen: dict[str, Any]) -> None:
-    if chosen["by"] == "auto":
-        answer(f"method: {chosen['method']}, {chosen['why']}")
-        if chosen["method"] != "retrain":
-            exact = readable_time(math.ceil(chosen["exact_seconds"]))
-            answer(f"the exact alternative: --method retrain, about {exact}")
+def _tell(told: Result, as_json: bool) -> None:
+    if as_json:
+        answer_json(told)
+    elif isinstance(told, UnlearnAnswer):
+        _print(told)
+    elif isinstance(told, OrderAnswer):
+        _print_comparison(told)
+    elif isinstance(told, UnlearnPlan):
+        _print_chosen(told.chosen)
+        _print_plan(told.run, told)
+    elif isinstance(told, OrdersPlan):
+        _print_plan(told.comparison, told)
 
 
-def _print_plan(planned: dict[str, Any]) -> None:
-    if "chosen" in planned:
-        _print_chosen(planned["chosen"])
-    what = planned.get("run", planned.get("comparison"))
-    if planned.get("is_there"):
-        answer(f"{what} is there already: nothing would be trained")
+def _print_chosen(chosen: Chosen) -> None:
+    if chosen.by == "auto":
+        answer(f"method: {chosen.method}, {chosen.why}")
+
+
+def _print_plan(name: str, planned: UnlearnPlan | OrdersPlan) -> None:
+    if planned.is_there:
+        answer(f"{name} is there already: nothing would be trained")
         return
     answer(
-        f"{what}: {planned['method']} would forget {planned['forget']:,} samples of {planned['audit']}, with "
-        f"{planned['to_train']} models to train, in about {readable_time(math.ceil(planned['seconds']))}"
+        f"{name}: {planned.method} would forget {planned.forget:,} samples of {planned.audit}, with "
+        f"{planned.to_train} models to train, in about {readable_time(math.ceil(planned.seconds))}"
     )
-    alternative = readable_time(math.ceil(planned["alternative"]["seconds"]))
-    answer(f"the exact alternative, --method retrain, trains one model in about {alternative}")
+    if planned.alternative is not None:
+        alternative = readable_time(math.ceil(planned.alternative.seconds))
+        answer(f"the exact alternative, --method retrain, trains one model in about {alternative}")
 
 
-def _print(results: dict[str, Any]) -> None:
-    # Help needs neither them nor SciPy.
-    from privaudit.report.content.outcome_wording import is_rejected
-    from privaudit.report.content.unlearning_wording import of_guard
-
-    answer(results["outcome_evidence"]["sentence"])
-    _print_chosen(results["chosen"])
+def _print(results: UnlearnAnswer) -> None:
+    answer(results.outcome_evidence.sentence)
+    _print_chosen(results.chosen)
+    if results.chosen.by == "auto" and results.method != "retrain":
+        exact = readable_time(math.ceil(results.chosen.exact_seconds))
+        answer(f"the exact alternative: --method retrain, about {exact}")
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
-    for name, parts in results["accuracy"].items():
+    for name, parts in results.accuracy.items():
         if parts is not None:
-            answer(f"{name:<14}" + "".join(f"{100 * parts[part]:>9.1f}%" for part in ("forget", "retain", "test")))
-    if results["tow"] is not None:
-        floor = "" if results["noise_floor"] is None else f"; two retrained models: {results['noise_floor']:.3f}"
-        answer(f"ToW {results['tow']:.3f} (doing nothing: {results['tow_do_nothing']:.3f}{floor})")
-    if (attacked := results["u_lira"]) is not None:
-        auc, bounds = attacked["attack"]["auc"], attacked["attack"]["auc_ci"]
+            shares = (parts.forget, parts.retain, parts.test)
+            answer(f"{name:<14}" + "".join(f"{100 * share:>9.1f}%" for share in shares))
+    if results.tow is not None:
+        floor = "" if results.noise_floor is None else f"; two retrained models: {results.noise_floor:.3f}"
+        answer(f"ToW {results.tow:.3f} (doing nothing: {results.tow_do_nothing:.3f}{floor})")
+    if (attacked := results.u_lira) is not None:
+        bounds = attacked.attack.auc_ci
         interval = "" if bounds is None else f" (95% {bounds[0]:.3f}–{bounds[1]:.3f})"
-        answer(f"U-LiRA AUC {auc:.3f}{interval} over {attacked['models']} shadow models; ½ is nothing left")
-    if results["stopped"]:
-        answer(f"stopped early: {results['stopped']}")
-    if (guard := results["guard"]) is not None and (guard["undone"] or guard["stopped"]):
+        answer(
+            f"U-LiRA AUC {attacked.attack.auc:.3f}{interval} over {attacked.models} shadow models; ½ is nothing left"
+        )
+    if results.stopped:
+        answer(f"stopped early: {results.stopped}")
+    if (guard := results.guard) is not None and (guard.undone or guard.stopped):
+        from privaudit.report.content.unlearning_wording import of_guard
+
         answer(of_guard(results))
-    answer(f"outcome: {results['outcome']}")
-    if is_rejected(results):
-        answer(f"rejected model, not to be deployed: {results['folder']}/rejected.safetensors")
+    answer(f"outcome: {results.outcome}")
+    if results.is_rejected:
+        answer(f"rejected model, not to be deployed: {results.folder}/rejected.safetensors")
     else:
-        answer(f"model: {results['folder']}/model.safetensors")
-    answer(f"record: {results['folder']}/record.json")
-    _print_reports(results)
+        answer(f"model: {results.folder}/model.safetensors")
+    answer(f"record: {results.folder}/record.json")
+    _print_reports(results.report)
 
 
-def _print_comparison(results: dict[str, Any]) -> None:
+def _print_comparison(results: OrderAnswer) -> None:
     answer(f"{'arm':<16}{'ToW':>8}{'forgotten':>11}{'retained':>10}{'test':>8}")
-    for name, arm in results["arms"].items():
-        means = (arm["tow"], arm["forget"], arm["retain"], arm["test"])
-        answer(f"{name:<16}{means[0]:>8.3f}{100 * means[1]:>10.1f}%{100 * means[2]:>9.1f}%{100 * means[3]:>7.1f}%")
-    answer(results["verdict"]["sentence"])
-    answer(f"results: {results['folder']}/results.json")
-    _print_reports(results)
+    for name, arm in results.arms.items():
+        shares = f"{100 * arm.forget:>10.1f}%{100 * arm.retain:>9.1f}%{100 * arm.test:>7.1f}%"
+        answer(f"{name:<16}{arm.tow:>8.3f}{shares}")
+    answer(results.verdict.sentence)
+    answer(f"results: {results.folder}/results.json")
+    _print_reports(results.report)
 
 
-def _print_reports(results: dict[str, Any]) -> None:
-    for path in results["report"].values():
-        if path is not None:
-            answer(f"report: {path}")
+def _print_reports(paths: ReportPaths) -> None:
+    for path in paths.made:
+        answer(f"report: {path}")

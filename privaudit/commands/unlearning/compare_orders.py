@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from privaudit.audit.plan import AuditPlan
-from privaudit.audit.reopening import reopen_plan
 from privaudit.audit.result_files import spreadsheet_text
-from privaudit.commands.unlearning.unlearn import chosen_samples, request_of
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, estimate_scenes
-from privaudit.commands.unlearning.unlearn_inputs import demand_scores, demand_target, scored
-from privaudit.commands.unlearning.unlearn_run import takes_order
+from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
+from privaudit.commands.unlearning.unlearn_request import (
+    chosen_samples,
+    decides_unlearning,
+    request_of,
+    shown_forget,
+    takes_order,
+)
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
 from privaudit.report.write import render_report
+from privaudit.results.base import write_result
+from privaudit.results.unlearning.ledger import SequencingRecord
+from privaudit.results.unlearning.plan import OrdersPlan, UnlearnCost
+from privaudit.results.unlearning.trials import OrderAnswer, OrderResults
 from privaudit.runtime import files
+from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import readable_time, talk
-from privaudit.shadow.store import TARGET, open_audit
+from privaudit.shadow.store import TARGET
 from privaudit.trials.order_comparison import (
     DO_NOTHING,
     ONE_SHOT,
@@ -44,7 +47,7 @@ from privaudit.unlearning.application.retrained_models import (
     expected_seconds,
     train_missing,
 )
-from privaudit.unlearning.application.run_method import Bench, Request
+from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.application.teacher_models import check_applicable
 from privaudit.unlearning.schedule.ordering import score_of
 
@@ -53,71 +56,102 @@ RESULTS = "results.json"
 FOLDER = "compare-orders"
 
 
-def run_compare_orders(settings: UnlearnSettings, seeds: int, *, dry_run: bool = False) -> dict[str, Any]:
-    """Run every arm on every seed, or find what was done before; return what ``--json`` prints.
+@dataclass(frozen=True)
+class PlannedComparison:
+    """A comparison before it is run.
 
-    With ``dry_run`` nothing is trained or written but what the comparison would do and cost is said and returned.
+    Parameters
+    ----------
+    settings, request
+        As they were asked for; the arms differ from the request in order alone.
+    scenes, trainings
+        A scene a seed, and the models that they need.
+    own_target
+        Whether every seed has an original model of its own.
+    folder
+        Of the results; its name is the comparison's.
+    cost
+        None where everything is done.
+    """
+
+    settings: UnlearnSettings
+    request: Request
+    scenes: list[Scene]
+    trainings: list[RetrainJob]
+    own_target: bool
+    folder: Path
+    cost: UnlearnEstimate | None
+
+
+def run_compare_orders(settings: UnlearnSettings, seeds: int) -> OrderAnswer:
+    """Run every arm on every seed, or find what was done before; return what ``--json`` prints.
 
     Every seed has a forget set of its own and two retrained models of its own, and where training them all takes at
     most ten minutes an original model of its own (unless the target was given: then all unlearn from that).
     """
+    settings = _with_method(settings)
+    request = _checked(settings)
+    with opened(settings, dry_run=False) as audit:
+        planned = _planned(settings, request, audit, seeds)
+        train_missing(planned.trainings, audit.plan)
+        run_trials(planned.scenes, audit.plan)
+        results = _results(planned)
+        return OrderAnswer(**results, report=render_report(audit.out), folder=str(planned.folder))
+
+
+def plan_compare_orders(settings: UnlearnSettings, seeds: int) -> OrdersPlan:
+    """Return what ``unlearn --compare-orders --dry-run --json`` prints; nothing is trained, changed or written."""
+    settings = _with_method(settings)
+    request = _checked(settings)
+    with opened(settings, dry_run=True) as audit:
+        planned = _planned(settings, request, audit, seeds)
+        return OrdersPlan(
+            **(UnlearnCost() if planned.cost is None else planned.cost.result()),
+            audit=audit.plan.name,
+            comparison=planned.folder.name,
+            is_there=planned.cost is None,
+            method=request.method,
+            seeds=seeds,
+            forget=len(planned.scenes[0].forget.rows),
+            trials=sum(len(scene.missing()) for scene in planned.scenes),
+        )
+
+
+def _with_method(settings: UnlearnSettings) -> UnlearnSettings:
     # The comparison needs a method that is handed samples, many times over: the paper's, and the cheapest.
     method = "ga" if settings.method == AUTO else settings.method
-    settings = settings.changed(method=method)
-    request = _checked(settings)
-    store = open_audit(settings.base.store, settings.audit)
-    plan = reopen_plan(store, settings.base)
-    out = settings.base.out / store.audit
-    if not dry_run:
-        files.claim(out)
-        files.demand_writable(out)
-    with store.locked():
-        demand_target(store)
-        if dry_run:
-            demand_scores(store, out)
-        plan, table = scored(plan, out)
-        one = expected_seconds(plan, len(plan.data))
-        if settings.reference == "auto" and one > LONGEST_RETRAINING:
-            raise UsageError(
-                f"a comparison needs {2 * seeds} retrained models, about {readable_time(one)} each",
-                hint="--reference retrain to train them all the same.",
-            )
-        # A given target can't be made once more.
-        own_target = one * seeds <= LONGEST_RETRAINING and not plan.is_given(TARGET)
-        name = _name(plan, settings, table, request, own_target)
-        folder = out / FOLDER / name
-        arms = arms_of(request)
-        scenes, trainings = _scenes(plan, settings, table, request, seeds, own_target, out / TRIALS)
-        talk(
-            f"comparing orders of {request.method} over {seeds} seeds: {len(trainings)} models to train at about "
-            f"{readable_time(one)} each, unless they are there; "
-            + ("each seed has its own original model" if own_target else "all seeds unlearn from the audit's target")
+    return settings.changed(method=method)
+
+
+def _planned(settings: UnlearnSettings, request: Request, audit: OpenedAudit, seeds: int) -> PlannedComparison:
+    """Name a comparison, make its scenes, and say what it will cost."""
+    plan = audit.plan
+    one = expected_seconds(plan, len(plan.data))
+    if settings.reference == "auto" and one > LONGEST_RETRAINING:
+        raise UsageError(
+            f"a comparison needs {2 * seeds} retrained models, about {readable_time(one)} each",
+            hint="--reference retrain to train them all the same.",
         )
-        cost = estimate_scenes(plan, scenes, trainings)
-        for sentence in [] if cost is None else cost.sentences(is_exact=True):
-            talk(f"  {sentence}")
-        if dry_run:
-            return _planned(plan, request, scenes, name, cost)
-        train_missing(trainings, plan)
-        run_trials(scenes, plan)
-        results = _results(plan, settings, request, arms, scenes, folder, own_target)
-        return results | {"report": render_report(out), "folder": str(folder)}
-
-
-def _planned(
-    plan: AuditPlan, request: Request, scenes: list[Scene], name: str, cost: UnlearnEstimate | None
-) -> dict[str, Any]:
-    """What ``unlearn --compare-orders --dry-run --json`` prints; ``cost`` is None where everything is done."""
-    return {
-        "audit": plan.name,
-        "comparison": name,
-        "is_there": cost is None,
-        "method": request.method,
-        "seeds": len(scenes),
-        "forget": len(scenes[0].forget.rows),
-        "trials": sum(len(scene.missing()) for scene in scenes),
-        **({"to_train": 0, "seconds": 0.0} if cost is None else cost.to_json()),
-    }
+    # A given target can't be made once more.
+    own_target = one * seeds <= LONGEST_RETRAINING and not plan.is_given(TARGET)
+    folder = audit.out / FOLDER / _name(settings, request, audit, own_target)
+    scenes, trainings = [], []
+    for seed in range(settings.seed, settings.seed + seeds):
+        forget = chosen_samples(settings, audit, seed)
+        check_applicable(request.method, forget, plan.shadows, request.parameters)
+        score_of(audit.bench.table.iloc[forget.rows], request.sequencing.order)
+        scene, needed = prepare_scene(plan, audit.bench, forget, seed, own_target, audit.out / TRIALS)
+        scenes.append(replace(scene, treatments=tuple(arms_of(request).values())))
+        trainings += needed
+    talk(
+        f"comparing orders of {request.method} over {seeds} seeds: {len(trainings)} models to train at about "
+        f"{readable_time(one)} each, unless they are there; "
+        + ("each seed has its own original model" if own_target else "all seeds unlearn from the audit's target")
+    )
+    cost = estimate_scenes(plan, scenes, trainings)
+    for sentence in [] if cost is None else cost.sentences(is_exact=True):
+        talk(f"  {sentence}")
+    return PlannedComparison(settings, request, scenes, trainings, own_target, folder, cost)
 
 
 def _checked(settings: UnlearnSettings) -> Request:
@@ -175,77 +209,48 @@ def arm_name(sequencing: Sequencing) -> str:
     return sequencing.order + ("-descending" if sequencing.descending else "")
 
 
-def _scenes(
-    plan: AuditPlan,
-    settings: UnlearnSettings,
-    table: pd.DataFrame,
-    request: Request,
-    seeds: int,
-    own_target: bool,
-    folder: Path,
-) -> tuple[list[Scene], list[RetrainJob]]:
-    bench = Bench.of(plan, table)
-    scenes, trainings = [], []
-    for seed in range(settings.seed, settings.seed + seeds):
-        forget = chosen_samples(settings, table, plan, seed)
-        check_applicable(request.method, forget, plan.shadows, request.parameters)
-        score_of(table.iloc[forget.rows], request.sequencing.order)
-        scene, needed = prepare_scene(plan, bench, forget, seed, own_target, folder)
-        scenes.append(replace(scene, treatments=tuple(arms_of(request).values())))
-        trainings += needed
-    return scenes, trainings
-
-
-def _results(
-    plan: AuditPlan,
-    settings: UnlearnSettings,
-    request: Request,
-    arms: dict[str, Treatment],
-    scenes: list[Scene],
-    folder: Path,
-    own_target: bool,
-) -> dict[str, Any]:
+def _results(planned: PlannedComparison) -> OrderResults:
+    """Read the trials of every scene, compare them, and write both down."""
+    settings, request, scenes, folder = planned.settings, planned.request, planned.scenes, planned.folder
     runs = pd.DataFrame(
-        [{"arm": name} | scene.results(treatment) for scene in scenes for name, treatment in arms.items()]
+        [
+            {"arm": name, **scene.results(treatment).row()}
+            for scene in scenes
+            for name, treatment in arms_of(request).items()
+        ]
     )
-    same_forget_set = len({scene.forget.rows.tobytes() for scene in scenes}) == 1
-    results = {
-        "audit": plan.name,
-        "comparison": folder.name,
-        "method": request.method,
-        "order": request.sequencing.order,
-        "descending": request.sequencing.descending,
-        "parameters": asdict(request.parameters),
-        "sequencing": request.sequencing.to_json(),
-        "forget": len(scenes[0].forget.rows),
-        "forget_specification": "ids:FILE" if settings.forget.startswith("ids:") else settings.forget,
-        "seed": settings.seed,
-        "own_target": own_target,
-        "same_forget_set": same_forget_set,
-        "same_budget": same_budget(runs),
+    results = OrderResults(
         **compare(runs, arm_name(request.sequencing)),
-    }
+        audit=scenes[0].bench.store.audit,
+        comparison=folder.name,
+        method=request.method,
+        order=request.sequencing.order,
+        descending=request.sequencing.descending,
+        parameters=asdict(request.parameters),
+        sequencing=SequencingRecord.model_validate(request.sequencing.to_json()),
+        forget=len(scenes[0].forget.rows),
+        forget_specification=shown_forget(settings),
+        seed=settings.seed,
+        own_target=planned.own_target,
+        same_forget_set=len({scene.forget.rows.tobytes() for scene in scenes}) == 1,
+        same_budget=same_budget(runs),
+    )
     files.write_text(folder / "runs.csv", spreadsheet_text(runs))
     files.seal(folder / "runs.csv")
-    files.write_json(folder / RESULTS, results)
-    files.seal(folder / RESULTS)
+    write_result(folder / RESULTS, results)
     return results
 
 
-def _name(plan: AuditPlan, settings: UnlearnSettings, table: pd.DataFrame, request: Request, own_target: bool) -> str:
-    """A name with 8 digits of the hash of what changes an arm's results; the number of seeds does not."""
-    scores = np.ascontiguousarray(table[["risk", "lira", "loss"]].to_numpy(np.float64))
-    what = {
-        "audit": plan.name,
-        "shadows": plan.shadows,
-        "scores": hashlib.sha256(scores.tobytes()).hexdigest(),
-        "method": request.method,
-        "parameters": asdict(request.parameters),
-        "sequencing": request.sequencing.to_json(),
-        "forget": chosen_samples(settings, table, plan).rows.tolist(),
-        "seed": settings.seed,
-        "own_target": own_target,
-    }
-    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
-    slug = re.sub(r"[^a-z0-9]+", "-", settings.forget.lower().split("ids:")[0] or "ids").strip("-")
-    return f"{request.method}-{arm_name(request.sequencing)}-{slug or 'ids'}-{digest}"
+def _name(settings: UnlearnSettings, request: Request, audit: OpenedAudit, own_target: bool) -> str:
+    """Return a name with 8 digits of the hash of what changes an arm's results; the number of seeds does not."""
+    identity = Identity.of(
+        **decides_unlearning(audit.bench),
+        method=request.method,
+        parameters=asdict(request.parameters),
+        sequencing=request.sequencing.to_json(),
+        forget=chosen_samples(settings, audit).rows.tolist(),
+        seed=settings.seed,
+        own_target=own_target,
+    )
+    forgotten = slug(settings.forget.lower().split("ids:")[0]) or "ids"
+    return identity.named(request.method, arm_name(request.sequencing), forgotten)

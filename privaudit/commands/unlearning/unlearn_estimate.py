@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +13,21 @@ import numpy.typing as npt
 from privaudit.audit.cost.audit_estimate import IDLE, SINGLE, makespan
 from privaudit.audit.cost.stopwatch import Cost, measure_here, peak_memory
 from privaudit.audit.plan import AuditPlan
+from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
+from privaudit.commands.unlearning.unlearn_request import ResolvedRequest
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.relearn import RelearnSettings
+from privaudit.evaluation.u_lira import choose_models
+from privaudit.results.unlearning.plan import Alternative, UnlearnCost
 from privaudit.runtime import files
 from privaudit.runtime.progress import readable_time, talk
-from privaudit.shadow.store import TARGET
-from privaudit.shadow.trainer import load_model, one_thread
-from privaudit.training.loop import Samples
+from privaudit.shadow.trainer import one_thread
 from privaudit.trials.treatment import Scene
-from privaudit.unlearning.application.retrained_models import RetrainJob
-from privaudit.unlearning.application.run_method import Bench, Request, run_method
+from privaudit.trials.tuning import candidates, held_out_set
+from privaudit.unlearning.application.problem import UnlearningProblem
+from privaudit.unlearning.application.retrained_models import RetrainJob, wanted_jobs
+from privaudit.unlearning.application.run_method import Request, judges, run_method, will_teach
+from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
 Rows = npt.NDArray[np.int64]
@@ -117,40 +121,25 @@ class UnlearnEstimate:
         total = self.total
         return min(1.0, max(0.01, total.processor / total.wall)) if total.wall > 0 else 1.0
 
-    def to_json(self) -> dict[str, Any]:
-        """As ``--dry-run --json`` prints it; seconds."""
+    def result(self) -> UnlearnCost:
+        """Return it as ``--dry-run --json`` prints it."""
         total = self.total
-        return {
-            "to_train": self.models,
-            "seconds": round(total.wall, 1),
-            "seconds_on_an_idle_machine": round(min(total.processor, total.wall), 1),
+        return UnlearnCost(
+            to_train=self.models,
+            seconds=round(total.wall, 1),
+            seconds_on_an_idle_machine=round(min(total.processor, total.wall), 1),
             **{f"{name}_seconds": round(cost.wall, 1) for name, cost in self.parts.items()},
-            "memory_bytes": self.memory_bytes,
-            "alternative": {"method": "retrain", "exact": True, "seconds": round(self.one_model.wall, 1)},
-        }
+            memory_bytes=self.memory_bytes,
+            alternative=Alternative(seconds=round(self.one_model.wall, 1)),
+        )
 
 
-def estimate_run(
-    plan: AuditPlan,
-    bench: Bench,
-    request: Request | None,
-    forget: ForgetSet,
-    jobs: list[RetrainJob],
-    *,
-    u_lira_models: int = 0,
-    trials: int = 0,
-    tuning: Sequence[RetrainJob] = (),
-) -> UnlearnEstimate:
-    """Measure a few steps of everything, then multiply.
+@dataclass(frozen=True)
+class Work:
+    """What a run is made of besides the method.
 
     Parameters
     ----------
-    plan, bench
-        The audit.
-    request
-        The method; None where it is retraining.
-    forget
-        D_u.
     jobs
         Models that the run will hold: those of them that are there already cost nothing.
     u_lira_models, trials
@@ -158,92 +147,78 @@ def estimate_run(
     tuning
         Models that these trials need.
     """
-    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
-    speed = measure_speed(plan, bench, request, forget, retain)
-    missing = _missing([*jobs, *tuning])
-    asked = len(plan.arrays.pool_labels) + len(plan.arrays.test_labels) + len(forget.rows)
-    models = len(jobs) + 1 + (request is not None)
-    judged = speed.querying * (models * asked) + relearning(speed, len(forget.rows)) * models
-    half = speed.method * 0.5 + speed.querying * len(forget.rows)
+
+    jobs: Sequence[RetrainJob]
+    u_lira_models: int = 0
+    trials: int = 0
+    tuning: Sequence[RetrainJob] = ()
+
+    @classmethod
+    def of(cls, audit: OpenedAudit, wanted: ResolvedRequest) -> Work:
+        """Count what a request needs."""
+        plan, settings, request, forget = audit.plan, wanted.settings, wanted.request, wanted.forget
+        seed = settings.seed
+        jobs = wanted_jobs(plan, forget, settings.reference, seed, is_method=request is None, noise_floor=True)
+        if request is None:
+            return cls(jobs)
+        trials, tuning, attackers = 0, [], 0
+        if settings.tune:
+            trials = len(candidates(UNLEARNERS.load(request.method), wanted.given))
+            tuning = wanted_jobs(plan, held_out_set(plan.data.y_train, forget, seed), "retrain", seed)
+        if settings.u_lira is not None:
+            attackers = len(choose_models(judges(audit.bench, will_teach(request)), settings.u_lira))
+        return cls(jobs, attackers, trials, tuning)
+
+
+def estimate_run(plan: AuditPlan, problem: UnlearningProblem, request: Request | None, work: Work) -> UnlearnEstimate:
+    """Measure a few steps of everything, then multiply; ``request`` is None where the method is retraining."""
+    speed, forget = measure_speed(plan, problem, request), len(problem.forget.rows)
+    missing = _missing([*work.jobs, *work.tuning])
+    asked = len(problem.pool) + len(problem.test) + forget
+    models = len(work.jobs) + 1 + (request is not None)
+    judged = speed.querying * (models * asked) + relearning(speed, forget) * models
+    half = speed.method * 0.5 + speed.querying * forget
     parts = {
         "retraining": _retraining(speed, plan, missing),
-        "tuning": (speed.method + speed.querying * asked) * trials,
+        "tuning": (speed.method + speed.querying * asked) * work.trials,
         "unlearning": speed.method,
-        "u_lira": makespan([half] * u_lira_models, plan.workers),
+        "u_lira": makespan([half] * work.u_lira_models, plan.workers),
         "measuring": judged + _of_a_core(speed, REPORT_SECONDS + MEASURING_SECONDS),
     }
-    everyone = RetrainJob(jobs[0].path if jobs else plan.store.model(TARGET), retain, plan.specification, ())
-    return UnlearnEstimate(len(missing), parts, _training(speed, plan, everyone), memory_of(plan, models))
+    one_model = _training(speed, plan, len(problem.retain))
+    return UnlearnEstimate(len(missing), parts, one_model, memory_of(plan, models))
 
 
-def estimate_trials(
-    plan: AuditPlan,
-    bench: Bench,
-    requests: Sequence[tuple[Request, int]],
-    forget: ForgetSet,
-    jobs: list[RetrainJob],
-    *,
-    judged: int,
-    relearned: bool = False,
-) -> UnlearnEstimate:
-    """Estimate what trials over seeds will cost, were every forget set like this one.
+def estimate_scenes(plan: AuditPlan, scenes: Sequence[Scene], jobs: list[RetrainJob]) -> UnlearnEstimate | None:
+    """Estimate what the missing trials of these scenes will cost, were every forget set like that of the first.
 
-    Parameters
-    ----------
-    plan, bench, forget, jobs
-        As for `estimate_run`, of one forget set and of all models.
-    requests
-        Methods, and how many trials of each are not done yet.
-    judged
-        How many models are asked in all.
-    relearned
-        Whether relearn time is measured.
+    Returns None where all are done.
     """
-    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
-    speed = measure_speed(plan, bench, None, forget, retain)
-    trials = [_method(plan, bench, request, forget, retain) for request, _ in requests]
-    durations = [cost for cost, (_, count) in zip(trials, requests, strict=True) for _ in range(count)]
+    waiting = [treatment for scene in scenes for treatment in scene.missing()]
     missing = _missing(jobs)
-    one = speed.querying * (len(plan.arrays.pool_labels) + len(plan.arrays.test_labels) + len(forget.rows))
-    if relearned:
-        one += relearning(speed, len(forget.rows))
+    if not waiting and not missing:
+        return None
+    problem = UnlearningProblem.of(scenes[0].bench, plan.arrays, scenes[0].forget, scenes[0].seed)
+    speed, forget = measure_speed(plan, problem, None), len(problem.forget.rows)
+    requests = [treatment.request for treatment in waiting if not isinstance(treatment.request, str)]
+    took = {request.method: _method(problem, request) for request in {one.method: one for one in requests}.values()}
+    one = speed.querying * (len(problem.pool) + len(problem.test) + forget)
+    if any(scene.relearn for scene in scenes):
+        one += relearning(speed, forget)
     parts = {
         "retraining": _retraining(speed, plan, missing),
-        "unlearning": makespan(durations, plan.workers),
-        "measuring": makespan([one] * judged, plan.workers) + _of_a_core(speed, REPORT_SECONDS + MEASURING_SECONDS),
+        "unlearning": makespan([took[request.method] for request in requests], plan.workers),
+        "measuring": makespan([one] * len(waiting), plan.workers)
+        + _of_a_core(speed, REPORT_SECONDS + MEASURING_SECONDS),
     }
-    everyone = RetrainJob(plan.store.model(TARGET), retain, plan.specification, ())
-    return UnlearnEstimate(len(missing), parts, _training(speed, plan, everyone), memory_of(plan, 4))
+    return UnlearnEstimate(len(missing), parts, _training(speed, plan, len(problem.retain)), memory_of(plan, 4))
 
 
-def estimate_scenes(
-    plan: AuditPlan, scenes: Sequence[Scene], jobs: list[RetrainJob], *, relearned: bool = False
-) -> UnlearnEstimate | None:
-    """Estimate what the missing trials of these scenes will cost; None where all are done."""
-    missing = [(scene, treatment) for scene in scenes for treatment in scene.missing()]
-    if not missing and not _missing(jobs):
-        return None
-    counted: dict[str, tuple[Request, int]] = {}
-    for _, treatment in missing:
-        if not isinstance(treatment.request, str):
-            request, count = counted.get(treatment.request.method, (treatment.request, 0))
-            counted[request.method] = (request, count + 1)
-    return estimate_trials(
-        plan,
-        scenes[0].bench,
-        list(counted.values()),
-        scenes[0].forget,
-        jobs,
-        judged=len(missing),
-        relearned=relearned,
-    )
-
-
-def measure_speed(plan: AuditPlan, bench: Bench, request: Request | None, forget: ForgetSet, retain: Rows) -> Speed:
+def measure_speed(plan: AuditPlan, problem: UnlearningProblem, request: Request | None) -> Speed:
     """Time training, questions and the method here and now, a second or so of each."""
     talk("  measuring a few steps")
     training, querying = measure_here(plan)
-    return Speed(training, querying, NOTHING if request is None else _method(plan, bench, request, forget, retain))
+    return Speed(training, querying, NOTHING if request is None else _method(problem, request))
 
 
 def relearning(speed: Speed, forget: int) -> Cost:
@@ -261,44 +236,33 @@ def memory_of(plan: AuditPlan, models: int) -> int:
     return peak_memory() + held + (peak_memory() * plan.workers if plan.workers > 1 else 0)
 
 
-def _method(plan: AuditPlan, bench: Bench, request: Request, forget: ForgetSet, retain: Rows) -> Cost:
+def _method(problem: UnlearningProblem, request: Request) -> Cost:
     """The whole method, from a run on the same share of D_u and of D_r: its work grows with both."""
-    specification, arrays = plan.specification, plan.arrays
-    pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
-    test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)
+    forget, retain = problem.forget, problem.retain
     share = min(1.0, max(FIRST_SHARE, FEWEST_TRIED / len(forget.rows)))
     while True:
-        few, rest = _spread(forget.rows, share), _spread(retain, share)
-        took, done = _attempt(bench, request, (few, rest), (pool, test), scattered=forget.scattered)
+        few = ForgetSet(_spread(forget.rows, share), forget.scattered)
+        took, done = _attempt(replace(problem, forget=few, retain=_spread(retain, share)), request)
         if took.wall >= LONG_ENOUGH or share == 1.0:
             break
         share = min(1.0, 4 * share)
     return took * (1 / (share * done))
 
 
-def _attempt(
-    bench: Bench, request: Request, rows: tuple[Rows, Rows], samples: tuple[Samples, Samples], *, scattered: bool
-) -> tuple[Cost, float]:
-    """What a run on these rows takes, and which share of its budget it spent, in (0, 1]."""
-    specification = bench.specification
+def _attempt(problem: UnlearningProblem, request: Request) -> tuple[Cost, float]:
+    """What a run takes, and which share of its budget it spent, in (0, 1]."""
+    hardware = problem.bench.specification.hardware
     processor, wall, spent = time.process_time(), time.perf_counter(), 1.0
-    with one_thread(specification.hardware):
+    with one_thread(hardware):
         try:
-            _, run = run_method(
-                bench,
-                request,
-                lambda: load_model(specification, bench.store.model(TARGET)),
-                *rows,
-                samples,
-                scattered=scattered,
-            )
+            _, run = run_method(problem, request)
             if run.ledger.stopped and run.ledger.forget_steps:
                 spent = max(0.1, run.ledger.forget_steps_run / run.ledger.forget_steps)
         except PrivauditError:
             # So few samples may be too few for a method; the run itself will say what is wrong with it.
             spent = 1.0
     took = time.perf_counter() - wall
-    return Cost(took if specification.hardware.device == "cuda" else time.process_time() - processor, took), spent
+    return Cost(took if hardware.device == "cuda" else time.process_time() - processor, took), spent
 
 
 def _spread(rows: Rows, share: float) -> Rows:
@@ -314,13 +278,13 @@ def _missing(jobs: Sequence[RetrainJob]) -> list[RetrainJob]:
     ]
 
 
-def _training(speed: Speed, plan: AuditPlan, job: RetrainJob) -> Cost:
-    return speed.training * (len(job.members) * plan.specification.recipe.epochs)
+def _training(speed: Speed, plan: AuditPlan, members: int) -> Cost:
+    return speed.training * (members * plan.specification.recipe.epochs)
 
 
 def _retraining(speed: Speed, plan: AuditPlan, missing: list[RetrainJob]) -> Cost:
     """All the trainings that are missing, and the start of the processes that they run in."""
-    trained = makespan([_training(speed, plan, job) for job in missing], plan.workers)
+    trained = makespan([_training(speed, plan, len(job.members)) for job in missing], plan.workers)
     return trained + _of_a_core(speed, STARTING_SECONDS) if missing and plan.workers > 1 else trained
 
 

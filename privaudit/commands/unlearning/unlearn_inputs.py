@@ -1,69 +1,94 @@
-"""What an unlearning starts from: the target model, and the scores that say who is risky."""
+"""What an unlearning starts from: an audit, opened and locked, its target model, and who is risky in it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.audit.plan import AuditPlan, replace_settings
+from privaudit.audit.reopening import reopen_plan
 from privaudit.audit.result_files import RESULTS, SCORES, read_table
+from privaudit.audit.thumbnails import check_images
 from privaudit.commands.score_stored import are_scored, score_stored
+from privaudit.config import UnlearnSettings
 from privaudit.errors import StoreError
 from privaudit.report.content import wording
+from privaudit.results.base import read_result
+from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns
-from privaudit.shadow.store import TARGET, AuditStore
+from privaudit.shadow.store import TARGET, open_audit
+from privaudit.unlearning.application.problem import Bench
+
+AGAIN = "Run the same privaudit score again: it makes anew what is missing."
 
 
-def demand_target(store: AuditStore) -> None:
-    """Raise `StoreError` unless the target model is there, whole."""
-    store.demand_not_purged()
-    if not store.is_finished(TARGET):
-        raise StoreError(
-            f"the target model of {store.audit} is missing, damaged or unfinished",
-            hint="Run the same privaudit score again: it makes anew what is missing.",
-        )
+@dataclass(frozen=True)
+class OpenedAudit:
+    """An audit to unlearn from: its plan, with its scores in the bench, and the folder of its results."""
+
+    plan: AuditPlan
+    bench: Bench
+    out: Path
 
 
-def demand_scores(store: AuditStore, folder: Path) -> None:
-    """Raise `StoreError` unless the audit is scored: a dry run makes nothing anew."""
-    if not are_scored(folder):
-        raise StoreError(
-            f"{store.audit} has no scores in {folder}: nobody can say what would be forgotten",
-            hint="Run the same privaudit score again: it makes anew what is missing.",
-        )
+@contextmanager
+def opened(settings: UnlearnSettings, *, dry_run: bool) -> Iterator[OpenedAudit]:
+    """Open and lock an audit with its target and its scores; a dry run makes nothing anew.
+
+    Raises
+    ------
+    StoreError
+        Where the target or (in a dry run) the scores are missing.
+    """
+    store = open_audit(settings.base.store, settings.audit)
+    plan = reopen_plan(store, settings.base)
+    out = settings.base.out / store.audit
+    if settings.base.show_samples:
+        check_images(plan)
+    if not dry_run:
+        files.claim(out)
+        files.demand_writable(out)
+    with store.locked():
+        store.demand_not_purged()
+        if not store.is_finished(TARGET):
+            raise StoreError(f"the target model of {store.audit} is missing, damaged or unfinished", hint=AGAIN)
+        if dry_run and not are_scored(out):
+            raise StoreError(
+                f"{store.audit} has no scores in {out}: nobody can say what would be forgotten", hint=AGAIN
+            )
+        yield with_scores(plan, out)
 
 
-def scored(plan: AuditPlan, folder: Path) -> tuple[AuditPlan, pd.DataFrame]:
-    """The plan with the size and statistic of the published scores, and the score rows without canaries.
+def with_scores(plan: AuditPlan, out: Path) -> OpenedAudit:
+    """Give the plan the size and statistic of the published scores, and take their rows without canaries.
 
     Scores that are not there, or are damaged, are made from what the store holds.
     """
-    if not are_scored(folder):
+    if not are_scored(out):
         shadows = plan.store.finished_shadows()
         if shadows < FEWEST_MODELS:
             raise StoreError(
                 f"only {shadows} shadow models of {plan.name} are finished: too few to score with",
                 hint="Run the same privaudit score again: it goes on where it stopped.",
             )
-        score_stored(replace(plan, shadows=shadows), folder)
-    results = files.read_json(folder / RESULTS)
+        score_stored(replace(plan, shadows=shadows), out)
+    results = read_result(out / RESULTS, ScoreResults)
     settings = replace_settings(
         plan.settings,
-        statistic=results["statistic"],
-        queries=",".join(results["queries"]),
+        statistic=results.statistic,
+        queries=",".join(results.queries),
         rmia_gamma=wording.gamma_of(results),
     )
-    table = demand_columns(read_table(folder / SCORES), folder / SCORES)
+    table = demand_columns(read_table(out / SCORES), out / SCORES)
     if not np.array_equal(table["sample_id"].to_numpy(), plan.facts.sample_ids):
         raise StoreError(
-            f"{folder / SCORES} does not belong to audit {plan.name}", hint="Run the same privaudit score again."
+            f"{out / SCORES} does not belong to audit {plan.name}", hint="Run the same privaudit score again."
         )
-    return (
-        replace(plan, shadows=int(results["shadows"]), settings=settings),
-        table[~table["canary"]].reset_index(drop=True),
-    )
+    plan = replace(plan, shadows=results.shadows, settings=settings)
+    return OpenedAudit(plan, Bench.of(plan, table[~table["canary"]].reset_index(drop=True)), out)

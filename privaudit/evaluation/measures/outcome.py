@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.evaluation.measures.resampling import Resampled
 from privaudit.evaluation.measures.utility import PARTS, accuracy
-from privaudit.statistics.intervals import Interval
+from privaudit.results.measures import Interval
+from privaudit.results.unlearning.outcome import Fall, Figures, OutcomeName
 
-Name = Literal["exact", "close", "partial", "unchanged", "ruined", "unclear"]
 FloatArray = npt.NDArray[Any]
-
-#: Of these the model is rejected: it is no result of unlearning.
-REJECTED: tuple[Name, ...] = ("unchanged", "ruined")
 
 #: ToW that counts as nothing: so far apart may be what is called the same. And the furthest behind the noise floor that
 #: may be called close, where the interval reaches it.
@@ -99,83 +96,7 @@ class Models:
     classes: int
 
 
-@dataclass(frozen=True)
-class Fall:
-    """How far retained or test samples fell below what a model without D_u keeps.
-
-    Parameters
-    ----------
-    accuracy, before, kept
-        Of the unlearned model, of the original, and the least of the original's and the retrained models'.
-    allowed
-        So far below ``kept`` it may lie.
-    margin, margin_kept, margin_allowed
-        The same of mean margins.
-    ruined
-        Whether either fell further.
-    """
-
-    accuracy: float
-    before: float
-    kept: float
-    allowed: float
-    margin: float | None
-    margin_kept: float
-    margin_allowed: float
-    ruined: bool
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What an outcome rests on.
-
-    Parameters
-    ----------
-    basis
-        What the model was held against, in words.
-    tow, tow_do_nothing, noise_floor
-        Of the model, of the original and of a second retraining (or, without one, of a model that differs from the
-        reference by chance alone), against the reference; None where nothing says what to expect.
-    floor_measured
-        Whether a second retraining was made.
-    gain, gain_ci
-        ``tow`` − ``tow_do_nothing``, with its 95% interval.
-    behind_ci, nothing_behind_ci
-        95% intervals of ``tow`` − ``noise_floor`` and ``tow_do_nothing`` − ``noise_floor``.
-    way
-        Share of the way from doing nothing to the noise floor.
-    margin_way, margin_z
-        How much closer to the reference the margins of D_u came, as a share of the way there, and that in standard
-        errors.
-    falls
-        By part.
-    finite, identical
-        Whether the model answers in numbers, and whether it says of D_u exactly what the original says.
-    """
-
-    basis: str
-    forget: int
-    tow: float | None = None
-    tow_do_nothing: float | None = None
-    noise_floor: float | None = None
-    floor_measured: bool = False
-    gain: float | None = None
-    gain_ci: Interval | None = None
-    behind_ci: Interval | None = None
-    nothing_behind_ci: Interval | None = None
-    way: float | None = None
-    margin_way: float | None = None
-    margin_z: float | None = None
-    falls: Mapping[str, Fall] | None = None
-    finite: bool = True
-    identical: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return asdict(self)
-
-
-def name_of(figures: Figures, *, exact: bool) -> Name:
+def name_of(figures: Figures, *, exact: bool) -> OutcomeName:
     """Return the outcome that figures come to.
 
     ``exact``: retrained; whatever is measured. ``ruined``: no numbers, or D_r or test fell (`Fall`). ``unchanged``
@@ -231,7 +152,13 @@ def figures_of(models: Models, *, finite: bool = True, seed: int = 0) -> Figures
     way, z = _closer(models, reference.margin)
     same = np.array_equal(models.original["forget"], models.unlearned["forget"])
     figures = Figures(
-        reference.basis, count, margin_way=way, margin_z=z, falls=falls, finite=finite, identical=finite and same
+        basis=reference.basis,
+        forget=count,
+        margin_way=way,
+        margin_z=z,
+        falls=falls,
+        finite=finite,
+        identical=finite and same,
     )
     if models.retrained is None and reference.right is None:
         return figures
@@ -253,17 +180,18 @@ def _with_tows(figures: Figures, models: Models, reference: Reference, seed: int
     nothing, tow = found.tow(1), found.tow(2)
     floor = found.tow(3) if models.second is not None else found.by_chance()
     whole = floor.value - nothing.value
-    return replace(
-        figures,
-        tow=tow.value,
-        tow_do_nothing=nothing.value,
-        noise_floor=floor.value,
-        floor_measured=models.second is not None,
-        gain=tow.value - nothing.value,
-        gain_ci=tow.less(nothing),
-        behind_ci=tow.less(floor),
-        nothing_behind_ci=nothing.less(floor),
-        way=(tow.value - nothing.value) / whole if whole > 0 else None,
+    return figures.model_copy(
+        update={
+            "tow": tow.value,
+            "tow_do_nothing": nothing.value,
+            "noise_floor": floor.value,
+            "floor_measured": models.second is not None,
+            "gain": tow.value - nothing.value,
+            "gain_ci": tow.less(nothing),
+            "behind_ci": tow.less(floor),
+            "nothing_behind_ci": nothing.less(floor),
+            "way": (tow.value - nothing.value) / whole if whole > 0 else None,
+        }
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from privaudit.results.unlearning.run import RelearnRatio
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of, seeded_layers
 
@@ -37,10 +37,6 @@ class RelearnTime:
 
     steps: int | None
     limit: int
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {"steps": self.steps, "limit": self.limit}
 
 
 def relearn_target(original_loss: float) -> float:
@@ -110,22 +106,19 @@ def mean_loss(model: nn.Module, samples: Samples, rows: npt.NDArray[np.int64]) -
     return loss if np.isfinite(loss) else float("inf")
 
 
-def relearn_ratio(unlearned: RelearnTime, retrained: RelearnTime) -> dict[str, Any]:
-    """The unlearned model's relearn time over the retrained one's: 1 is as if it had never seen them.
+def relearn_ratio(unlearned: RelearnTime, retrained: RelearnTime) -> RelearnRatio:
+    """Return a model's relearn time over the retrained one's: 1 is as if it had never seen them.
 
-    Returns
-    -------
-    dict
-        ``value`` and ``bound``: None where the value is exact, ``"at most"`` where the retrained model reached the
-        limit, ``"at least"`` where the unlearned one did, ``"unknown"`` (no value) where both did or the retrained
-        model had nothing to relearn.
+    ``bound`` is None where the value is exact, ``"at most"`` where the retrained model reached the limit, ``"at
+    least"`` where the other one did, ``"unknown"`` (no value) where both did or the retrained model had nothing to
+    relearn.
     """
     steps, of_retrained = unlearned.steps, retrained.steps
     if of_retrained == 0 or (steps is None and of_retrained is None):
-        return {"value": None, "bound": "unknown"}
+        return RelearnRatio(value=None, bound="unknown")
     if of_retrained is None:
         value = 0.0 if steps is None else steps / retrained.limit
-        return {"value": value, "bound": "at most" if steps else None}
+        return RelearnRatio(value=value, bound="at most" if steps else None)
     if steps is None:
-        return {"value": unlearned.limit / of_retrained, "bound": "at least"}
-    return {"value": steps / of_retrained, "bound": None}
+        return RelearnRatio(value=unlearned.limit / of_retrained, bound="at least")
+    return RelearnRatio(value=steps / of_retrained, bound=None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy.typing as npt
+
+from privaudit.results.unlearning.run import Accuracies
 
 PARTS = ("forget", "retain", "test")
 
@@ -15,9 +16,10 @@ def accuracy(margin: npt.NDArray[Any]) -> float:
     return float((margin > 0).mean())
 
 
-def tug_of_war(unlearned: Mapping[str, float], retrained: Mapping[str, float]) -> float:
-    """ToW (eq. 2 of the paper): Π over D_u, D_r and test of 1 − |a(θ_u) − a(θ_r)|; 0 … 1, higher is better."""
-    product = 1.0
-    for part in PARTS:
-        product *= 1 - abs(unlearned[part] - retrained[part])
-    return product
+def tug_of_war(unlearned: Accuracies, retrained: Accuracies) -> float:
+    """Return ToW (eq. 2 of the paper): Π over D_u, D_r and test of 1 − |a(θ_u) − a(θ_r)|; 0 … 1, higher is better."""
+    return (
+        (1 - abs(unlearned.forget - retrained.forget))
+        * (1 - abs(unlearned.retain - retrained.retain))
+        * (1 - abs(unlearned.test - retrained.test))
+    )

@@ -6,12 +6,18 @@ own data (`privaudit.report.drawing.figures`) where none is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from privaudit.report.content.wording import inert
+from pydantic import WithJsonSchema
+
+from privaudit.report.content.figure_data import FigureData
+from privaudit.report.content.wording import each_text, inert
 
 FORMAT = 2
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,11 @@ class Table:
     rows: list[list[str]]
 
 
+def tabulate(caption: str, rows: Iterable[Row], columns: Mapping[str, Callable[[Row], str]]) -> Table:
+    """Make a table of a row for each of ``rows``: ``columns`` say under which title stands what of it."""
+    return Table(caption, list(columns), [[say(row) for say in columns.values()] for row in rows])
+
+
 @dataclass(frozen=True)
 class Figure:
     """A drawing: which one, from which data, what it shows in words, and the table that says the same."""
@@ -30,7 +41,7 @@ class Figure:
     kind: str
     caption: str
     alternative: str
-    data: dict[str, Any]
+    data: Annotated[FigureData, WithJsonSchema({"additionalProperties": True, "title": "Data", "type": "object"})]
     table: Table | None = None
 
 
@@ -123,7 +134,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``report.json``: no sign that hides or reorders others is left in any text."""
-        content: dict[str, Any] = inert(asdict(self))
+        content: dict[str, Any] = each_text(asdict(self), inert)
         if self.glance is None:
             del content["glance"]
         return content

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from privaudit.report.content.unlearning_wording import order
+from privaudit.results.unlearning.run import UnlearnResults
 
 #: What a method's short name stands for, where it does not say so itself.
 METHODS = {
@@ -16,7 +15,6 @@ METHODS = {
 }
 
 
-def method(run: dict[str, Any]) -> str:
+def method(run: UnlearnResults) -> str:
     """A run's method and order in words."""
-    named = METHODS.get(run["method"], str(run["method"]))
-    return named + ("" if run.get("sequencing", run["parameters"]) is None else f", {order(run)}")
+    return METHODS.get(run.method, run.method) + ("" if run.sequencing is None else f", {order(run)}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
-from privaudit.evaluation.measures.outcome import KEPT, REJECTED, Fall, Figures, Name
 from privaudit.report.content.wording import number, percent
+from privaudit.results.unlearning.outcome import REJECTED, Fall, Figures, OutcomeEvidence, OutcomeName
+from privaudit.results.unlearning.run import UnlearnRun
+
+Run = TypeVar("Run", bound=UnlearnRun)
 
 #: How the tool names each, at the head of its sentence.
-HEADS: dict[Name, str] = {
+HEADS: dict[OutcomeName, str] = {
     "exact": "Exact",
     "close": "Close to retraining",
     "partial": "Forgotten in part",
@@ -23,7 +26,7 @@ UNDECIDED = "Can't be told: an earlier version made this run, and decided no out
 _PARTS = {"retain": "retained", "test": "test"}
 
 
-def sentence(name: Name, figures: Figures, method: str) -> str:
+def sentence(name: OutcomeName, figures: Figures, method: str) -> str:
     """Say what became of the run."""
     what = f"{figures.forget:,} samples" if figures.forget != 1 else "1 sample"
     said = {
@@ -64,7 +67,7 @@ def _ruined(figures: Figures, method: str) -> str:
     if not figures.finite:
         return f"after {method} the model answers in no numbers any more"
     falls = figures.falls or {}
-    fallen = [_fallen(part, falls[part]) for part in KEPT if part in falls and falls[part].ruined]
+    fallen = [_fallen(part, falls[part]) for part in _PARTS if part in falls and falls[part].ruined]
     return f"{method} destroyed what the model is to keep: {'; '.join(fallen)}"
 
 
@@ -80,7 +83,7 @@ def _fallen(part: str, fall: Fall) -> str:
     )
 
 
-def _measured(name: Name, figures: Figures) -> str:
+def _measured(name: OutcomeName, figures: Figures) -> str:
     """The figures in brackets."""
     if figures.tow is None or figures.tow_do_nothing is None or figures.noise_floor is None:
         return "" if name == "exact" else f" (held against {figures.basis})"
@@ -98,29 +101,16 @@ def _measured(name: Name, figures: Figures) -> str:
     )
 
 
-def name_of_run(run: dict[str, Any]) -> str | None:
-    """The outcome of a run's results; None of one that an earlier version made, unless it retrained."""
-    found = run.get("outcome")
-    if found is None and run.get("parameters", {}) is None:
-        return "exact"
-    return None if found is None else str(found)
-
-
-def with_outcome(run: dict[str, Any]) -> dict[str, Any]:
-    """The results of a run, with an outcome where an earlier version left none."""
-    if "outcome" in run:
+def with_outcome(run: Run) -> Run:
+    """Return the results of a run, with an outcome where an earlier version left none."""
+    if run.outcome is not None:
         return run
-    name = name_of_run(run) or "unclear"
-    said = sentence("exact", Figures("", int(run["forget"])), "retrain") if name == "exact" else f"{UNDECIDED}."
-    return run | {"outcome": name, "outcome_evidence": {"name": name, "sentence": said}, "guard": run.get("guard")}
+    name: OutcomeName = run.outcome_or_exact or "unclear"
+    said = sentence("exact", Figures(forget=run.forget), "retrain") if name == "exact" else f"{UNDECIDED}."
+    evidence = OutcomeEvidence(forget=run.forget, name=name, sentence=said)
+    return run.model_copy(update={"outcome": name, "outcome_evidence": evidence})
 
 
-def is_rejected(run: dict[str, Any]) -> bool:
-    """Whether the run's model is no result of unlearning."""
-    return name_of_run(run) in REJECTED
-
-
-def sentence_of_run(run: dict[str, Any]) -> str | None:
-    """The outcome in words, from a run's results; None where an earlier version decided none."""
-    evidence = run.get("outcome_evidence")
-    return None if evidence is None else str(evidence["sentence"])
+def sentence_of_run(run: UnlearnRun) -> str | None:
+    """Return the outcome in words; None where an earlier version decided none."""
+    return None if run.outcome_evidence is None else run.outcome_evidence.sentence

@@ -9,23 +9,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
+from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.wording import clip, inert
-from privaudit.report.drawing import inversion_figures
-from privaudit.report.drawing.figure_tables import (
-    table_of_bars,
-    table_of_curves,
-    table_of_groups,
-    table_of_histogram,
-    table_of_placement,
-    table_of_scatter,
-)
+from privaudit.report.drawing import figure_tables, inversion_figures
 from privaudit.report.drawing.fonts import legible
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 INK = "#1f2933"
 ACCENT = "#1b6ca8"
@@ -39,33 +35,35 @@ WIDTH, HEIGHT = 4.8, 2.9
 #: Of one of several panels.
 PANEL_WIDTH = 3.2
 
-Draw = Callable[[Any, dict[str, Any]], None]
-Tabulate = Callable[[str, dict[str, Any]], Table]
+Data = TypeVar("Data", bound=figure_data.FigureData)
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Drawing(Generic[Data]):
     """How one kind of figure is drawn and put into a table.
 
     Parameters
     ----------
+    data
+        The data's type.
     draw
         Draws the data on a matplotlib figure.
     tabulate
         Makes the table behind it from the figure's caption and data; None where each figure brings its own.
     height
-        In inches, of one drawing; None where it depends on the data (``rows``).
+        In inches, of one drawing; of bars it depends on their number.
     shows_samples
         Whether it shows samples themselves: then no report has it but with ``--show-samples``.
     """
 
-    draw: Draw
-    tabulate: Tabulate | None = None
-    height: float | None = HEIGHT
+    data: type[Data]
+    draw: Callable[[Canvas, Data], None]
+    tabulate: Callable[[str, Data], Table] | None = None
+    height: float = HEIGHT
     shows_samples: bool = False
 
 
-def draw(kind: str, data: dict[str, Any]) -> str:
+def draw(kind: str, data: figure_data.FigureData, width: float = WIDTH) -> str:
     """Draw one figure; the same data gives the same bytes."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
@@ -86,8 +84,8 @@ def draw(kind: str, data: dict[str, Any]) -> str:
     }
     drawing = DRAWINGS[kind]
     with matplotlib.rc_context(style):
-        height = drawing.height or 0.75 + 0.27 * len(data["rows"])
-        figure = Canvas(figsize=(data.get("width", WIDTH), height), layout="constrained")
+        height = 0.75 + 0.27 * len(data.rows) if isinstance(data, figure_data.Bars) else drawing.height
+        figure = Canvas(figsize=(width, height), layout="constrained")
         drawing.draw(figure, data)
         stream = io.StringIO()
         # Without metadata the drawing holds no date and no address.
@@ -99,11 +97,11 @@ def draw(kind: str, data: dict[str, Any]) -> str:
 
 def drawings(figure: Figure) -> list[str]:
     """Every drawing of a figure: one a panel where it has panels, so that they can stand beside or below each other."""
-    if "panels" not in figure.data:
+    if not isinstance(figure.data, figure_data.Panels):
         return [draw(figure.kind, figure.data)]
-    panels = figure.data["panels"]
+    panels = figure.data.panels
     width = WIDTH if len(panels) == 1 else PANEL_WIDTH
-    return [draw(figure.kind, figure.data | {"panels": [panel], "width": width}) for panel in panels]
+    return [draw(figure.kind, figure.data.model_copy(update={"panels": [panel]}), width) for panel in panels]
 
 
 def table_behind(figure: Figure) -> Table:
@@ -134,15 +132,14 @@ def without_samples(sections: list[Section]) -> list[Section]:
 
 def plain(name: str, length: int = 26) -> str:
     """A user's name as a drawing can show it: cut, drawable, and never read as mathematics."""
-    cut: str = legible(inert(clip(name, length)))
-    return cut.replace("$", r"\$")
+    return legible(inert(clip(name, length))).replace("$", r"\$")
 
 
-def _roc(figure: Any, data: dict[str, Any]) -> None:
+def _roc(figure: Canvas, data: figure_data.Curves) -> None:
     axes = figure.subplots()
     smallest = 1.0
-    for (name, curve), colour, line in zip(data["curves"].items(), COLOURS, CURVES, strict=False):
-        fpr, tpr = np.asarray(curve["fpr"]), np.asarray(curve["tpr"])
+    for (name, curve), colour, line in zip(data.curves.items(), COLOURS, CURVES, strict=False):
+        fpr, tpr = np.asarray(curve.fpr), np.asarray(curve.tpr)
         shown = (fpr > 0) & (tpr > 0)
         if shown.any():
             axes.plot(fpr[shown], tpr[shown], label=name, **options(line, colour, 1.6))
@@ -152,44 +149,43 @@ def _roc(figure: Any, data: dict[str, Any]) -> None:
     axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6)
 
 
-def _histogram(figure: Any, data: dict[str, Any]) -> None:
+def _histogram(figure: Canvas, data: figure_data.Histogram) -> None:
     axes = figure.subplots()
-    values, counts = np.asarray(data["values"]), np.asarray(data["counts"])
+    values, counts = np.asarray(data.values), np.asarray(data.counts)
     gap = float(np.diff(values).min()) if len(values) > 1 else 0.05
     axes.bar(values, counts, width=min(0.05, gap) * 0.9, color=ACCENT)
     axes.axvline(0.5, **options(NOTHING["histogram"], QUIET))
     axes.set(xlim=(-0.03, 1.03), xlabel="risk (attack success rate)", ylabel="samples")
 
 
-def _scatter(figure: Any, data: dict[str, Any]) -> None:
-    panels = data["panels"]
-    if not panels:
+def _scatter(figure: Canvas, data: figure_data.Scatter) -> None:
+    if not data.panels:
         return
-    for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+    for axes, panel in zip(figure.subplots(1, len(data.panels), squeeze=False)[0], data.panels, strict=True):
         # Dots are many: as one rasterised layer the file stays small.
-        axes.scatter(panel["x"], panel["y"], s=5, color=ACCENT, alpha=0.35, linewidths=0, rasterized=True)
-        if (guessing := panel.get("guessing", 0.5)) is not None:
-            axes.axvline(guessing, **options(NOTHING["scatter"], QUIET))
-        if panel.get("diagonal"):
+        axes.scatter(panel.x, panel.y, s=5, color=ACCENT, alpha=0.35, linewidths=0, rasterized=True)
+        if panel.guessing is not None:
+            axes.axvline(panel.guessing, **options(NOTHING["scatter"], QUIET))
+        if panel.diagonal:
             axes.axline((0.5, 0.5), slope=1, **options(NOTHING["scatter"], QUIET))
-        axes.set(xlabel=panel.get("across", "risk"), title=plain(panel["title"], 60))
+        axes.set(xlabel=panel.across, title=plain(panel.title, 60))
         axes.title.set_fontsize(9)
 
 
-def _bars(figure: Any, data: dict[str, Any]) -> None:
+def _bars(figure: Canvas, data: figure_data.Bars) -> None:
     """Estimates with their intervals, one a row, from the top down; of several series, side by side."""
     axes = figure.subplots()
-    rows, series = data["rows"], data.get("series", [""])
+    rows, series = data.rows, data.series
     places = np.arange(len(rows))[::-1]
     for index, (name, colour, marker) in enumerate(zip(series, COLOURS, MARKERS, strict=False)):
         shift = 0.16 * ((len(series) - 1) / 2 - index)
-        found = [(place + shift, row["values"][index]) for place, row in zip(places, rows, strict=True)]
+        found = [(place + shift, row.values[index]) for place, row in zip(places, rows, strict=True)]
         drawn = [(y, value) for y, value in found if value is not None]
         for y, value in drawn:
-            if value.get("low") is not None:
-                axes.plot([value["low"], value["high"]], [y, y], color=colour, linewidth=1.4)
+            if value.low is not None and value.high is not None:
+                axes.plot([value.low, value.high], [y, y], color=colour, linewidth=1.4)
         axes.plot(
-            [value["value"] for _, value in drawn],
+            [value.value for _, value in drawn],
             [y for y, _ in drawn],
             linestyle="none",
             marker=marker,
@@ -197,41 +193,45 @@ def _bars(figure: Any, data: dict[str, Any]) -> None:
             color=colour,
             label=plain(name, 40),
         )
-    if data.get("guessing") is not None:
-        axes.axvline(data["guessing"], **options(NOTHING["bars"], QUIET))
-    axes.set(xlabel=data["across"], yticks=places, ylim=(-0.6, len(rows) - 0.4))
-    axes.set_yticklabels([plain(row["name"]) for row in rows])
+    if data.guessing is not None:
+        axes.axvline(data.guessing, **options(NOTHING["bars"], QUIET))
+    axes.set(xlabel=data.across, yticks=places, ylim=(-0.6, len(rows) - 0.4))
+    axes.set_yticklabels([plain(row.name) for row in rows])
     axes.tick_params(axis="y", length=0)
     if len(series) > 1:
         figure.legend(loc="outside upper left", ncols=len(series), fontsize=8)
 
 
-def _pictures(figure: Any, data: dict[str, Any]) -> None:
+def _pictures(figure: Canvas, data: figure_data.Pictures) -> None:
     """Rows of small images, each with a title of its own."""
     import matplotlib.image
 
-    columns = max(len(row["images"]) for row in data["rows"])
-    grid = figure.subplots(len(data["rows"]), columns, squeeze=False)
-    for row, line in zip(data["rows"], grid, strict=True):
-        for index, axes in enumerate(line):
+    columns = max(len(row.images) for row in data.rows)
+    grid = figure.subplots(len(data.rows), columns, squeeze=False)
+    for row, line in zip(data.rows, grid, strict=True):
+        for axes in line:
             axes.set_axis_off()
-            if index < len(row["images"]):
-                image = matplotlib.image.imread(io.BytesIO(bytes.fromhex(row["images"][index]["png"])), format="png")
-                axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-                axes.set_title(row["images"][index]["title"], fontsize=6.5, pad=2)
+        for axes, picture in zip(line, row.images, strict=False):
+            image = matplotlib.image.imread(io.BytesIO(bytes.fromhex(picture.png)), format="png")
+            axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(picture.title, fontsize=6.5, pad=2)
         line[0].set_axis_on()
-        line[0].set(xticks=[], yticks=[], ylabel=row["name"])
+        line[0].set(xticks=[], yticks=[], ylabel=row.name)
         line[0].spines[:].set_visible(False)
 
 
 #: Every kind of figure by name.
-DRAWINGS = {
-    "roc": Drawing(_roc, table_of_curves, 3.1),
-    "histogram": Drawing(_histogram, table_of_histogram),
-    "scatter": Drawing(_scatter, table_of_scatter, 2.7),
-    "bars": Drawing(_bars, table_of_bars, None),
-    "pictures": Drawing(_pictures, height=2.2, shows_samples=True),
-    "inversion-pictures": Drawing(inversion_figures.draw_pictures, height=2.2, shows_samples=True),
-    "inversion-placement": Drawing(inversion_figures.draw_placement, table_of_placement),
-    "inversion-groups": Drawing(inversion_figures.draw_groups, table_of_groups),
+DRAWINGS: dict[str, Drawing[Any]] = {
+    "roc": Drawing(figure_data.Curves, _roc, figure_tables.table_of_curves, 3.1),
+    "histogram": Drawing(figure_data.Histogram, _histogram, figure_tables.table_of_histogram),
+    "scatter": Drawing(figure_data.Scatter, _scatter, figure_tables.table_of_scatter, 2.7),
+    "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
+    "pictures": Drawing(figure_data.Pictures, _pictures, height=2.2, shows_samples=True),
+    "inversion-pictures": Drawing(
+        figure_data.InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True
+    ),
+    "inversion-placement": Drawing(
+        figure_data.Placement, inversion_figures.draw_placement, figure_tables.table_of_placement
+    ),
+    "inversion-groups": Drawing(figure_data.Groups, inversion_figures.draw_groups, figure_tables.table_of_groups),
 }

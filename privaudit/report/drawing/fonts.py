@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from privaudit.report.content.wording import written_out
 
 
 def font_folder() -> Path:
@@ -22,12 +23,6 @@ def _drawable() -> frozenset[int]:
     return frozenset(TTFont(font_folder() / "DejaVuSans.ttf").getBestCmap())
 
 
-def legible(value: Any) -> Any:
-    """Every text in ``value`` with characters that can't be drawn (an emoji, say) as ``[U+1F986]``."""
-    if isinstance(value, dict):
-        return {key: legible(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [legible(item) for item in value]
-    if isinstance(value, str) and not value.isascii():
-        return "".join(sign if ord(sign) in _drawable() or sign == "\n" else f"[U+{ord(sign):04X}]" for sign in value)
-    return value
+def legible(text: str) -> str:
+    """Return a text with characters that can't be drawn (an emoji, say) as ``[U+1F986]``."""
+    return text if text.isascii() else written_out(text, lambda sign: ord(sign) in _drawable() or sign == "\n")

@@ -2,145 +2,114 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from privaudit.report.content import comparability, unlearning_wording, wording
 from privaudit.report.content.elements import Section, Table
-from privaudit.report.content.wording import interval, percent
+from privaudit.report.content.texts import text, texts
+from privaudit.report.content.wording import interval, known, percent, warned
+from privaudit.results.score_results import ScoreResults
 
 COLUMNS = ["Experiment", "Must read", "Read", "Verdict"]
 
 
-def controls(results: dict[str, Any]) -> Section:
+def controls(results: ScoreResults) -> Section:
     """The experiments with a known answer, and what they read."""
+    of_sides = comparability.control_rows(results)
+    unlike = warned(comparability.unlike(results))
     if not wording.negative_controls(results):
-        if not (rows := comparability.control_rows(results)):
-            said = "The models were trained elsewhere: no experiment with a known answer could be run on them."
-            return Section("controls", "Controls", [said])
-        said = "The models were trained elsewhere: only the population could be checked."
-        warned = [f"Warning: {one}." for one in comparability.unlike(results)]
-        return Section("controls", "Controls", [said, *warned], [Table("Controls", COLUMNS, rows)])
-    rows = []
-    for key, what in (
-        ("negative", "Samples that no model saw, with made-up membership (200 redraws)"),
-        ("untrained", "Models that were never trained, with the real membership"),
-    ):
-        control = results["controls"][key]
-        rows.append(
-            [
-                what,
-                "AUC ½",
-                f"{control['auc']:.4f} ({interval(control['ci'], lambda value: f'{value:.4f}')})",
-                "holds" if control["holds"] else "FAILED",
-            ]
+        if not of_sides:
+            return Section("controls", "Controls", [text("controls.no-models")])
+        said = [text("controls.population-alone"), *unlike]
+        return Section("controls", "Controls", said, [Table("Controls", COLUMNS, of_sides)])
+    rows = [
+        [
+            what,
+            "AUC ½",
+            f"{control.auc:.4f} ({interval(control.ci, lambda value: f'{value:.4f}')})",
+            "holds" if control.holds else "FAILED",
+        ]
+        for control, what in (
+            (results.controls.negative, "Samples that no model saw, with made-up membership (200 redraws)"),
+            (results.controls.untrained, "Models that were never trained, with the real membership"),
         )
-    positive = results["controls"]["positive"]
-    if positive is not None:
-        rows.append(
-            [
-                f"{positive['count']} mislabelled samples in the shadow pool",
-                "risk near 100%",
-                f"{percent(positive['mean_asr'])}, others {percent(positive['others_mean_asr'])}",
-                "see value",
-            ]
-        )
+        if control is not None
+    ]
+    if (positive := results.controls.positive) is not None:
+        read = f"{percent(positive.mean_asr)}, others {percent(positive.others_mean_asr)}"
+        what = f"{positive.count} mislabelled samples in the shadow pool"
+        rows.append([what, "risk near 100%", read, "see value"])
+    said = [text("controls.meaning")]
+    if of_sides:
+        said += [text("controls.of-sides"), *unlike, *([f"{comparability.POPULATION}."] if unlike else [])]
     return Section(
         "controls",
         "Controls",
-        [
-            "An audit is believed only where experiments with a known answer read as they must.",
-            *_of_sides(results),
-            *comparability.said_of_duplicates(results),
-        ],
-        [
-            Table("Controls", COLUMNS, rows + comparability.control_rows(results)),
-            *comparability.tables_of_duplicates(results),
-        ],
+        said + comparability.said_of_duplicates(results),
+        [Table("Controls", COLUMNS, rows + of_sides), *comparability.tables_of_duplicates(results)],
     )
 
 
-def _of_sides(results: dict[str, Any]) -> list[str]:
-    """What the controls of training against test samples mean; nothing in results that lack them."""
-    if not comparability.control_rows(results):
-        return []
-    warned = [f"Warning: {one}." for one in comparability.unlike(results)]
-    meaning = (
-        "The last two hold for what compares training with test samples: the target's row, and after unlearning the "
-        "re-audit and MIA efficacy. The other figures are of shadow models, attacked on training samples alone."
-    )
-    return [meaning, *warned, *([f"{comparability.POPULATION}."] if warned else [])]
-
-
-def epsilon(results: dict[str, Any]) -> list[Section]:
+def epsilon(results: ScoreResults) -> list[Section]:
     """Lower bounds on ε, where canaries were trained on."""
-    bounds = results["epsilon"]
-    if bounds is None:
+    if (bounds := results.epsilon) is None:
         return []
-    trials, one = bounds["trials"], bounds["one_run"]
+    trials, one = bounds.trials, bounds.one_run
+    counted = "–"
+    if trials is not None:
+        counted = (
+            f"{trials.hits} of {trials.trials} trainings with it were named, {trials.alarms} of {trials.trials} "
+            "without it"
+        )
+    guessed = f"{one.correct} of {one.canaries} inclusion coins were guessed right"
     rows = [
-        [
-            "Many trainings, one canary",
-            wording.bound_from_trials(bounds),
-            "–"
-            if trials is None
-            else f"{trials['hits']} of {trials['trials']} trainings with it were named, {trials['alarms']} of "
-            f"{trials['trials']} without it",
-        ]
+        ["Many trainings, one canary", wording.bound_from_trials(bounds), counted],
+        ["One training, many canaries", f"ε ≥ {one.epsilon:.2f}", guessed],
     ]
-    rows.append(
-        [
-            "One training, many canaries",
-            f"ε ≥ {one['epsilon']:.2f}",
-            f"{one['correct']} of {one['canaries']} inclusion coins were guessed right",
-        ]
-    )
-    said = [
+    said = (
         f"No training like this one is (ε, δ)-differentially private with a smaller ε: each bound holds with "
-        f"{100 * one['confidence']:g}% confidence, for δ = {one['delta']:g}. What is not found is not proved: the true "
-        "ε may be far larger, and is infinite for training without noise.",
-        "Many trainings: the canary and its threshold were chosen on one half of the shadow pairs and counted on the "
-        "other (Clopper and Pearson); datasets differ in one sample replaced. One training: a model of its own, in "
-        "which an independent coin decided for every canary (Steinke et al. 2023).",
-    ]
-    return [Section("epsilon", "Lower bounds on ε", said, [Table("Bounds", ["From", "Bound", "Evidence"], rows)])]
+        f"{100 * one.confidence:g}% confidence, for δ = {one.delta:g}. What is not found is not proved: the true "
+        "ε may be far larger, and is infinite for training without noise."
+    )
+    table = Table("Bounds", ["From", "Bound", "Evidence"], rows)
+    return [Section("epsilon", "Lower bounds on ε", [said, text("epsilon.how")], [table])]
 
 
-def limits(results: dict[str, Any], unlearned: bool) -> Section:
+def limits(results: ScoreResults, *, unlearned: bool) -> Section:
     """What this audit does not say."""
-    paragraphs = list(wording.LIMITS)
-    if results["shadows"] < 8:
-        paragraphs.insert(0, "There are fewer than 8 shadow models, so no interval over models is given.")
-    if wording.given_target(results) is not None:
-        paragraphs += wording.LIMITS_OF_GIVEN_TARGET
-    if unlearned:
-        paragraphs += unlearning_wording.LIMITS
+    paragraphs = [
+        *(texts("limits.few-models") if results.shadows < 8 else []),
+        *texts("limits"),
+        *(texts("limits.given-target") if results.about.target is not None else []),
+        *(unlearning_wording.LIMITS if unlearned else []),
+    ]
     return Section("limits", "Limits", paragraphs)
 
 
-def how_to_reproduce(results: dict[str, Any], runs: list[dict[str, Any]], hashes: list[list[str]]) -> Section:
-    """Commands, fingerprints and versions, and the SHA-256 of what the report was made from."""
-    made_from = Table("The report was made from", ["File", "SHA-256"], hashes)
-    if "given" in results["about"]:
-        rows = [["Command", wording.command(results)], ["SHA-256 of the file", results["about"]["given"]["sha256"]]]
-        return Section(
-            "reproduce", "How to reproduce this", [], [Table("Reproduction", ["What", "Which"], rows), made_from]
-        )
-    about, identity = results["about"], results["about"]["identity"]
-    rows = [
-        ["Command", wording.command(results)],
-        *[["Command", unlearning_wording.command(run)] for run in runs],
-        ["Check", f"privaudit verify {about['audit']}"],
-        ["Data fingerprint", identity["fingerprint"]],
-        ["Seed", str(identity["seed"])],
-        ["Device and precision", f"{identity['device']}, {identity['precision']}"],
-        ["Versions", ", ".join(f"{name} {value}" for name, value in about["versions"].items())],
-        ["Training time", wording.training_time(results["training"])],
+def how_to_reproduce(results: ScoreResults, commands: Sequence[str], hashes: list[list[str]]) -> Section:
+    """Commands (beside the audit's own, those of unlearning), fingerprints, versions, and what the report is from."""
+    about = results.about
+    rows = [["Command", command] for command in (wording.command(results), *commands)]
+    said = []
+    if about.given is not None:
+        rows = [*rows[:1], ["SHA-256 of the file", about.given.sha256]]
+    else:
+        identity, training = known(about.identity, "identity"), known(results.training, "training")
+        said = [text("reproduce.data")]
+        if any("ids:FILE" in command for _, command in rows):
+            said.append(text("reproduce.list-of-ids"))
+        rows += [
+            ["Check", f"privaudit verify {about.audit}"],
+            ["Data fingerprint", identity.fingerprint],
+            ["Seed", str(identity.seed)],
+            ["Device and precision", f"{identity.device}, {identity.precision}"],
+            ["Versions", ", ".join(f"{name} {value}" for name, value in known(about.versions, "versions").items())],
+            ["Training time", wording.training_time(training)],
+        ]
+        if about.target is not None:
+            rows.append([f"SHA-256 of {wording.clip(about.target.file)}", about.target.sha256])
+    tables = [
+        Table("Reproduction", ["What", "Which"], rows),
+        Table("The report was made from", ["File", "SHA-256"], hashes),
     ]
-    if (given := wording.given_target(results)) is not None:
-        rows.append([f"SHA-256 of {wording.clip(given['file'])}", given["sha256"]])
-    said = ["Where the data does not lie in the folder data, say where with --data-dir DIR."]
-    if any("ids:FILE" in row[1] for row in rows if row[0] == "Command"):
-        said.append("FILE is the list that was given; the report repeats neither its name nor whom it names.")
-    return Section(
-        "reproduce", "How to reproduce this", said, [Table("Reproduction", ["What", "Which"], rows), made_from]
-    )
+    return Section("reproduce", "How to reproduce this", said, tables)

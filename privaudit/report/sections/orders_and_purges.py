@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.unlearning_wording import signed
 from privaudit.report.content.wording import number, percent
+from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.trials import OrderResults
 
 
-def section_of_comparison(found: dict[str, Any], index: int) -> Section:
+def section_of_comparison(found: OrderResults, index: int) -> Section:
     """Arms at one budget over seeds, contrasts with intervals, and the verdict."""
     arms = [
         [
             name + (" (noise floor)" if name == "retrain" else ""),
-            number(arm["tow"]) + ("" if arm["tow_sd"] is None else f" ± {arm['tow_sd']:.3f}"),
-            *(percent(arm[part]) for part in ("forget", "retain", "test")),
-            number(arm["mia_gap"]),
-            number(arm["jensen_shannon"]),
-            f"{arm['forget_steps_run']:,} of {arm['forget_steps']:,}",
+            number(arm.tow) + ("" if arm.tow_sd is None else f" ± {arm.tow_sd:.3f}"),
+            *(percent(getattr(arm, part)) for part in ("forget", "retain", "test")),
+            number(arm.mia_gap),
+            number(arm.jensen_shannon),
+            f"{arm.forget_steps_run:,} of {arm.forget_steps:,}",
         ]
-        for name, arm in found["arms"].items()
+        for name, arm in found.arms.items()
     ]
     contrasts = [
         [
-            f"{row['first']} − {row['second']}" + (" (primary)" if row["primary"] else ""),
-            f"{row['mean']:+.3f}",
-            signed(row["ci"]),
-            f"{row['wins']} of {row['pairs']}",
-            wording.p_value(row["p"]),
-            wording.p_value(row["p_holm"]),
+            f"{row.first} − {row.second}" + (" (primary)" if row.primary else ""),
+            f"{row.mean:+.3f}",
+            signed(row.ci),
+            f"{row.wins} of {row.pairs}",
+            wording.p_value(row.p),
+            wording.p_value(row.p_holm),
         ]
-        for row in found["contrasts"]
+        for row in found.contrasts
     ]
-    whose = "each with its own original model" if found["own_target"] else "all from the audit's target model"
-    whose += ", the same forget set" if found["same_forget_set"] else ", its own forget set"
+    whose = "each with its own original model" if found.own_target else "all from the audit's target model"
+    whose += ", the same forget set" if found.same_forget_set else ", its own forget set"
     return Section(
         f"orders-{index}",
-        f"Does the order matter? {found['method']}, {found['order']}",
+        f"Does the order matter? {found.method}, {found.order}",
         [
-            found["verdict"]["sentence"],
-            f"{found['seeds']} seeds, {whose} ({found['forget']:,} samples, {found['forget_specification']}) and its "
+            found.verdict.sentence,
+            f"{found.seeds} seeds, {whose} ({found.forget:,} samples, {found.forget_specification}) and its "
             "own two retrained models. "
             + (
                 "All arms were allowed the same number of forget-sample gradients."
-                if found["same_budget"]
+                if found.same_budget
                 else "The arms were NOT allowed the same number of forget-sample gradients: do not compare them."
             ),
             *_early_stops(found),
@@ -69,11 +69,9 @@ def section_of_comparison(found: dict[str, Any], index: int) -> Section:
     )  # fmt: skip
 
 
-def _early_stops(found: dict[str, Any]) -> list[str]:
+def _early_stops(found: OrderResults) -> list[str]:
     """An equal budget is not always spent: where the method stops itself, orders differ in how soon it does."""
-    stopped = [
-        f"{name} on {arm['stopped']} of {found['seeds']}" for name, arm in found["arms"].items() if arm["stopped"]
-    ]
+    stopped = [f"{name} on {arm.stopped} of {found.seeds}" for name, arm in found.arms.items() if arm.stopped]
     if not stopped:
         return []
     return [
@@ -82,19 +80,19 @@ def _early_stops(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def sections_on_purging(results: dict[str, Any]) -> list[Section]:
+def sections_on_purging(results: ScoreResults) -> list[Section]:
     """What was purged from the audit itself, if anything was."""
     return [
         Section(
             f"purged-{index}",
             "Purged",
             [
-                f"On {purge['date']} {purge['samples']:,} samples were purged from this audit: their rows of the "
-                f"score table and of every signal, and {purge['models']:,} models that had seen one of them. Figures "
+                f"On {purge.date} {purge.samples:,} samples were purged from this audit: their rows of the "
+                f"score table and of every signal, and {purge.models:,} models that had seen one of them. Figures "
                 "over all samples were computed before that, and are not taken back."
-                + (f" {purge['skipped']:,} requested ids were not in the audit." if purge.get("skipped") else ""),
+                + (f" {purge.skipped:,} requested ids were not in the audit." if purge.skipped else ""),
                 "This audit can be read and verified; nothing can be trained or unlearned with it any more.",
             ],
         )
-        for index, purge in enumerate(results.get("purges", []), start=1)
+        for index, purge in enumerate(results.purges or (), start=1)
     ]

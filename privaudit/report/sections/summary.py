@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,12 @@ import pandas as pd
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Answer, Fact
 from privaudit.report.content.method_names import method
-from privaudit.report.content.outcome_wording import sentence_of_run
-from privaudit.report.content.unlearning_wording import is_exact
-from privaudit.report.content.wording import interval, number, percent, rate
+from privaudit.report.content.texts import text
+from privaudit.report.content.wording import area, clip, interval, known, number, percent, rate, warned
+from privaudit.results.measures import Attack, Interval
+from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.run import UnlearnResults
+from privaudit.results.unlearning.trials import OrderResults
 from privaudit.scoring.reliability.confirmation import is_certain
 
 #: How many of the most exposed page 1 names, and how many unlearning runs it tells of.
@@ -21,72 +23,55 @@ NAMED = 3
 TOLD_RUNS = 3
 
 
-def headline_facts(results: dict[str, Any], table: pd.DataFrame) -> list[Fact]:
+def headline_facts(results: ScoreResults, table: pd.DataFrame) -> list[Fact]:
     """The numbers of page 1."""
-    lira = results["attacks"]["lira"]
-    facts = []
-    for fpr in ("0.001", "0.01"):
-        tpr, hits = lira["tpr_at_fpr"][fpr], lira["true_positives"][fpr]
-        note = (
-            f"this run resolves {percent(lira['smallest_fpr'])} and above"
-            if tpr is None
-            else f"guessing finds {rate(fpr)}; {_bounds(lira['tpr_ci'][fpr], percent)}; {hits:,} of "
-            f"{lira['positives']:,} memberships"
+    lira = results.attacks["lira"]
+    facts = [_members_found(lira, fpr) for fpr in ("0.001", "0.01")]
+    facts.append(Fact("AUC (½ is guessing)", number(lira.auc), _bounds(lira.auc_ci)))
+    told, by_other_half = results.told_right, ""
+    if told is not None and told.confirmed is not None and told.chance_confirmed is not None:
+        by_other_half = (
+            f"of those that one half of the models so tells, the other half confirms {percent(told.confirmed)} "
+            f"(chance {percent(told.chance_confirmed)})"
         )
-        value = "too little evidence" if tpr is None else percent(tpr)
-        facts.append(Fact(f"Members found at {rate(fpr)} false alarms", value, note))
-    facts.append(Fact("AUC (½ is guessing)", number(lira["auc"]), _bounds(lira["auc_ci"])))
-    facts.append(
-        Fact(
-            "Samples told right in ≥ 90% of models",
-            f"{int(is_certain(table['risk'].to_numpy(np.float64)).sum()):,}",
-            "; ".join(
-                part
-                for part in (
-                    f"of {len(table):,}",
-                    most_exposed.by_chance(results, len(table)),
-                    _by_other_half(results),
-                    f"a typical one is told right in {percent(float(table['risk'].median()))}",
-                )
-                if part
-            ),
-        )
+    parts = (
+        f"of {len(table):,}",
+        most_exposed.by_chance(results, len(table)),
+        by_other_half,
+        f"a typical one is told right in {percent(float(table['risk'].median()))}",
     )
-    return facts
+    certain = int(is_certain(table["risk"].to_numpy(np.float64)).sum())
+    return [*facts, Fact("Samples told right in ≥ 90% of models", f"{certain:,}", "; ".join(filter(None, parts)))]
 
 
-def _bounds(found: list[float] | None, say: Callable[[float], str] = number) -> str:
+def _members_found(lira: Attack, fpr: str) -> Fact:
+    label, tpr, hits = f"Members found at {rate(fpr)} false alarms", lira.tpr_at_fpr[fpr], lira.true_positives
+    if tpr is None:
+        return Fact(label, "too little evidence", f"this run resolves {percent(lira.smallest_fpr)} and above")
+    counted = f"{known(hits, 'true_positives')[fpr]:,} of {known(lira.positives, 'positives'):,} memberships"
+    return Fact(label, percent(tpr), f"guessing finds {rate(fpr)}; {_bounds(lira.tpr_ci[fpr], percent)}; {counted}")
+
+
+def _bounds(found: Interval | None, say: Callable[[float], str] = number) -> str:
     return interval(found, say) if found is None else f"95% interval {interval(found, say)}"
 
 
-def _by_other_half(results: dict[str, Any]) -> str:
-    found = results.get("told_right")
-    if found is None or found["confirmed"] is None:
-        return ""
-    return (
-        f"of those that one half of the models so tells, the other half confirms {percent(found['confirmed'])} "
-        f"(chance {percent(found['chance_confirmed'])})"
-    )
-
-
 def answers(
-    results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]], orders: list[dict[str, Any]]
+    results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnResults], orders: Sequence[OrderResults]
 ) -> list[Answer]:
     """Every question of page 1; whatever was not measured says so.
 
     Parameters
     ----------
     results, table
-        ``score.json`` and the score table without canaries.
-    runs
-        ``metrics.json`` of every unlearning run.
-    orders
-        ``results.json`` of every comparison of orders.
+        The audit's, and its score table without canaries.
+    runs, orders
+        Every unlearning run, and every comparison of orders.
     """
     return [
         _who_is_exposed(results, table),
         _what_was_attacked(results, table, runs),
-        _what_the_attacker_has(results),
+        Answer("What must an attacker have?", [text("overview.attacker")], "audited"),
         *_utility(results),
         *_before_and_after(results, runs),
         *_orders(runs, orders),
@@ -98,91 +83,78 @@ def answers(
     ]
 
 
-def _who_is_exposed(results: dict[str, Any], table: pd.DataFrame) -> Answer:
+def _who_is_exposed(results: ScoreResults, table: pd.DataFrame) -> Answer:
     worst = most_exposed.leaders(table, results, NAMED)
-    said = [most_exposed.nobody(results)]
-    if len(worst):
-        named = "; ".join(
-            f"{row['sample_id']} (class {wording.clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
-            for row in worst.to_dict("records")
-        )
-        said = [f"By risk, and confirmed by either half of the shadow models, samples {named}."]
-    if confirmed := most_exposed.confirmed(results):
-        said.append(confirmed)
-    for name, found in results["groups"].items():
-        top = found["groups"][0]
-        if found["p"] is not None and found["p"] < 0.05:
+    named = "; ".join(
+        f"{row['sample_id']} (class {clip(str(row['class_name']), 30)}, {percent(row['risk'])})"
+        for row in worst.to_dict("records")
+    )
+    said = [
+        f"By risk, and confirmed by either half of the shadow models, samples {named}."
+        if named
+        else most_exposed.nobody(results),
+        *most_exposed.confirmed(results),
+    ]
+    for name, found in results.groups.items():
+        top = found.groups[0]
+        if found.p is not None and found.p < 0.05:
             said.append(
-                f"By {wording.clip(name, 30)}, {wording.clip(top['name'], 30)} most, with a mean of "
-                f"{percent(top['mean'])} "
-                f"({interval(top['ci'], percent)}) against {percent(results['mean_risk'])} overall."
+                f"By {clip(name, 30)}, {clip(top.name, 30)} most, with a mean of {percent(top.mean)} "
+                f"({interval(top.ci, percent)}) against {percent(results.mean_risk)} overall."
             )
         else:
-            said.append(f"By {wording.clip(name, 30)} no difference shows.")
+            said.append(f"By {clip(name, 30)} no difference shows.")
     return Answer("Who is most exposed?", said, "exposed")
 
 
-def _what_was_attacked(results: dict[str, Any], table: pd.DataFrame, runs: list[dict[str, Any]]) -> Answer:
-    models = f"{results['shadows']} shadow models" + ("" if results["target"] is None else " and the target model")
-    left_out = []
-    if "rmia" not in results["attacks"]:
-        left_out.append("RMIA")
-    if not _was_inverted(table):
-        left_out.append("gradient inversion")
-    if runs and not any(run.get("u_lira") for run in runs):
-        left_out.append("attacks that imitate the unlearning itself (U-LiRA)")
-    left_out.append("poisoning and attacks on the training process")
-    said = f"{models}, by {len(results['attacks'])} membership attacks."
-    told = [said]
-    if wording.given_target(results) is not None:
-        told.append(
-            "The target model was given by the user; shadow models were trained by the recipe here, which may differ "
-            "from how the target was trained (see Limits)."
-        )
-    if "warnings" not in results:
+def _what_was_attacked(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnResults]) -> Answer:
+    models = f"{results.shadows} shadow models" + ("" if results.target is None else " and the target model")
+    told = [f"{models}, by {len(results.attacks)} membership attacks."]
+    if results.about.target is not None:
+        told.append(text("overview.given-target"))
+    if results.warnings is None:
         told += wording.warnings(results)  # Earlier results: what was doubted of a given target, said nowhere else.
-    return Answer("What was attacked, and what was not?", [*told, f"Not tried: {', '.join(left_out)}."], "attacks")
+    not_tried = {
+        "RMIA": "rmia" not in results.attacks,
+        "gradient inversion": not _was_inverted(table),
+        "attacks that imitate the unlearning itself (U-LiRA)": bool(runs) and all(run.u_lira is None for run in runs),
+        "poisoning and attacks on the training process": True,
+    }
+    left_out = ", ".join(name for name, is_left_out in not_tried.items() if is_left_out)
+    return Answer("What was attacked, and what was not?", [*told, f"Not tried: {left_out}."], "attacks")
 
 
-def _what_the_attacker_has(results: dict[str, Any]) -> Answer:
-    said = "The true labels, the logits of one model, and data of the same kind to train shadow models on."
-    return Answer("What must an attacker have?", [said], "audited")
-
-
-def _utility(results: dict[str, Any]) -> list[Answer]:
-    accuracy = results["accuracy"]
-    if accuracy is None:
+def _utility(results: ScoreResults) -> list[Answer]:
+    if (accuracy := results.accuracy) is None:
         return []
-    if "target_test" in accuracy:
+    if accuracy.target_test is not None and accuracy.target_train is not None:
+        was = "was" if results.about.target is None else "is taken to have been"
         said = (
-            f"The target model is right on {percent(accuracy['target_test'])} of the test samples and on "
-            f"{percent(accuracy['target_train'])} of those it {_was(results)} trained on."
+            f"The target model is right on {percent(accuracy.target_test)} of the test samples and on "
+            f"{percent(accuracy.target_train)} of those it {was} trained on."
         )
     else:
         said = (
-            f"The models are right on {percent(accuracy['shadow_others'])} of the samples that they did not see and on "
-            f"{percent(accuracy['shadow_members'])} of those that they saw."
+            f"The models are right on {percent(accuracy.shadow_others)} of the samples that they did not see and on "
+            f"{percent(accuracy.shadow_members)} of those that they saw."
         )
     return [Answer("What is the model good for?", [said], "audited")]
 
 
-def _was(results: dict[str, Any]) -> str:
-    return "was" if wording.given_target(results) is None else "is taken to have been"
-
-
-def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
+def _before_and_after(results: ScoreResults, runs: Sequence[UnlearnResults]) -> list[Answer]:
     if not runs:
         return [Answer("Was anything unlearned?", ["No: no unlearning was run on this audit."])]
-    forgotten, retained = [], []
-    told = [(method(run), sentence_of_run(run)) for run in runs[-TOLD_RUNS:]]
-    came_to = [f"{_capital(name)}. {outcome}" for name, outcome in told if outcome is not None]
+    forgotten, retained, came_to = [], [], []
     for run in runs[-TOLD_RUNS:]:
-        what = f"{_capital(method(run))}, {run['forget']:,} samples"
-        exact = is_exact(run)
-        forgotten.append(_change(what, run["reaudit"], "forget", exact=exact))
-        retained.append(_change(what, run["reaudit"], "retain", exact=exact))
+        if run.outcome_evidence is not None:
+            came_to.append(f"{_capital(method(run))}. {run.outcome_evidence.sentence}")
+        what = f"{_capital(method(run))}, {run.forget:,} samples"
+        of_retained = {name: found.retain for name, found in run.reaudit.items()}
+        retained.append(_change(what, of_retained, exact=run.is_exact))
+        of_forgotten = {name: found.forget for name, found in run.reaudit.items()}
+        forgotten.append(_exactly(what, of_forgotten) if run.is_exact else _change(what, of_forgotten, exact=False))
     more = [f"The last {TOLD_RUNS} of {len(runs)} runs."] if len(runs) > TOLD_RUNS else []
-    more += [f"Warning: {one}." for one in comparability.of_unlearning(results)]
+    more += warned(comparability.of_unlearning(results))
     last = f"unlearning-{len(runs)}"
     return [
         *([Answer("Was anything unlearned?", came_to, last)] if came_to else []),
@@ -191,10 +163,10 @@ def _before_and_after(results: dict[str, Any], runs: list[dict[str, Any]]) -> li
     ]
 
 
-def _orders(runs: list[dict[str, Any]], orders: list[dict[str, Any]]) -> list[Answer]:
+def _orders(runs: Sequence[UnlearnResults], orders: Sequence[OrderResults]) -> list[Answer]:
     question = "Did the order of unlearning matter?"
     if orders:
-        return [Answer(question, [str(orders[-1]["verdict"]["sentence"])], f"orders-{len(orders)}")]
+        return [Answer(question, [orders[-1].verdict.sentence], f"orders-{len(orders)}")]
     return [Answer(question, ["Not compared: one run of each order can't tell."])] if runs else []
 
 
@@ -202,50 +174,51 @@ def _capital(said: str) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _change(what: str, again: dict[str, Any], part: str, *, exact: bool) -> str:
-    """The AUC of the re-audit on the same samples, under the model before, after, and without them.
+def _exactly(what: str, again: Mapping[str, Attack | None]) -> str:
+    """The re-audit of those whom retraining left out.
 
-    Of an exact method (retraining) nothing has to be shown: whatever is read of the forgotten afterwards is the
-    attack's error, as with the other retrained model.
+    Of an exact method nothing has to be shown: whatever is read of the forgotten afterwards is the attack's error, as
+    with the other retrained model.
     """
-    if exact and part == "forget":
-        what += ": exact by construction, since the new model never saw them"
-    before, after = (again.get(name, {}).get(part) for name in ("original", "unlearned"))
+    what += ": exact by construction, since the new model never saw them"
+    before, after = again.get("original"), again.get("unlearned")
     if before is None or after is None:
-        untold = "the shadow models can't tell, since they saw half of every class."
-        return f"{what}; {untold}" if exact and part == "forget" else f"{what}: {untold}"
-    retrained = again.get("retrained", {}).get(part)
-    reference = ""
-    if retrained is not None:
-        reference = f"; {'retrained once more' if exact else 'retrained without them'} {number(retrained['auc'])}"
-    if exact and part == "forget":
-        return f"{what}. LiRA AUC {wording.area(before)} before, {wording.area(after)} after{reference}."
+        return f"{what}; the shadow models can't tell, since they saw half of every class."
+    return f"{what}. LiRA AUC {area(before)} before, {area(after)} after{_beside(again, exact=True)}."
+
+
+def _beside(again: Mapping[str, Attack | None], *, exact: bool) -> str:
+    if (retrained := again.get("retrained")) is None:
+        return ""
+    return f"; {'retrained once more' if exact else 'retrained without them'} {number(retrained.auc)}"
+
+
+def _change(what: str, again: Mapping[str, Attack | None], *, exact: bool) -> str:
+    """The AUC of the re-audit on the same samples, under the model before, after, and without them."""
+    before, after = again.get("original"), again.get("unlearned")
+    if before is None or after is None:
+        return f"{what}: the shadow models can't tell, since they saw half of every class."
     verdict = ""
-    if before["auc_ci"] is not None and after["auc_ci"] is not None:
-        apart = before["auc_ci"][0] > after["auc_ci"][1] or before["auc_ci"][1] < after["auc_ci"][0]
-        fell = after["auc"] < before["auc"]
+    if before.auc_ci is not None and after.auc_ci is not None:
+        apart = before.auc_ci[0] > after.auc_ci[1] or before.auc_ci[1] < after.auc_ci[0]
         verdict = (
-            f", {'lower' if fell else 'higher'} than before beyond the intervals"
+            f", {'lower' if after.auc < before.auc else 'higher'} than before beyond the intervals"
             if apart
             else " (the intervals overlap, so a change is not shown)"
         )
-    return f"{what}: LiRA AUC {wording.area(before)} before, {wording.area(after)} after{verdict}{reference}."
+    return f"{what}: LiRA AUC {area(before)} before, {area(after)} after{verdict}{_beside(again, exact=exact)}."
 
 
 def _was_inverted(table: pd.DataFrame) -> bool:
     return "inversion_success" in table and bool(table["inversion_success"].notna().any())
 
 
-def _inversion(results: dict[str, Any], table: pd.DataFrame) -> Answer:
+def _inversion(results: ScoreResults, table: pd.DataFrame) -> Answer:
     question = "Can inputs be rebuilt from gradients?"
-    found = results.get("inversion") or {}
-    tier = found.get("matching") or found.get("features")
-    if tier is not None:
-        share = tier["outcomes"]["recovered"]
-        said = (
-            f"{percent(share['rate'])} of randomly drawn samples were recovered (95% {interval(share['ci'], percent)})."
-        )
-        return Answer(question, [said], "inversion")
+    if results.inversion is not None and (tier := results.inversion.drawn) is not None:
+        recovered = tier.outcomes["recovered"]
+        said = f"{wording.share(recovered.rate)} of randomly drawn samples were recovered "
+        return Answer(question, [f"{said}(95% {interval(recovered.ci, percent)})."], "inversion")
     if not _was_inverted(table):
         return Answer(question, ["Not measured: no inversion was run on this audit."])
     tried = table[table["inversion_success"].notna()]
@@ -257,60 +230,54 @@ def _inversion(results: dict[str, Any], table: pd.DataFrame) -> Answer:
     return Answer(question, [said], "inversion")
 
 
-def _difficulty(results: dict[str, Any], runs: list[dict[str, Any]]) -> list[Answer]:
+def _difficulty(results: ScoreResults, runs: Sequence[UnlearnResults]) -> list[Answer]:
     question = "Are samples at high risk harder to unlearn?"
-    told = []
-    for run in runs[-1:]:
-        if all(run["risk_vs_difficulty"][name]["ci"] is None for name in wording.DIFFICULTIES):
-            told.append(f"{_capital(method(run))}: {run['forget']:,} forgotten samples are too few to tell.")
-            continue
-        senses = [
-            f"{wording.DIFFICULTIES[name][0].lower()} {wording.spearman(run['risk_vs_difficulty'][name])}"
-            for name in wording.DIFFICULTIES
-        ]
-        told.append(f"{_capital(method(run))}: Spearman's correlation of risk with {', '.join(senses)}.")
-    intrinsic = results["risk_vs_difficulty"]["intrinsic_shift"]
-    if not told and intrinsic is not None:
-        told.append(f"Before any unlearning: risk and intrinsic shift {wording.correlation(intrinsic)}.")
-    return [Answer(question, told, f"unlearning-{len(runs)}" if runs else "intrinsic")] if told else []
+    intrinsic = results.risk_vs_difficulty.intrinsic_shift
+    if runs:
+        run, related = runs[-1], runs[-1].risk_vs_difficulty
+        senses = {"forgettability": related.forgettability, "fidelity": related.fidelity, "shift": related.shift}
+        said = f"{_capital(method(run))}: {run.forget:,} forgotten samples are too few to tell."
+        if any(found.ci is not None for found in senses.values()):
+            told = [f"{wording.DIFFICULTIES[key][0].lower()} {wording.spearman(one)}" for key, one in senses.items()]
+            said = f"{_capital(method(run))}: Spearman's correlation of risk with {', '.join(told)}."
+        return [Answer(question, [said], f"unlearning-{len(runs)}")]
+    if intrinsic is None:
+        return []
+    said = f"Before any unlearning: risk and intrinsic shift {wording.correlation(intrinsic)}."
+    return [Answer(question, [said], "intrinsic")]
 
 
-def _controls(results: dict[str, Any]) -> Answer:
-    question = "Do the controls hold?"
-    found = wording.negative_controls(results)
+def _controls(results: ScoreResults) -> Answer:
+    question, found = "Do the controls hold?", wording.negative_controls(results)
     if not found:
         said = ["None could be run: the models were trained elsewhere.", *comparability.on_page_one(results)]
         return Answer(question, said, "controls")
-    held = sum(control["holds"] for control in found)
+    held = sum(control.holds for control in found)
     said = [
         f"Yes: {held} of {len(found)} experiments in which there is nothing to find found nothing."
         if held == len(found)
         else f"NO: {len(found) - held} of {len(found)} failed. Do not rely on this audit."
     ]
-    positive = results["controls"]["positive"]
-    if positive is not None:
-        said.append(f"{positive['count']} mislabelled samples read a risk of {percent(positive['mean_asr'])}.")
-    said += comparability.on_page_one(results)
-    return Answer(question, said, "controls")
+    if (positive := results.controls.positive) is not None:
+        said.append(f"{positive.count} mislabelled samples read a risk of {percent(positive.mean_asr)}.")
+    return Answer(question, said + comparability.on_page_one(results), "controls")
 
 
-def _warnings(results: dict[str, Any]) -> list[Answer]:
+def _warnings(results: ScoreResults) -> list[Answer]:
     """What the command warned of, but for what the answers above say already."""
-    warned = [one for one in results.get("warnings", []) if one not in comparability.unlike(results)]
-    return [Answer("What else was warned of?", [f"Warning: {one}." for one in warned], "controls")] if warned else []
+    more = [one for one in results.warnings or () if one not in comparability.unlike(results)]
+    return [Answer("What else was warned of?", warned(more), "controls")] if more else []
 
 
-def _check(results: dict[str, Any]) -> Answer:
-    about = results["about"]
-    if "given" in about:
-        said = [
-            f"The signals file's SHA-256 begins {about['given']['sha256'][:16]}: privaudit score --signals repeats it."
-        ]
+def _check(results: ScoreResults) -> Answer:
+    about = results.about
+    if about.given is not None:
+        said = [f"The signals file's SHA-256 begins {about.given.sha256[:16]}: privaudit score --signals repeats it."]
     else:
-        identity = about["identity"]
+        identity, versions = known(about.identity, "identity"), known(about.versions, "versions")
         said = [
-            f"privaudit verify {about['audit']} holds every file against its checksum.",
-            f"Data fingerprint {identity['fingerprint'][:16]}…, seed {identity['seed']}, "
-            f"privaudit {about['versions'].get('privaudit', '?')}, torch {about['versions'].get('torch', '?')}.",
+            f"privaudit verify {about.audit} holds every file against its checksum.",
+            f"Data fingerprint {identity.fingerprint[:16]}…, seed {identity.seed}, privaudit "
+            f"{versions.get('privaudit', '?')}, torch {versions.get('torch', '?')}.",
         ]
     return Answer("How can this be checked?", said, "reproduce")

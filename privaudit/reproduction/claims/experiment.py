@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
+from privaudit.results.base import Result
+
+#: A misspelt key of the catalogue is an error.
+STRICT = ConfigDict(extra="forbid")
 
 #: What a table of runs says of each: which samples were forgotten (or looked at), by which method, in which arm.
 KEYS = ("set", "method", "arm")
@@ -22,7 +28,7 @@ TUNING_SEED = 1_000
 ONE_SHOT = "one-shot"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Side:
     """One side of a contrast: which samples, in which arm."""
 
@@ -30,7 +36,7 @@ class Side:
     arm: str = ONE_SHOT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Contrast:
     """A difference, seed by seed, of means over methods: the first side less the second.
 
@@ -51,12 +57,12 @@ class Contrast:
     measure: str
     says: str
     first: Side
-    second: Side | None
+    second: Side | None = None
     methods: tuple[str, ...] = ()
     worth_having: float = 0.01
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Experiment:
     """One table or figure of the paper.
 
@@ -66,11 +72,11 @@ class Experiment:
         As the command takes it, and as the paper calls it.
     claim
         What the paper says, in a sentence.
+    protocol, control
+        What was done, in either.
     as_in_paper, controlled
         The primary contrast under the paper's protocol, and under one that leaves fewer other explanations; None for a
         table that claims nothing.
-    protocol, control
-        What was done, in either.
     secondary
         Further contrasts, which decide nothing.
     sets, methods, arms
@@ -84,14 +90,14 @@ class Experiment:
     name: str
     title: str
     claim: str
-    as_in_paper: Contrast | None
-    controlled: Contrast | None
     protocol: str
     control: str
+    as_in_paper: Contrast | None = None
+    controlled: Contrast | None = None
     secondary: tuple[Contrast, ...] = ()
     sets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
-    arms: tuple[str, ...] = field(default=(ONE_SHOT,))
+    arms: tuple[str, ...] = (ONE_SHOT,)
     relearn: bool = False
     needs_inversion: bool = False
 
@@ -99,3 +105,18 @@ class Experiment:
         """The primary contrasts by protocol."""
         both = {"as_in_paper": self.as_in_paper, "controlled": self.controlled}
         return {protocol: contrast for protocol, contrast in both.items() if contrast is not None}
+
+
+class ExperimentDescription(Result):
+    """An experiment as ``reproduce --list --json`` tells it; of its protocols what is done in either."""
+
+    name: str
+    title: str
+    claim: str
+    as_in_paper: str
+    controlled: str
+    sets: tuple[str, ...]
+    methods: tuple[str, ...]
+    arms: dict[str, str]
+    contrasts: dict[str, Contrast]
+    secondary: tuple[Contrast, ...]

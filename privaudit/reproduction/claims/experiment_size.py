@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import field
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from privaudit.audit.plan import replace_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
-from privaudit.trials.order_comparison import FEWEST_SEEDS
+from privaudit.reproduction.claims.catalogue import CATALOGUE
+from privaudit.reproduction.claims.experiment import STRICT
 
-#: The paper's networks and training sets (its Table 4 and the section on training details).
-PAPER = {
-    "mnist": {"network": "cnn", "samples": 60_000},
-    "cifar10": {"network": "resnet18", "samples": 50_000},
-    "cifar100": {"network": "resnext50", "samples": 50_000},
-    "tiny-imagenet": {"network": "resnet50", "samples": 100_000},
-}
+#: Entries of an audit's settings.
+Entries = dict[str, int | str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Scale:
     """Sizes.
 
@@ -29,44 +27,22 @@ class Scale:
         Original models, each with forget sets and retrained models of its own.
     tuned
         Whether arms are tuned on a seed of their own; else they run with default parameters.
-    audit
-        Entries of the audit's settings where nothing is said.
     means
         In words.
+    audit, datasets
+        Entries of the audit's settings where nothing is said: of every dataset, and of single ones.
     """
 
     name: str
     seeds: int
     tuned: bool
-    audit: dict[str, Any]
     means: str
+    audit: Entries = field(default_factory=dict)
+    datasets: dict[str, Entries] = field(default_factory=dict)
 
 
 SCALES = {
-    "smoke": Scale(
-        "smoke",
-        2,
-        False,
-        {"samples": 300, "shadows": 6, "epochs": 8, "invert": 60},
-        "seconds: a test of the machinery, no evidence",
-    ),
-    "small": Scale("small", FEWEST_SEEDS, True, {}, "minutes to hours on two cores: 10,000 samples, small networks"),
-    "paper": Scale(
-        "paper",
-        FEWEST_SEEDS,
-        True,
-        {"recipe": "paper", "shadows": 16},
-        "the paper's networks and 200 epochs on whole datasets, for a GPU",
-    ),
-}
-
-#: What a dataset needs besides at `small`: MNIST's default is all of its 60,000 samples, and that of larger images a
-#: network which would make days of the hours that dozens of retrainings take.
-SMALL: dict[str, dict[str, Any]] = {
-    "mnist": {"samples": 10_000},
-    "cifar10": {"network": "cnn"},
-    "cifar100": {"network": "cnn"},
-    "tiny-imagenet": {"network": "cnn"},
+    name: TypeAdapter(Scale).validate_python({"name": name, **scale}) for name, scale in CATALOGUE["scales"].items()
 }
 
 
@@ -79,10 +55,5 @@ def scale_of(name: str) -> Scale:
 
 def audit_settings(scale: Scale, base: AuditSettings) -> AuditSettings:
     """The audit that serves every experiment: the scale's sizes wherever ``base`` says nothing."""
-    wanted = dict(scale.audit)
-    if scale.name == "small":
-        wanted |= SMALL.get(base.dataset, {})
-    if scale.name == "paper":
-        wanted |= PAPER.get(base.dataset, {})
-    changes = {name: value for name, value in wanted.items() if getattr(base, name) is None}
-    return replace_settings(base, **changes)
+    wanted = scale.audit | scale.datasets.get(base.dataset, {})
+    return replace_settings(base, **{name: value for name, value in wanted.items() if getattr(base, name) is None})

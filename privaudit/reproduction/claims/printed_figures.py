@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 from importlib.resources import files as resources
-from typing import Any
+
+from privaudit.results.reproduction_results import PrintedFigure
 
 
-def printed(experiment: str, dataset: str) -> list[dict[str, Any]]:
-    """What the paper prints for an experiment on a dataset: set, method, arm, measure and value; often nothing."""
+def printed(experiment: str, dataset: str) -> list[PrintedFigure]:
+    """Return what the paper prints for an experiment on a dataset; often nothing."""
     text = resources("privaudit.reproduction.claims").joinpath("printed.csv").read_text("utf-8")
+    rows = csv.DictReader(text.splitlines())
     return [
-        {key: row[key] for key in ("set", "method", "arm", "measure")} | {"value": float(row["value"])}
-        for row in csv.DictReader(text.splitlines())
+        PrintedFigure.model_validate(row)
+        for row in rows
         if row["experiment"] == experiment and row["dataset"] == dataset
     ]

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from privaudit.audit.result_files import REPRODUCTION
 from privaudit.errors import EvidenceError, UsageError
-from privaudit.report.reproduction.write_reproduction import VERDICTS, render_reproduction
+from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.reproduction.claims.catalogue import BY_NAME
-from privaudit.reproduction.verdicts.experiment_results import RESULTS, RUNS, answer, read_runs, write_answer
+from privaudit.reproduction.verdicts.experiment_results import answer, read_runs, write_answer
+from privaudit.results.base import write_result
+from privaudit.results.reproduction_results import (
+    RESULTS,
+    RUNS,
+    VERDICTS,
+    DecisionSummary,
+    ExperimentFacts,
+    ExperimentResults,
+    StudyVerdicts,
+    read_experiment,
+)
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 
 
-def run_decide(out: Path, *, show_samples: bool = False) -> dict[str, Any]:
+def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
     """Decide every stored study again, and write their report; nothing is trained or unlearned.
 
     Parameters
@@ -25,11 +35,6 @@ def run_decide(out: Path, *, show_samples: bool = False) -> dict[str, Any]:
         Below which ``reproduction/<study>/<experiment>/`` lie.
     show_samples
         As `render_reproduction` takes it.
-
-    Returns
-    -------
-    dict
-        What ``reproduce --decide --json`` prints: ``studies`` (verdicts by study and experiment) and ``report``.
 
     Raises
     ------
@@ -47,10 +52,10 @@ def run_decide(out: Path, *, show_samples: bool = False) -> dict[str, Any]:
         for path in sorted(study.glob(f"*/{RESULTS}")):
             _decide_again(path.parent)
         verdicts[study.name] = write_verdicts(study)
-    return {"studies": verdicts, "report": render_reproduction(out / REPRODUCTION, show_samples=show_samples)}
+    return DecisionSummary(studies=verdicts, report=render_reproduction(out / REPRODUCTION, show_samples=show_samples))
 
 
-def write_verdicts(study: Path) -> dict[str, Any]:
+def write_verdicts(study: Path) -> StudyVerdicts:
     """Gather the verdicts of every experiment that has been run in a study, and write them down.
 
     Each stands in its own ``results.json``, so that it is the same whatever else was run. Those of an earlier version
@@ -58,30 +63,30 @@ def write_verdicts(study: Path) -> dict[str, Any]:
     """
     verdicts = {}
     for path in sorted(study.glob(f"*/{RESULTS}")):
-        found = files.read_json(path) if files.is_whole(path) else None
-        if found is not None and "verdicts" not in found:
+        found = read_experiment(path) if files.is_whole(path) else None
+        if found is not None and found.verdicts is None:
             found = _decide_again(path.parent)
         if found is None:
             talk(f"  left out of the verdicts: {path.parent} (unfinished or damaged; run it again)")
-        elif found["claim"]:
-            verdicts[path.parent.name] = found["verdicts"]
-    files.write_json(study / VERDICTS, verdicts)
-    files.seal(study / VERDICTS)
-    return verdicts
+        elif found.claim:
+            verdicts[path.parent.name] = found.verdicts
+    gathered = StudyVerdicts.model_validate(verdicts)
+    write_result(study / VERDICTS, gathered)
+    return gathered
 
 
-def _decide_again(place: Path) -> dict[str, Any] | None:
+def _decide_again(place: Path) -> ExperimentResults | None:
     """An experiment's results by the present rule, from its stored runs; None where they are damaged or do not do."""
     if any(files.inspect_seal(place / name) in (files.Seal.DAMAGED, files.Seal.ABSENT) for name in (RESULTS, RUNS)):
         return None
-    before, runs = files.read_json(place / RESULTS), read_runs(place / RUNS)
-    if before["name"] not in BY_NAME or "not_applicable" not in before:
+    before, runs = read_experiment(place / RESULTS), read_runs(place / RUNS)
+    if before is None or before.name not in BY_NAME:
         return None
     # One audit answers Figure 1, not runs: its verdicts stand as they are.
-    given = before["contrasts"] if len(runs) == 0 else None
-    before, runs = without_former_reliability(before, runs)
+    given = before.contrasts if len(runs) == 0 else None
+    facts, runs = without_former_reliability(before, runs)
     try:
-        found = answer(BY_NAME[before["name"]], runs, before, given)
+        found = answer(BY_NAME[before.name], runs, facts, given)
     except EvidenceError as error:
         talk(f"  {place}: {error}")
         return None
@@ -89,16 +94,15 @@ def _decide_again(place: Path) -> dict[str, Any] | None:
     return found
 
 
-def without_former_reliability(before: dict[str, Any], runs: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return results and runs without what rests on a reliability that has no interval.
+def without_former_reliability(facts: ExperimentFacts, runs: pd.DataFrame) -> tuple[ExperimentFacts, pd.DataFrame]:
+    """Return facts and runs without what rests on a reliability that has no interval.
 
     Earlier versions foretold it by Spearman and Brown's formula, which is mostly too high, so that a correlation over
     its root is too low. It can't be told anew without the audit's signals: running the experiment again tells it.
     """
-    about = before["about"]
-    if about.get("reliability") is None or about.get("reliability_ci") is not None:
-        return before, runs
-    before = before | {"about": about | {"reliability": None, "reliability_ci": None}}
+    if facts.about.reliability is None or facts.about.reliability_ci is not None:
+        return facts, runs
+    about = facts.about.model_copy(update={"reliability": None})
     if "corrected_correlation" in runs:
         runs = runs.assign(corrected_correlation=float("nan"))
-    return before, runs
+    return facts.model_copy(update={"about": about}), runs

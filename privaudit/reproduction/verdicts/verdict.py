@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from privaudit.reproduction.claims.experiment import CLASSES, Contrast, Side
+from privaudit.results.reproduction_results import Decision, PairedContrast
 from privaudit.statistics.paired_tests import bonferroni, paired_difference
 from privaudit.trials.order_comparison import FEWEST_SEEDS, judge
 
@@ -25,8 +26,8 @@ RULE = (
 )
 
 
-def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> dict[str, Any] | None:
-    """Measure a contrast over independent draws; None where one of its sides was not run.
+def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast | None:
+    """Measure a contrast as a paired difference over independent draws; None where one of its sides was not run.
 
     Parameters
     ----------
@@ -36,37 +37,34 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> dict[str, Any] |
         its own.
     contrast
         What is compared.
-
-    Returns
-    -------
-    dict
-        ``mean, ci, p, wins, pairs`` of the paired difference over ``unit`` (seed or class), the two means, and how
-        many ``seeds`` there were.
     """
-    first = _by_seed(runs, contrast.first, contrast)
-    second = None if contrast.second is None else _by_seed(runs, contrast.second, contrast)
-    if first is None or (contrast.second is not None and second is None):
-        return None
-    if second is None:
-        second = first * 0.0
+    one, other = contrast.first, contrast.second
+    first = _by_seed(runs, one, contrast)
+    second = first * 0.0 if other is None else _by_seed(runs, other, contrast)
     both = pd.concat([first.rename("first"), second.rename("second")], axis=1).dropna()
-    if len(both) == 0:
+    if both.empty:
         return None
     seeds = len(both)
-    both = both.groupby(_units(runs, contrast.first).reindex(both.index), sort=False).mean()
-    found = paired_difference(both["first"], both["second"]).to_json()
-    return found | {
-        "seeds": seeds,
-        "unit": "class" if contrast.first.set == CLASSES else "seed",
-        "says": contrast.says,
-        "measure": contrast.measure,
-        "first": _name(contrast.first, contrast.second),
-        "second": None if contrast.second is None else _name(contrast.second, contrast.first),
-        "first_mean": float(both["first"].mean()),
-        "second_mean": None if contrast.second is None else float(both["second"].mean()),
-        "methods": list(contrast.methods),
-        "worth_having": contrast.worth_having,
-    }
+    both = both.groupby(_units(runs, one).reindex(both.index), sort=False).mean()
+    found = paired_difference(both["first"], both["second"])
+    return PairedContrast(
+        mean=found.mean,
+        ci=found.ci,
+        p=found.p,
+        wins=found.wins,
+        pairs=found.pairs,
+        seeds=seeds,
+        unit="class" if one.set == CLASSES else "seed",
+        says=contrast.says,
+        measure=contrast.measure,
+        # By what tells it from the other side.
+        first=one.set if other is None or one.set != other.set else one.arm,
+        second=None if other is None else other.set if one.set != other.set else other.arm,
+        first_mean=float(both["first"].mean()),
+        second_mean=None if other is None else float(both["second"].mean()),
+        methods=contrast.methods,
+        worth_having=contrast.worth_having,
+    )
 
 
 def _units(runs: pd.DataFrame, side: Side) -> pd.Series[Any]:
@@ -76,13 +74,13 @@ def _units(runs: pd.DataFrame, side: Side) -> pd.Series[Any]:
     return units
 
 
-def _by_seed(runs: pd.DataFrame, side: Side, contrast: Contrast) -> pd.Series[float] | None:
+def _by_seed(runs: pd.DataFrame, side: Side, contrast: Contrast) -> pd.Series[float]:
     """Mean over the methods for every seed that has them all; what is no method's (doing nothing) counts for each."""
+    if contrast.measure not in runs:
+        return pd.Series(dtype=float)
     of_side = runs[(runs["set"] == side.set) & (runs["arm"] == side.arm)]
     if contrast.methods:
         of_side = of_side[of_side["method"].isin([*contrast.methods, ""])]
-    if len(of_side) == 0 or contrast.measure not in of_side:
-        return None
     whole = of_side.groupby("seed")["method"].nunique()
     wanted = 1 if set(of_side["method"]) == {""} else len(set(contrast.methods))
     seeds = whole[whole >= wanted].index
@@ -90,24 +88,12 @@ def _by_seed(runs: pd.DataFrame, side: Side, contrast: Contrast) -> pd.Series[fl
     return means
 
 
-def _name(side: Side, other: Side | None) -> str:
-    """What a side is called beside the other one: by what differs."""
-    if other is None or side.set != other.set:
-        return side.set
-    return side.arm
-
-
-def decide(contrast: dict[str, Any]) -> dict[str, Any]:
-    """Judge one primary contrast, as `measure_contrast` gives it, by itself.
+def decide(contrast: PairedContrast) -> Decision:
+    """Judge one primary contrast by itself.
 
     The correction is Bonferroni's over all ten claims. A stepwise one is less strict, but what it says of a claim hangs
     on the p-values of the others: run alone, a claim would be judged otherwise. Whatever subset of the ten is run, the
     chance that even one of them is wrongly called supported stays below 5%.
-
-    Returns
-    -------
-    dict
-        ``p_corrected`` and ``verdict``.
     """
-    p = bonferroni(contrast["p"], CLAIMS)
-    return {"p_corrected": p, "verdict": judge(contrast, p, contrast["pairs"], contrast["worth_having"])}
+    p = bonferroni(contrast.p, CLAIMS)
+    return Decision(p_corrected=p, verdict=judge(contrast.mean, contrast.ci, p, contrast.pairs, contrast.worth_having))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
+from privaudit.results.unlearning.run import Chosen
 from privaudit.runtime.progress import readable_time
 from privaudit.unlearning.base import RETRAIN
 
@@ -17,44 +15,10 @@ APPROXIMATE = "shadow-teacher"
 RETRAIN_BELOW = 10.0
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The method of a run.
-
-    Parameters
-    ----------
-    by
-        ``user`` or ``auto``.
-    method
-        Which.
-    why
-        In words.
-    exact_seconds
-        What the exact alternative, retraining without the forgotten, takes on one worker.
-    """
-
-    by: str
-    method: str
-    why: str
-    exact_seconds: float
-
-    def sentence(self) -> str:
-        """For people."""
-        alternative = (
-            ""
-            if self.method == RETRAIN
-            else f"; the exact alternative is --method retrain, about {readable_time(self.exact_seconds)}"
-        )
-        return f"method: {self.method}, {self.why}{alternative}"
-
-    def to_json(self) -> dict[str, Any]:
-        """As ``--json`` prints it."""
-        return {
-            "by": self.by,
-            "method": self.method,
-            "why": self.why,
-            "exact_seconds": round(self.exact_seconds, 1),
-        }
+def sentence_of(chosen: Chosen) -> str:
+    """Say which method was chosen, and what the exact alternative takes."""
+    alternative = f"; the exact alternative is --method retrain, about {readable_time(chosen.exact_seconds)}"
+    return f"method: {chosen.method}, {chosen.why}{'' if chosen.method == RETRAIN else alternative}"
 
 
 def choose_method(
@@ -76,13 +40,21 @@ def choose_method(
         Why shadow-teacher can't do it; None where it can.
     """
     if method != AUTO:
-        return Chosen("user", method, f"asked for by --method {method}", exact_seconds)
+        by, why = "user", f"asked for by --method {method}"
+    else:
+        by, method, why = AUTO, *_by_auto(wanted, exact_seconds, below, not_applicable)
+    return Chosen(by=by, method=method, why=why, exact_seconds=round(exact_seconds, 1))
+
+
+def _by_auto(wanted: str | None, exact_seconds: float, below: float, not_applicable: str | None) -> tuple[str, str]:
+    """Choose, and say why."""
     takes = f"retraining takes about {readable_time(exact_seconds)}"
     if wanted is None and exact_seconds < 60 * below:
-        return Chosen(AUTO, RETRAIN, f"since {takes}, and is exact (--retrain-below {below:g} minutes)", exact_seconds)
+        return RETRAIN, f"since {takes}, and is exact (--retrain-below {below:g} minutes)"
     because = wanted or f"{takes}, and --retrain-below is {below:g} minutes"
     if not_applicable is not None:
-        why = f"since {APPROXIMATE} is not applicable: {not_applicable} ({because})"
-        return Chosen(AUTO, RETRAIN, why, exact_seconds)
-    why = f"since {because}: it goes on training with soft labels of models that never saw the forgotten (approximate)"
-    return Chosen(AUTO, APPROXIMATE, why, exact_seconds)
+        return RETRAIN, f"since {APPROXIMATE} is not applicable: {not_applicable} ({because})"
+    return (
+        APPROXIMATE,
+        f"since {because}: it goes on training with soft labels of models that never saw the forgotten (approximate)",
+    )

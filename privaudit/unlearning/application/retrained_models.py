@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.artifacts import RETRAINED
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import Report, run_jobs
+from privaudit.results.base import write_result
+from privaudit.results.training_record import RetrainedRecord
 from privaudit.runtime import files
+from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import progress, readable_time, talk
 from privaudit.shadow.store import TARGET, shadow_key
 from privaudit.shadow.trainer import (
@@ -24,9 +27,6 @@ from privaudit.shadow.trainer import (
 )
 from privaudit.training.loop import Samples
 from privaudit.unlearning.requests.forget_set import ForgetSet
-
-#: In a model's record: the SHA-256 of the rows that it was trained on, and that of its file.
-MEMBERS, WEIGHTS = "members_sha256", "sha256"
 
 #: With ``--reference auto`` a retraining that takes longer than this is left out.
 LONGEST_RETRAINING = 600.0
@@ -45,11 +45,10 @@ class RetrainJob:
 def retrained_models(
     plan: AuditPlan,
     forget: ForgetSet,
-    retain: npt.NDArray[np.int64],
-    *,
     reference: str,
     seed: int,
-    is_method: bool,
+    *,
+    is_method: bool = False,
     noise_floor: bool = False,
 ) -> tuple[list[Path], list[float]]:
     """Train on D_r alone, or find what was trained before.
@@ -70,15 +69,13 @@ def retrained_models(
     tuple
         Paths of the models (the method's first, then the references) and the seconds that each took.
     """
-    expected = expected_seconds(plan, len(retain))
+    expected = expected_seconds(plan, len(plan.data) - len(forget.rows))
     if reference == "auto" and expected > LONGEST_RETRAINING:
         talk(
             f"  retraining would take about {readable_time(expected)}: the shadow models that never saw a sample are "
             "the reference instead; --reference retrain to retrain all the same"
         )
-    jobs = wanted_jobs(
-        plan, forget, retain, reference=reference, seed=seed, is_method=is_method, noise_floor=noise_floor
-    )
+    jobs = wanted_jobs(plan, forget, reference, seed, is_method=is_method, noise_floor=noise_floor)
     train_missing(jobs, plan)
     records = [files.read_json(job.path.with_suffix(".json")) for job in jobs]
     return [job.path for job in jobs], [record["seconds"] for record in records]
@@ -87,14 +84,14 @@ def retrained_models(
 def wanted_jobs(
     plan: AuditPlan,
     forget: ForgetSet,
-    retain: npt.NDArray[np.int64],
-    *,
     reference: str,
     seed: int,
-    is_method: bool,
+    *,
+    is_method: bool = False,
     noise_floor: bool = False,
 ) -> list[RetrainJob]:
     """Return the trainings that `retrained_models` needs, whether they are there already or not."""
+    retain = np.setdiff1d(np.arange(len(plan.data)), forget.rows)
     short = expected_seconds(plan, len(retain)) <= LONGEST_RETRAINING
     wanted = 0
     if reference == "retrain" or (reference == "auto" and short):
@@ -106,18 +103,17 @@ def expected_seconds(plan: AuditPlan, members: int) -> float:
     """How long a training on this many samples will take on one worker, from how long another took."""
     # The target's is the longest, and so the best to go by; a given one was not trained here.
     record = read_record(plan.store, shadow_key(0) if plan.is_given(TARGET) else TARGET)
-    seconds: float = record["seconds"] * members / record["members"]
-    return seconds
+    return (record.seconds or 0.0) * members / record.members
 
 
 def retrain_jobs(
     plan: AuditPlan, forget: ForgetSet, retain: npt.NDArray[np.int64], seed: int, count: int
 ) -> list[RetrainJob]:
     """``count`` independent trainings on D_r; their weights depend on the forget set, the seed and their number."""
-    digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
+    digest = digest_of(forget.rows)[:16]
     jobs = []
     for number in range(count):
-        path = plan.store.folder / "retrained" / f"{digest}-{seed}-{number}.safetensors"
+        path = RETRAINED.at(plan.store.folder, name=f"{digest}-{seed}-{number}")
         purpose = ("retrain", digest, seed, number)
         jobs.append(RetrainJob(path, retain, plan.specification, purpose))
     return jobs
@@ -142,14 +138,15 @@ def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
     """Train a model from scratch on D_r, by the recipe of the target, and seal it."""
     with one_thread(job.specification.hardware):
         samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
-        model, record, notes = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
+        model, record, diverged = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
     save_model(model, job.path)
-    proof = {MEMBERS: members_digest(job.members), WEIGHTS: files.sha256_of(job.path)}
-    content = notes | {"seconds": record.seconds, "members": len(job.members)} | proof
-    files.write_json(job.path.with_suffix(".json"), content)
-    files.seal(job.path.with_suffix(".json"))
-
-
-def members_digest(rows: npt.NDArray[np.int64]) -> str:
-    """The SHA-256 of the rows that a model was trained on, in their order: proves later who was not among them."""
-    return hashlib.sha256(np.ascontiguousarray(rows, np.int64).tobytes()).hexdigest()
+    kept = RetrainedRecord(
+        seed_offset=len(diverged),
+        diverged=diverged,
+        seconds=record.seconds,
+        members=len(job.members),
+        # The rows in their order: they prove later who was not among them.
+        members_sha256=digest_of(np.ascontiguousarray(job.members, np.int64)),
+        sha256=files.sha256_of(job.path),
+    )
+    write_result(job.path.with_suffix(".json"), kept)

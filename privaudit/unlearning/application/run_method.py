@@ -13,70 +13,41 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from pydantic import JsonValue
 from torch import nn
 
 from privaudit.attacks import lira
-from privaudit.audit.plan import AuditPlan
 from privaudit.config import Sequencing
 from privaudit.errors import EvidenceError
+from privaudit.results.unlearning.ledger import Ledger
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import derive_seed
 from privaudit.runtime.user_code import kept_alive
 from privaudit.scoring.score_table import tail_of
-from privaudit.scoring.target_audit import split_test
-from privaudit.shadow.store import AuditStore, shadow_keys
-from privaudit.shadow.trainer import ModelSpecification, signals_on
+from privaudit.shadow.store import shadow_keys
+from privaudit.shadow.trainer import signals_on
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
-from privaudit.unlearning.application.teacher_models import Stored, make_teachers, why_no_teachers
+from privaudit.unlearning.application.problem import Bench, UnlearningProblem
+from privaudit.unlearning.application.teacher_models import make_teachers, why_no_teachers
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
 from privaudit.unlearning.guard import Guard
-from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.schedule.journal import NotKept, StageJournal
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.ordering import order_rows, score_of
-from privaudit.unlearning.schedule.sequence import Ledger, run_sequence
+from privaudit.unlearning.schedule.sequence import run_sequence
 from privaudit.unlearning.schedule.stages import Ranking, sequence_of
 from privaudit.unlearning.schedule.trajectory import Trajectory
-from privaudit.unlearning.teachers import PairSplit, Teachers, split_pairs
+from privaudit.unlearning.teachers import Teachers, split_pairs
 
 Rows = npt.NDArray[np.int64]
+Telling = Callable[[float, float], None]
 
 #: Columns of the score table that the target model alone decides.
 _OF_TARGET = ("margin", "loss", "entropy", "confidence")
 
 #: Validation samples that tell a method what the never-seen cost: a mean that only stops an ascent needs no more.
 UNSEEN = 1_000
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What a method is run with besides the model and the forget set; small enough to send to a worker.
-
-    Parameters
-    ----------
-    store, specification
-        Of the audit.
-    shadows, seed
-        Number of shadow models in use, and the audit's seed.
-    table
-        One score row a training sample, canaries taken out: row = position in the pool.
-    """
-
-    store: AuditStore
-    specification: ModelSpecification
-    shadows: int
-    seed: int
-    table: pd.DataFrame
-
-    @classmethod
-    def of(cls, plan: AuditPlan, table: pd.DataFrame) -> Bench:
-        """The bench of an audit."""
-        return cls(plan.store, plan.specification, plan.shadows, plan.settings.seed, table)
-
-    def keep(self) -> npt.NDArray[np.bool_]:
-        """Who saw what, ``[S, N]``, canaries taken out."""
-        return self.store.read_design()[: self.shadows, : len(self.table)]
 
 
 @dataclass(frozen=True)
@@ -101,95 +72,48 @@ class ForgetRun:
     trajectory: Trajectory
     seconds: float
     taught: bool
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, JsonValue] = field(default_factory=dict)
 
 
 @kept_alive()
 def run_method(
-    bench: Bench,
+    problem: UnlearningProblem,
     request: Request,
-    make_model: Callable[[], nn.Module],
-    forget: Rows,
-    retain: Rows,
-    samples: tuple[Samples, Samples],
     *,
-    scattered: bool,
-    is_target: bool = True,
     folder: Path | None = None,
     watched: bool = True,
-    report: Callable[[float, float], None] = lambda done, total: None,
+    report: Telling = lambda done, total: None,
 ) -> tuple[nn.Module, ForgetRun]:
-    """Run a method on a model.
+    """Run a method on a problem's model.
 
     Parameters
     ----------
-    bench, request
-        With what, and what.
-    make_model
-        Gives the original model, anew at each call.
-    forget, retain
-        int64 rows of the pool; together what the model was trained on.
-    samples
-        The pool and the test set, on the device.
-    scattered
-        Whether shadow models that never saw a forget sample say how a model without it behaves.
-    is_target
-        Whether the score table's columns of the target model are this model's; else they are made for it.
+    problem, request
+        From what the model is to forget, and how.
     folder
         Where finished stages are remembered; None: nowhere.
     watched
-        Whether the model is looked at on its way; else the trajectory stays empty.
+        Whether the model is looked at on its way; else the trajectory of a method in stages stays empty.
     report
         Told how much of how much is done.
     """
-    pool, _ = samples
     # The first optimiser of a process makes torch import its compiler for seconds: that is not unlearning.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
     method: type[Unlearner] = UNLEARNERS.load(request.method)
     while True:
-        model = make_model()
-        teaching = _Teaching(bench, request, model, pool, ForgetSet(forget, scattered), retain)
-        context = build_context(bench, request, model, forget, retain, samples, teaching)
+        model = problem.load()
+        teaching = _Teaching(problem, request, model)
+        context = build_context(problem, request, model, teaching)
         start = time.perf_counter()
         unlearner = method(context, request.parameters)
         if not method.takes_forget_steps:
-            trajectory = Trajectory(pool, forget, 1)
-            trajectory.look(0, model)
-            guard = guard_of(bench, request, unlearner, samples, 1.0)
-            ledger = run_once(unlearner, lambda share: report(share, 1.0), guard)
-            seconds = time.perf_counter() - start
-            trajectory.look(1, model)
+            ledger, trajectory, seconds = _run_once(problem, request, unlearner, report, start)
             break
-        scored = is_target or request.sequencing.order in ("none", "random")
-        table = bench.table if scored else scored_by(model, bench.table, pool)
-        stages = sequence_of(
-            ranking_of(bench, request, table, forget, pool),
-            model,
-            request.sequencing,
-            unlearner.passes,
-            retain,
-        )
-        planned = sum(stage.budget for stage in stages)
-        trajectory = Trajectory(pool, forget, planned)
-        guard = guard_of(bench, request, unlearner, samples, planned)
-        journal = None if folder is None or len(stages) == 1 else StageJournal(folder, trajectory, guard)
         try:
-            ledger = run_sequence(
-                unlearner,
-                stages,
-                lambda done, planned=planned: report(done, planned),  # type: ignore[misc]
-                reset_state=request.sequencing.optimizer_state == "reset",
-                watch=trajectory if watched else None,
-                journal=journal,
-                guard=guard,
-            )
+            ledger, trajectory = _run_in_stages(problem, request, unlearner, folder, watched, report)
         except NotKept as what:
             talk(f"  the interrupted run can't be resumed ({what}): it starts anew")
-            if journal is not None:
-                journal.close()
             continue
-        if journal is not None:
-            journal.close()
         # What was done before an interruption counts; looking at the model does not.
         made = time.perf_counter() - start - trajectory.seconds
         seconds = max(made, sum(entry.seconds for entry in ledger.stages))
@@ -197,62 +121,93 @@ def run_method(
     return model, ForgetRun(ledger, trajectory, seconds, teaching.asked, unlearner.details())
 
 
-def build_context(
-    bench: Bench,
+def _run_once(
+    problem: UnlearningProblem, request: Request, unlearner: Unlearner, report: Telling, start: float
+) -> tuple[Ledger, Trajectory, float]:
+    model = unlearner.context.model
+    trajectory = Trajectory(problem.pool, problem.forget.rows, 1)
+    trajectory.look(0, model)
+    guard = guard_of(problem, request, unlearner, 1.0)
+    ledger = run_once(unlearner, lambda share: report(share, 1.0), guard)
+    seconds = time.perf_counter() - start
+    trajectory.look(1, model)
+    return ledger, trajectory, seconds
+
+
+def _run_in_stages(
+    problem: UnlearningProblem,
     request: Request,
-    model: nn.Module,
-    forget: Rows,
-    retain: Rows,
-    samples: tuple[Samples, Samples],
-    teaching: _Teaching,
-) -> Context:
-    """What the method works on."""
-    pool, test = samples
-    validation, _ = split_test(len(test), bench.seed)
+    unlearner: Unlearner,
+    folder: Path | None,
+    watched: bool,
+    report: Telling,
+) -> tuple[Ledger, Trajectory]:
+    """Hand the forget set over stage by stage; `NotKept` where what was remembered of an earlier try is of no use."""
+    model, ranking = unlearner.context.model, ranking_of(problem, request, unlearner.context.model)
+    stages = sequence_of(ranking, model, request.sequencing, unlearner.passes, problem.retain)
+    planned = sum(stage.budget for stage in stages)
+    trajectory = Trajectory(problem.pool, problem.forget.rows, planned)
+    guard = guard_of(problem, request, unlearner, planned)
+    journal = None if folder is None or len(stages) == 1 else StageJournal(folder, trajectory, guard)
+    try:
+        ledger = run_sequence(
+            unlearner,
+            stages,
+            lambda done: report(done, planned),
+            reset_state=request.sequencing.optimizer_state == "reset",
+            watch=trajectory if watched else None,
+            journal=journal,
+            guard=guard,
+        )
+    except NotKept:
+        if journal is not None:
+            journal.close()
+        raise
+    if journal is not None:
+        journal.close()
+    return ledger, trajectory
+
+
+def build_context(problem: UnlearningProblem, request: Request, model: nn.Module, teaching: _Teaching) -> Context:
+    """Gather what the method works on."""
+    specification = problem.bench.specification
 
     def unseen_loss() -> float:
-        return float(signal(signals_on(model, test, validation[:UNSEEN])[:, 0], "loss").mean())
+        return float(signal(signals_on(model, problem.test, problem.validation[:UNSEEN])[:, 0], "loss").mean())
 
     return Context(
         model=model,
-        samples=pool,
-        forget=forget,
-        retain=retain,
-        classes=bench.specification.classes,
+        samples=problem.pool,
+        forget=problem.forget.rows,
+        retain=problem.retain,
+        classes=specification.classes,
         unseen_loss=unseen_loss,
-        hardware=bench.specification.hardware,
+        hardware=specification.hardware,
         generator=torch.Generator().manual_seed(derive_seed(request.seed, "unlearn", request.method)),
-        build=bench.specification.build,
+        build=specification.build,
         teachers=None if teaching.why_not else teaching,
         no_teachers=teaching.why_not,
-        recipe=bench.specification.recipe if bench.specification.training is None else None,
+        recipe=specification.recipe if specification.training is None else None,
     )
 
 
-def guard_of(
-    bench: Bench, request: Request, unlearner: Unlearner, samples: tuple[Samples, Samples], planned: float
-) -> Guard | None:
-    """What watches this run, on D_r and on validation samples of classes that are kept; None where it is off."""
+def guard_of(problem: UnlearningProblem, request: Request, unlearner: Unlearner, planned: float) -> Guard | None:
+    """Make what watches this run, on D_r and on validation samples of kept classes; None where it is off."""
     if not request.guard:
         return None
-    pool, test = samples
-    context, validation = unlearner.context, split_test(len(test), bench.seed)[0]
-    labels, of_test = pool.labels.cpu().numpy(), test.labels.cpu().numpy()
+    labels, of_test = problem.labels, problem.test.labels.cpu().numpy()
     most = 1 + max(int(labels.max()), int(of_test.max()))
-    gone, left = (np.bincount(labels[rows], minlength=most) for rows in (context.forget, context.retain))
-    kept = validation[~(gone > left)[of_test[validation]]]
-    return Guard(unlearner, test, kept, planned, request.seed)
+    gone, left = (np.bincount(labels[rows], minlength=most) for rows in (problem.forget.rows, problem.retain))
+    kept = problem.validation[~(gone > left)[of_test[problem.validation]]]
+    return Guard(unlearner, problem.test, kept, planned, request.seed)
 
 
 class _Teaching:
     """Makes the teachers, and remembers whether shadow models of the audit were among them: these must not judge."""
 
-    def __init__(
-        self, bench: Bench, request: Request, model: nn.Module, pool: Samples, forget: ForgetSet, retain: Rows
-    ) -> None:
-        self.why_not = why_no_teachers(forget, bench.shadows, request.parameters) or ""
-        stored = Stored(bench.store, bench.specification, bench.keep())
-        self._make = partial(make_teachers, stored, model, pool, (forget, retain), request.parameters, request.seed)
+    def __init__(self, problem: UnlearningProblem, request: Request, model: nn.Module) -> None:
+        self.why_not = why_no_teachers(problem.forget, problem.bench.shadows, request.parameters) or ""
+        self._make = partial(make_teachers, problem, model, request.parameters, request.seed)
         self.asked = False
 
     def __call__(self) -> Teachers:
@@ -262,20 +217,17 @@ class _Teaching:
         return teachers
 
 
-def pairs_of(bench: Bench) -> PairSplit:
-    """Which shadow models teach and which judge; the same for every run of an audit."""
-    return split_pairs(bench.shadows, bench.specification.seed)
-
-
 def will_teach(request: Request) -> bool:
-    """Whether shadow models of the audit will teach this method, so that they must not judge it."""
+    """Tell whether shadow models of the audit will teach this method, so that they must not judge it."""
     fresh = bool(getattr(request.parameters, "fresh_teachers", 0))
     return bool(UNLEARNERS.load(request.method).needs_teachers) and not fresh
 
 
 def judges(bench: Bench, taught: bool) -> npt.NDArray[np.bool_]:
-    """The shadow models that may judge, a mask ``[S]``: all of them, unless some have taught."""
-    return pairs_of(bench).judging if taught else np.ones(bench.shadows, np.bool_)
+    """Return which shadow models may judge, a mask ``[S]``: all, unless some taught (the same ones for every run)."""
+    if not taught:
+        return np.ones(bench.shadows, np.bool_)
+    return split_pairs(bench.shadows, bench.specification.seed).judging
 
 
 def scored_by(model: nn.Module, table: pd.DataFrame, pool: Samples) -> pd.DataFrame:
@@ -287,15 +239,17 @@ def scored_by(model: nn.Module, table: pd.DataFrame, pool: Samples) -> pd.DataFr
     return table.assign(**columns, tail=tail_of(scaled, table["label"].to_numpy(), np.zeros(len(table), np.bool_)))
 
 
-def ranking_of(bench: Bench, request: Request, table: pd.DataFrame, forget: Rows, pool: Samples) -> Ranking:
-    """How the forget set is ordered: by the scores of before, or measured again whenever it is asked."""
-    sequencing = request.sequencing
+def ranking_of(problem: UnlearningProblem, request: Request, original: nn.Module) -> Ranking:
+    """Return how the forget set is ordered: by the scores of before, or measured again whenever it is asked."""
+    bench, forget, sequencing = problem.bench, problem.forget.rows, request.sequencing
+    scored = problem.is_of_target or sequencing.order in ("none", "random")
+    table = bench.table if scored else scored_by(original, bench.table, problem.pool)
     of_forget = table.iloc[forget].reset_index(drop=True)
     measured = sequencing.rerank == "dynamic" or sequencing.pace == "self-paced"
     evidence = _Evidence(bench, forget) if measured and sequencing.order == "risk" else None
 
     def ranking(model: nn.Module) -> tuple[Rows, npt.NDArray[np.float64]]:
-        rows = _measured(of_forget, model, pool, forget, evidence) if measured else of_forget
+        rows = _measured(of_forget, model, problem.pool, forget, evidence) if measured else of_forget
         position = order_rows(rows, sequencing.order, sequencing.descending, request.seed, sequencing.rank_by)
         return forget[position], score_of(rows, sequencing.order, sequencing.rank_by)[position]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,27 +11,15 @@ from torch import nn
 
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.runtime.seeds import generator
-from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import ModelSpecification, train_with_new_seeds
-from privaudit.training.loop import Samples
+from privaudit.shadow.trainer import train_with_new_seeds
+from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import Parameters
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.teachers import Teachers, average, split_pairs, teachers_of
 from privaudit.unlearning.without_classes import mixed, own_answers, share_left
 
-Rows = npt.NDArray[np.int64]
-
 FRESH = "--parameter fresh_teachers=2 trains teachers that exclude the forget set, and counts their cost."
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An audit's shadow models, and who of them saw what (bool ``[S, N]``)."""
-
-    store: AuditStore
-    specification: ModelSpecification
-    keep: npt.NDArray[np.bool_]
 
 
 def why_no_teachers(forget: ForgetSet, shadows: int, parameters: Parameters) -> str | None:
@@ -52,61 +40,42 @@ def check_applicable(method: str, forget: ForgetSet, shadows: int, parameters: P
 
 
 def make_teachers(
-    stored: Stored,
-    original: nn.Module,
-    samples: Samples,
-    rows: tuple[ForgetSet, Rows],
-    parameters: Parameters,
-    seed: int,
+    problem: UnlearningProblem, original: nn.Module, parameters: Parameters, seed: int
 ) -> tuple[Teachers, bool]:
     """Make the teachers of a forget set, and tell whether shadow models of the audit are among them.
 
     Parameters
     ----------
-    stored
-        Their pairs are split by the audit's seed, so that the same ones judge whatever is unlearned.
+    problem
+        Shadow models are split by the audit's seed, so that the same ones judge whatever is unlearned.
     original
         The model that is to unlearn, before its first step.
-    samples
-        The pool, on the device.
-    rows
-        D_u and D_r.
     parameters
         Of the method: where they ask for ``fresh_teachers`` those are trained, by the target's recipe, on random
         shares of D_r.
     seed
         Of the run: decides fresh teachers.
     """
-    forget, retain = rows
-    specification = stored.specification
+    bench, forget, pool, labels = problem.bench, problem.forget, problem.pool, problem.labels
     if fresh := int(getattr(parameters, "fresh_teachers", 0)):
-        share = float(getattr(parameters, "fresh_share", 1.0))
-        return _trained(specification, samples, forget.rows, retain, fresh, share, seed), False
-    labels = samples.labels.cpu().numpy()
-    left = share_left(labels, forget.rows, retain, specification.classes)
+        return _trained(problem, fresh, float(getattr(parameters, "fresh_share", 1.0)), seed), False
+    left = share_left(labels, forget.rows, problem.retain, bench.specification.classes)
     asked = forget.scattered or bool((left[labels[forget.rows]] > 0).any())
     shadow = None
     if asked:
-        pairs = split_pairs(len(stored.keep), specification.seed)
-        shadow = teachers_of(stored.store, specification, samples, forget.rows, stored.keep, pairs)
+        keep = bench.keep()
+        pairs = split_pairs(len(keep), bench.specification.seed)
+        shadow = teachers_of(bench.store, bench.specification, pool, forget.rows, keep, pairs)
     if shadow is not None and forget.scattered:
         return shadow, True
-    return mixed(own_answers(original, samples, forget.rows, left), shadow, left, labels), asked
+    return mixed(own_answers(original, pool, forget.rows, left), shadow, left, labels), asked
 
 
-def _trained(
-    specification: ModelSpecification,
-    samples: Samples,
-    forget: Rows,
-    retain: Rows,
-    models: int,
-    share: float,
-    seed: int,
-) -> Teachers:
+def _trained(problem: UnlearningProblem, models: int, share: float, seed: int) -> Teachers:
     """Train models that never saw D_u, each on its own random share of D_r, and ask them."""
+    specification, retain, samples = problem.bench.specification, problem.retain, problem.pool
     size = max(1, round(share * len(retain)))
-    rows = np.sort(forget)
-
+    rows = np.sort(problem.forget.rows)
     gradients = []
 
     def asked() -> Iterator[tuple[nn.Module, npt.NDArray[np.bool_]]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
+from pydantic import JsonValue
 from torch.nn import functional
 
 from privaudit.unlearning.base import Context
@@ -57,7 +58,7 @@ class SaliencyUnlearning(RandomLabels):
             for weight, original, mask in zip(self._weights, self._original, self.mask, strict=True):
                 weight.copy_(torch.where(mask, weight, original))
 
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, JsonValue]:
         moving = sum(int(mask.sum()) for mask in self.mask)
         return {"share_of_weights": moving / sum(mask.numel() for mask in self.mask)}
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
+from pydantic import JsonValue
 from torch.nn import functional
 
 from privaudit.errors import UsageError
@@ -157,7 +158,7 @@ class ShadowTeacher(Unlearner):
         network = getattr(self.context.model, "network", self.context.model)
         return network if isinstance(network, AdaptsToInputs) else None
 
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, JsonValue]:
         return {
             "teachers": float(self._teachers.count.mean()),
             "teacher_training_samples": self._teachers.trained_samples,

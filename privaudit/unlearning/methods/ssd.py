@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import JsonValue
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
@@ -113,7 +114,7 @@ class SelectiveDampening(Unlearner):
             count(len(part))
         return total
 
-    def details(self) -> dict[str, Any]:
+    def details(self) -> dict[str, JsonValue]:
         return {"weights_dampened": self._dampened}
 
 

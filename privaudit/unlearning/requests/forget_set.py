@@ -77,28 +77,12 @@ def choose_forget_set(
     if skip_unknown and kind != "ids":
         raise UsageError(f"--skip-unknown with --forget {specification}: only ids:FILE can name unknown samples")
     labels = table["label"].to_numpy()
-    notes: list[str] = []
     asked: RequestList | None = None
-    if kind == "random":
-        count = _share(value, len(table), specification)
-        rows = generator(seed, "forget").permutation(len(table))[:count]
-    elif kind == "class":
-        wanted = [_class_label(name, class_names) for name in value.split(",")]
-        rows = np.flatnonzero(np.isin(labels, wanted))
-    elif kind == "classes":
-        count = _share(value, len(class_names), specification)
-        wanted = list(generator(seed, "forget-classes").permutation(len(class_names))[:count])
-        notes.append(f"classes drawn: {', '.join(class_names[label] for label in sorted(wanted))}")
-        rows = np.flatnonzero(np.isin(labels, wanted))
-    elif kind == "top-risk":
-        count = _share(value, len(table), specification)
-        rows = np.flatnonzero((table["rank"] <= count).to_numpy())
-        notes.append("chosen by the same shadow models that measure their risk: their measured risk is biased upward")
-    elif kind == "ids":
+    if kind == "ids":
         asked = read_requests(Path(value), KnownSamples.of(table, id_column), skip_unknown=skip_unknown)
         rows, notes = asked.rows, list(asked.notes)
     else:
-        raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")
+        rows, notes = _named_rows(specification, table, class_names, seed)
     if len(rows) == 0:
         raise UsageError(f"--forget {specification} names no sample", hint=f"Write one of: {KINDS}.")
     if len(rows) == len(table):
@@ -119,6 +103,28 @@ def choose_forget_set(
     if asked is None:
         return forget
     return replace(forget, requests=asked.requests, skipped=asked.skipped, said=asked.said)
+
+
+def _named_rows(
+    specification: str, table: pd.DataFrame, class_names: tuple[str, ...], seed: int
+) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """Return the rows that a specification other than a file names, and what is to be said of them."""
+    kind, _, value = specification.partition(":")
+    labels = table["label"].to_numpy()
+    if kind == "random":
+        return generator(seed, "forget").permutation(len(table))[: _share(value, len(table), specification)], []
+    if kind == "class":
+        wanted = [_class_label(name, class_names) for name in value.split(",")]
+        return np.flatnonzero(np.isin(labels, wanted)), []
+    if kind == "classes":
+        count = _share(value, len(class_names), specification)
+        drawn = list(generator(seed, "forget-classes").permutation(len(class_names))[:count])
+        said = f"classes drawn: {', '.join(class_names[label] for label in sorted(drawn))}"
+        return np.flatnonzero(np.isin(labels, drawn)), [said]
+    if kind == "top-risk":
+        rows = np.flatnonzero((table["rank"] <= _share(value, len(table), specification)).to_numpy())
+        return rows, ["chosen by the same shadow models that measure their risk: their measured risk is biased upward"]
+    raise UsageError(f"--forget {specification!r} is not understood", hint=f"Write one of: {KINDS}.")
 
 
 def _share(value: str, total: int, specification: str) -> int:

@@ -8,7 +8,6 @@ numbers, tensors, arrays, optimisers, and objects, lists and dictionaries of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ class StageJournal:
             except (KeyError, RuntimeError, StoreError) as error:
                 raise NotKept(f"what does not fit any more: {error}") from error
             self._trajectory.restore(tensors["trajectory/steps"].numpy(), tensors["trajectory/margins"].numpy())
-            entries = [StageEntry(**entry) for entry in content["entries"]]
+            entries = [StageEntry.model_validate(entry) for entry in content["entries"]]
             talk(f"  going on after stage {len(entries)}")
             return Progress(entries, tensors["reached"].numpy())
         return None
@@ -101,7 +100,7 @@ class StageJournal:
         older = sorted(self._folder.glob("*.json"))
         files.write_bytes(record.with_suffix(".safetensors"), safetensors.torch.save(tensors))
         files.seal(record.with_suffix(".safetensors"))
-        entries = [asdict(entry) for entry in progress.entries]
+        entries = [entry.to_json() for entry in progress.entries]
         files.write_json(record, {"values": values, "entries": entries, "guard": of_guard})
         files.seal(record)
         for path in older:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from privaudit.results.unlearning.ledger import Ledger
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
 from privaudit.unlearning.guard import Guard
-from privaudit.unlearning.schedule.sequence import Ledger
 
 
 def run_once(unlearner: Unlearner, report: Callable[[float], None], guard: Guard | None = None) -> Ledger:
@@ -42,5 +42,10 @@ def run_once(unlearner: Unlearner, report: Callable[[float], None], guard: Guard
             guard.at_end(done)
     context.model.eval()
     spent = unlearner.forget_steps_beside
-    record = None if guard is None else guard.record
-    return Ledger(spent, spent, unlearner.retain_steps, stopped, guard=record)
+    return Ledger(
+        forget_steps=spent,
+        forget_steps_run=spent,
+        retain_steps_run=unlearner.retain_steps,
+        stopped=stopped,
+        guard=None if guard is None else guard.record,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,58 +13,14 @@ import torch
 from torch import nn
 
 from privaudit.errors import UsageError
+from privaudit.results.unlearning.ledger import Ledger, StageEntry
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
-from privaudit.unlearning.guard import Guard, GuardRecord, forget_optimizer_state
+from privaudit.unlearning.guard import Guard, forget_optimizer_state
 from privaudit.unlearning.retain_sampler import RetainStream
 from privaudit.unlearning.schedule.stages import Stage, plan_stages
 
 __all__ = ["Journal", "Ledger", "Progress", "Stage", "StageEntry", "Watch", "plan_stages", "run_sequence"]
-
-
-@dataclass(frozen=True)
-class StageEntry:
-    """One line of the ledger, in samples.
-
-    ``samples`` were handed over, of ``planned`` that were meant to be (with dynamic re-ranking or a self-paced λ they
-    may differ); ``allowed`` is the budget of forget-sample gradients.
-    """
-
-    samples: int
-    planned: int
-    allowed: int
-    forget_steps: int
-    retain_steps: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """What a method was allowed to spend and what it spent, in samples.
-
-    ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
-    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
-    """
-
-    forget_steps: int
-    forget_steps_run: int
-    retain_steps_run: int
-    stopped: str | None
-    stages: tuple[StageEntry, ...] = ()
-    forget_steps_beside: int = 0
-    guard: GuardRecord | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in JSON results."""
-        return {
-            "forget_steps": self.forget_steps,
-            "forget_steps_run": self.forget_steps_run,
-            "forget_steps_beside": self.forget_steps_beside,
-            "retain_steps_run": self.retain_steps_run,
-            "stopped": self.stopped,
-            "stages": [asdict(entry) for entry in self.stages],
-            "guard": None if self.guard is None else self.guard.to_json(),
-        }
 
 
 class Watch(Protocol):
@@ -83,6 +39,11 @@ class Progress:
 
     entries: list[StageEntry]
     reached: npt.NDArray[np.int64]
+
+    @property
+    def spent(self) -> int:
+        """Forget-sample gradients of the finished stages."""
+        return sum(entry.forget_steps for entry in self.entries)
 
 
 class Journal(Protocol):
@@ -125,66 +86,61 @@ def run_sequence(
         Takes back steps that wreck the model.
     """
     planned = sum(stage.budget for stage in stages)
-    context = unlearner.context
+    context, stopped = unlearner.context, None
     if any(stage.retain is not None for stage in stages):
         check_retain_can_change(unlearner)
-    device = context.samples.device
-    stopped = None
-    with seeded_layers(context.generator.initial_seed(), device):
-        progress = journal.load(unlearner) if journal is not None else None
-        resumed = progress is not None
-        progress = progress or Progress([], np.empty(0, np.int64))
-        spent = sum(entry.forget_steps for entry in progress.entries)
-        if watch is not None and not resumed:
+    with seeded_layers(context.generator.initial_seed(), context.samples.device):
+        progress = (journal.load(unlearner) if journal is not None else None) or Progress([], np.empty(0, np.int64))
+        if watch is not None and not progress.entries:
             watch.look(0, context.model)
-        for number, stage in enumerate(stages):
-            if number < len(progress.entries):
-                continue
+        for number, stage in enumerate(stages[len(progress.entries) :], start=len(progress.entries)):
             if number and reset_state:
                 forget_optimizer_state(unlearner)
-            entry, rows, stopped = _run_stage(unlearner, stage, progress.reached, spent, report, watch, guard)
-            spent += entry.forget_steps
-            progress.entries.append(entry)
-            progress.reached = np.union1d(progress.reached, rows)
+            stopped = _run_stage(unlearner, stage, progress, report, watch, guard)
             if stopped:
-                stopped = f"{stopped} (after {spent:,} of {planned:,} forget-sample gradients)"
+                stopped = f"{stopped} (after {progress.spent:,} of {planned:,} forget-sample gradients)"
                 break
             if journal is not None and number < len(stages) - 1:
                 journal.save(unlearner, progress)
-        if stopped is None:
-            try:
-                unlearner.finish()
-            except StopUnlearning as reason:
-                stopped = f"{reason} (after all {planned:,} forget-sample gradients)"
+        stopped = stopped or _finish(unlearner, planned)
         if guard is not None and guard.record.stopped is None:
-            guard.at_end(spent)
+            guard.at_end(progress.spent)
         if watch is not None:
-            watch.look(spent, context.model, anew=guard is not None and bool(guard.record.undone))
+            watch.look(progress.spent, context.model, anew=guard is not None and bool(guard.record.undone))
     context.model.eval()
     return Ledger(
-        planned,
-        spent,
-        unlearner.retain_steps,
-        stopped,
-        tuple(progress.entries),
-        unlearner.forget_steps_beside,
-        None if guard is None else guard.record,
+        forget_steps=planned,
+        forget_steps_run=progress.spent,
+        retain_steps_run=unlearner.retain_steps,
+        stopped=stopped,
+        stages=tuple(progress.entries),
+        forget_steps_beside=unlearner.forget_steps_beside,
+        guard=None if guard is None else guard.record,
     )
+
+
+def _finish(unlearner: Unlearner, planned: int) -> str | None:
+    """Let the method end what it does after its last step; return why it refused, if it did."""
+    try:
+        unlearner.finish()
+    except StopUnlearning as reason:
+        return f"{reason} (after all {planned:,} forget-sample gradients)"
+    return None
 
 
 def _run_stage(
     unlearner: Unlearner,
     stage: Stage,
-    reached: npt.NDArray[np.int64],
-    before: int,
+    progress: Progress,
     report: Callable[[float], None],
     watch: Watch | None,
     guard: Guard | None,
-) -> tuple[StageEntry, npt.NDArray[np.int64], str | None]:
+) -> str | None:
+    """Run one stage and enter it into ``progress``; return why the method stopped, if it did."""
     start = time.perf_counter()
-    looking = 0.0
+    looking, before = 0.0, progress.spent
     device = unlearner.context.samples.device
-    rows = stage.rows_now(unlearner.context.model, reached)
+    rows = stage.rows_now(unlearner.context.model, progress.reached)
     budget = stage.budget_for(rows)
     if stage.retain is not None:
         change_retain(unlearner, stage.retain)
@@ -210,7 +166,9 @@ def _run_stage(
         retain_steps=unlearner.retain_steps - retained,
         seconds=round(time.perf_counter() - start - looking, 3),
     )
-    return entry, rows, stopped
+    progress.entries.append(entry)
+    progress.reached = np.union1d(progress.reached, rows)
+    return stopped
 
 
 def check_retain_can_change(unlearner: Unlearner) -> None:

@@ -1,0 +1,257 @@
+"""A request to unlearn, checked, and resolved against an audit: who, by which method and in which order, named."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from privaudit.audit.plan import AuditPlan
+from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
+from privaudit.config import Sequencing, UnlearnSettings
+from privaudit.errors import UsageError
+from privaudit.results.unlearning.ledger import SequencingRecord
+from privaudit.results.unlearning.run import Chosen, UnlearnRequested
+from privaudit.runtime.identity import Identity, slug
+from privaudit.runtime.progress import talk
+from privaudit.unlearning.application.method_choice import (
+    APPROXIMATE,
+    AUTO,
+    RETRAIN_BELOW,
+    choose_method,
+    sentence_of,
+)
+from privaudit.unlearning.application.problem import Bench
+from privaudit.unlearning.application.retrained_models import expected_seconds
+from privaudit.unlearning.application.run_method import Request
+from privaudit.unlearning.application.teacher_models import check_applicable, why_no_teachers
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method
+from privaudit.unlearning.parameters import parse_changes, with_changes
+from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.schedule.ordering import check_order, score_of
+from privaudit.unlearning.schedule.stages import check_sequencing
+
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """What is to be done to an audit's target model.
+
+    Parameters
+    ----------
+    settings
+        As they were asked for, with the method and the order that it comes to.
+    forget
+        D_u.
+    chosen
+        Who chose the method, and why.
+    request
+        The method and its sequence; None where the method is retraining itself.
+    name
+        Of the run.
+    """
+
+    settings: UnlearnSettings
+    forget: ForgetSet
+    chosen: Chosen
+    request: Request | None
+    name: str
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.chosen.method
+
+    @property
+    def order(self) -> str:
+        """The order, or ``none``."""
+        return self.settings.order
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the method's parameters that were asked for by value."""
+        return frozenset(given_parameters(self.settings))
+
+    def as_result(self, plan: AuditPlan) -> UnlearnRequested:
+        """Return what was asked of this audit as it stands in results."""
+        settings, request, forget = self.settings, self.request, self.forget
+        parameters, sequencing, groups = None, None, None
+        if request is not None:
+            parameters = {name: getattr(request.parameters, name) for name in request.parameters.names()}
+            if takes_order(request.method):
+                sequencing = SequencingRecord.model_validate(request.sequencing.to_json())
+                groups = min(sequencing.groups, len(forget.rows)) if sequencing.order != "none" else None
+        return UnlearnRequested(
+            audit=plan.name,
+            method=self.method,
+            chosen=self.chosen,
+            order=self.order,
+            descending=settings.descending,
+            parameters=parameters,
+            groups=groups,
+            sequencing=sequencing,
+            forget=len(forget.rows),
+            forget_specification=shown_forget(settings),
+            requests=len(forget.requests),
+            skipped=len(forget.skipped),
+            notes=forget.notes,
+            scattered=forget.scattered,
+            seed=settings.seed,
+            reference_asked=settings.reference,
+            shadows=plan.shadows,
+            statistic=plan.settings.statistic,
+        )
+
+
+def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
+    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained."""
+    plan, bench = audit.plan, audit.bench
+    forget = chosen_samples(settings, audit)
+    if forget.said:
+        talk(f"to forget: {forget.said}")
+    chosen = choose_method(
+        settings.method,
+        wanted=only_by_steps(settings),
+        # By a training that was timed before: the same request is then always answered alike.
+        exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
+        below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
+        not_applicable=why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
+    )
+    if chosen.by == AUTO:
+        talk(f"  {sentence_of(chosen)}")
+    settings = of_method(settings, chosen.method)
+    request = request_of(settings)
+    if request is not None:
+        check_applicable(request.method, forget, plan.shadows, request.parameters)
+        # A score that was never measured.
+        score_of(bench.table.iloc[forget.rows], request.sequencing.order)
+    return ResolvedRequest(settings, forget, chosen, request, run_name(settings, bench, forget, request))
+
+
+def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:
+    """Choose what is to be forgotten; ``seed`` is that of a random choice [the settings' own]."""
+    return choose_forget_set(
+        settings.forget,
+        audit.bench.table,
+        audit.plan.data.class_names,
+        settings.seed if seed is None else seed,
+        skip_unknown=settings.skip_unknown,
+        id_column=audit.plan.settings.id,
+    )
+
+
+def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
+    """Return the request with its method, and without an order where that method runs once."""
+    settings = settings.changed(method=method, retrain_below=None)
+    # It runs once: no order means anything to it.
+    return settings if takes_order(method) else settings.changed(order="none", descending=False)
+
+
+def takes_order(method: str) -> bool:
+    """Tell whether the order of the forget set can matter to a method."""
+    return method != RETRAIN and bool(UNLEARNERS.load(method).takes_forget_steps)
+
+
+def only_by_steps(settings: UnlearnSettings) -> str | None:
+    """Return what of the request only a method can do that is handed forget samples, in words; None where nothing."""
+    if "order" in settings.model_fields_set and settings.order != "none":
+        return f"--order {settings.order} is asked for, and retraining has none"
+    if sequencing_of(settings) != Sequencing(order=settings.order):
+        return "the forget set is to be handed over in a certain way, and retraining is handed none"
+    return "--u-lira attacks approximate methods" if settings.u_lira is not None else None
+
+
+def sequencing_of(settings: UnlearnSettings) -> Sequencing:
+    """Return how the forget set is handed over, checked."""
+    sequencing = Sequencing.of(settings)
+    if settings.pace == "self-paced":
+        if "rerank" in settings.model_fields_set and settings.rerank == "static":
+            raise UsageError(
+                "--pace self-paced asks at every stage which losses lie below λ: it can't be static",
+                hint="Losses of before alone are --pace linear --order loss.",
+            )
+        sequencing = sequencing.changed(rerank="dynamic")
+    check_sequencing(sequencing)
+    return sequencing
+
+
+def request_of(settings: UnlearnSettings) -> Request | None:
+    """Return what is asked for, checked; None where the method is retraining itself.
+
+    Of ``auto`` it is what it may come to.
+    """
+    if settings.method == AUTO:
+        _check_auto(settings)
+        settings = settings.changed(method=APPROXIMATE)
+    elif settings.retrain_below is not None:
+        raise UsageError(f"--retrain-below with --method {settings.method}: it is for --method auto to choose by")
+    check_method(settings.method)
+    check_order(settings.order)
+    sequencing, changes = sequencing_of(settings), given_parameters(settings)
+    if settings.method == RETRAIN:
+        if settings.u_lira is not None:
+            raise UsageError(
+                "--u-lira with --method retrain: retraining never sees a forgotten sample, so there is nothing to tell",
+                hint="Use it with an approximate method.",
+            )
+        if settings.tune or changes:
+            raise UsageError("retrain has no parameters: it follows the recipe of the target")
+        return None
+    method: type[Unlearner] = UNLEARNERS.load(settings.method)
+    parameters = with_changes(method.defaults, changes)
+    return Request(settings.method, parameters, sequencing, settings.seed, guard=settings.guard == "on")
+
+
+def _check_auto(settings: UnlearnSettings) -> None:
+    if settings.tune or (given := given_parameters(settings)):
+        flag = "tune" if settings.tune else next(iter(given)).replace("_", "-")
+        raise UsageError(
+            f"--{flag} without --method: which parameters there are depends on the method",
+            hint="Name it, for example --method shadow-teacher or --method ga.",
+        )
+
+
+def given_parameters(settings: UnlearnSettings) -> dict[str, str | float]:
+    """Return the method's parameters that were asked for by value."""
+    common = {name: getattr(settings, name) for name in ("passes", "learning_rate", "batch_size")}
+    return {name: value for name, value in common.items() if value is not None} | parse_changes(settings.parameter)
+
+
+def run_name(settings: UnlearnSettings, bench: Bench, forget: ForgetSet, request: Request | None) -> str:
+    """Return a name with 8 digits of the hash of everything that changes the run's results."""
+    what: dict[str, object] = {
+        **decides_unlearning(bench, forget),
+        "method": settings.method,
+        "reference": settings.reference,
+        "seed": settings.seed,
+        "forget": forget.rows.tolist(),
+        "requests": [[entry.sample_id, entry.request_id, entry.date] for entry in forget.requests],
+    }
+    if forget.skipped:
+        what["skipped"] = [[entry.sample_id, entry.request_id, entry.date] for entry in forget.skipped]
+    sequenced = request is not None and takes_order(request.method)
+    if request is not None:
+        what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
+        what["guard"] = request.guard
+    if request is not None and sequenced:
+        what["sequencing"] = request.sequencing.to_json()
+    # A method that another package brings may be edited under the same name.
+    if (source := UNLEARNERS.source(settings.method)) is not None:
+        what["source"] = source
+    order = settings.order + ("-descending" if settings.descending else "")
+    words = [settings.method, order] if sequenced else [settings.method]
+    # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
+    forgotten = "" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
+    return Identity.of(**what).named(*words, slug(forgotten) or "ids")
+
+
+def decides_unlearning(bench: Bench, forget: ForgetSet | None = None) -> dict[str, object]:
+    """Return what decides any unlearning of an audit: its name, its size, and the scores [of the forget set alone]."""
+    table = bench.table if forget is None else bench.table.loc[forget.rows]
+    scores = table[["risk", "lira", "loss"]].to_numpy(np.float64)
+    return {"audit": bench.store.audit, "shadows": bench.shadows, "scores": scores}
+
+
+def shown_forget(settings: UnlearnSettings) -> str:
+    """Return ``--forget`` as results repeat it: not where a list lies, nor what it is called."""
+    return "ids:FILE" if settings.forget.startswith("ids:") else settings.forget

@@ -1,0 +1,1 @@
+"""Results of unlearning: a run, its record, its cost, trials, and comparisons of orders."""
