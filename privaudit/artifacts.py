@@ -110,6 +110,10 @@ def _as_pattern(part: str) -> str:
 
 DESCRIPTION = Artifact("audit.json", About.NOBODY, "the command and the data's fingerprint", Purge.KEEP)
 DESIGN = Artifact("design.npy", About.EVERYONE, "the seed", Purge.CUT_COLUMNS)
+ENCODING = Artifact(
+    "encoding.json", About.EVERYONE, "the columns of a table", Purge.KEEP_IF_WHOLE,
+    "medians, and words that at least five samples had",
+)  # fmt: skip
 MODEL, MODEL_RECORD = (
     Artifact(f"models/{{key}}.{ending}", About.MEMBERS, "data, design and seed", Purge.KEEP_IF_PROVEN, "shadow models")
     for ending in ("safetensors", "json")
@@ -161,7 +165,7 @@ _STRAYS = tuple(
 )
 
 STORE = (
-    DESCRIPTION, DESIGN, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
+    DESCRIPTION, DESIGN, ENCODING, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
     UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
     COLUMNS,
 )  # fmt: skip

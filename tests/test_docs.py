@@ -92,7 +92,11 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
     """What click takes as text and the command looks at later: names of datasets, methods, orders, limits."""
     options = OPTIONS[name](**{key: value for key, value in given.items() if key in OPTIONS[name].model_fields})
     settings = AuditSettings.of(options)
-    if name in ("score", "reproduce") and not settings.dataset.endswith(".npz") and ":" not in settings.dataset:
+    if (
+        name in ("score", "reproduce")
+        and not settings.dataset.endswith((".npz", ".csv"))
+        and ":" not in settings.dataset
+    ):
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
         from privaudit.commands.unlearning.unlearn_request import request_of

@@ -65,6 +65,8 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     if plan.data.encoding is not None:
         write_result(store.columns, plan.data.encoding)
     store.write_description(plan.describe())
+    if plan.data.table is not None:
+        write_result(store.encoding, plan.data.table.encoding)
     absent = find_missing(jobs)
     missing = [job for job in absent if not plan.is_given(job.key)]
     if missing:

@@ -200,8 +200,9 @@ def plan_purge(
     _demand_no_links(store, out)
     table = _read_scores(out)
     real = table[~table["canary"]].reset_index(drop=True)
-    classes = tuple(store.read_description().data.classes)
-    chosen = choose_forget_set(forget, real, classes, seed, skip_unknown=skip_unknown)
+    data = store.read_description().data
+    id_column = None if data.table is None else data.table.id
+    chosen = choose_forget_set(forget, real, tuple(data.classes), seed, skip_unknown=skip_unknown, id_column=id_column)
     sample_ids: list[SampleIdentifier] = real["sample_id"].tolist()
     plan = PurgePlan(store.audit, chosen, table, {sample_ids[row] for row in chosen.rows.tolist()})
     evidence = gather_evidence(store, out, sample_ids, chosen.rows, len(table))

@@ -81,7 +81,7 @@ def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> 
             raise DataError(f"{source}: column '{name}' holds numbers for training and none for testing")
         kind: Literal["number", "truth"] = "truth" if types.is_bool_dtype(known.dtype) else "number"
         train, test = (_as_floats(column)[:, np.newaxis] for column in (known, other))
-        return EncodedColumn(name, kind, train, test, doubts + _doubts_of_numbers(known, train[:, 0]))
+        return EncodedColumn(name, kind, train, test, doubts + doubts_of_numbers(known, train[:, 0]))
     words, others = (column.map(str).to_numpy(object) for column in (known, other))
     values = sorted(set(words))
     if len(values) > MOST_CATEGORIES:
@@ -139,7 +139,8 @@ def indicators(words: npt.NDArray[np.object_], values: list[str]) -> Floats:
     return features
 
 
-def _doubts_of_numbers(column: pd.Series[Any], floats: Floats) -> list[str]:
+def doubts_of_numbers(column: pd.Series[Any], floats: npt.NDArray[np.floating[Any]]) -> list[str]:
+    """Say why numbers may be no feature, or not the one that they seem; ``floats`` is what a network gets of them."""
     name, distinct = f"column '{column.name}'", int(column.nunique())
     if distinct == 1:
         return [f"{name} holds one number in every row: it says nothing"]
