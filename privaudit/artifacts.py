@@ -176,6 +176,10 @@ SCORES = Artifact("scores.parquet", About.EVERYONE, "signals", Purge.DROP_ROWS)
 SCORES_AS_CSV = Artifact("scores.csv", About.EVERYONE, "the score table", Purge.REMOVE, "tables as CSV")
 RESULTS = Artifact("score.json", About.SOME, "signals", Purge.UNNAME)
 REPORT = Artifact("report.{format:json|html|pdf}", About.SOME, "results", Purge.RENDER)
+ATTESTATION, MODEL_CARD = (
+    Artifact(name, About.EVERYONE, "results and the report", Purge.REMOVE, "attestations of former reports")
+    for name in ("attestation.json", "model-card.md")
+)
 REDACTION_SALT = Artifact("redaction.salt", About.NOBODY, "chance", Purge.KEEP)
 RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
     Artifact(path, About.SOME, source, Purge.REMOVE, "pictures and reconstructions")
@@ -215,7 +219,8 @@ TRIAL = Artifact("trials/{scene}/{trial}.json", About.FORGET_SET, "models", Purg
 _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, TRIAL.kind, finished=False)
 
 OUTPUT = (
-    SCORES, SCORES_AS_CSV, RESULTS, REPORT, REDACTION_SALT, RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS,
+    SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, RECONSTRUCTIONS,
+    INVERSION_PICTURES, THUMBNAILS,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip

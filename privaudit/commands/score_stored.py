@@ -99,6 +99,8 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         rmia_gamma=plan.settings.rmia_gamma,
         queries=plan.queries,
         attacks=scores.attacks,
+        calibrated=scores.calibrated,
+        union=scores.union,
         agreement=scores.agreement,
         groups=scores.groups,
         clusters=scores.clusters,

@@ -25,7 +25,11 @@ class _AuditArgument(Options):
     audit: Annotated[str | None, _ARGUMENT] = Field(None, description="The audit's name [the latest of the store].")
 
 
-class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AuditArgument):
+class _AttestOption(Options):
+    attest: bool = Field(False, description="Write attestation.json and model-card.md beside the report.")
+
+
+class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AttestOption, _AuditArgument):
     """Everything that ``privaudit report`` takes."""
 
 
