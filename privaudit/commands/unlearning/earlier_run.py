@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,17 @@ from privaudit.results.unlearning.run import Chosen, UnlearnRun
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.method_choice import AUTO
+from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.removal_record import RECORD
-from privaudit.unlearning.base import RETRAIN
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS
 from privaudit.unlearning.requests.forget_requests import RemovalRequest
 from privaudit.unlearning.requests.forget_set import ForgetSet, with_earlier
 
+Rows = npt.NDArray[np.int64]
+
 LATEST = "latest"
+
+NOBODY: Rows = np.zeros(0, np.int64)
 
 #: After so many approximate requests in a row ``--method auto`` retrains: docs/unlearning-results.md, "A stream".
 MOST_IN_A_ROW = 10
@@ -53,26 +58,71 @@ class EarlierRun:
     outcome
         What became of it.
     since_exact
-        Approximate requests up to it, since the last model that was trained without whom it forgot.
+        Approximate runs that went into its weights, since a model that never saw whom it forgot.
+    exact
+        The last run of its chain that retrained, and whom that left out; None where none did.
     """
 
     name: str
     model: Path
     record_sha256: str
-    rows: npt.NDArray[np.int64]
+    rows: Rows
     requests: tuple[RemovalRequest, ...]
     outcome: OutcomeName
     since_exact: int
+    exact: tuple[Path, Rows] | None = None
 
-    def link(self, asked: int, *, exact: bool) -> Predecessor:
-        """Return the link from a run on this one to it, given how many samples that asks for."""
-        return Predecessor(
-            run=self.name,
-            record_sha256=self.record_sha256,
-            forgotten=len(self.rows),
-            asked=asked,
-            since_exact=0 if exact else self.since_exact + 1,
-        )
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a method begins with.
+
+    Parameters
+    ----------
+    model
+        None: the target.
+    forget
+        Whom it is handed.
+    run
+        Whose model it is; None: the target.
+    """
+
+    model: Path | None
+    forget: ForgetSet
+    run: str | None
+
+    def of(self, problem: UnlearningProblem) -> UnlearningProblem:
+        """Return what of a problem is left to the method."""
+        return problem.going_on(self.forget, self.model or problem.original)
+
+
+def beginning(earlier: EarlierRun | None, everybody: ForgetSet, asked: ForgetSet, method: str) -> Beginning:
+    """Say with which model a request begins.
+
+    A method that goes on training as the model was trained costs as much for five people as for a hundred, and every
+    time it is gone on with the retained are learned better than any retraining would. So it begins with the last model
+    that never saw whom it forgot (a retraining of the chain, or the target), and is handed everybody since.
+    """
+    if earlier is None or method == RETRAIN:
+        return Beginning(None, asked if earlier is None else everybody, None)
+    if not UNLEARNERS.load(method).cools_down:
+        return Beginning(earlier.model, asked, earlier.name)
+    model, gone = (None, NOBODY) if earlier.exact is None else earlier.exact
+    since = replace(everybody, rows=np.setdiff1d(everybody.rows, gone))
+    return Beginning(model, since, None if model is None else model.parent.name)
+
+
+def link_to(earlier: EarlierRun, asked: int, method: str, began: Beginning) -> Predecessor:
+    """Return the link from a run to the one that it went on from, given how many samples it was asked for."""
+    goes_on = began.run == earlier.name and earlier.since_exact > 0
+    return Predecessor(
+        run=earlier.name,
+        record_sha256=earlier.record_sha256,
+        forgotten=len(earlier.rows),
+        asked=asked,
+        since_exact=0 if method == RETRAIN else earlier.since_exact + 1 if goes_on else 1,
+        began_as=began.run,
+    )
 
 
 def check_going_on(settings: UnlearnSettings) -> None:
@@ -115,18 +165,36 @@ def earlier_run(settings: UnlearnSettings, audit: OpenedAudit) -> EarlierRun | N
     if outcome in REJECTED:
         raise _rejected(folder.name, outcome, run.predecessor)
     record = read_result(folder / RECORD, RemovalRecord)
-    forgotten = read_table(folder / EXPOSURE)["forgotten"].to_numpy(np.bool_)
     named = [(sample.sample_id, one) for sample in record.removed for one in sample.requests]
     since = 0 if run.is_exact else 1 if run.predecessor is None else run.predecessor.since_exact
     return EarlierRun(
         name=folder.name,
         model=folder / model_file(run),
         record_sha256=files.sha256_of(folder / RECORD),
-        rows=np.flatnonzero(forgotten).astype(np.int64),
+        rows=_forgotten(folder),
         requests=tuple(RemovalRequest(sample, one.request_id, one.date) for sample, one in named),
         outcome=outcome,
         since_exact=since,
+        exact=_last_exact(folder),
     )
+
+
+def _forgotten(folder: Path) -> Rows:
+    return np.flatnonzero(read_table(folder / EXPOSURE)["forgotten"].to_numpy(np.bool_)).astype(np.int64)
+
+
+def _last_exact(folder: Path) -> tuple[Path, Rows] | None:
+    """The last model of a chain that was retrained, as far back as it is whole, and whom that left out."""
+    seen: set[str] = set()
+    while folder.name not in seen and is_there(folder):
+        seen.add(folder.name)
+        run = read_result(folder / METRICS_FILE, UnlearnRun)
+        if run.is_exact:
+            return folder / model_file(run), _forgotten(folder)
+        if run.predecessor is None:
+            break
+        folder = folder.parent / run.predecessor.run
+    return None
 
 
 def _folder(name: str, out: Path) -> Path:

@@ -87,7 +87,7 @@ def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:
 def foretell(audit: OpenedAudit, wanted: ResolvedRequest) -> UnlearnEstimate:
     """Say what a run that is not there yet will cost."""
     problem = UnlearningProblem.of(audit.bench, audit.plan.arrays, wanted.forget, wanted.settings.seed)
-    cost = estimate_run(audit.plan, wanted.handed(problem), wanted.request, Work.of(audit, wanted))
+    cost = estimate_run(audit.plan, wanted.began.of(problem), wanted.request, Work.of(audit, wanted))
     for sentence in cost.sentences(is_exact=wanted.request is None):
         talk(f"  {sentence}")
     return cost

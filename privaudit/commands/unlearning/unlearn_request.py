@@ -9,10 +9,13 @@ import numpy as np
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.earlier_run import (
+    Beginning,
     EarlierRun,
     begin_anew,
+    beginning,
     check_going_on,
     earlier_run,
+    link_to,
     together,
 )
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
@@ -30,7 +33,7 @@ from privaudit.unlearning.application.method_choice import (
     choose_method,
     sentence_of,
 )
-from privaudit.unlearning.application.problem import Bench, UnlearningProblem
+from privaudit.unlearning.application.problem import Bench
 from privaudit.unlearning.application.retrained_models import expected_seconds
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.application.teacher_models import check_applicable, why_no_teachers
@@ -50,13 +53,15 @@ class ResolvedRequest:
     settings
         As they were asked for, with the method and the order that it comes to.
     forget, asked
-        D_u: everybody who is to be forgotten; and whom the method is handed, all but those whom ``earlier`` forgot.
+        D_u: everybody who is to be forgotten; and those of them whom ``earlier`` has not forgotten.
     chosen
         Who chose the method, and why.
     request
         The method and its sequence; None where the method is retraining itself.
     name
         Of the run.
+    began
+        The model that the method begins with, and whom it is handed.
     earlier
         The run to go on from; None: the audit's target.
     """
@@ -67,6 +72,7 @@ class ResolvedRequest:
     chosen: Chosen
     request: Request | None
     name: str
+    began: Beginning
     earlier: EarlierRun | None = None
 
     @property
@@ -82,11 +88,9 @@ class ResolvedRequest:
     @property
     def link(self) -> Predecessor | None:
         """The link to the run that this one goes on from."""
-        return None if self.earlier is None else self.earlier.link(len(self.asked.rows), exact=self.request is None)
-
-    def handed(self, problem: UnlearningProblem) -> UnlearningProblem:
-        """Return what the method is to solve of the whole problem: what the run that is gone on from has not."""
-        return problem if self.earlier is None else problem.going_on(self.asked, self.earlier.model)
+        if self.earlier is None:
+            return None
+        return link_to(self.earlier, len(self.asked.rows), self.method, self.began)
 
     @property
     def given(self) -> frozenset[str]:
@@ -138,19 +142,20 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
         # By a training that was timed before: the same request is then always answered alike.
         exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
         below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
-        not_applicable=why_no_teachers(asked, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
+        not_applicable=why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
     )
     chosen = begin_anew(settings, chosen, earlier)
     if chosen.by == AUTO:
         talk(f"  {sentence_of(chosen)}")
     settings = of_method(settings, chosen.method)
     request = request_of(settings)
+    began = beginning(earlier, forget, asked, settings.method)
     if request is not None:
-        check_applicable(request.method, asked, plan.shadows, request.parameters)
+        check_applicable(request.method, began.forget, plan.shadows, request.parameters)
         # A score that was never measured.
-        score_of(bench.table.iloc[asked.rows], request.sequencing.order)
+        score_of(bench.table.iloc[began.forget.rows], request.sequencing.order)
     name = run_name(settings, bench, forget, request, earlier)
-    return ResolvedRequest(settings, forget, asked, chosen, request, name, earlier)
+    return ResolvedRequest(settings, forget, asked, chosen, request, name, began, earlier)
 
 
 def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:

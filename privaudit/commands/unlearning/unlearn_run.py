@@ -50,11 +50,12 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     tuning = None
     if settings.tune and request is not None:
         request, tuning = tune(plan, problem, request, wanted.given)
-    models, run = unlearn(problem, request, paths, folder, wanted.handed(problem))
+    models, run = unlearn(problem, request, paths, folder, wanted.began.of(problem))
     evaluation = evaluate(problem, models, run, wanted.method)
     of_request = None
     if wanted.earlier is not None and run is not None:
-        of_request = outcome_of_request(wanted.handed(problem), evaluation, run, wanted.method)
+        alone = problem.going_on(wanted.asked, wanted.earlier.model)
+        of_request = outcome_of_request(alone, evaluation, run, wanted.method)
         evaluation = replace(evaluation, figures=with_request(evaluation.figures, of_request))
     _warn_of_proxy(evaluation.figures, request)
     judging = judges(audit.bench, run is not None and run.taught)
@@ -92,6 +93,11 @@ def _announce(plan: AuditPlan, wanted: ResolvedRequest, folder: Path) -> None:
             f"  going on from {link.run}, which forgot {link.forgotten:,}: everybody, {len(wanted.forget.rows):,}, is "
             "held against retraining without them"
         )
+        if wanted.request is not None and link.began_as != link.run:
+            talk(
+                f"  {wanted.method} begins with {link.began_as or 'the target'} and is handed everybody since: as "
+                "cheap as going on, and it does not add up"
+            )
     for note in wanted.forget.notes:
         talk(f"  {note}")
 
@@ -128,13 +134,13 @@ def unlearn(
 
 
 def outcome_of_request(
-    handed: UnlearningProblem, evaluation: UnlearningEvaluation, run: ForgetRun, method: str
+    alone: UnlearningProblem, evaluation: UnlearningEvaluation, run: ForgetRun, method: str
 ) -> OutcomeEvidence:
     """Decide what became of those alone whom a request on an earlier run asked for, doing nothing being its model."""
-    with one_thread(handed.bench.specification.hardware):
-        before = Answers.of(handed, handed.load())
+    with one_thread(alone.bench.specification.hardware):
+        before = Answers.of(alone, alone.load())
     answers = {name: one.answers for name, one in evaluation.measured.items()} | {"original": before}
-    return decide(answers, ShadowEvidence(handed, judges(handed.bench, run.taught)), method, exact=False)
+    return decide(answers, ShadowEvidence(alone, judges(alone.bench, run.taught)), method, exact=False)
 
 
 def with_request(figures: UnlearningFigures, of_request: OutcomeEvidence) -> UnlearningFigures:

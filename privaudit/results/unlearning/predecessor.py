@@ -15,8 +15,10 @@ class Predecessor(Result):
     forgotten, asked
         How many samples it had forgotten, and how many more the request that followed asked for.
     since_exact
-        Requests since the last model that never saw whom it forgot (a retraining, or the target), the one that
-        followed included; 0 where that retrained.
+        Approximate runs that went into the weights since a model that never saw whom it forgot (a retraining, or the
+        target), the one that followed included; 0 where that retrained.
+    began_as
+        The run whose weights the one that followed began with; None: the target's, or fresh ones where it retrained.
     """
 
     run: str
@@ -24,3 +26,4 @@ class Predecessor(Result):
     forgotten: int
     asked: int
     since_exact: int
+    began_as: str | None = None

@@ -272,6 +272,7 @@ class UnlearnRequested(Result):
     scattered: bool | None = None
     seed: int = 0
     reference_asked: str = "auto"
+    predecessor: Predecessor | None = None
     shadows: int
     statistic: str
 

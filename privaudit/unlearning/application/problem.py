@@ -123,8 +123,8 @@ class UnlearningProblem:
 
     @property
     def watched(self) -> Rows:
-        """Rows of D_u and of what was forgotten before, ascending."""
-        return np.union1d(self.forget.rows, self.earlier)
+        """Rows of D_u; with what was forgotten before, where something was, ascending."""
+        return np.union1d(self.forget.rows, self.earlier) if len(self.earlier) else self.forget.rows
 
     @property
     def is_of_target(self) -> bool:
