@@ -205,7 +205,12 @@ def _folder(name: str, out: Path) -> Path:
             f"--from {name}: {out.name} has no unlearning run", hint="The first request goes without --from."
         )
     if name == LATEST:
-        return max((read_result(path, UnlearnRun).number, path.parent) for path in runs.values())[1]
+        found = {name: read_result(path, UnlearnRun) for name, path in runs.items() if files.is_whole(path)}
+        # A run that was made again counts as a later one, and those that went on from it stay its successors.
+        behind = {run.predecessor.run for run in found.values() if run.predecessor is not None}
+        tips = [(run.number, name) for name, run in found.items() if name not in behind]
+        if tips:
+            return runs[max(tips)[1]].parent
     if name not in runs:
         known = ", ".join(sorted(runs)[:10])
         raise UsageError(f"--from {name}: {out.name} has no such run", hint=f"Runs: {known}; privaudit list shows all.")
@@ -233,6 +238,8 @@ def together(
     if earlier is None:
         return asked, asked
     everybody, new = with_earlier(asked, earlier.rows, earlier.requests, audit.plan.data.y_train)
+    said = f"goes on from {earlier.name}: {len(earlier.rows):,} forgotten before, {len(new.rows):,} asked for now"
+    everybody = replace(everybody, notes=(said, *everybody.notes))
     if not len(new.rows):
         raise UsageError(
             f"--from {earlier.name}: all {len(asked.rows):,} samples were asked for before, and it has forgotten them",
