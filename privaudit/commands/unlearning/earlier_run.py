@@ -35,7 +35,7 @@ LATEST = "latest"
 NOBODY: Rows = np.zeros(0, np.int64)
 
 #: After so many approximate requests in a row ``--method auto`` retrains: docs/unlearning-results.md, "A stream".
-MOST_IN_A_ROW = 10
+MOST_IN_A_ROW = 2
 
 #: Of these a model is as near to a retrained one as can be told: another request may go on from it.
 SOUND: tuple[OutcomeName, ...] = ("exact", "close", "unclear")
