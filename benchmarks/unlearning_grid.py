@@ -285,10 +285,10 @@ def read_results(work: Path) -> list[dict[str, Any]]:
     """What is there; of a run that was killed in the middle of a line the line is left out."""
     path = work / "results.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    return list(_parsed(lines))
+    return list(parsed(lines))
 
 
-def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
+def parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         with contextlib.suppress(json.JSONDecodeError):
             yield json.loads(line)

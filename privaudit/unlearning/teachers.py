@@ -6,7 +6,7 @@ The shadow models that teach an unlearning must not judge it. So the complementa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,8 @@ class Teachers:
         Jensen-Shannon divergence.
     count
         int64 ``[n]``: how many teachers each sample has.
+    who
+        int64 ``[n]``: the shadow model that ``one`` is of; None where no single one is.
     one
         float32 ``[n, C]``: the softmax of a single teacher, drawn for each sample; None: the mean in its place.
     trained_samples
@@ -80,6 +82,7 @@ class Teachers:
     count: npt.NDArray[np.int64]
     trained_samples: int = 0
     one: torch.Tensor | None = None
+    who: npt.NDArray[np.int64] | None = None
 
     @property
     def answers(self) -> torch.Tensor:
@@ -122,7 +125,8 @@ def teachers_of(
             yield load_model(specification, path), ~keep[index, rows]
 
     rows = np.sort(forget_rows)
-    return average(asked(), samples, rows, specification.classes)
+    found = average(asked(), samples, rows, specification.classes)
+    return replace(found, who=None if found.who is None else np.flatnonzero(pairs.teaching)[found.who])
 
 
 def average(
@@ -137,8 +141,9 @@ def average(
     negentropy = torch.zeros(len(rows), dtype=torch.float64, device=device)
     count = np.zeros(len(rows), np.int64)
     one = torch.zeros(len(rows), classes, device=device)
+    who = np.zeros(len(rows), np.int64)
     drawn = generator(0, "one-teacher")
-    for model, speaks in asked:
+    for number, (model, speaks) in enumerate(asked):
         logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
         probability = logits.softmax(1)
         where = torch.from_numpy(np.flatnonzero(speaks)).to(device)
@@ -147,6 +152,7 @@ def average(
         count += speaks
         # Each of a sample's teachers is the one with equal chances, however many there will be.
         kept = speaks & (drawn.random(len(rows)) * count < 1)
+        who[kept] = number
         one[torch.from_numpy(np.flatnonzero(kept)).to(device)] = probability[
             torch.from_numpy(kept[speaks]).to(device)
         ].float()
@@ -155,4 +161,4 @@ def average(
     counts = torch.from_numpy(count).to(device)
     mean = total / counts[:, None]
     divergence = torch.special.entr(mean).sum(1) + negentropy / counts
-    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=one)
+    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=one, who=who)
