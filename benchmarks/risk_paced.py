@@ -4,8 +4,8 @@
     python benchmarks/risk_paced.py --work paced --cells digits-noisy/batchnorm --forget random --table
 
 Arms, by shadow-teacher's defaults: ``uniform`` (one fixed budget over all of D_u), ``paced`` (cycles by evidence), and
-beside them the model as it is (``nothing``) and a second retrained one (``retrain``). Each seed is an audit with data of
-its own. ``called`` is the share of D_u that LiRA calls trained on, and ``shown`` its interval over samples, by the
+beside them the model as it is (``nothing``) and a second retrained one (``retrain``). Each seed is an audit with data
+of its own. ``called`` is the share of D_u that LiRA calls trained on, and ``shown`` its interval over samples, by the
 judging pairs, which neither taught nor decided; ``js`` the mean Jensen-Shannon distance on D_u to the first retrained
 model. Audits, models and results lie below ``--work``; a line of ``paced.jsonl`` that is there is not made again.
 
@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--cells", nargs="+", default=list(CELLS), metavar="DATA/NETWORK")
     parser.add_argument("--forget", nargs="+", default=list(grid.FORGET), choices=list(grid.FORGET))
-    parser.add_argument("--arms", nargs="+", default=list(ARMS), help="of them the last two also as ARM:parameter=value,…")
+    parser.add_argument(
+        "--arms", nargs="+", default=list(ARMS), help="of them the last two also as ARM:parameter=value,…"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="how many; or, if several, which")
     parser.add_argument("--shadows", type=int, default=16)
     parser.add_argument("--table", action="store_true", help="only print what is there")
@@ -77,7 +79,9 @@ def run_cell(options: argparse.Namespace, cell: str, seed: int) -> None:
         run_forget_set(options, opened, [arm for other, arm in wanted if other == name], (cell, name, seed))
 
 
-def run_forget_set(options: argparse.Namespace, opened: OpenedAudit, arms: list[str], where: tuple[str, str, int]) -> None:
+def run_forget_set(
+    options: argparse.Namespace, opened: OpenedAudit, arms: list[str], where: tuple[str, str, int]
+) -> None:
     """Retrain twice where that was not done, then run the arms; a line of results each."""
     cell, name, seed = where
     plan, specification, bench = opened.plan, opened.plan.specification, opened.bench
@@ -98,9 +102,13 @@ def run_forget_set(options: argparse.Namespace, opened: OpenedAudit, arms: list[
             elif kind == "retrain":
                 model = load_model(specification, paths[1])
             else:
-                request = grid.request_of("shadow-teacher" + (f":{changes}" if changes else ""), "none", seed)
+                changes, _, repeat = changes.partition("#")
+                again = seed + 1000 * int(repeat or 0)
+                request = grid.request_of("shadow-teacher" + (f":{changes}" if changes else ""), "none", again)
                 began = time.process_time()
-                model, run = run_method(problem, replace(request, by_evidence=kind == "paced", guard=True), watched=False)
+                model, run = run_method(
+                    problem, replace(request, by_evidence=kind == "paced", guard=True), watched=False
+                )
                 evidence, ledger = run.ledger.evidence, run.ledger
                 spent = {
                     "forget_steps": ledger.forget_steps_run,
@@ -192,7 +200,11 @@ def print_table(results: list[dict[str, Any]], options: argparse.Namespace) -> N
 def _cells(of_arm: list[dict[str, Any]]) -> list[str]:
     shown = [_mean([run[name] for run in of_arm if run[name] is not None]) for name in ("tow", "js", "called")]
     shares = [run["seconds"] / run["retraining"] for run in of_arm]
-    return [*shown, f"{statistics.mean(run['forget_steps'] for run in of_arm):.0f}", f"{100 * statistics.mean(shares):.0f}%"]
+    return [
+        *shown,
+        f"{statistics.mean(run['forget_steps'] for run in of_arm):.0f}",
+        f"{100 * statistics.mean(shares):.0f}%",
+    ]
 
 
 def _mean(values: list[float]) -> str:
@@ -219,9 +231,10 @@ def _print_claim(runs: dict[tuple[str, str, str, int], dict[str, Any]], arm: str
             interval = statistics.mean(uniform["shown"] or 0 for _, uniform in pairs)
             holds = statistics.mean(tow) >= -0.01 and ratio <= 0.5
             holds = holds and (not called or statistics.mean(called) <= interval)
+            verdict = "holds" if holds else "does not hold"
             print(
                 f"{arm} − uniform, {cell} {name}, {len(pairs)} seeds: ToW {_mean(tow)}, called {_mean(called)} "
-                f"(interval ± {interval:.3f}), {ratio:.2f} of the forget gradients: {'holds' if holds else 'does not hold'}"
+                f"(interval ± {interval:.3f}), {ratio:.2f} of the forget gradients: {verdict}"
             )
 
 

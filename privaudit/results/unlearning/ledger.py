@@ -124,8 +124,8 @@ class Ledger(Spent):
     """The same by stage.
 
     ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
-    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same. ``evidence`` is
-    what decided when to stop, where something did.
+    method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
+    ``evidence`` is what decided when to stop, where something did.
     """
 
     stages: tuple[StageEntry, ...] = ()

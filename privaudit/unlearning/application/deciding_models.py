@@ -14,7 +14,7 @@ from privaudit.attacks import lira
 from privaudit.shadow.store import shadow_keys
 from privaudit.shadow.trainer import signals_on
 from privaudit.signals import signal
-from privaudit.statistics.gaussian import log_density, moments_of, pooled_variance, variance_floor
+from privaudit.statistics.gaussian import RESOLUTION, log_density, moments_of, pooled_variance, variance_floor
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.base import Unlearner
 from privaudit.unlearning.schedule.cycles import Decider, Exposure
@@ -39,7 +39,10 @@ def decider_of(problem: UnlearningProblem, unlearner: Unlearner) -> Decider | No
         labels = problem.labels
         whole = not np.isin(labels[problem.retain], labels[problem.forget.rows]).any()
         return ClassAnswers(problem) if whole else None
-    if teachers.who is None or split_pairs(problem.bench.shadows, problem.bench.specification.seed).teaching.sum() // 2 <= FEWEST_PAIRS:
+    if (
+        teachers.who is None
+        or split_pairs(problem.bench.shadows, problem.bench.specification.seed).teaching.sum() // 2 <= FEWEST_PAIRS
+    ):
         return None
     return DecidingModels(problem, teachers.who)
 
@@ -88,15 +91,14 @@ class DecidingModels:
         variance = self._expected * (1 - self._expected) + float(np.var(of_sample))
         self._within = CHANCE * float(np.sqrt(variance / len(self._rows)))
         self.by = (
-            f"{len(models)} shadow models of the teaching half, of each sample's those of other pairs than its teacher's;"
-            " those that judge the result had no say"
+            f"{len(models)} shadow models that do not judge, about each sample those of other pairs than its teacher's"
         )
 
     def exposure(self, model: nn.Module) -> Exposure:
         """LiRA's ratio of every forget sample."""
         x = np.zeros(self._margin.shape[1])
         x[self._rows] = margin_of(model, self._problem, self._rows)
-        floor = np.maximum(variance_floor(self._margin), (lira.RESOLUTION * x) ** 2)
+        floor = np.maximum(variance_floor(self._margin), (RESOLUTION * x) ** 2)
         density = []
         for side in self._sides:
             moments = moments_of(self._margin, side)

@@ -54,7 +54,7 @@ UNSEEN = 1_000
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be done: a method, its parameters, how the forget set is handed over, whether under guard, and until when.
+    """What is to be done: a method, its parameters, how the forget set is handed over, under which guard, until when.
 
     ``by_evidence``: a method that works in cycles is handed those who look seen until D_u looks never-seen, whatever
     ``sequencing`` says; other methods, and where no evidence is to be had, spend a fixed budget.

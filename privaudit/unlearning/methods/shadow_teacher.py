@@ -40,6 +40,8 @@ class ShadowTeacherParameters(Parameters):
 
     unused: ClassVar[tuple[str, ...]] = ("passes", "learning_rate", "batch_size")
 
+    rate: ClassVar[str] = "peak"
+
     effort: float = setting(0.25, "gradients, as a share of a retraining's", low=0.001)
     peak: float = setting(0.6, "highest learning rate, as a share of the recipe's")
     oversampling: float = setting(2.0, "passes over D_u for each pass over D_r", low=0.01)
@@ -47,6 +49,7 @@ class ShadowTeacherParameters(Parameters):
     fresh_teachers: int = setting(0, "train this many teachers that exclude D_u, instead of asking shadow models")
     cycles: int = setting(3, "most cycles of a run that stops by evidence; 0: one fixed budget, effort")
     cycle_effort: float = setting(0.1, "of one of these, as a share of a retraining's gradients", low=0.001)
+    neighbours: int = setting(0, "nearest, of which a teacher is to have seen the fewest forgotten ones; 0: any")
     fresh_share: float = setting(0.1, "of D_r, drawn anew for each fresh teacher", low=0.001, high=1)
 
     def times(self, passes: float) -> Self:

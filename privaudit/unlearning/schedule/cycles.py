@@ -20,6 +20,9 @@ Rows = npt.NDArray[np.int64]
 #: A cycle that lowers the share of D_u that looks seen by less than this has gained nothing.
 GAIN = 0.02
 
+#: So many cycles are run in any case: what a network loses at the height of one it has won back after two.
+LEAST = 2
+
 #: At most this share of D_u is handed over in a cycle: those that look most as if they had been trained on.
 MOST_HANDED = 0.5
 
@@ -81,15 +84,14 @@ def cycles_of(rows: Rows, budget: int, cycles: int) -> list[Stage]:
 
 
 def enough(looks: list[Look], now: Exposure) -> str | None:
-    """Why to stop before another cycle, in words; None where to go on. The first cycle is always run."""
-    if not looks:
+    """Why to stop before another cycle, in words; None where to go on. The first two are always run."""
+    if len(looks) < LEAST:
         return None
     found = now.look(0, 0)
-    share = f"{100 * found.known:.0f}% of the forget set looks trained on"
+    share = f"{100 * found.known:.0f}% of it looks trained on"
     if found.never_seen:
-        return (
-            f"by evidence: {share}, where of the never-seen {100 * found.expected:.0f}% ± {100 * found.within:.0f}% do"
-        )
-    if looks[-1].known - found.known < GAIN and len(looks) > 1:
+        of_unseen = f"{100 * found.expected:.0f}% ± {100 * found.within:.0f}%"
+        return f"the forget set looks never-seen: {share}, where {of_unseen} of never-seen samples do"
+    if looks[-1].known - found.known < GAIN:
         return f"nothing more was gained by another cycle: {share}, after {100 * looks[-1].known:.0f}% before it"
     return None
