@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch import nn
 
+from privaudit.commands.unlearning.unlearn_request import of_method, request_of
+from privaudit.config import UnlearnSettings
 from privaudit.results.unlearning.ledger import Evidence, Ledger, Look
 from privaudit.shadow.design import paired_design
 from privaudit.testing import practice_context
@@ -121,7 +123,7 @@ class Killed(BaseException):
 
 def run(folder: Path | None, kill_after: float | None) -> tuple[dict[str, torch.Tensor], Ledger, int]:
     work = practice_context(forget=12)
-    method = ShadowTeacher(work, with_changes(ShadowTeacher.defaults, {"cycle_effort": 0.1}))
+    method = ShadowTeacher(work, with_changes(ShadowTeacher.defaults, {"cycle_effort": 0.1, "cycles": 3}))
     ratio = [1] * 6 + [-1] * 6
     decider = Scripted(work.forget, ratio, [*ratio[1:], -1], ratio[2:] + [-1] * 2, ratio[3:] + [-1] * 3)
     planned = 3 * method.cycle_budget
@@ -249,7 +251,29 @@ def test_of_a_whole_class_the_models_own_answers_decide_and_of_a_part_nobody_doe
     labels = np.array([0] * (4 + kept) + [1] * 4)
     forget = SimpleNamespace(rows=np.arange(4), scattered=False)
     problem: Any = SimpleNamespace(labels=labels, forget=forget, retain=np.arange(4, len(labels)))
-    method = ShadowTeacher(practice_context(forget=4), ShadowTeacher.defaults)
+    method = ShadowTeacher(practice_context(forget=4), with_changes(ShadowTeacher.defaults, {"cycles": 3}))
     found = deciding_models.decider_of(problem, method)
     assert isinstance(found, deciding_models.ClassAnswers) == decides
     assert (found is None) != decides
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, False),
+        ({"parameter": ("cycles=3",)}, True),
+        ({"parameter": ("cycles=3",), "order": "none"}, True),
+        ({"parameter": ("cycles=3",), "order": "risk"}, False),
+        ({"parameter": ("cycles=3",), "groups": 2}, False),
+        ({"parameter": ("cycles=3",), "guard": "off"}, False),
+        ({"parameter": ("cycles=3",), "tune": True}, False),
+    ],
+)
+def test_evidence_decides_where_cycles_are_asked_for_and_neither_an_order_nor_an_exact_budget_is(
+    asked: dict[str, Any], expected: bool
+) -> None:
+    settings = of_method(UnlearnSettings(method="shadow-teacher", **asked), "shadow-teacher")
+    request = request_of(settings)
+    assert request is not None
+    assert request.by_evidence == expected
+    assert (request.sequencing.order == "none") == (expected or asked.get("order") == "none")

@@ -145,7 +145,8 @@ def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
     if not takes_order(method):
         # It runs once: no order means anything to it.
         return settings.changed(order="none", descending=False)
-    paced = getattr(UNLEARNERS.load(method).defaults, "cycles", 0) > 0 and by_evidence(settings)
+    parameters = with_changes(UNLEARNERS.load(method).defaults, given_parameters(settings))
+    paced = getattr(parameters, "cycles", 0) > 0 and by_evidence(settings)
     return settings.changed(order="none") if paced else settings
 
 

@@ -47,7 +47,7 @@ class ShadowTeacherParameters(Parameters):
     oversampling: float = setting(2.0, "passes over D_u for each pass over D_r", low=0.01)
     most: float = setting(0.25, "at most this share of a batch is forget samples", low=0.001, high=0.9)
     fresh_teachers: int = setting(0, "train this many teachers that exclude D_u, instead of asking shadow models")
-    cycles: int = setting(3, "most cycles of a run that stops by evidence; 0: one fixed budget, effort")
+    cycles: int = setting(0, "stop by evidence, after at most so many cycles; 0: one fixed budget, effort")
     cycle_effort: float = setting(0.1, "of one of these, as a share of a retraining's gradients", low=0.001)
     neighbours: int = setting(0, "nearest, of which a teacher is to have seen the fewest forgotten ones; 0: any")
     fresh_share: float = setting(0.1, "of D_r, drawn anew for each fresh teacher", low=0.001, high=1)
