@@ -3,12 +3,12 @@
     python benchmarks/risk_paced.py --work paced --data-dir data --seeds 9
     python benchmarks/risk_paced.py --work paced --cells digits-noisy/batchnorm --forget random --table
 
-Arms of shadow-teacher: ``uniform`` (its defaults, one fixed budget over all of D_u) and ``paced`` (three cycles at most,
-by evidence); ``ARM:parameter=value,…#2`` is the same again with other randomness. Beside them: the model as it is
-(``nothing``) and a second retrained one (``retrain``). Each seed is an audit with data of its own. ``called`` is the share
-of D_u that LiRA calls trained on, and ``shown`` its interval over samples, by the judging pairs, which neither taught nor
-decided; ``js`` the mean Jensen-Shannon distance on D_u to the first retrained model. Audits, models and results lie below
-``--work``; a line of ``paced.jsonl`` that is there is not made again.
+Arms of shadow-teacher: ``uniform`` (its defaults, one fixed budget over all of D_u) and ``paced`` (three cycles at
+most, by evidence); ``ARM:parameter=value,…#2`` is the same again with other randomness. Beside them: the model as it
+is (``nothing``) and a second retrained one (``retrain``). Each seed is an audit with data of its own. ``called`` is
+the share of D_u that LiRA calls trained on, and ``shown`` its interval over samples, by the judging pairs, which
+neither taught nor decided; ``js`` the mean Jensen-Shannon distance on D_u to the first retrained model. Audits,
+models and results lie below ``--work``; a line of ``paced.jsonl`` that is there is not made again.
 
 The claim, fixed beforehand: ToW within .01 of uniform's, the share called trained on within its interval, and at most
 half of the forget-sample gradients; over nine seeds, with the mean of paired differences and its standard deviation.
