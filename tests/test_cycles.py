@@ -51,7 +51,9 @@ def test_it_is_enough_when_no_more_look_seen_than_among_the_never_seen_or_nothin
     seen, unseen = exposure(1, 1, -1, -1), exposure(1, -1, -1, -1)
     assert enough([], unseen) is None
     assert enough([look(0.9)], unseen) is None  # a network wins back in a second cycle what it lost in the first
-    assert str(enough([look(0.9), look(0.6)], unseen)).startswith("the forget set looks never-seen: 25% of it looks")
+    assert str(enough([look(0.9), look(0.6)], unseen)).startswith(
+        "it looks never-seen: 25% of the forget set looks trained on, where"
+    )
     assert "nothing more was gained" in str(enough([look(0.9), look(0.51)], seen))
     assert enough([look(0.9), look(0.6)], seen) is None
 
@@ -109,7 +111,7 @@ def test_a_cycle_trains_on_those_it_hands_over_and_on_the_retained_and_on_nobody
     for entry in ledger.stages:
         assert entry.forget_steps + entry.retain_steps == pytest.approx(0.2 * 20 * 48, rel=0.15)
     assert ledger.stopped is not None
-    assert ledger.stopped.startswith("the forget set looks never-seen: 0% of it looks trained on, where 10% ± 5%")
+    assert ledger.stopped.startswith("it looks never-seen: 0% of the forget set looks trained on, where 10% ± 5%")
     evidence = ledger.evidence
     assert evidence is not None
     assert [(one.known, one.handed) for one in evidence.looks] == [(0.3333, 4), (0.1667, 2), (0, 0)]

@@ -88,10 +88,10 @@ def enough(looks: list[Look], now: Exposure) -> str | None:
     if len(looks) < LEAST:
         return None
     found = now.look(0, 0)
-    share = f"{100 * found.known:.0f}% of it looks trained on"
+    share = f"{100 * found.known:.0f}% of the forget set looks trained on"
     if found.never_seen:
         of_unseen = f"{100 * found.expected:.0f}% ± {100 * found.within:.0f}%"
-        return f"the forget set looks never-seen: {share}, where {of_unseen} of never-seen samples do"
+        return f"it looks never-seen: {share}, where {of_unseen} of never-seen samples do"
     if looks[-1].known - found.known < GAIN:
         return f"nothing more was gained by another cycle: {share}, after {100 * looks[-1].known:.0f}% before it"
     return None
