@@ -51,10 +51,8 @@ def test_it_is_enough_when_no_more_look_seen_than_among_the_never_seen_or_nothin
     seen, unseen = exposure(1, 1, -1, -1), exposure(1, -1, -1, -1)
     assert enough([], unseen) is None
     assert enough([look(0.9)], unseen) is None  # a network wins back in a second cycle what it lost in the first
-    assert str(enough([look(0.9), look(0.6)], unseen)).startswith(
     why = str(enough([look(0.9), look(0.6)], unseen))
     assert why.startswith("it looks never-seen: 25% of the forget set looks trained on, where")
-    )
     assert "nothing more was gained" in str(enough([look(0.9), look(0.51)], seen))
     assert enough([look(0.9), look(0.6)], seen) is None
 
