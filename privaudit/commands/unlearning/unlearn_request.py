@@ -136,6 +136,7 @@ def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | No
         audit.plan.data.class_names,
         settings.seed if seed is None else seed,
         skip_unknown=settings.skip_unknown,
+        id_column=audit.plan.settings.id,
     )
 
 
