@@ -289,10 +289,10 @@ def read_results(work: Path) -> list[dict[str, Any]]:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file that are whole."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return list(_parsed(lines))
+    return list(parsed(lines))
 
 
-def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
+def parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         with contextlib.suppress(json.JSONDecodeError):
             yield json.loads(line)

@@ -173,8 +173,23 @@ def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | No
 def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
     """Return the request with its method, and without an order where that method runs once."""
     settings = settings.changed(method=method, retrain_below=None)
-    # It runs once: no order means anything to it.
-    return settings if takes_order(method) else settings.changed(order="none", descending=False)
+    if not takes_order(method):
+        # It runs once: no order means anything to it.
+        return settings.changed(order="none", descending=False)
+    parameters = with_changes(UNLEARNERS.load(method).defaults, given_parameters(settings))
+    paced = getattr(parameters, "cycles", 0) > 0 and by_evidence(settings)
+    return settings.changed(order="none") if paced else settings
+
+
+def by_evidence(settings: UnlearnSettings) -> bool:
+    """Tell whether a method that can may choose whom it hands over, and when to stop.
+
+    Not where an order is asked for, or an exact budget: without a guard, as the paper's methods are reproduced, and
+    where parameters are tuned.
+    """
+    free = settings.order == "none" or "order" not in settings.model_fields_set
+    plain = sequencing_of(settings) == Sequencing(order=settings.order)
+    return free and plain and settings.guard == "on" and not settings.tune
 
 
 def takes_order(method: str) -> bool:
@@ -230,7 +245,14 @@ def request_of(settings: UnlearnSettings) -> Request | None:
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     parameters = with_changes(method.defaults, changes)
-    return Request(settings.method, parameters, sequencing, settings.seed, guard=settings.guard == "on")
+    return Request(
+        settings.method,
+        parameters,
+        sequencing,
+        settings.seed,
+        guard=settings.guard == "on",
+        by_evidence=getattr(parameters, "cycles", 0) > 0 and by_evidence(settings),
+    )
 
 
 def _check_auto(settings: UnlearnSettings) -> None:
@@ -272,6 +294,8 @@ def run_name(
     if request is not None:
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
         what["guard"] = request.guard
+        if request.by_evidence:
+            what["by_evidence"] = True
     if request is not None and sequenced:
         what["sequencing"] = request.sequencing.to_json()
     # A method that another package brings may be edited under the same name.
