@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from privaudit.audit.plan import AuditPlan
+from privaudit.commands.unlearning.unlearn_auto import AutoRequest, calibrated_choice
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
+from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.run import Chosen, UnlearnRequested
 from privaudit.runtime.identity import Identity, slug
@@ -48,7 +50,9 @@ class ResolvedRequest:
     request
         The method and its sequence; None where the method is retraining itself.
     name
-        Of the run.
+        Of the run; where a calibration is yet to be made, that of what it is expected to choose.
+    calibration
+        In a dry run, what a calibration would take that is yet to be made.
     """
 
     settings: UnlearnSettings
@@ -56,6 +60,7 @@ class ResolvedRequest:
     chosen: Chosen
     request: Request | None
     name: str
+    calibration: CalibrationPlan | None = None
 
     @property
     def method(self) -> str:
@@ -103,29 +108,46 @@ class ResolvedRequest:
         )
 
 
-def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
-    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained."""
+def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = False) -> ResolvedRequest:
+    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained.
+
+    Where `--method auto` needs a calibration that is not stored yet it is made here, unless in a dry run.
+    """
     plan, bench = audit.plan, audit.bench
     forget = chosen_samples(settings, audit)
     if forget.said:
         talk(f"to forget: {forget.said}")
+    wanted, planned = only_by_steps(settings), None
     chosen = choose_method(
         settings.method,
-        wanted=only_by_steps(settings),
+        wanted=wanted,
         # By a training that was timed before: the same request is then always answered alike.
         exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
         below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
         not_applicable=why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
     )
     if chosen.by == AUTO:
+        settings = all_at_once(settings)
+        asked = AutoRequest(settings, sequencing_of(settings), wanted, decides_unlearning(bench), dry_run)
+        score_of(bench.table.iloc[forget.rows], settings.order)
+        chosen, planned = calibrated_choice(chosen, asked, audit, forget)
         talk(f"  {sentence_of(chosen)}")
     settings = of_method(settings, chosen.method)
+    if chosen.calibration is not None:
+        values = chosen.calibration.parameters
+        settings = settings.changed(parameter=tuple(f"{name}={value!r}" for name, value in values.items()))
     request = request_of(settings)
     if request is not None:
         check_applicable(request.method, forget, plan.shadows, request.parameters)
         # A score that was never measured.
         score_of(bench.table.iloc[forget.rows], request.sequencing.order)
-    return ResolvedRequest(settings, forget, chosen, request, run_name(settings, bench, forget, request))
+    return ResolvedRequest(settings, forget, chosen, request, run_name(settings, bench, forget, request), planned)
+
+
+def all_at_once(settings: UnlearnSettings) -> UnlearnSettings:
+    """Hand the forget set over all at once where no order is asked for: auto takes what forgets best."""
+    asked = "order" in settings.model_fields_set or sequencing_of(settings) != Sequencing(order=settings.order)
+    return settings if asked else settings.changed(order="none")
 
 
 def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:
