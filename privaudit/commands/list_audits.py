@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privaudit.artifacts import METRICS
+from privaudit.artifacts import CALIBRATION, METRICS
 from privaudit.audit.result_files import model_file
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
 from privaudit.results.stored_audits import AuditEntry, RunEntry
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
@@ -40,7 +41,11 @@ def _runs(folder: Path) -> list[RunEntry]:
 
 def _described(store: AuditStore, latest: str | None, runs: list[RunEntry]) -> AuditEntry:
     """What an audit is, or why that can't be told: one damaged audit must not hide the others."""
-    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs)
+    calibrations = {
+        path.stem: read_result(path, Calibration).method
+        for path in filter(files.is_whole, CALIBRATION.within(store.folder))
+    }
+    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs, calibrations=calibrations)
     try:
         about, shadows = store.read_description(), store.shadow_count()
     except StoreError as error:

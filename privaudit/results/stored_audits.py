@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from privaudit.results.base import Result, SparseResult
 from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.report_paths import ReportPaths
@@ -33,7 +35,10 @@ class RunEntry(Result):
 
 
 class AuditEntry(Result):
-    """An audit in `privaudit list`; its facts are None where it can't be read, and ``error`` says why."""
+    """An audit in `privaudit list`; its facts are None where it can't be read, and ``error`` says why.
+
+    ``calibrations`` are those of ``--method auto``, by name: what each chose.
+    """
 
     audit: str
     latest: bool
@@ -43,6 +48,7 @@ class AuditEntry(Result):
     shadows: int | None = None
     error: str | None = None
     runs: list[RunEntry]
+    calibrations: dict[str, str] = Field(default_factory=dict)
 
 
 class FileAndReason(Result):

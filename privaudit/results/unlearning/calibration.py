@@ -24,6 +24,9 @@ class ForgetSetKind(Result):
         About how many samples (of ``class``: how many classes), on a coarse scale, so that requests share calibrations.
     one_class
         Of ``concentrated``: whether nearly all are of one class.
+    memorised
+        Of ``concentrated``: their mean memorisation, on a coarse scale: how much of what the model says of them it
+        says only because it was trained on them.
     neighbours, chance
         Share of their nearest neighbours that are of the set too, and what it would be for samples at random.
     risk_rank
@@ -36,15 +39,22 @@ class ForgetSetKind(Result):
     by: str | None = None
     size: int
     one_class: bool = False
+    memorised: float | None = None
     neighbours: float | None = None
     chance: float | None = None
     risk_rank: float | None = None
     words: str
 
     @property
-    def identity(self) -> dict[str, str | int | bool | None]:
+    def identity(self) -> dict[str, str | float | bool | None]:
         """What of it decides a calibration."""
-        return {"name": self.name, "by": self.by, "size": self.size, "one_class": self.one_class}
+        return {
+            "name": self.name,
+            "by": self.by,
+            "size": self.size,
+            "one_class": self.one_class,
+            "memorised": self.memorised,
+        }
 
 
 class CalibrationTrial(Result):

@@ -8,11 +8,14 @@ from torch import nn
 
 from privaudit.results.unlearning.calibration import ForgetSetKind
 from privaudit.runtime.seeds import generator
-from privaudit.trials.calibration.kind import RISK, distances, lost_classes, space_of
+from privaudit.trials.calibration.kind import RISK, distances, lost_classes, memorised, space_of
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
 Rows = npt.NDArray[np.int64]
+
+#: Clusters that are looked at for one that is memorised as much as the request's.
+MIDDLES = 30
 
 #: Sets in all, and the largest share of D_r that one of them may be.
 SETS, MOST = 2, 0.25
@@ -36,12 +39,15 @@ def held_out_sets(problem: UnlearningProblem, model: nn.Module, kind: ForgetSetK
     points = space_of(str(kind.by), problem.pool, model)
     left, found = retain, []
     for _ in range(SETS):
-        middle = int(random.choice(left))
-        near = left[labels[left] == labels[middle]] if kind.one_class else left
-        # A class must not go, or the kind would be another.
-        most = size if not kind.one_class else min(size, len(near) // 2)
-        distance = distances(points, np.array([middle]))[0][near]
-        found.append(_set(near[np.argsort(distance, kind="stable")[: max(1, most)]]))
+        clusters = []
+        for middle in random.permutation(left)[:MIDDLES]:
+            near = left[labels[left] == labels[middle]] if kind.one_class else left
+            # A class must not go, or the kind would be another.
+            most = size if not kind.one_class else min(size, len(near) // 2)
+            distance = distances(points, np.array([middle]))[0][near]
+            clusters.append(near[np.argsort(distance, kind="stable")[: max(1, most)]])
+        off = [abs(memorised(problem.bench, rows) - (kind.memorised or 0.0)) for rows in clusters]
+        found.append(_set(clusters[int(np.argmin(off))]))
         left = np.setdiff1d(left, found[-1].rows)
     return found
 

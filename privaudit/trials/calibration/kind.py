@@ -57,6 +57,7 @@ def kind_of(problem: UnlearningProblem, model: nn.Module) -> ForgetSetKind:
         return ForgetSetKind(
             name="concentrated",
             by=space,
+            memorised=round(4 * memorised(problem.bench, rows)) / 4,
             one_class=bool(counts.max() >= ONE_CLASS * len(rows)),
             words=f"concentrated: {shares[space]:.0%} of the nearest neighbours of its samples, by the {space}, are "
             f"of it too, where {facts['chance']:.0%} would be by chance",
@@ -88,6 +89,12 @@ def risk_rank(bench: Bench, rows: Rows) -> float:
     """Return the mean place of samples in the score table: 1 the riskiest, 0 the least risky."""
     place = bench.table["risk"].rank(pct=True).to_numpy()
     return float(place[rows].mean())
+
+
+def memorised(bench: Bench, rows: Rows) -> float:
+    """Return the mean memorisation of samples, 0 … 1; 0 where it was not measured."""
+    found = bench.table["memorisation"].to_numpy(np.float64)[rows]
+    return float(np.nan_to_num(found).mean())
 
 
 def share_among(points: FloatArray, rows: Rows) -> float:
