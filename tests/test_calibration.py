@@ -171,8 +171,7 @@ def test_the_end_of_a_grid_has_something_beyond_it() -> None:
 def test_no_candidate_takes_more_than_a_third_of_a_retraining() -> None:
     for name in ("class", "concentrated", "few", "scattered"):
         found = candidates_for(ForgetSetKind(name=name, size=20, words=""), epochs=20)
-        # Two fresh teachers on a tenth each are the dearest.
-        assert max(one.cost(20) for one in found) <= 0.46
+        assert max(one.cost(20) for one in found) <= 0.35 + 1e-9
         assert found[0] == TEACHER
         assert len(set(found)) == len(found)
 
@@ -217,7 +216,7 @@ def test_a_request_calibrates_once_and_the_next_reuses_it(audit: Path, privaudit
 
     settings = AuditSettings(store=audit / "store", out=audit / "out")
     verified = run_verify(settings, None)
-    assert not (verified.damaged or verified.missing)
+    assert verified.damaged == verified.missing == []
     (entry,) = list_audits(audit / "store", audit / "out")
     assert entry.calibrations == {kept.stem: answer["method"]}
     purged = plan_purge(settings, None, "random:5", 0)
@@ -231,9 +230,7 @@ def test_without_an_order_a_dear_calibration_gives_way_to_what_is_exact(
 
     monkeypatch.setattr(unlearn_request, "expected_seconds", lambda plan, members: 7200.0)
     settings = UnlearnSettings(forget="random:30", store=bench.plan.store.root)
-    monkeypatch.setattr(
-        "privaudit.trials.calibration.calibrate.expected_seconds", lambda plan, members: 7200.0
-    )
+    monkeypatch.setattr("privaudit.trials.calibration.calibrate.expected_seconds", lambda plan, members: 7200.0)
     found = unlearn_request.resolve(settings, bench, dry_run=True)
     assert found.method == "retrain"
     assert "a calibration for forget sets of this kind" in found.chosen.why

@@ -33,3 +33,5 @@ def command(as_json: bool, **options: Any) -> None:
         for run in row["runs"]:
             outcome = run["outcome"] or "undecided, by an earlier version"
             answer(f"    {run['run']}  {outcome}, {run['forget']:,} samples to forget")
+        for calibration, method in row["calibrations"].items():
+            answer(f"    calibration {calibration}  {method}")

@@ -20,9 +20,9 @@ GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
 #: Beyond its end a grid goes on by this factor.
 BEYOND = 2.0
 
-#: Half of the default effort of `shadow-teacher`, and the numbers of fresh teachers where shadow models saw the rest
-#: of the set.
-LITTLE, FRESH = 0.5, (1, 2)
+#: Half of the default effort of `shadow-teacher`; and where shadow models saw the rest of the set, so many fresh
+#: teachers, each on this share of D_r: a tenth of a retraining in all.
+LITTLE, FRESH = 0.5, ((1, 0.1), (2, 0.05))
 
 #: Passes of random labels over all, as a share of a training's epochs.
 PASSES = 0.25
@@ -86,7 +86,9 @@ def candidates_for(kind: ForgetSetKind, epochs: int) -> list[Candidate]:
         found += [default.changed(name, value) for value in values if value != default.get(name)]
     found.append(default.changed("effort", LITTLE * default.get("effort")))
     if kind.name in ("class", "concentrated"):
-        found += [default.changed("fresh_teachers", number) for number in FRESH]
+        found += [
+            same_as_default(Candidate.of(TEACHER, fresh_teachers=number, fresh_share=share)) for number, share in FRESH
+        ]
     passes = float(max(1, round(PASSES * epochs)))
     found += [
         Candidate.of(RANDOM_LABELS, learning_rate=rate, passes=passes) for rate in GRIDS[RANDOM_LABELS]["learning_rate"]
