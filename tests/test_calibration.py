@@ -13,7 +13,9 @@ import pytest
 
 from privaudit import artifacts
 from privaudit.commands.list_audits import list_audits
+from privaudit.commands.unlearning import unlearn_request
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
+from privaudit.commands.unlearning.unlearn_request import resolve
 from privaudit.commands.verify import run_verify
 from privaudit.config import AuditSettings, UnlearnSettings
 from privaudit.evaluation.measures.resampling import Drawn
@@ -176,64 +178,59 @@ def test_no_candidate_takes_more_than_a_third_of_a_retraining() -> None:
         assert len(set(found)) == len(found)
 
 
-def test_a_request_calibrates_once_and_the_next_reuses_it(audit: Path, privaudit: Run) -> None:
-    places = ("--store", audit / "store", "--out", audit / "out", "--workers", "1", "--json")
-    name = json.loads((next((audit / "store").glob("*/audit.json"))).read_text())["audit"]
-    store = audit / "store" / name
-    before = {path.name for path in (store / "retrained").glob("*")}
-    planned = privaudit("unlearn", "--order", "risk", "--forget", "random:30", "--dry-run", *places)
-    assert planned.returncode == 0, planned.stderr
-    plan = json.loads(planned.stdout)
-    assert plan["calibration"]["kind"]["name"] == "scattered"
-    assert plan["calibration"]["models"] == 2
-    assert plan["calibration"]["seconds"] > 0
-    assert plan["calibration"]["memory_bytes"] > 1e8
-    assert not (store / "calibration").exists()
-    # With --json the alternative is in the answer; the terminal says it once.
-    assert planned.stderr.count("exact alternative") == 0
+def test_a_request_calibrates_once_and_the_next_reuses_it(audit: Path, bench: OpenedAudit, privaudit: Run) -> None:
+    settings = UnlearnSettings(forget="random:30", order="risk", store=audit / "store", out=audit / "out", workers=1)
+    store = bench.plan.store.folder
+    before = set(store.rglob("*"))
+    planned = resolve(settings, bench, dry_run=True)
+    assert planned.calibration is not None
+    assert (planned.calibration.kind.name, planned.calibration.models) == ("scattered", 2)
+    assert planned.calibration.seconds > 0
+    assert set(store.rglob("*")) == before
 
-    first = privaudit("unlearn", "--order", "risk", "--forget", "random:30", *places)
-    assert first.returncode in (0, 3), first.stderr
-    answer = json.loads(first.stdout)
-    found = answer["chosen"]["calibration"]
-    assert found["kind"]["name"] == "scattered"
-    assert len(found["candidates"]) >= 9
-    assert answer["method"] == found["method"]
-    assert answer["chosen"]["why"].startswith("since --order risk is asked for")
-    assert answer["calibration"] == found["cost"]
-    assert (found["cost"]["models"], found["cost"]["reused"]) == (2, False)
+    first = resolve(settings, bench)
+    found = first.chosen.calibration
+    assert found is not None
+    assert found.kind.name == "scattered"
+    assert (found.cost.models, found.cost.reused) == (2, False)
+    assert found.cost.trials > len(found.candidates) >= 9
+    assert first.method == found.method
+    assert first.chosen.why.startswith("since --order risk is asked for")
     (kept,) = artifacts.CALIBRATION.within(store)
     assert "sample_id" not in kept.read_text()
-    of_run = {path.name for path in (store / "retrained").glob("*")} - before
-    # The reference, its noise floor and, where that is the method, its own: no model of the calibration is left.
-    assert len({one.split(".")[0] for one in of_run}) == (3 if answer["method"] == "retrain" else 2)
+    # The models that it took are gone: the calibration and its seal are all that is left.
+    assert {path.suffix for path in set(store.rglob("*")) - before if path.is_file()} == {".json", ".sha256"}
 
-    second = privaudit("unlearn", "--order", "risk", "--forget", "random:30", "--seed", "7", *places)
-    again = json.loads(second.stdout)
-    assert again["chosen"]["calibration"]["cost"]["reused"]
-    assert again["method"] == answer["method"]
-    assert "calibrating" not in second.stderr
+    other = resolve(settings.changed(seed=7), bench)
+    assert other.chosen.calibration is not None
+    assert other.chosen.calibration.cost.reused
+    assert other.method == first.method
 
-    settings = AuditSettings(store=audit / "store", out=audit / "out")
-    verified = run_verify(settings, None)
+    places = ("--store", audit / "store", "--out", audit / "out", "--workers", "1", "--reference", "shadow", "--json")
+    done = privaudit("unlearn", "--order", "risk", "--forget", "random:30", *places)
+    assert done.returncode in (0, 3), done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["chosen"]["calibration"]["cost"] == answer["calibration"]
+    assert answer["calibration"]["reused"]
+    assert "calibrating" not in done.stderr
+
+    where = AuditSettings(store=audit / "store", out=audit / "out")
+    verified = run_verify(where, None)
     assert verified.damaged == verified.missing == []
     (entry,) = list_audits(audit / "store", audit / "out")
-    assert entry.calibrations == {kept.stem: answer["method"]}
-    purged = plan_purge(settings, None, "random:5", 0)
-    assert kept in purged.removed
+    assert entry.calibrations == {kept.stem: first.method}
+    assert kept in plan_purge(where, None, "random:5", 0).removed
 
 
 def test_without_an_order_a_dear_calibration_gives_way_to_what_is_exact(
     bench: OpenedAudit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from privaudit.commands.unlearning import unlearn_request
-
     monkeypatch.setattr(unlearn_request, "expected_seconds", lambda plan, members: 7200.0)
     settings = UnlearnSettings(forget="random:30", store=bench.plan.store.root)
     monkeypatch.setattr("privaudit.trials.calibration.calibrate.expected_seconds", lambda plan, members: 7200.0)
-    found = unlearn_request.resolve(settings, bench, dry_run=True)
+    found = resolve(settings, bench, dry_run=True)
     assert found.method == "retrain"
     assert "a calibration for forget sets of this kind" in found.chosen.why
-    asked = unlearn_request.resolve(settings.changed(retrain_below=0.0), bench, dry_run=True)
+    asked = resolve(settings.changed(retrain_below=0.0), bench, dry_run=True)
     assert asked.calibration is not None
     assert asked.settings.order == "none"

@@ -75,7 +75,7 @@ def kind_of(problem: UnlearningProblem, model: nn.Module) -> ForgetSetKind:
 
 def coarse(size: int) -> int:
     """Round to 1, 2, 3, 4, 6, 8, 12, 16, 24 …: about the same size."""
-    scale = [1, *(step * 2**power for power in range(40) for step in (2, 3))]
+    scale: list[int] = [1, *(step << power for power in range(40) for step in (2, 3))]
     return min(scale, key=lambda step: abs(math.log(step / size)))
 
 
