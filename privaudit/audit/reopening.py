@@ -21,7 +21,7 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     plan = plan_audit(known)
     # The stored recipe is the whole truth: parameters that no flag can name are in it too.
     stored = description.identity.recipe
-    recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored)
+    recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored.to_json())
     # A given target is in the store: its file may be gone.
     given = None if description.target is None else GivenTarget(description.target)
     plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
