@@ -69,8 +69,7 @@ def by_calibration(first: Chosen, found: Calibration) -> Chosen:
         why = f"{first.why}, but no method that takes an order was found safe {of_kind}: {found.why}"
     else:
         changes = " ".join(f"{name}={value:g}" for name, value in found.parameters.items())
-        at = f" at {changes}" if changes else " at its defaults"
-        why = f"{first.why}, and{at} it is {of_kind} {found.why} (approximate)"
+        why = f"{first.why}; {of_kind} it is, at {changes or 'its defaults'}, {found.why} (approximate)"
     return first.model_copy(update={"method": found.method, "why": why, "calibration": found})
 
 
