@@ -18,7 +18,7 @@ from privaudit.unlearning.application.problem import UnlearningProblem
 Margins = dict[str, npt.NDArray[np.float64]]
 
 #: ToW that counts as nothing, however many samples there are; and the most that is given away for a cheaper choice.
-LEAST_NOISE, MOST_NOISE = 0.01, 0.03
+LEAST_NOISE, MOST_NOISE = 0.01, 0.01
 
 
 def margins_of(problem: UnlearningProblem, model: nn.Module) -> Margins:
