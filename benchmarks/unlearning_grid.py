@@ -309,7 +309,11 @@ def key_of(result: dict[str, Any]) -> tuple[str, str, str, int]:
 
 def read_results(work: Path) -> list[dict[str, Any]]:
     """What is there; of a run that was killed in the middle of a line the line is left out."""
-    path = work / "results.jsonl"
+    return read_lines(work / "results.jsonl")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file that are whole."""
     lines = path.read_text().splitlines() if path.exists() else []
     return list(_parsed(lines))
 

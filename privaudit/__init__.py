@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from privaudit.api import audits as audits
     from privaudit.api import compare as compare
+    from privaudit.api import export as export
     from privaudit.api import gate as gate
+    from privaudit.api import load_model as load_model
     from privaudit.api import purge as purge
     from privaudit.api import reproduce as reproduce
     from privaudit.api import score as score
@@ -30,7 +32,9 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "audits": "privaudit.api",
     "compare": "privaudit.api",
+    "export": "privaudit.api",
     "gate": "privaudit.api",
+    "load_model": "privaudit.api",
     "purge": "privaudit.api",
     "reproduce": "privaudit.api",
     "score": "privaudit.api",

@@ -25,6 +25,9 @@ MARKERS = (LOCK, MARK)
 #: Beside the audits' own folders, where comparisons of two of them go, and experiments on them.
 COMPARISONS, REPRODUCTION = "comparisons", "reproduction"
 
+#: And exported models, unless another folder is named; each is described by a file.
+EXPORTS, EXPORTED = "exports", "model.json"
+
 
 class About(Enum):
     """Whose traces a file holds."""
@@ -107,6 +110,10 @@ def _as_pattern(part: str) -> str:
 
 DESCRIPTION = Artifact("audit.json", About.NOBODY, "the command and the data's fingerprint", Purge.KEEP)
 DESIGN = Artifact("design.npy", About.EVERYONE, "the seed", Purge.CUT_COLUMNS)
+ENCODING = Artifact(
+    "encoding.json", About.EVERYONE, "the columns of a table", Purge.KEEP_IF_WHOLE,
+    "medians, and words that at least five samples had",
+)  # fmt: skip
 MODEL, MODEL_RECORD = (
     Artifact(f"models/{{key}}.{ending}", About.MEMBERS, "data, design and seed", Purge.KEEP_IF_PROVEN, "shadow models")
     for ending in ("safetensors", "json")
@@ -138,6 +145,13 @@ INVERSIONS = tuple(
 )
 PURGES = Artifact("purges.json", About.NOBODY, "purges", Purge.KEEP)
 PURGE_SALT = Artifact("purge.salt", About.NOBODY, "chance, while a purge is under way", Purge.KEEP)
+COLUMNS = Artifact(
+    "columns.json",
+    About.SOME,
+    "the data",
+    Purge.REMOVE,
+    "the encoding of a table, which lists every word of its columns",
+)
 
 _STRANGE = "models and signals that the design does not know"
 
@@ -156,8 +170,9 @@ _STRAYS = tuple(
 )
 
 STORE = (
-    DESCRIPTION, DESIGN, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
+    DESCRIPTION, DESIGN, ENCODING, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
     UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
+    COLUMNS,
 )  # fmt: skip
 
 # The output: <out>/<audit>/.
@@ -166,6 +181,10 @@ SCORES = Artifact("scores.parquet", About.EVERYONE, "signals", Purge.DROP_ROWS)
 SCORES_AS_CSV = Artifact("scores.csv", About.EVERYONE, "the score table", Purge.REMOVE, "tables as CSV")
 RESULTS = Artifact("score.json", About.SOME, "signals", Purge.UNNAME)
 REPORT = Artifact("report.{format:json|html|pdf}", About.SOME, "results", Purge.RENDER)
+ATTESTATION, MODEL_CARD = (
+    Artifact(name, About.EVERYONE, "results and the report", Purge.REMOVE, "attestations of former reports")
+    for name in ("attestation.json", "model-card.md")
+)
 REDACTION_SALT = Artifact("redaction.salt", About.NOBODY, "chance", Purge.KEEP)
 RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
     Artifact(path, About.SOME, source, Purge.REMOVE, "pictures and reconstructions")
@@ -205,7 +224,8 @@ TRIAL = Artifact("trials/{scene}/{trial}.json", About.FORGET_SET, "models", Purg
 _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, TRIAL.kind, finished=False)
 
 OUTPUT = (
-    SCORES, SCORES_AS_CSV, RESULTS, REPORT, REDACTION_SALT, RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS,
+    SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, RECONSTRUCTIONS,
+    INVERSION_PICTURES, THUMBNAILS,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip
@@ -255,6 +275,12 @@ def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] |
 def comparisons_with(audit: str, out: Path) -> list[Path]:
     """Return the folders of comparisons with an audit, sorted."""
     return [path for path in sorted((out / COMPARISONS).glob("*--*")) if f"--{audit}--" in f"--{path.name}--"]
+
+
+def exports_of(audit: str, out: Path) -> list[Path]:
+    """Return what describes the exports of an audit's models below ``out``, sorted."""
+    found = sorted((out / EXPORTS).glob(f"*/{EXPORTED}"))
+    return [path for path in found if f'"audit": "{audit}"' in path.read_text("utf-8", errors="replace")]
 
 
 def reproductions_of(audit: str, out: Path) -> list[Path]:

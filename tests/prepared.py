@@ -58,6 +58,7 @@ def make_folder(folder: Path) -> None:
     # Every row of the generated MNIST, so that any subset of it is there.
     rows = [f"{sample},{'north' if sample % 3 else 'south'}" for sample in range(200)]
     (folder / "people.csv").write_text("\n".join(["sample_id,region", *rows]) + "\n", "utf-8")
+    _write_customers(folder / "customers.csv", random)
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     (settings,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (folder / "audit.toml").write_text(settings, "utf-8")
@@ -90,6 +91,21 @@ def _write_cifar10(folder: Path, random: np.random.Generator) -> None:
         place = folder / ("train" if number < 200 else "test") / f"class-{label}"
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(place / f"{number:04d}.jpg")
+
+
+def _write_customers(path: Path, random: np.random.Generator) -> None:
+    """A table of 300 rows, with ids of words and some cells missing."""
+    age = random.normal(45, 12, 300).round(1)
+    columns = {
+        "customer_id": [f"K-{number:05d}" for number in random.permutation(300)],
+        "age": np.where(random.random(300) < 0.05, "", age.astype(str)),
+        "region": random.choice(["north", "south"], 300),
+        "joined": [f"{1 + number % 28}.{1 + number % 12}.2024" for number in range(300)],
+        "notes": [f"note {number}" for number in range(300)],
+        "churned": np.where(age + random.normal(0, 12, 300) > 45, "yes", "no"),
+    }
+    rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join([",".join(columns), *rows]) + "\n", "utf-8")
 
 
 def _write_logits(path: Path) -> None:

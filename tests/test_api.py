@@ -49,7 +49,7 @@ def test_flags_are_arguments(name: str) -> None:
     assert set(parameters) | OF_THE_COMMAND_LINE.get(name, set()) == names_of(command_of(name))
     for parameter in parameters.values():
         assert parameter.annotation is not parameter.empty
-        assert parameter.default is not parameter.empty or parameter.name in ("a", "b", "forget")
+        assert parameter.default is not parameter.empty or parameter.name in ("a", "b", "forget", "model")
         assert re.search(rf"^ *(\w+, )*{parameter.name}\b", function.__doc__, re.MULTILINE), parameter.name
     if name == "score":
         assert (parameters["seed"].annotation, parameters["seed"].default) == (int, 0)

@@ -26,6 +26,7 @@ FLOORS = [
     ["purging"],
     ["commands.unlearning"],
     ["commands"],
+    ["deployment"],
     ["trials"],
     ["evaluation"],
     ["unlearning.application"],

@@ -19,6 +19,7 @@ from privaudit.cli.process_exit import INTERRUPTED
 from privaudit.config import (
     AuditSettings,
     CompareOptions,
+    ExportOptions,
     GateOptions,
     ListOptions,
     PurgeOptions,
@@ -31,12 +32,13 @@ from privaudit.config import (
     read_settings,
 )
 from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
+from privaudit.deployment.model_description import ExportResult
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.results.base import Result
 from privaudit.results.gate_results import Check, GateAnswer
 from privaudit.results.measures import Attack
-from privaudit.results.report_paths import ReportPaths
+from privaudit.results.report_paths import AttestedPaths
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
 from privaudit.results.unlearning.run import UnlearnAnswer
@@ -56,6 +58,7 @@ OPTIONS: dict[str, Any] = {
     "score": ScoreOptions,
     "unlearn": UnlearnOptions,
     "reproduce": ReproduceOptions,
+    "export": ExportOptions,
     "purge": PurgeOptions,
     "report": ReportOptions,
     "gate": GateOptions,
@@ -89,7 +92,11 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
     """What click takes as text and the command looks at later: names of datasets, methods, orders, limits."""
     options = OPTIONS[name](**{key: value for key, value in given.items() if key in OPTIONS[name].model_fields})
     settings = AuditSettings.of(options)
-    if name in ("score", "reproduce") and not settings.dataset.endswith(".npz") and ":" not in settings.dataset:
+    if (
+        name in ("score", "reproduce")
+        and not settings.dataset.endswith((".npz", ".csv"))
+        and ":" not in settings.dataset
+    ):
         assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
         from privaudit.commands.unlearning.unlearn_request import request_of
@@ -246,7 +253,8 @@ def test_environment_variables_are_told() -> None:
         ("gate", Check),
         ("verify", VerifyResults),
         ("list", AuditEntry),
-        ("report", ReportPaths),
+        ("report", AttestedPaths),
+        ("export", ExportResult),
     ],
 )
 def test_what_json_holds_is_told(name: str, keys: type[Result]) -> None:

@@ -81,7 +81,7 @@ NAMES = {"--method": "ga", "--dataset": "digits", None: "table6"}
 AUDIT_NAME = re.compile(r"\b(digits|mnist|cifar10)-(?:cnn|airbench-narrow)-[0-9a-f]{8}\b")
 
 #: Exit codes other than 0 that are answers.
-ANSWERS = {"gate": {0, 3, 4}, "unlearn": {0, 3}}
+ANSWERS = {"gate": {0, 3, 4}, "unlearn": {0, 3}, "export": {0, 3}}
 
 SOURCES = {
     str(page.relative_to(ROOT)): commands

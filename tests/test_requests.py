@@ -304,3 +304,13 @@ def test_a_request_file_that_can_not_be_opened_is_a_usage_error(wrong: str) -> N
         choose_forget_set(wrong, table, ("a", "b"), 0)
     assert "\0" not in str(refused.value)
     assert ("~" in wrong) == ("home folder" in str(refused.value.hint))
+
+
+def test_the_audited_table_s_own_name_of_its_ids_is_understood(tmp_path: Path) -> None:
+    known = KnownSamples(np.array(["K-1", "K-2", "K-3"], object), called="Customer No")
+    for content in ("Customer No\nK-3\nK-1\n", "age;customer no\n30;K-3\n40;K-1\n", "id,customer-no\n1,K-3\n2,K-1\n"):
+        assert read(tmp_path, content, known).rows.tolist() == [2, 0]
+    both = "customer no,sample_id\nK-3,{}\nK-1,K-1\n"
+    assert read(tmp_path, both.format("K-3"), known).rows.tolist() == [2, 0]
+    with pytest.raises(UsageError, match="'Customer No' and 'sample_id' name different samples"):
+        read(tmp_path, both.format("K-2"), known)

@@ -4,8 +4,21 @@ Where a command would exit with a code, a function raises the `PrivauditError` t
 to stderr, as there. Nothing heavy is imported before it is needed.
 """
 
+from privaudit.api.models import export, load_model
 from privaudit.api.reproduction import reproduce
 from privaudit.api.score_and_unlearn import score, unlearn
 from privaudit.api.stored_audits import audits, compare, gate, purge, verify, write_report
 
-__all__ = ["audits", "compare", "gate", "purge", "reproduce", "score", "unlearn", "verify", "write_report"]
+__all__ = [
+    "audits",
+    "compare",
+    "export",
+    "gate",
+    "load_model",
+    "purge",
+    "reproduce",
+    "score",
+    "unlearn",
+    "verify",
+    "write_report",
+]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from privaudit.api.signature import Positional, with_first, with_options
+from privaudit.artifacts import WHOLE_MODEL
 from privaudit.config import (
     DEFAULT_OUT,
     AuditSettings,
@@ -30,7 +31,7 @@ def write_report(options: ReportOptions) -> ReportPaths:
     Returns
     -------
     ReportPaths
-        The HTML, and the PDF or None where none can be made.
+        The HTML, and the PDF or None where none can be made; with ``attest`` also ``attestation`` and ``model_card``.
 
     Raises
     ------
@@ -39,9 +40,13 @@ def write_report(options: ReportOptions) -> ReportPaths:
     """
     settings = AuditSettings.of(options)
     from privaudit.report.redaction import privacy_of
-    from privaudit.report.write import render_report, results_folder
+    from privaudit.report.write import render_attested, render_report, results_folder
 
-    return render_report(results_folder(settings, options.audit), privacy_of(settings))
+    folder = results_folder(settings, options.audit)
+    if options.attest:
+        target = WHOLE_MODEL.at(settings.store / folder.name, key="target")
+        return render_attested(folder, target, privacy_of(settings))
+    return render_report(folder, privacy_of(settings))
 
 
 def compare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,3 +34,13 @@ def choose_canaries(data: Dataset, count: int, seed: int) -> Canaries:
     rows = random.permutation(len(data.y_test))[:count]
     offset = random.integers(1, data.classes, size=count)
     return Canaries(rows, (data.y_test[rows] + offset) % data.classes)
+
+
+def own_ids(sample_ids: npt.NDArray[Any], canaries: int) -> npt.NDArray[Any]:
+    """Ids of canaries, which no sample has."""
+    if sample_ids.dtype.kind != "U":
+        return -1 - np.arange(canaries, dtype=np.int64)
+    word = "canary"
+    while np.char.startswith(sample_ids, word).any():
+        word = f"_{word}"
+    return np.array([f"{word} {number}" for number in range(1, canaries + 1)], np.str_)

@@ -1,15 +1,17 @@
-"""``--metadata FILE.csv``: properties of the samples, by which exposure is told."""
+"""``--metadata FILE.csv`` and ``--group COLUMN``: properties of the samples, by which exposure is told."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.errors import DataError
+from privaudit.errors import DataError, UsageError
 
 #: A column of numbers with more different values than this is cut into quarters.
 MOST_VALUES = 12
@@ -19,11 +21,36 @@ MOST_GROUPS = 200
 
 NOT_GIVEN = "(not given)"
 
-#: Stands for a row that is nobody's: a canary.
-NO_SAMPLE = -1
+
+def group_samples(
+    metadata: Path | None,
+    columns: Mapping[str, npt.NDArray[np.object_]],
+    sample_ids: npt.NDArray[Any],
+    strangers: int,
+) -> dict[str, npt.NDArray[np.str_]]:
+    """Return the group of every sample by property, from a file and from columns of the audited table.
+
+    Parameters
+    ----------
+    metadata
+        The file; None for none.
+    columns
+        Words or None, one a sample, by the name of their column.
+    sample_ids
+        The samples.
+    strangers
+        How many rows follow them that are nobody's, the canaries: "(not given)".
+    """
+    groups = {} if metadata is None else read_metadata(metadata, sample_ids)
+    for name, words in columns.items():
+        if name in groups:
+            raise UsageError(f"--group {name}: --metadata {metadata} has a column of that name too")
+        groups[name] = _groups(pd.Series(words, dtype=object), name, "--group")
+    nobody = np.full(strangers, NOT_GIVEN)
+    return {name: np.concatenate([found, nobody]) for name, found in groups.items()}
 
 
-def read_metadata(path: Path, sample_ids: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.str_]]:
+def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.str_]]:
     """Read a CSV with a column ``sample_id`` and any others; return the group of every sample by column.
 
     Parameters
@@ -46,21 +73,24 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[np.int64]) -> dict[str, np
         raise DataError(
             f"{path} has the columns {', '.join(map(str, given.columns))}: it needs sample_id and at least one other"
         )
-    try:
-        ids = given.pop("sample_id").astype(np.int64)
-    except (ValueError, OverflowError) as error:
-        raise DataError(f"{path}: sample_id must be integers: {error}") from error
+    ids = given.pop("sample_id")
+    if sample_ids.dtype.kind == "U":
+        ids = ids.str.strip()
+    else:
+        try:
+            ids = ids.astype(np.int64)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"{path}: sample_id must be integers: {error}") from error
     twice = ids[ids.duplicated()]
     if len(twice):
         raise DataError(f"{path}: sample {twice.iloc[0]} is there more than once ({len(twice)} such rows)")
-    unknown = np.setdiff1d(ids, sample_ids)
-    if len(unknown) == len(ids):
+    if not ids.isin(sample_ids).any():
         raise DataError(f"{path}: not one of its {len(ids)} sample_ids is in the training set")
     table = given.set_index(ids).reindex(sample_ids)
     return {str(column): _groups(table[column], str(column), path) for column in table.columns}
 
 
-def _groups(values: pd.Series[str], column: str, path: Path) -> npt.NDArray[np.str_]:
+def _groups(values: pd.Series[str], column: str, path: Path | str) -> npt.NDArray[np.str_]:
     words = values.fillna("").str.strip()
     absent = (words == "").to_numpy()
     numbers = pd.to_numeric(words.mask(absent), errors="coerce").to_numpy(np.float64)

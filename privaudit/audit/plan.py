@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.audit.canaries import Canaries, choose_canaries
-from privaudit.audit.metadata import NO_SAMPLE, read_metadata
+from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
+from privaudit.audit.metadata import group_samples
 from privaudit.audit.network_and_recipe import choose_training
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.data.formats.load import is_function, lasting_name
+from privaudit.data.tables.table_roles import table_options
 from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
@@ -115,9 +116,12 @@ class AuditPlan:
 
     @cached_property
     def facts(self) -> SampleFacts:
-        """Ids, labels and flags of the pool; canaries have the ids −1, −2, …"""
+        """Ids, labels and flags of the pool; canaries have the ids −1, −2, …, or among texts ``canary 1``, …"""
         data, canaries = self.data, self.canaries
-        own = -1 - np.arange(len(canaries), dtype=np.int64)
+        own = own_ids(data.sample_ids, len(canaries))
+        subjects = None if data.table is None else data.table.subjects
+        if subjects is not None:
+            subjects = np.append(subjects, [None] * len(canaries))
         paths = None if data.paths is None else data.paths + ("",) * len(canaries)
         return SampleFacts(
             sample_ids=np.concatenate([data.sample_ids, own]),
@@ -126,6 +130,7 @@ class AuditPlan:
             canary=np.arange(len(data) + len(canaries)) >= len(data),
             paths=paths,
             properties=self.properties,
+            subjects=subjects,
         )
 
     @cached_property
@@ -180,6 +185,7 @@ class AuditPlan:
             signals=list(SIGNALS),
             queries=list(self.stored_queries),
             data=DataDescription(
+                **({} if data.table is None else {"table": table_options(settings)}),
                 dataset=dataset,
                 data_dir=str((data_dir or default_folder()).absolute()),
                 samples=len(data),
@@ -188,6 +194,7 @@ class AuditPlan:
                 source=data.source,
                 train=len(data),
                 test=len(data.y_test),
+                dtype=str(data.x_train.dtype),
                 classes=list(data.class_names),
                 input_shape=list(data.input_shape),
             ),
@@ -255,10 +262,8 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         )
     check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
-    properties: dict[str, npt.NDArray[np.str_]] = {}
-    if settings.metadata is not None:
-        ids = np.concatenate([data.sample_ids, np.full(len(canaries), NO_SAMPLE)])
-        properties = read_metadata(settings.metadata, ids)
+    columns = {} if data.table is None else data.table.groups
+    properties = group_samples(settings.metadata, columns, data.sample_ids, len(canaries))
     given = None if settings.target is None else read_given_target(settings.target, specification)
     notes += [] if given is None else given.notes
     return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
@@ -272,6 +277,7 @@ def _load(settings: AuditSettings, limits: Limits) -> Dataset:
         limits=limits,
         seed=settings.seed,
         image_size=settings.image_size,
+        table=table_options(settings),
     )
 
 

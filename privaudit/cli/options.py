@@ -48,6 +48,8 @@ def _parameter(model: type[Options], name: str, kind: Any) -> Callable[[Command]
         else _number(kinds, field.metadata),
         metavar=flag.metavar,
         multiple=flag.is_repeated,
+        # Typed not at all, it is not given: a file of settings may give it.
+        callback=(lambda context, option, value: value or None) if flag.is_repeated else None,
         required=field.is_required(),
         help=help_of(model, name),
     )

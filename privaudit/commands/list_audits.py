@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privaudit.artifacts import CALIBRATION, METRICS
+from privaudit.artifacts import CALIBRATION, METRICS, REMOVAL_RECORD
 from privaudit.audit.result_files import model_file
+from privaudit.commands.removal_chain import link_of
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
 from privaudit.results.stored_audits import AuditEntry, RunEntry
@@ -18,15 +19,24 @@ from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 def list_audits(root: Path, out: Path) -> list[AuditEntry]:
     """What each audit of a store is, by name, with its unlearning runs; one that is damaged is there with an error."""
     latest = latest_audit(root)
-    return [_described(AuditStore(root, name), latest, _runs(out / name)) for name in audits_in(root)]
+    stores = [AuditStore(root, name) for name in audits_in(root)]
+    return [_described(store, latest, _runs(out / store.audit, purged=_was_purged(store))) for store in stores]
 
 
-def _runs(folder: Path) -> list[RunEntry]:
+def _was_purged(store: AuditStore) -> bool:
+    try:
+        return bool(store.read_purges())
+    except StoreError:
+        return True
+
+
+def _runs(folder: Path, *, purged: bool) -> list[RunEntry]:
     """Unlearning runs in the order in which they were made, and what became of each; those that are whole."""
     found = []
     for path in filter(files.is_whole, METRICS.within(folder)):
         run = read_result(path, UnlearnRun)
-        model = path.with_name(model_file(run))
+        model, record = path.with_name(model_file(run)), REMOVAL_RECORD.at(folder, run=path.parent.name)
+        link = link_of(folder, path.parent.name, purged=purged) if files.is_whole(record) else None
         entry = RunEntry(
             run=path.parent.name,
             method=run.method,
@@ -34,6 +44,8 @@ def _runs(folder: Path) -> list[RunEntry]:
             forget=run.forget,
             outcome=run.outcome_or_exact,
             model=str(model) if files.is_whole(model) else None,
+            went_on_from=None if link is None else link[0],
+            link=None if link is None else link[1],
         )
         found.append((run.number, entry))
     return [entry for _, entry in sorted(found, key=lambda one: (one[0], one[1].run))]

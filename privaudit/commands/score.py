@@ -12,6 +12,7 @@ from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.base import write_result
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.runtime import files, links
 from privaudit.runtime.progress import talk
@@ -61,7 +62,11 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     store = plan.store
     store.demand_not_purged()
     jobs = plan.jobs(store.write_design(plan.design(plan.shadows))[: plan.shadows])
+    if plan.data.encoding is not None:
+        write_result(store.columns, plan.data.encoding)
     store.write_description(plan.describe())
+    if plan.data.table is not None:
+        write_result(store.encoding, plan.data.table.encoding)
     absent = find_missing(jobs)
     missing = [job for job in absent if not plan.is_given(job.key)]
     if missing:

@@ -84,6 +84,8 @@ def _results(
         queries=(),
         rmia_gamma=settings.rmia_gamma if "rmia" in scores.attacks else None,
         attacks=scores.attacks,
+        calibrated=scores.calibrated,
+        union=scores.union,
         agreement=scores.agreement,
         groups=scores.groups,
         clusters=scores.clusters,

@@ -99,6 +99,8 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         rmia_gamma=plan.settings.rmia_gamma,
         queries=plan.queries,
         attacks=scores.attacks,
+        calibrated=scores.calibrated,
+        union=scores.union,
         agreement=scores.agreement,
         groups=scores.groups,
         clusters=scores.clusters,
@@ -173,7 +175,8 @@ def _about(plan: AuditPlan, doubts: list[str]) -> About:
     about = About.model_validate(plan.describe().to_json() | {"notes": plan.notes})
     data, target = about.data, about.target
     if data is not None:
-        data = data.model_copy(update={"data_dir": None, "dataset": PurePath(data.dataset).name})
+        table = None if data.table is None else data.table.without_folders()
+        data = data.model_copy(update={"data_dir": None, "dataset": PurePath(data.dataset).name, "table": table})
     if target is not None:
         target = target.model_copy(update={"doubts": tuple(doubts)})
     return about.model_copy(update={"data": data, "target": target})

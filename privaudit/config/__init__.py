@@ -25,6 +25,7 @@ from privaudit.config.reproduce_options import ReproduceOptions, ReproduceSettin
 from privaudit.config.settings_file import decoded, read_settings
 from privaudit.config.stored_audit_options import (
     CompareOptions,
+    ExportOptions,
     GateOptions,
     ListOptions,
     PurgeOptions,
@@ -44,6 +45,7 @@ __all__ = [
     "AuditSettings",
     "CompareOptions",
     "Defaults",
+    "ExportOptions",
     "GateOptions",
     "ListOptions",
     "PurgeOptions",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from privaudit.config.options import NARROWED, AnyPath, Folder, Named, Options
+from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
 DEFAULT_OUT = Path("reports")
@@ -155,7 +156,14 @@ class _OwnAuditOptions(Options):
 
 
 class AuditOptions(
-    PlaceOptions, ShowSamplesOption, RedactOption, EngineOptions, _OwnAuditOptions, DataDirOption, SizeOptions
+    PlaceOptions,
+    ShowSamplesOption,
+    RedactOption,
+    EngineOptions,
+    _OwnAuditOptions,
+    TableColumnOptions,
+    DataDirOption,
+    SizeOptions,
 ):
     """One request for an audit, as typed: what a file of settings may hold.
 
@@ -173,6 +181,9 @@ class AuditSettings(AuditOptions):
         target: Path | None = NARROWED
         training: str | None = NARROWED
         metadata: Path | None = NARROWED
+        group: tuple[str, ...] = NARROWED
+        leave_out: tuple[str, ...] = NARROWED
+        category: tuple[str, ...] = NARROWED
         store: Path = NARROWED
         out: Path = NARROWED
 

@@ -108,8 +108,8 @@ def help_of(model: type[Options], name: str) -> str:
 
 
 def flag_name(name: str) -> str:
-    """``shadow_models -> --shadow-models``."""
-    return "--" + name.replace("_", "-")
+    """``shadow_models -> --shadow-models``; ``from_``, since ``from`` is Python's own word, ``-> --from``."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def words_of(options: Options) -> list[str]:
@@ -156,6 +156,8 @@ def _mistake(model: type[Options], problem: ErrorDetails) -> UsageError:
         case "literal_error":
             choices = problem["ctx"]["expected"].replace(" or ", ", ")
             return UsageError(f"{said}: unknown {name}, known are {choices}")
+        case "string_type" if name == "forget":
+            return UsageError(f"{said}: it is text", hint=f"{_brief(model, name)} Put ids into a file.")
     return UsageError(f"{said}: {problem['msg'].removeprefix('Value error, ')}", hint=_brief(model, name))
 
 

@@ -14,8 +14,9 @@ from privaudit.config.audit_options import (
     RedactOption,
     ShowSamplesOption,
     SkipUnknownOption,
+    StoreOption,
 )
-from privaudit.config.options import AnyPath, Flag, Options, Texts
+from privaudit.config.options import AnyPath, Flag, Folder, Named, Options, Texts
 
 _ARGUMENT = Flag(is_argument=True)
 
@@ -24,7 +25,11 @@ class _AuditArgument(Options):
     audit: Annotated[str | None, _ARGUMENT] = Field(None, description="The audit's name [the latest of the store].")
 
 
-class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AuditArgument):
+class _AttestOption(Options):
+    attest: bool = Field(False, description="Write attestation.json and model-card.md beside the report.")
+
+
+class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AttestOption, _AuditArgument):
     """Everything that ``privaudit report`` takes."""
 
 
@@ -61,6 +66,22 @@ class _OwnGateOptions(_AuditArgument):
 
 class GateOptions(PlaceOptions, _OwnGateOptions):
     """Everything that ``privaudit gate`` takes."""
+
+
+class _OwnExportOptions(Options):
+    model: Annotated[AnyPath, _ARGUMENT] = Field(
+        description="An audit (its target model), an unlearning run, by name or folder, or latest: the last run of the "
+        "latest audit."
+    )
+    network: Named | None = Field(None, description="Where a network of yours is now, if it moved.")
+    out: Folder | None = Field(
+        None,
+        description="The folder to write; one with results in it, as --out elsewhere, gets exports/NAME [reports].",
+    )
+
+
+class ExportOptions(StoreOption, _OwnExportOptions):
+    """Everything that ``privaudit export`` takes."""
 
 
 class _OwnPurgeOptions(Options):

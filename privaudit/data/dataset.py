@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.errors import DataError
+from privaudit.results.base import Result
 
 IntArray = npt.NDArray[np.int64]
 
@@ -39,6 +40,28 @@ class Split:
 
 
 @dataclass(frozen=True)
+class TableFacts:
+    """What is known of samples that were the rows of a table, besides their features.
+
+    Parameters
+    ----------
+    encoding
+        How cells became features: `privaudit.data.tables.encoding.TableEncoding`.
+    digest
+        SHA-256 over it.
+    subjects
+        Whose sample each is, words or None ``[N]``; None where the table does not say.
+    groups
+        Columns by which exposure is told: words or None ``[N]`` each.
+    """
+
+    encoding: Result
+    digest: str
+    subjects: npt.NDArray[np.object_] | None = None
+    groups: dict[str, npt.NDArray[np.object_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Training and test samples of a classification problem.
 
@@ -53,16 +76,20 @@ class Dataset:
     class_names
         One name a class.
     sample_ids
-        int64 ``[N]``, unique: what the outside world calls each training sample.
+        int64 or text ``[N]``, unique: what the outside world calls each training sample.
     source
         Where it came from, in words for the report.
     available
         How many training samples the source holds; more than N where these are a subset.
     paths
         One path per training sample, where it came from an image tree.
+    encoding
+        How columns of a DataFrame became the features, to be kept with the audit; no part of the content.
     notes
         What was guessed or converted to read it, a sentence each, for the terminal and the report; no part of the
         content.
+    table
+        What else its rows say, where it came from a table in a file.
     """
 
     name: str
@@ -71,11 +98,13 @@ class Dataset:
     x_test: npt.NDArray[Any]
     y_test: IntArray
     class_names: tuple[str, ...]
-    sample_ids: IntArray
+    sample_ids: npt.NDArray[Any]
     source: str
     available: int
     paths: tuple[str, ...] | None = field(default=None, repr=False)
+    encoding: Result | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+    table: TableFacts | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -104,8 +133,10 @@ class Dataset:
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test, self.sample_ids):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data.cast("B"))
+            digest.update(np.ascontiguousarray(array).view(np.uint8).data)
         digest.update("\0".join(self.class_names).encode())
+        if self.table is not None:
+            digest.update(self.table.digest.encode())
         return digest.hexdigest()
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -170,6 +201,8 @@ def _check(data: Dataset) -> None:
             hint="Remove the class (an empty folder counts as one), or number the labels without gaps.",
         )
     if data.sample_ids.shape != data.y_train.shape or len(np.unique(data.sample_ids)) != len(data.sample_ids):
-        raise DataError(f"{data.name}: sample_ids must be {len(data)} different integers, one per training sample")
+        raise DataError(
+            f"{data.name}: sample_ids must be {len(data)} different integers or texts, one per training sample"
+        )
     if data.paths is not None and len(data.paths) != len(data):
         raise DataError(f"{data.name}: {len(data.paths)} paths for {len(data)} training samples")

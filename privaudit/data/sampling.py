@@ -62,8 +62,8 @@ def stratified_rows(labels: IntArray, count: int, seed: int, purpose: str) -> In
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def held_out_rows(labels: IntArray, purpose: str) -> IntArray:
-    """Draw rows to test with: `TEST_SHARE` of each class, at least one, and none of a class that has one sample.
+def held_out_rows(labels: IntArray, purpose: str, share: float = TEST_SHARE) -> IntArray:
+    """Draw rows to test with: this share of each class, at least one, and none of a class that has one sample.
 
     What is drawn is part of the dataset: the same whatever the seed of an audit.
 
@@ -76,5 +76,5 @@ def held_out_rows(labels: IntArray, purpose: str) -> IntArray:
     chosen: list[IntArray] = [np.empty(0, np.int64)]
     for label in np.unique(labels):
         rows = random.permutation(np.flatnonzero(labels == label))
-        chosen.append(rows[: min(len(rows) - 1, max(1, round(TEST_SHARE * len(rows))))])
+        chosen.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
     return np.sort(np.concatenate(chosen)).astype(np.int64)

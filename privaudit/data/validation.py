@@ -14,6 +14,7 @@ from privaudit.data.inputs import Layout, as_array, input_problems, layout_of, r
 from privaudit.data.labels import checked_ids, checked_labels, class_names_of, id_problems, label_problems
 from privaudit.data.npz import NpzFile
 from privaudit.errors import DataError
+from privaudit.results.base import Result
 
 REQUIRED = ("x_train", "y_train", "x_test", "y_test")
 OPTIONAL = ("class_names", "sample_ids")
@@ -37,11 +38,14 @@ class Given:
         What was guessed or converted to make them. They come into the report: no value of a sample is in them.
     channels_last
         Whether arrays of four dimensions are known to be ``[N, H, W, C]``.
+    encoding
+        How columns of a DataFrame became the features; kept with the audit, and no part of the content.
     """
 
     arrays: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     channels_last: bool = False
+    encoding: Result | None = None
 
 
 @dataclass

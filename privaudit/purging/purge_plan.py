@@ -200,8 +200,9 @@ def plan_purge(
     _demand_no_links(store, out)
     table = _read_scores(out)
     real = table[~table["canary"]].reset_index(drop=True)
-    classes = tuple(store.read_description().data.classes)
-    chosen = choose_forget_set(forget, real, classes, seed, skip_unknown=skip_unknown)
+    data = store.read_description().data
+    id_column = None if data.table is None else data.table.id
+    chosen = choose_forget_set(forget, real, tuple(data.classes), seed, skip_unknown=skip_unknown, id_column=id_column)
     sample_ids: list[SampleIdentifier] = real["sample_id"].tolist()
     plan = PurgePlan(store.audit, chosen, table, {sample_ids[row] for row in chosen.rows.tolist()})
     evidence = gather_evidence(store, out, sample_ids, chosen.rows, len(table))
@@ -215,6 +216,10 @@ def plan_purge(
     if not studies.is_symlink() and any(studies.glob(f"{store.audit}-*/*")):
         # Its first figure may show pictures of this audit.
         plan.anew += [path for path in artifacts.REPORT.within(studies) if path.is_file()]
+    for path in artifacts.exports_of(store.audit, settings.out):
+        # One may be in use: it is named, and left.
+        why = "an exported model, a copy of one of this audit's, perhaps in use: delete it if that goes"
+        plan.unknown.append((path.with_name("model.safetensors"), why))
     plan.others = _other_audits(settings, store, forget, seed, plan.ids)
     plan.notes = [
         f"{sum(evidence.saw.values())} of {len(evidence.saw)} shadow models saw at least one of the {len(plan.ids):,} "

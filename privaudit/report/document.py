@@ -25,6 +25,7 @@ from privaudit.report.sections import (
     exposure,
     gradient_inversion,
     orders_and_purges,
+    requirements,
     summary,
     unlearning_results,
 )
@@ -69,6 +70,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
     orders = _comparisons_of_orders(folder)
     sections = _sections(folder, shown, table, results, naming, runs, orders)
+    sections.append(requirements.what_is_asked(sections))
     explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
         title=_title(results.about),

@@ -96,7 +96,7 @@ class Naming:
         """Take a per-sample table in; redacted, its rows are in the order of names, as theirs would tell the ids."""
         known = [self.enter(value) for value in table["sample_id"]]
         entered = table.assign(sample_id=pd.Series(known, index=table.index, dtype=object))
-        entered = entered.drop(columns=["path"], errors="ignore")
+        entered = entered.drop(columns=["path", "subject"], errors="ignore")
         if not self.redacts:
             return entered
         return entered.iloc[np.argsort([self.text(one) for one in known], kind="stable")].reset_index(drop=True)

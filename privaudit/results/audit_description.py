@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from privaudit.results.base import Result, SparseResult
+from privaudit.results.table_options import TableOptions
 
 
 class RecipeDescription(SparseResult):
@@ -65,7 +66,10 @@ class AuditIdentity(SparseResult):
 
 
 class DataDescription(SparseResult):
-    """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples."""
+    """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples.
+
+    ``table`` is what the columns of a table in a file are for.
+    """
 
     dataset: str
     data_dir: str | None = None
@@ -75,8 +79,10 @@ class DataDescription(SparseResult):
     source: str = ""
     train: int
     test: int | None = None
+    dtype: str | None = None
     classes: list[str]
     input_shape: list[int] = Field(default_factory=list)
+    table: TableOptions | None = None
 
 
 class CodeDescription(SparseResult):

@@ -67,15 +67,17 @@ def demand_own(folder: Path, results: ScoreResults) -> None:
 class SampleFacts:
     """What is known of the pool besides signals, one entry a row (training samples, then canaries).
 
-    ``properties`` are those that exposure is told by besides the class: name -> the group of each row.
+    ``properties`` are those that exposure is told by besides the class: name -> the group of each row. ``subjects``
+    says whose each row is, None where nobody's.
     """
 
-    sample_ids: npt.NDArray[np.int64]
+    sample_ids: npt.NDArray[Any]
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     canary: npt.NDArray[np.bool_]
     paths: tuple[str, ...] | None = None
     properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    subjects: npt.NDArray[np.object_] | None = None
 
 
 def score_table(
@@ -149,6 +151,8 @@ def score_table(
     table["canary"] = facts.canary
     if facts.paths is not None:
         table["path"] = facts.paths
+    if facts.subjects is not None:
+        table["subject"] = pd.array(facts.subjects.tolist(), dtype="str")
     return table
 
 

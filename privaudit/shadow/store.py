@@ -70,6 +70,11 @@ class AuditStore:
         """``design.npy``, bool ``[S, N]``."""
         return artifacts.DESIGN.at(self.folder)
 
+    @property
+    def encoding(self) -> Path:
+        """``encoding.json``: how the cells of a table became features; of other data there is none."""
+        return artifacts.ENCODING.at(self.folder)
+
     def model(self, key: str) -> Path:
         """Weights of shadow model ``"0003"``, of ``"target"`` or of ``"coin"``."""
         return (artifacts.WHOLE_MODEL if key in (TARGET, COIN) else artifacts.MODEL).at(self.folder, key=key)
@@ -87,6 +92,11 @@ class AuditStore:
         """Signals of a control: ``kind`` is ``"test"`` (never-trained samples) or ``"untrained"`` (models)."""
         signals = {"test": artifacts.TEST_SIGNALS, "untrained": artifacts.UNTRAINED_SIGNALS}[kind]
         return signals.at(self.folder, key=key)
+
+    @property
+    def columns(self) -> Path:
+        """``columns.json``: how the columns of a DataFrame became features; of other data there is none."""
+        return artifacts.COLUMNS.at(self.folder)
 
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
@@ -120,9 +130,11 @@ class AuditStore:
 
     def expected_files(self) -> list[Path]:
         """Every file that the finished audit consists of."""
-        extra = [COIN] if self.read_description().identity.canaries else []
+        description = self.read_description()
+        extra = [COIN] if description.identity.canaries else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
-        expected = [self.description, self.design, *(path for key in keys for path in self.files_of(key))]
+        tables = [self.encoding] if description.data.table is not None else []
+        expected = [self.description, self.design, *tables, *(path for key in keys for path in self.files_of(key))]
         gone = {self.folder / name for purge in self.read_purges() for name in purge.files}
         return [path for path in expected if path not in gone]
 

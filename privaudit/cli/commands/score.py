@@ -21,6 +21,9 @@ Examples:
   privaudit score --dataset mnist --data-dir data --shadows 16
   privaudit score --dataset cifar10 --dry-run
   privaudit score --dataset photos.npz --network resnet18 --epochs 30
+  privaudit score --dataset customers.csv --label churned --id customer_id
+  privaudit score --dataset customers.csv --label churned --group region \
+      --leave-out notes --test 30%
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
@@ -33,7 +36,9 @@ Examples:
 Datasets: digits (embedded), mnist, cifar10, cifar100, tiny-imagenet,
 a FOLDER, or image-folder with --data-dir FOLDER: train/<class>/* with
 test/<class>/* (or val, valid, validation), or without: some are held out,
-FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same).
+FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same),
+FILE.csv, FILE.tsv or FILE.parquet with --label COLUMN: every other column is
+a feature, unless it is the --id, the --subject, or to --leave-out.
 
 Networks: airbench (made to be trained in ten epochs), airbench-narrow,
   airbench-wide, cnn, mlp, resnet18, resnet50, resnext50, module:factory.

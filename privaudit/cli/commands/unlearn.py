@@ -22,6 +22,7 @@ from privaudit.runtime.progress import readable_time
 EPILOG = """\b
 Examples:
   privaudit unlearn --forget ids:requests.csv
+  privaudit unlearn --from latest --forget top-risk:20
   privaudit unlearn --order risk
   privaudit unlearn --method rl --order risk --descending --forget random:500
   privaudit unlearn --method retrain --forget class:3,7
@@ -132,6 +133,8 @@ def _print(results: UnlearnAnswer) -> None:
         from privaudit.report.content.unlearning_wording import of_guard
 
         answer(of_guard(results))
+    if (link := results.predecessor) is not None:
+        answer(f"went on from {link.run}: {link.asked:,} asked for now, {results.forget:,} forgotten so far")
     answer(f"outcome: {results.outcome}")
     if results.is_rejected:
         answer(f"rejected model, not to be deployed: {results.folder}/rejected.safetensors")

@@ -54,6 +54,7 @@ def from_arrays(
         source=source,
         available=len(y_train),
         notes=(*found.notes, *([f"not read, since it means nothing here: {strangers}"] if strangers else [])),
+        encoding=given.encoding,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def _given_by_columns(parts: tuple[Any, ...], reference: str, notes: list[str]) 
         tables.append(pd.concat([table, pd.Series(values, index=table.index, name=target)], axis=1))
     whole: dict[str, Any] = {"train": tables[0], "target": target}
     given = arrays_of_table(whole | ({"test": tables[1]} if len(tables) > 1 else {}), reference)
-    return Given(given.arrays, (*notes, *given.notes))
+    return replace(given, notes=(*notes, *given.notes))
 
 
 def held_out_sentence(count: int) -> str:

@@ -14,8 +14,11 @@ from privaudit.data.dataset import Dataset, Split
 from privaudit.data.formats import arrays, cifar, digits, factory, image_folder, mnist
 from privaudit.data.labels import class_notes
 from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
+from privaudit.data.tables.table_dataset import table_dataset
+from privaudit.data.tables.table_file import is_table_file
 from privaudit.data.validation import Given
 from privaudit.errors import DataError, UsageError
+from privaudit.results.table_options import TableOptions
 from privaudit.runtime.progress import talk
 from privaudit.runtime.registry import Registry, absolute_reference
 
@@ -55,13 +58,14 @@ def load_dataset(
     limits: Limits = NO_LIMITS,
     seed: int = 0,
     image_size: int | None = None,
+    table: TableOptions | None = None,
 ) -> Dataset:
-    """Load a dataset by name, ``FILE.npz``, a folder of class folders, or ``module:factory``.
+    """Load a dataset by name: ``FILE.npz``, a table in a file, a folder of class folders, or ``module:factory``.
 
     Parameters
     ----------
     name
-        One of `DATASETS`, the path of an ``.npz`` file or of a folder, or ``module:factory``.
+        One of `DATASETS`, the path of an ``.npz`` file, of a table or of a folder, or ``module:factory``.
     data_dir
         Folder to look in; `default_folder` where None.
     samples
@@ -72,6 +76,8 @@ def load_dataset(
         Chooses the subset.
     image_size
         Resize images read from files to this many pixels a side.
+    table
+        Which column of a table is what.
 
     Raises
     ------
@@ -80,6 +86,13 @@ def load_dataset(
     UsageError
         Where the name is unknown.
     """
+    if is_table(name):
+        return _noted(table_dataset(Path(name), table or TableOptions(), samples, limits, seed))
+    if table is not None and (flags := table.given()):
+        raise UsageError(
+            f"{flags[0]} is for tables in files, and --dataset {name} is none",
+            hint="A table is FILE.csv, FILE.tsv or FILE.parquet.",
+        )
     if is_folder(name):
         # The same audit as that of ``image-folder`` with this folder: what tells audits apart is their content.
         name, data_dir = IMAGE_FOLDER, Path(name)
@@ -107,6 +120,11 @@ def load_dataset(
     )
 
 
+def is_table(name: str) -> bool:
+    """Whether a dataset's name is the path of a table in a file."""
+    return is_table_file(name) and name not in DATASETS and not is_folder(name)
+
+
 def is_folder(name: str) -> bool:
     """Whether a dataset's name is the path of a folder; a known name is that name, whatever lies about."""
     try:
@@ -120,6 +138,7 @@ def is_function(name: str) -> bool:
     return (
         not is_folder(name)
         and not arrays.is_npz(name)
+        and not is_table(name)
         and (":" in name or (name in DATASETS and name not in PUBLISHED))
     )
 
@@ -128,7 +147,8 @@ def lasting_name(name: str, data_dir: Path | None) -> tuple[str, Path | None]:
     """Return the name and the ``data_dir`` that lead to the same dataset from whatever folder they are read."""
     if is_folder(name):
         return IMAGE_FOLDER, Path(name).absolute()
-    return (str(Path(name).absolute()) if arrays.is_npz(name) else absolute_reference(name)), data_dir
+    is_file = arrays.is_npz(name) or is_table(name)
+    return (str(Path(name).absolute()) if is_file else absolute_reference(name)), data_dir
 
 
 def given_by(name: str) -> Given:
@@ -148,8 +168,10 @@ def _check_name(name: str) -> None:
     if name not in DATASETS and (Path(name).suffix or len(Path(name).parts) > 1):
         there = Path(name).exists()
         raise UsageError(
-            f"{name} is no dataset: " + ("a file must end in .npz" if there else "there is no such file or folder"),
-            hint="Give FILE.npz, a folder of class folders, or FILE.py:function for anything else.",
+            f"{name} is no dataset: "
+            + ("a file must end in .npz, .csv, .tsv or .parquet" if there else "there is no such file or folder"),
+            hint="Give FILE.npz, FILE.csv with --label COLUMN, a folder of class folders, or FILE.py:function for "
+            "anything else.",
         )
     DATASETS.check(name)
 

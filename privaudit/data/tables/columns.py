@@ -50,6 +50,8 @@ class EncodedColumn:
         float32 ``[N, k]``.
     doubts
         Why it may not be what it is taken for, a sentence each.
+    values
+        Of indicators: what each stands for.
     """
 
     name: Any
@@ -57,6 +59,7 @@ class EncodedColumn:
     train: Floats
     test: Floats
     doubts: list[str]
+    values: tuple[str, ...] = ()
 
 
 def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> EncodedColumn:
@@ -78,7 +81,7 @@ def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> 
             raise DataError(f"{source}: column '{name}' holds numbers for training and none for testing")
         kind: Literal["number", "truth"] = "truth" if types.is_bool_dtype(known.dtype) else "number"
         train, test = (_as_floats(column)[:, np.newaxis] for column in (known, other))
-        return EncodedColumn(name, kind, train, test, doubts + _doubts_of_numbers(known, train[:, 0]))
+        return EncodedColumn(name, kind, train, test, doubts + doubts_of_numbers(known, train[:, 0]))
     words, others = (column.map(str).to_numpy(object) for column in (known, other))
     values = sorted(set(words))
     if len(values) > MOST_CATEGORIES:
@@ -94,7 +97,8 @@ def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> 
             f"column '{name}': {len(strange):,} test rows hold values that the training table lacks; they become 0 in "
             "every indicator"
         )
-    return EncodedColumn(name, "indicators", _indicators(words, values), _indicators(others, values), doubts)
+    parts = indicators(words, values), indicators(others, values)
+    return EncodedColumn(name, "indicators", *parts, doubts, tuple(values))
 
 
 def _refuse_strange(column: pd.Series[Any], source: str) -> None:
@@ -126,16 +130,17 @@ def _as_floats(column: pd.Series[Any]) -> Floats:
         return column.to_numpy(np.float32)
 
 
-def _indicators(words: npt.NDArray[np.object_], values: list[str]) -> Floats:
+def indicators(words: npt.NDArray[np.object_], values: list[str]) -> Floats:
     """Return one column a value; a value that the training table lacks is none of them."""
     codes = pd.Index(values).get_indexer(pd.Index(words))
-    indicators = np.zeros((len(words), len(values)), np.float32)
+    features = np.zeros((len(words), len(values)), np.float32)
     known = np.flatnonzero(codes >= 0)
-    indicators[known, codes[known]] = 1
-    return indicators
+    features[known, codes[known]] = 1
+    return features
 
 
-def _doubts_of_numbers(column: pd.Series[Any], floats: Floats) -> list[str]:
+def doubts_of_numbers(column: pd.Series[Any], floats: npt.NDArray[np.floating[Any]]) -> list[str]:
+    """Say why numbers may be no feature, or not the one that they seem; ``floats`` is what a network gets of them."""
     name, distinct = f"column '{column.name}'", int(column.nunique())
     if distinct == 1:
         return [f"{name} holds one number in every row: it says nothing"]

@@ -14,6 +14,7 @@ from privaudit.data.row_names import shown, where
 from privaudit.data.sampling import TEST_SHARE
 from privaudit.data.tables.class_column import Classes, encode_classes
 from privaudit.data.tables.columns import EncodedColumn, encode_column
+from privaudit.data.tables.frame_encoding import FrameEncoding
 from privaudit.data.validation import Given
 from privaudit.errors import DataError
 from privaudit.runtime.seeds import generator
@@ -89,7 +90,8 @@ def arrays_of_table(returned: Mapping[str, Any], source: str) -> Given:
         "class_names": np.array(classes.names),
         "sample_ids": ids,
     }
-    return Given(arrays, (*_encoding(columns, classes), *notes, *_doubts(columns)))
+    said = (*_encoding(columns, classes), *notes, *_doubts(columns))
+    return Given(arrays, said, encoding=FrameEncoding.of(columns))
 
 
 def _demand_columns(train: pd.DataFrame, test: Any, target: Any, id_column: Any, source: str) -> None:

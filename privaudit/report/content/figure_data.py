@@ -73,6 +73,29 @@ class Bars(FigureData):
     rows: list[Bar]
 
 
+class ForestCell(Result):
+    """One claim on one data set: an estimate a series, and the word that was decided of each."""
+
+    values: list[Estimate | None]
+    verdicts: list[str]
+
+
+class ForestRow(Result):
+    """A claim, a cell a data set (None where it was not run), and the smallest difference worth having."""
+
+    name: str
+    worth: float | None
+    cells: list[ForestCell | None]
+
+
+class Forest(FigureData):
+    """Claims below each other, each on a scale of its own, data sets (``columns``) side by side."""
+
+    columns: list[str]
+    series: list[str]
+    rows: list[ForestRow]
+
+
 class Picture(Result):
     """A PNG in hexadecimal digits."""
 

@@ -296,6 +296,7 @@ def command(results: ScoreResults) -> str:
     identity, data = known(about.identity, "identity"), known(about.data, "data")
     flags = {
         "dataset": data.dataset,
+        **({} if data.table is None else {name.replace("_", "-"): value or None for name, value in data.table}),
         "image-size": data.image_size,
         "samples": data.samples,
         "network": identity.network,
@@ -341,8 +342,9 @@ def _inversion_flags(found: InversionResults | None) -> dict[str, object]:
 
 
 def flags_of(values: Mapping[str, object]) -> list[str]:
-    """``{"seed": 0} -> ["--seed", "0"]``; what is None is left out."""
-    return [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
+    """``{"seed": 0} -> ["--seed", "0"]``; what is None is left out, and of several each is given."""
+    each = [(name, one) for name, value in values.items() for one in (value if isinstance(value, tuple) else [value])]
+    return [word for name, value in each if value is not None for word in (f"--{name}", str(value))]
 
 
 def training_time(training: Training) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.wording import clip, inert
-from privaudit.report.drawing import figure_tables, inversion_figures
+from privaudit.report.drawing import figure_tables, forest_plot, inversion_figures
 from privaudit.report.drawing.fonts import legible
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
 
@@ -51,7 +51,7 @@ class Drawing(Generic[Data]):
     tabulate
         Makes the table behind it from the figure's caption and data; None where each figure brings its own.
     height
-        In inches, of one drawing; of bars it depends on their number.
+        In inches, of one drawing; of bars and of a forest it depends on their number.
     shows_samples
         Whether it shows samples themselves: then no report has it but with ``--show-samples``.
     """
@@ -84,7 +84,11 @@ def draw(kind: str, data: figure_data.FigureData, width: float = WIDTH) -> str:
     }
     drawing = DRAWINGS[kind]
     with matplotlib.rc_context(style):
-        height = 0.75 + 0.27 * len(data.rows) if isinstance(data, figure_data.Bars) else drawing.height
+        height = drawing.height
+        if isinstance(data, figure_data.Bars):
+            height = 0.75 + 0.27 * len(data.rows)
+        elif isinstance(data, figure_data.Forest):
+            height = forest_plot.height_of(data)
         figure = Canvas(figsize=(width, height), layout="constrained")
         drawing.draw(figure, data)
         stream = io.StringIO()
@@ -226,6 +230,7 @@ DRAWINGS: dict[str, Drawing[Any]] = {
     "histogram": Drawing(figure_data.Histogram, _histogram, figure_tables.table_of_histogram),
     "scatter": Drawing(figure_data.Scatter, _scatter, figure_tables.table_of_scatter, 2.7),
     "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
+    "forest": Drawing(figure_data.Forest, forest_plot.draw_forest, forest_plot.table_of_forest),
     "pictures": Drawing(figure_data.Pictures, _pictures, height=2.2, shows_samples=True),
     "inversion-pictures": Drawing(
         figure_data.InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True

@@ -12,6 +12,7 @@ from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import known, number, percent, warned
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
+from privaudit.report.sections.sceptic import said_to_sceptics
 from privaudit.results.audit_description import AuditIdentity
 from privaudit.results.score_results import About, Accuracy, GivenSignals, ScoreResults
 from privaudit.scoring.reliability.outliers import LISTED, of_kinds
@@ -148,6 +149,7 @@ def how_well_attacked(results: ScoreResults) -> Section:
     drawn = [(title_of(name, results), results.attacks[name]) for name in DRAWN if name in results.attacks]
     areas = "; ".join(f"{title} {number(attack.auc)}" for title, attack in drawn)
     curves = {title: known(attack.curve, "curve") for title, attack in drawn}
+    doubted, counted = said_to_sceptics(results)
     return Section(
         "attacks",
         "How well membership can be told",
@@ -157,6 +159,7 @@ def how_well_attacked(results: ScoreResults) -> Section:
             "best looks better than it is. Agreement is Spearman's correlation with it, over samples, of the mean "
             "score where a sample was seen less that where it was not.",
             *warned(doubts),
+            *doubted,
         ],
         [
             tabulate(
@@ -172,7 +175,8 @@ def how_well_attacked(results: ScoreResults) -> Section:
                         "–" if row[2] is None or row[2].spearman is None else f"{row[2].spearman:+.2f}"
                     ),
                 },
-            )
+            ),
+            *counted,
         ],
         [
             Figure(

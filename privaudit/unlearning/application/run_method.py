@@ -125,7 +125,7 @@ def _run_once(
     problem: UnlearningProblem, request: Request, unlearner: Unlearner, report: Telling, start: float
 ) -> tuple[Ledger, Trajectory, float]:
     model = unlearner.context.model
-    trajectory = Trajectory(problem.pool, problem.forget.rows, 1)
+    trajectory = Trajectory(problem.pool, problem.watched, 1)
     trajectory.look(0, model)
     guard = guard_of(problem, request, unlearner, 1.0)
     ledger = run_once(unlearner, lambda share: report(share, 1.0), guard)
@@ -146,7 +146,7 @@ def _run_in_stages(
     model, ranking = unlearner.context.model, ranking_of(problem, request, unlearner.context.model)
     stages = sequence_of(ranking, model, request.sequencing, unlearner.passes, problem.retain)
     planned = sum(stage.budget for stage in stages)
-    trajectory = Trajectory(problem.pool, problem.forget.rows, planned)
+    trajectory = Trajectory(problem.pool, problem.watched, planned)
     guard = guard_of(problem, request, unlearner, planned)
     journal = None if folder is None or len(stages) == 1 else StageJournal(folder, trajectory, guard)
     try:

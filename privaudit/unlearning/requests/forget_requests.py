@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from privaudit.data.text_files import DELIMITERS, Row, cells_of
 from privaudit.errors import UsageError
 from privaudit.unlearning.requests.request_cells import (
     KnownSamples,
@@ -23,7 +24,7 @@ from privaudit.unlearning.requests.request_cells import (
     plain,
     why_no_integer,
 )
-from privaudit.unlearning.requests.request_file import COLUMNS, DELIMITERS, Row, Sheet, cells_of, read_sheet
+from privaudit.unlearning.requests.request_file import COLUMNS, Sheet, normalised, read_sheet
 
 #: How many lines, and how many unknown ids, a message shows.
 SHOWN_LINES, SHOWN_UNKNOWN = 5, 20
@@ -108,7 +109,7 @@ def read_requests(path: Path, known: KnownSamples, *, skip_unknown: bool = False
     UsageError
         Names the file, the lines and what is wrong there; or counts the ids that are unknown.
     """
-    sheet = read_sheet(path, comments=not _begins_with_hash(known))
+    sheet = read_sheet(path, comments=not _begins_with_hash(known), called=known.called)
     if not sheet.rows:
         raise UsageError(f"{path} names no sample below its header", hint=f"Write one sample_id a line. {NOTHING}")
     by_path = _goes_by_path(path, sheet, known)
@@ -158,6 +159,15 @@ def _demand_one_column_of_ids(path: Path, sheet: Sheet, known: KnownSamples) -> 
     if sheet.header is None or len(sheet.header) < 2 or "id" not in sheet.columns:
         return
     at = sheet.columns["id"]
+    if known.called is not None and normalised(sheet.header[at]) == normalised(known.called):
+        for column, name in enumerate(sheet.header):
+            rows = [(known.row_of_id(_cell(row, at)), known.row_of_id(_cell(row, column))) for row in sheet.rows]
+            if _is_named_sample_id(name) and any(one != other for one, other in rows):
+                raise UsageError(
+                    f"{path}: the columns '{known.called}' and '{name}' name different samples",
+                    hint=f"Keep the one that is meant. {NOTHING}",
+                )
+        return
     if _is_named_sample_id(sheet.header[at]):
         return
     numbers = [as_integer(_cell(row, at)) for row in sheet.rows]

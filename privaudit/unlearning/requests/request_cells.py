@@ -49,15 +49,19 @@ def plain(value: Any) -> SampleIdentifier:
 
 @dataclass(frozen=True)
 class KnownSamples:
-    """What may be named: ids ``[N]`` (integers or text), and the samples' paths where they have some."""
+    """What may be named: ids ``[N]`` (integers or text), and the samples' paths where they have some.
+
+    ``called`` is what the audited table calls its column of ids, where it has one.
+    """
 
     ids: Sequence[Any] | npt.NDArray[Any]
     paths: Sequence[str] | None = None
+    called: str | None = None
 
     @classmethod
-    def of(cls, table: pd.DataFrame) -> KnownSamples:
+    def of(cls, table: pd.DataFrame, called: str | None = None) -> KnownSamples:
         """Those of a score table, row by row."""
-        return cls(table["sample_id"].to_numpy(), table["path"].tolist() if "path" in table else None)
+        return cls(table["sample_id"].to_numpy(), table["path"].tolist() if "path" in table else None, called)
 
     @cached_property
     def are_text(self) -> bool:
