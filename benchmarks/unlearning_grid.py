@@ -2,12 +2,15 @@
 
     python benchmarks/unlearning_grid.py --work grid --data-dir data
     python benchmarks/unlearning_grid.py --cells digits-noisy/batchnorm --forget few riskiest --methods rl ga
+    python benchmarks/unlearning_grid.py --work grid --methods auto shadow-teacher
     python benchmarks/unlearning_grid.py --work grid --table
 
 Each cell is an audit (data and network) and a forget set. Its target model unlearns by each method's defaults, handed
 over all at once, and is held against a model retrained without the forget set; so are the target as it is (``nothing``)
 and a second retrained model (``retrain``). Everything is kept below ``--work``: results in ``results.jsonl``, a line a
-run, and a line that is there is not made again. Seconds are processor time of one core, the teachers' answers included.
+run, and a line that is there is not made again. ``auto`` is what ``--method auto`` finds by its calibration, retraining
+forbidden: where it answers "retrain", the model stays as it is. Seconds are processor time of one core, the teachers'
+answers included.
 """
 
 from __future__ import annotations
@@ -34,10 +37,12 @@ from torch import nn
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, with_scores
+from privaudit.commands.unlearning.unlearn_request import decides_unlearning
 from privaudit.config import AuditSettings, Sequencing
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
@@ -52,9 +57,11 @@ from privaudit.shadow.trainer import (
 )
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
+from privaudit.trials.calibration.calibrate import CalibrationOf
+from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.run_method import Request, run_method
-from privaudit.unlearning.base import UNLEARNERS
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 
@@ -175,17 +182,25 @@ def run_forget_set(
         seconds = [retrained(specification, pool, retain, path) for path in paths]
         reference = accuracies(load_model(specification, paths[0]))
         for method in methods:
-            stopped, spent = None, 0.0
+            stopped, spent, calibration = None, 0.0, None
             if method == "nothing":
                 model = problem.load()
             elif method == "retrain":
                 model, spent = load_model(specification, paths[1]), seconds[1]
             else:
-                request = request_of(method, options.order, seed)
+                if method == AUTO:
+                    calibration = calibrated(opened, problem, options.order)
+                    if calibration.method == RETRAIN:
+                        # Retraining is forbidden here: the model stays as it is.
+                        stopped = f"auto answers retrain: {calibration.why}"
+                request = request_of(method, options.order, seed, calibration)
                 began = time.process_time()
                 try:
-                    model, run = run_method(problem, request, watched=False)
-                    stopped = run.ledger.stopped
+                    if request is None:
+                        model = problem.load()
+                    else:
+                        model, run = run_method(problem, request, watched=False)
+                        stopped = run.ledger.stopped
                 except PrivauditError as error:
                     model, stopped = problem.load(), error.message
                 spent = time.process_time() - began
@@ -202,6 +217,7 @@ def run_forget_set(
                 "seconds": round(spent, 2),
                 "retraining": round(statistics.mean(seconds), 2),
                 "stopped": stopped,
+                "calibration": None if calibration is None else calibration.to_json(),
             }
             talk(f"{cell} {name} {method}: ToW {result['tow']:.3f}")
             with (options.work / "results.jsonl").open("a") as file:
@@ -220,12 +236,22 @@ def retrained(specification: ModelSpecification, pool: Samples, retain: Rows, pa
     return seconds
 
 
-def request_of(method: str, order: str, seed: int) -> Request:
-    """``NAME`` or ``NAME:parameter=value,…`` as a request."""
+def calibrated(opened: OpenedAudit, problem: UnlearningProblem, order: str) -> Calibration:
+    """What ``--method auto`` finds for forget sets of this kind; made where it is not stored yet."""
+    made = CalibrationOf(opened.plan, problem, Sequencing(order=order), True, decides_unlearning(opened.bench))
+    return made.stored() or made.made()
+
+
+def request_of(method: str, order: str, seed: int, calibration: Calibration | None) -> Request | None:
+    """``NAME`` or ``NAME:parameter=value,…`` as a request, or what was calibrated; None where that is retraining."""
     name, _, changes = method.partition(":")
-    defaults = UNLEARNERS.load(name).defaults
-    given = parse_changes(tuple(changes.split(","))) if changes else {}
-    return Request(name, with_changes(defaults, given), Sequencing(order=order), seed)
+    given: dict[str, Any] = dict(parse_changes(tuple(changes.split(",")))) if changes else {}
+    if calibration is not None:
+        name, given = calibration.method, dict(calibration.parameters)
+        if name == RETRAIN:
+            return None
+    parameters = with_changes(UNLEARNERS.load(name).defaults, given)
+    return Request(name, parameters, Sequencing(order=order), seed, guard=method == AUTO)
 
 
 def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:

@@ -135,6 +135,10 @@ RETRAINED, RETRAINED_RECORD = (
     )
     for ending in ("safetensors", "json")
 )
+CALIBRATION = Artifact(
+    "calibration/{name}.json", About.NOBODY, "models retrained without forget sets", Purge.REMOVE,
+    "calibrations, for a target that goes too",
+)  # fmt: skip
 INVERSIONS = tuple(
     Artifact(f"inversion/{{name:.+}}.{ending}", About.SOME, "models and the pool", Purge.REMOVE, "results of inversion")
     for ending in ("npz", "json")
@@ -156,6 +160,7 @@ _STRAYS = tuple(
     Artifact(path, About.EVERYONE, "unknown", Purge.REMOVE, kind, finished=False)
     for path, kind in (
         ("retrained/**", NOT_PROVEN),
+        ("calibration/**", CALIBRATION.kind),
         ("inversion/**", "results of inversion"),
         ("controls/**", "answers of untrained models"),
         ("models/**", _STRANGE),
@@ -166,7 +171,7 @@ _STRAYS = tuple(
 
 STORE = (
     DESCRIPTION, DESIGN, ENCODING, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
-    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
+    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
     COLUMNS,
 )  # fmt: skip
 

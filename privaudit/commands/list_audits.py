@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privaudit.artifacts import METRICS, REMOVAL_RECORD
+from privaudit.artifacts import CALIBRATION, METRICS, REMOVAL_RECORD
 from privaudit.audit.result_files import model_file
 from privaudit.commands.removal_chain import link_of
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
 from privaudit.results.stored_audits import AuditEntry, RunEntry
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
@@ -52,7 +53,11 @@ def _runs(folder: Path, *, purged: bool) -> list[RunEntry]:
 
 def _described(store: AuditStore, latest: str | None, runs: list[RunEntry]) -> AuditEntry:
     """What an audit is, or why that can't be told: one damaged audit must not hide the others."""
-    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs)
+    calibrations = {
+        path.stem: read_result(path, Calibration).method
+        for path in filter(files.is_whole, CALIBRATION.within(store.folder))
+    }
+    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs, calibrations=calibrations)
     try:
         about, shadows = store.read_description(), store.shadow_count()
     except StoreError as error:

@@ -44,7 +44,10 @@ class RunEntry(Result):
 
 
 class AuditEntry(Result):
-    """An audit in `privaudit list`; its facts are None where it can't be read, and ``error`` says why."""
+    """An audit in `privaudit list`; its facts are None where it can't be read, and ``error`` says why.
+
+    ``calibrations`` are those of ``--method auto``, by name: what each chose.
+    """
 
     audit: str
     latest: bool
@@ -54,6 +57,7 @@ class AuditEntry(Result):
     shadows: int | None = None
     error: str | None = None
     runs: list[RunEntry]
+    calibrations: dict[str, str] = Field(default_factory=dict)
 
 
 class FileAndReason(Result):

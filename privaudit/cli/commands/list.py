@@ -34,6 +34,8 @@ def command(as_json: bool, **options: Any) -> None:
         for run in row["runs"]:
             outcome = run["outcome"] or "undecided, by an earlier version"
             answer(f"    {run['run']}  {outcome}, {run['forget']:,} samples to forget{_chained(run)}")
+        for calibration, method in row["calibrations"].items():
+            answer(f"    calibration {calibration}  {method}")
 
 
 def _chained(run: RunEntry) -> str:

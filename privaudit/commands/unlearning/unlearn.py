@@ -18,6 +18,7 @@ from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.base import read_result
 from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.plan import UnlearnCost, UnlearnPlan
 from privaudit.results.unlearning.run import UnlearnAnswer, UnlearnResults
 from privaudit.runtime.progress import talk
@@ -65,10 +66,10 @@ def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:
     """Return what ``unlearn --dry-run --json`` prints; nothing is trained, changed or written."""
     request_of(settings)
     with opened(settings, dry_run=True) as audit:
-        wanted = resolve(settings, audit)
+        wanted = resolve(settings, audit, dry_run=True)
         folder = run_folder(audit.out / "unlearn", wanted.name)
-        done = is_there(folder) and is_whole_link(folder, wanted.earlier)
-        cost = None if done else foretell(audit, wanted)
+        there = wanted.calibration is None and is_there(folder) and is_whole_link(folder, wanted.earlier)
+        cost = None if there else foretell(audit, wanted, names_exact=False)
     for note in wanted.forget.notes:
         talk(f"  {note}")
     return UnlearnPlan(
@@ -81,13 +82,19 @@ def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:
         forget=len(wanted.forget.rows),
         samples=len(audit.plan.data),
         chosen=wanted.chosen,
+        calibration=_with_memory(wanted.calibration, cost),
     )
 
 
-def foretell(audit: OpenedAudit, wanted: ResolvedRequest) -> UnlearnEstimate:
-    """Say what a run that is not there yet will cost."""
+def _with_memory(planned: CalibrationPlan | None, cost: UnlearnEstimate | None) -> CalibrationPlan | None:
+    """A calibration holds what a run holds: models one after the other."""
+    return None if planned is None or cost is None else planned.model_copy(update={"memory_bytes": cost.memory_bytes})
+
+
+def foretell(audit: OpenedAudit, wanted: ResolvedRequest, *, names_exact: bool = True) -> UnlearnEstimate:
+    """Say what a run that is not there yet will cost, and what the exact alternative, unless that is said elsewhere."""
     problem = UnlearningProblem.of(audit.bench, audit.plan.arrays, wanted.forget, wanted.settings.seed)
     cost = estimate_run(audit.plan, wanted.began.of(problem), wanted.request, Work.of(audit, wanted))
-    for sentence in cost.sentences(is_exact=wanted.request is None):
+    for sentence in cost.sentences(is_exact=wanted.request is None or not names_exact):
         talk(f"  {sentence}")
     return cost

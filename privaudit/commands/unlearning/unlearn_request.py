@@ -18,9 +18,11 @@ from privaudit.commands.unlearning.earlier_run import (
     link_to,
     together,
 )
+from privaudit.commands.unlearning.unlearn_auto import AutoRequest, calibrated_choice
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
+from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.predecessor import Predecessor
 from privaudit.results.unlearning.run import Chosen, UnlearnRequested
@@ -59,11 +61,13 @@ class ResolvedRequest:
     request
         The method and its sequence; None where the method is retraining itself.
     name
-        Of the run.
+        Of the run; where a calibration is yet to be made, that of what it is expected to choose.
     began
         The model that the method begins with, and whom it is handed.
     earlier
         The run to go on from; None: the audit's target.
+    calibration
+        In a dry run, what a calibration would take that is yet to be made.
     """
 
     settings: UnlearnSettings
@@ -74,6 +78,7 @@ class ResolvedRequest:
     name: str
     began: Beginning
     earlier: EarlierRun | None = None
+    calibration: CalibrationPlan | None = None
 
     @property
     def method(self) -> str:
@@ -129,16 +134,20 @@ class ResolvedRequest:
         )
 
 
-def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
-    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained."""
+def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = False) -> ResolvedRequest:
+    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained.
+
+    Where `--method auto` needs a calibration that is not stored yet it is made here, unless in a dry run.
+    """
     plan, bench = audit.plan, audit.bench
     earlier = earlier_run(settings, audit)
     forget, asked = together(settings, audit, chosen_samples(settings, audit), earlier)
     if forget.said:
         talk(f"to forget: {forget.said}")
+    wanted, planned = only_by_steps(settings), None
     chosen = choose_method(
         settings.method,
-        wanted=only_by_steps(settings),
+        wanted=wanted,
         # By a training that was timed before: the same request is then always answered alike.
         exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
         below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
@@ -146,8 +155,15 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
     )
     chosen = begin_anew(settings, chosen, earlier)
     if chosen.by == AUTO:
+        settings = all_at_once(settings)
+        open_choice = AutoRequest(settings, sequencing_of(settings), wanted, decides_unlearning(bench), dry_run)
+        score_of(bench.table.iloc[forget.rows], settings.order)
+        chosen, planned = calibrated_choice(chosen, open_choice, audit, forget)
         talk(f"  {sentence_of(chosen)}")
     settings = of_method(settings, chosen.method)
+    if chosen.calibration is not None:
+        values = chosen.calibration.parameters
+        settings = settings.changed(parameter=tuple(f"{name}={value!r}" for name, value in values.items()))
     request = request_of(settings)
     began = beginning(earlier, forget, asked, settings.method)
     if request is not None:
@@ -155,7 +171,13 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
         # A score that was never measured.
         score_of(bench.table.iloc[began.forget.rows], request.sequencing.order)
     name = run_name(settings, bench, forget, request, earlier)
-    return ResolvedRequest(settings, forget, asked, chosen, request, name, began, earlier)
+    return ResolvedRequest(settings, forget, asked, chosen, request, name, began, earlier, planned)
+
+
+def all_at_once(settings: UnlearnSettings) -> UnlearnSettings:
+    """Hand the forget set over all at once where no order is asked for: auto takes what forgets best."""
+    asked = "order" in settings.model_fields_set or sequencing_of(settings) != Sequencing(order=settings.order)
+    return settings if asked else settings.changed(order="none")
 
 
 def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:

@@ -67,7 +67,7 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     nothing = Ledger(forget_steps=0, forget_steps_run=0, retain_steps_run=0)
     results = UnlearnResults(
         **evaluation.figures,
-        **(nothing if run is None else run.ledger),
+        **_with_calibration(nothing if run is None else run.ledger, wanted),
         **replace(wanted, request=request).as_result(plan),
         run=folder.name,
         number=1 + len(list(folder.parent.glob(f"*/{METRICS_FILE}"))),
@@ -84,6 +84,12 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     )
     write_run(folder, results, evaluation, models["unlearned"], wanted.forget)
     return results
+
+
+def _with_calibration(ledger: Ledger, wanted: ResolvedRequest) -> Ledger:
+    """The ledger with what choosing the method took."""
+    found = wanted.chosen.calibration
+    return ledger if found is None else ledger.model_copy(update={"calibration": found.cost})
 
 
 def _announce(plan: AuditPlan, wanted: ResolvedRequest, folder: Path) -> None:

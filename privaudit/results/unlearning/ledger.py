@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from privaudit.results.base import Result
+from privaudit.results.unlearning.calibration import CalibrationCost
 
 
 class SequencingRecord(Result):
@@ -126,9 +127,11 @@ class Ledger(Spent):
     ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
     method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
     ``evidence`` is what decided when to stop, where something did.
+    ``calibration`` is what choosing the method took, which is part of neither.
     """
 
     stages: tuple[StageEntry, ...] = ()
     forget_steps_beside: int = 0
     guard: GuardRecord | None = None
     evidence: Evidence | None = None
+    calibration: CalibrationCost | None = None

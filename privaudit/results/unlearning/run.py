@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.ledger import Ledger, SequencingRecord
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence, OutcomeName
 from privaudit.results.unlearning.predecessor import Predecessor
@@ -31,12 +32,16 @@ class Accuracies(Result):
 
 
 class Chosen(Result):
-    """Who chose the method (``user`` or ``auto``), why, and how many seconds retraining would take."""
+    """Who chose the method (``user`` or ``auto``), why, and how many seconds retraining would take.
+
+    ``calibration`` is what auto chose by, where it did not choose by time alone.
+    """
 
     by: str
     method: str
     why: str
     exact_seconds: float
+    calibration: Calibration | None = None
 
 
 class Membership(Result):
