@@ -1,4 +1,4 @@
-"""From an attack's ROC and a prior to what it means for people: how often an accusation is right, and how many there are.
+"""From an attack's ROC and a prior to what it means for people: how often an accusation is right, and how many.
 
 A false positive rate says nothing by itself: at 1% of false alarms, an attacker who asks of a thousand people of whom
 ten were trained on names ten others. With a share π of those he asks of trained on, Bayes' rule gives
