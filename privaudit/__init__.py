@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from privaudit.api import audits as audits
     from privaudit.api import compare as compare
     from privaudit.api import gate as gate
+    from privaudit.api import init as init
     from privaudit.api import purge as purge
     from privaudit.api import reproduce as reproduce
     from privaudit.api import score as score
@@ -31,6 +32,7 @@ _PUBLIC = {
     "audits": "privaudit.api",
     "compare": "privaudit.api",
     "gate": "privaudit.api",
+    "init": "privaudit.api",
     "purge": "privaudit.api",
     "reproduce": "privaudit.api",
     "score": "privaudit.api",

@@ -162,6 +162,7 @@ SCORES_AS_CSV = Artifact("scores.csv", About.EVERYONE, "the score table", Purge.
 RESULTS = Artifact("score.json", About.SOME, "signals", Purge.UNNAME)
 REPORT = Artifact("report.{format:json|html|pdf}", About.SOME, "results", Purge.RENDER)
 REDACTION_SALT = Artifact("redaction.salt", About.NOBODY, "chance", Purge.KEEP)
+DECLARATION = Artifact("declared.json", About.NOBODY, "what the owner declared", Purge.KEEP)
 RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
     Artifact(path, About.SOME, source, Purge.REMOVE, "pictures and reconstructions")
     for path, source in (
@@ -200,8 +201,8 @@ TRIAL = Artifact("trials/{scene}/{trial}.json", About.FORGET_SET, "models", Purg
 _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, TRIAL.kind, finished=False)
 
 OUTPUT = (
-    SCORES, SCORES_AS_CSV, RESULTS, REPORT, REDACTION_SALT, RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS,
-    METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
+    SCORES, SCORES_AS_CSV, RESULTS, REPORT, REDACTION_SALT, DECLARATION, RECONSTRUCTIONS, INVERSION_PICTURES,
+    THUMBNAILS, METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip
 

@@ -35,6 +35,7 @@ FLOORS = [
     ["testing"],
     ["report.reproduction"],
     ["report"],
+    ["report.brief"],
     ["report.sections"],
     ["report.drawing"],
     ["report.content"],

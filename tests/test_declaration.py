@@ -10,7 +10,7 @@ import pytest
 
 from privaudit.audit.declaration import read_declaration, template
 from privaudit.errors import UsageError
-from privaudit.results.declaration import Declaration
+from privaudit.results.statement.declaration import Declaration
 
 
 def declare(tmp_path: Path, text: str) -> Declaration:

@@ -10,9 +10,11 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from privaudit.artifacts import DECLARATION
 from privaudit.config import decoded
 from privaudit.errors import UsageError
-from privaudit.results.declaration import Declaration
+from privaudit.results.base import write_result
+from privaudit.results.statement.declaration import Declaration
 
 HEAD = """\
 # What this audit's owner declares. The report repeats it as declared, not measured.
@@ -44,6 +46,12 @@ def read_declaration(path: Path) -> Declaration:
     for rate, most in (declared.limits.tpr or {}).items():
         _demand_rate(path, rate, most)
     return declared
+
+
+def keep_declaration(declared: Declaration | None, folder: Path) -> None:
+    """Put a declaration beside an audit's results, where reports and the gate read it; None leaves what is there."""
+    if declared is not None:
+        write_result(DECLARATION.at(folder), declared)
 
 
 def _demand_rate(path: Path, rate: str, most: float) -> None:

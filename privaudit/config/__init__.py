@@ -26,6 +26,7 @@ from privaudit.config.settings_file import decoded, read_settings
 from privaudit.config.stored_audit_options import (
     CompareOptions,
     GateOptions,
+    InitOptions,
     ListOptions,
     PurgeOptions,
     ReportOptions,
@@ -45,6 +46,7 @@ __all__ = [
     "CompareOptions",
     "Defaults",
     "GateOptions",
+    "InitOptions",
     "ListOptions",
     "PurgeOptions",
     "ReportOptions",

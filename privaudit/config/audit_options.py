@@ -45,6 +45,15 @@ class RedactOption(Options):
     )
 
 
+class DeclareOption(Options):
+    """What the owner declares."""
+
+    declare: AnyPath | None = Field(
+        None,
+        description="What is declared, not measured: who, when, limits; TOML, as privaudit init writes it [as it was].",
+    )
+
+
 class ShowSamplesOption(Options):
     """Whether images are shown."""
 
@@ -155,7 +164,14 @@ class _OwnAuditOptions(Options):
 
 
 class AuditOptions(
-    PlaceOptions, ShowSamplesOption, RedactOption, EngineOptions, _OwnAuditOptions, DataDirOption, SizeOptions
+    PlaceOptions,
+    ShowSamplesOption,
+    RedactOption,
+    DeclareOption,
+    EngineOptions,
+    _OwnAuditOptions,
+    DataDirOption,
+    SizeOptions,
 ):
     """One request for an audit, as typed: what a file of settings may hold.
 
@@ -173,6 +189,7 @@ class AuditSettings(AuditOptions):
         target: Path | None = NARROWED
         training: str | None = NARROWED
         metadata: Path | None = NARROWED
+        declare: Path | None = NARROWED
         store: Path = NARROWED
         out: Path = NARROWED
 

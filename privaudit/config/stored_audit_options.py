@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from privaudit.config.audit_options import (
+    DeclareOption,
     DryRunOption,
     OutOption,
     PlaceOptions,
@@ -24,7 +25,7 @@ class _AuditArgument(Options):
     audit: Annotated[str | None, _ARGUMENT] = Field(None, description="The audit's name [the latest of the store].")
 
 
-class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AuditArgument):
+class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, DeclareOption, _AuditArgument):
     """Everything that ``privaudit report`` takes."""
 
 
@@ -51,7 +52,9 @@ class _OwnGateOptions(_AuditArgument):
     )
     max_auc: float | None = Field(None, ge=0, le=1, description="Highest AUC.")
     max_asr: float | None = Field(None, ge=0, le=1, description="Highest mean risk of the most exposed samples.")
-    attack: str = Field("lira", description="Whose figures count; chosen beforehand. [default: {default}]")
+    attack: str | None = Field(
+        None, description="Whose figures count; chosen beforehand [lira; with a target of your own: the target's]."
+    )
     target: bool = Field(False, description="Hold the target model to them, not the shadow models.")
     unlearned: Annotated[str | None, Flag(metavar="RUN|latest")] = Field(
         None, description="An unlearning run that has to be exact or close."
@@ -61,6 +64,12 @@ class _OwnGateOptions(_AuditArgument):
 
 class GateOptions(PlaceOptions, _OwnGateOptions):
     """Everything that ``privaudit gate`` takes."""
+
+
+class InitOptions(Options):
+    """Everything that ``privaudit init`` takes."""
+
+    folder: Annotated[AnyPath | None, _ARGUMENT] = Field(None, description="Where to write [here].")
 
 
 class _OwnPurgeOptions(Options):

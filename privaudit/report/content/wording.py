@@ -100,12 +100,12 @@ def number(value: float | None) -> str:
 
 def interval(bounds: Sequence[float] | None, say: Callable[[float], str] = number) -> str:
     """``low–high``, or that there is none."""
-    return "no interval" if bounds is None else f"{say(bounds[0])}–{say(bounds[1])}"
+    return "no interval" if bounds is None else f"{say(bounds[0]).removesuffix('%')}–{say(bounds[1])}"
 
 
 def risk(value: float, low: float, high: float) -> str:
     """A risk with its interval, where it has one."""
-    return percent(value) + ("" if math.isnan(low) else f" ({percent(low)}–{percent(high)})")
+    return percent(value) + ("" if math.isnan(low) else f" ({interval((low, high), percent)})")
 
 
 def clip(text: str, length: int = 60) -> str:
