@@ -1,4 +1,4 @@
-"""The functions that look at what is there: `write_report`, `compare`, `verify`, `gate`, `audits`, `init`; and `purge`."""
+"""The functions that look at what is there: `write_report`, `compare`, `verify`, `gate`, `audits`, `init`; `purge`."""
 
 from __future__ import annotations
 

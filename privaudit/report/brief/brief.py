@@ -9,11 +9,11 @@ import pandas as pd
 from privaudit.report.brief import pictures, plain
 from privaudit.report.brief.limit_checks import distrust, limits_of
 from privaudit.report.brief.next_steps import Situation, next_steps
-from privaudit.report.brief.plain import share_of, span
+from privaudit.report.brief.plain import percent, share_of, span
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Brief
-from privaudit.report.content.wording import clip, percent
+from privaudit.report.content.wording import clip
 from privaudit.results.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults
@@ -104,11 +104,11 @@ def _meaning(results: ScoreResults, judgement: Judgement, prior: float | None) -
             verb = "was" if who.startswith("1 ") else "were"
             said.append(
                 f"If {who} of those whom an attacker asks about {verb} in the training data, "
-                f"{percent(found.precision)} of the people he names were{span(found.precision_ci)}."
+                f"{percent(found.precision)} of the people so named were{span(found.precision_ci)}."
             )
     found = accusation(0.5, float(rate), tpr, attack.tpr_ci[rate], results.samples)
     bounds = "" if found.right_ci is None else f" (95% range {found.right_ci[0]:,.0f}–{found.right_ci[1]:,.0f})"
-    said.append(f"Of the {results.samples:,} in the training data he names about {found.right:,.0f}{bounds} rightly.")
+    said.append(f"Of the {results.samples:,} in the training data about {found.right:,.0f} are rightly named{bounds}.")
     said.append(
         "That share of askable people was declared."
         if prior is not None
@@ -124,7 +124,7 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
     worst = most_exposed.leaders(table, results, NAMED)
     if len(worst):
         named = "; ".join(
-            f"{row['sample_id']} ({clip(str(row['class_name']), 30)})" for row in worst.to_dict("records")
+            f"{row['sample_id']} (class {clip(str(row['class_name']), 30)})" for row in worst.to_dict("records")
         )
         said.append(
             f"Records {named}: two halves of the comparison models, each without knowledge of the other, single them "
@@ -141,8 +141,8 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
         top = found.groups[0]
         if found.p is not None and found.p < 0.05:
             said.append(
-                f"By {clip(name, 30)}, {clip(top.name, 30)} most: the attacker is right about them in "
-                f"{percent(top.mean)}{span(top.ci)} of tries, against {percent(results.mean_risk)} overall."
+                f"By {clip(name, 30)}, most exposed are those of “{clip(top.name, 30)}”: the attacker is right about "
+                f"them in {percent(top.mean)} of tries{span(top.ci)}, against {percent(results.mean_risk)} overall."
             )
     return said[:3]
 

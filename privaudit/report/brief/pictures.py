@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from privaudit.report.brief import plain
-from privaudit.report.brief.plain import SHOWN, of_whom, share_of
+from privaudit.report.brief.plain import SHOWN, of_whom, percent, share_of
 from privaudit.report.content.elements import Figure, Table
 from privaudit.report.content.figure_data import Bar, Bars, Curves, Estimate, Group, Histogram, People
-from privaudit.report.content.method_names import method
-from privaudit.report.content.wording import clip, percent
+from privaudit.report.content.method_names import METHODS
+from privaudit.report.content.wording import clip
 from privaudit.results.gate_results import Limit
 from privaudit.results.measures import Attack
 from privaudit.results.score_results import ScoreResults
@@ -53,7 +53,8 @@ def of_naming(results: ScoreResults, limits: list[Limit], prior: float) -> list[
     told = ", ".join(f"{group.count:,} {group.name}" for group in groups)
     dots = Figure(
         "people",
-        f"{SHOWN:,} people, {members:,} of them in the training data, as an attacker of {of_whom(results)} sees them.",
+        f"{SHOWN:,} people, {members:,} of them in the training data, as seen from {of_whom(results)} by an "
+        f"attacker who wrongly names {share_of(float(rate))} outsiders.",
         f"A picture of {SHOWN:,} dots: {told}.",
         People(groups=groups),
         Table(
@@ -76,7 +77,7 @@ def _curve(attack: Attack) -> list[Figure]:
     return [
         Figure(
             "naming",
-            "The more outsiders an attacker is ready to name wrongly, the more people he names rightly. The dotted "
+            "The more outsiders an attacker is ready to name wrongly, the more people are rightly named. The dotted "
             "line is guessing.",
             "A curve: the share rightly named against the share wrongly named, beside the line of guessing.",
             Curves(curves={"an attacker": curve}),
@@ -117,12 +118,12 @@ def of_unlearning(runs: Sequence[UnlearnResults]) -> list[Figure]:
         values = [_looks_trained_on(run, name) for name in ("original", "unlearned", "retrained")]
         if values[1] is not None:
             estimates = [None if one is None else Estimate(value=one) for one in values]
-            rows.append(Bar(name=clip(method(run), 24), values=estimates))
+            rows.append(Bar(name=clip(METHODS.get(run.method, run.method), 26), values=estimates))
     if not rows:
         return []
     return [
         Figure(
-            "bars",
+            "shares",
             "Of the people to be forgotten, how many still look trained on: before, after, and in a model that never "
             "saw them.",
             "Dots for each unlearning: the share that looks trained on before, after and in a model that never saw "
@@ -155,7 +156,7 @@ def table_of_runs(runs: Sequence[UnlearnResults]) -> Table | None:
         before, after = run.accuracy.get("original"), run.accuracy.get("unlearned")
         rows.append(
             [
-                f"{clip(method(run), 40)}: {run.forget:,} people",
+                f"{clip(METHODS.get(run.method, run.method), 40)}: {run.forget:,} people",
                 OUTCOMES.get(run.outcome_or_exact or "", "cannot be told"),
                 change(_looks_trained_on(run, "original"), _looks_trained_on(run, "unlearned")),
                 change(None if before is None else before.test, None if after is None else after.test),

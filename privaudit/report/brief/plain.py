@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from privaudit.report.content.wording import interval, percent
+from privaudit.report.content.wording import interval
 from privaudit.results.gate_results import Check, Limit, Verdict
 from privaudit.results.measures import Attack, Interval
 from privaudit.results.score_results import ScoreResults
 
-#: What each verdict is called on page 1.
+#: What each verdict is called on page 1, and where no limit was declared.
 VERDICTS: dict[Verdict, str] = {
     "holds": "holds",
     "breached": "exceeded",
     "too little evidence": "cannot be told",
 }
 
+AGAINST_GUESSING: dict[Verdict, str] = {
+    "holds": "no better than guessing",
+    "breached": "better than guessing",
+    "too little evidence": "cannot be told",
+}
+
 #: How many people a picture shows.
 SHOWN = 1_000
+
+
+def percent(value: float) -> str:
+    """``0.0459 -> 4.6%``, ``0.01 -> 1%``, ``0.00123 -> 0.12%``; nearly all is never all, nearly none never none."""
+    scaled = 100 * value
+    if 99.95 <= scaled < 100:
+        return ">99.9%"
+    return f"{scaled:.1f}".removesuffix(".0") + "%" if scaled >= 1 or scaled == 0 else f"{scaled:.2g}%"
 
 
 def share_of(value: float) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from privaudit.report.brief import plain
 from privaudit.report.brief.limit_checks import distrust, hold, limits_of
-from privaudit.report.brief.plain import of_whom, share_of, span
+from privaudit.report.brief.plain import of_whom, percent, share_of, span
 from privaudit.report.content import comparability
 from privaudit.report.content.elements import Table
-from privaudit.report.content.wording import interval, percent
+from privaudit.report.content.wording import interval
 from privaudit.results.gate_results import Check, Verdict
 from privaudit.results.measures import Attack
 from privaudit.results.score_results import ScoreResults
@@ -28,7 +28,7 @@ class Judgement:
     @property
     def word(self) -> str:
         """The verdict on page 1."""
-        return plain.VERDICTS[self.verdict]
+        return (plain.VERDICTS if self.checks else plain.AGAINST_GUESSING)[self.verdict]
 
 
 def judge(results: ScoreResults, declared: Declaration | None) -> Judgement:

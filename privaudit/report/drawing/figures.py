@@ -21,6 +21,7 @@ from privaudit.report.drawing.fonts import legible
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Canvas
 
 INK = "#1f2933"
@@ -235,26 +236,33 @@ def _pictures(figure: Canvas, data: figure_data.Pictures) -> None:
 def _naming(figure: Canvas, data: figure_data.Curves) -> None:
     """The same curve, in plain words."""
     _roc(figure, data, "share of outsiders wrongly named", "share of people rightly named")
-    from matplotlib.ticker import PercentFormatter
-
     for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=None))
+        _in_percent(axis)
 
 
 def _rightness(figure: Canvas, data: figure_data.Histogram) -> None:
     """The same bars, in plain words."""
     _histogram(figure, data, "how often the attacker is right about a person", "people")
-    from matplotlib.ticker import PercentFormatter
+    _in_percent(figure.axes[0].xaxis)
 
-    figure.axes[0].xaxis.set_major_formatter(PercentFormatter(1))
+
+def _shares(figure: Canvas, data: figure_data.Bars) -> None:
+    """The same estimates, as shares of all."""
+    _bars(figure, data)
+    figure.axes[0].set_xlim(-0.03, 1.03)
+    _in_percent(figure.axes[0].xaxis)
+
+
+def _in_percent(axis: Axis) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
 
 
 #: How a group of people is drawn: marker, colour, size.
 PEOPLE = {
-    "hit": ("o", ACCENT, 13.0),
-    "miss": ("X", "#b5501a", 15.0),
-    "part": ("o", QUIET, 3.5),
-    "none": (".", QUIET, 0.9),
+    "hit": ("o", ACCENT, 24.0),
+    "miss": ("X", "#b5501a", 26.0),
+    "part": ("o", QUIET, 7.0),
+    "none": ("o", QUIET, 1.2),
 }
 
 
@@ -284,6 +292,7 @@ DRAWINGS: dict[str, Drawing[Any]] = {
     "histogram": Drawing(figure_data.Histogram, _histogram, figure_tables.table_of_histogram),
     "scatter": Drawing(figure_data.Scatter, _scatter, figure_tables.table_of_scatter, 2.7),
     "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
+    "shares": Drawing(figure_data.Bars, _shares, figure_tables.table_of_bars),
     "pictures": Drawing(figure_data.Pictures, _pictures, height=2.2, shows_samples=True),
     "inversion-pictures": Drawing(
         figure_data.InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True
