@@ -68,7 +68,7 @@ def rejected_unlearning(now: Situation) -> Step | None:
     why = "it no longer answers well" if now.runs[-1].outcome == "ruined" else "it forgot nothing"
     return Step(
         "Do not use the latest unlearned model; train anew instead",
-        [_unlearn(now.runs[-1], "retrain")],
+        [_retrain(now)],
         f"That model was rejected: {why}. Training anew without those people is exact.",
     )
 
@@ -80,14 +80,16 @@ def partial_unlearning(now: Situation) -> Step | None:
     partly = now.runs[-1].outcome == "partial"
     return Step(
         "Train anew without the people to be forgotten",
-        [_unlearn(now.runs[-1], "retrain")],
+        [_retrain(now)],
         ("The latest unlearning removed a part of the traces" if partly else "Whether they were forgotten is not known")
         + "; a model that never saw them needs no measurement.",
     )
 
 
-def _unlearn(run: UnlearnResults, method: str) -> str:
-    return shlex.join(["privaudit", "unlearn", "--method", method, "--forget", _forget(run), "--seed", str(run.seed)])
+def _retrain(now: Situation) -> str:
+    run = now.runs[-1]
+    words = ["privaudit", "unlearn", "--audit", now.results.audit, "--method", "retrain", "--forget", _forget(run)]
+    return shlex.join([*words, "--seed", str(run.seed)])
 
 
 def _forget(run: UnlearnResults) -> str:
