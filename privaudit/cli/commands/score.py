@@ -143,8 +143,9 @@ def _print_inversion(found: InversionResults) -> None:
             continue
         drawn = tier.samples if tier.random is None else tier.random
         answer(
-            f"inversion, an upper bound ({name}, {drawn:,} random samples): recovered {_share(tier.outcomes['recovered'])}, identified "
-            f"among {found.reference:,} {_share(tier.outcomes['identified'])}"
+            f"inversion, an upper bound ({name}, {drawn:,} random samples): recovered "
+            f"{_share(tier.outcomes['recovered'])}, identified among {found.reference:,} "
+            f"{_share(tier.outcomes['identified'])}"
         )
         relations: dict[str, Correlation] = {
             "that under another model": tier.reliability["models"],
