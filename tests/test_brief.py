@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -291,5 +290,4 @@ def test_every_command_is_one_that_there_is(results: ScoreResults, outcome: str)
             for line in step.commands:
                 name, *words = shlex.split(line)[1:]
                 assert name in COMMANDS
-                command_of(name).make_context(name, words, resilient_parsing=False) if name != "score" else None
-                assert isinstance(command_of(name), click.Command)
+                command_of(name).make_context(name, words)

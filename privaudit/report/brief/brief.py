@@ -152,7 +152,7 @@ def _checks(results: ScoreResults) -> str:
     if distrust(results):
         return "FAILED: do not rely on this audit."
     if not found:
-        said = "None could be run, since the models were trained elsewhere."
+        said = "No experiment with a known answer could be run, since the models were trained elsewhere."
     else:
         said = f"All {len(found)} experiments in which there is nothing to find found nothing."
     if (positive := results.controls.positive) is not None:
@@ -182,7 +182,8 @@ def _reach(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnRes
 
 
 def _numbers(results: ScoreResults) -> str:
-    said = [f"{results.samples:,} records", f"{results.shadows:,} comparison models, each trained on half of them"]
+    half = "trained elsewhere" if results.about.given is not None else "each trained on half of them"
+    said = [f"{results.samples:,} records", f"{results.shadows:,} comparison models, {half}"]
     training, accuracy = results.training, results.accuracy
     if training is not None and training.parameters:
         a_record = training.parameters / results.samples

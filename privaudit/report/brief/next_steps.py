@@ -149,7 +149,7 @@ def more_models(now: Situation) -> Step | None:
         f"Use {count:,} comparison models in place of {results.shadows:,}",
         commands,
         f"It may settle {' and '.join(filter(None, wants))}: twice as many make every range narrower by about 30%. "
-        "Those that are there are kept.",
+        + ("Put their answers into the file." if results.about.given is not None else "Those that are there are kept."),
     )
 
 
