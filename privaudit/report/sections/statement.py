@@ -82,7 +82,7 @@ def _accusations(results: ScoreResults, declared: Declaration | None) -> list[Se
         return []
     columns = ["Asked about who were trained on", "False alarms", "Accusations that are right (95%)"]
     columns += ["Rightly named (95%)", "Wrongly named"]
-    tables = [Table("What an accusation is worth", columns, list(map(_row, found.accusations)))]
+    tables = [Table("Accusations by prior and rate of false alarms", columns, list(map(_row, found.accusations)))]
     groups = [
         [name, *_row(next(one for one in of_group if one.prior == found.accusations[0].prior))]
         for name, of_group in list(found.groups.items())[:MOST_GROUPS]
