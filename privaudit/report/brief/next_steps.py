@@ -106,7 +106,10 @@ def leak(now: Situation) -> Step | None:
     effect = "Fewer epochs, stronger regularisation or less detail in the data narrow the gap between training and new "
     effect += "data, which is what gives people away; the comparison says what that costs in right answers."
     if plain.is_own_target(now.results):
-        return Step(title, ["privaudit score … --target NEW.safetensors", compare], effect)
+        given = now.results.about.target
+        new = None if given is None else given.model_copy(update={"file": "NEW.safetensors"})
+        about = now.results.about.model_copy(update={"target": new})
+        return Step(title, [wording.command(now.results.model_copy(update={"about": about})), compare], effect)
     if identity is None or identity.recipe is None:
         return Step(title, [compare], effect)
     return Step(title, [_shorter(now.results, identity), compare], effect)

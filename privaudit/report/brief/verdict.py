@@ -87,8 +87,8 @@ def _answer(results: ScoreResults, verdict: Verdict, checks: list[Check]) -> str
     rate = plain.told_rate(attack, list(checks))
     if rate is None:
         return (
-            f"How many people an attacker can name cannot be told: {results.shadows} comparison models are too few to "
-            "measure it."
+            f"{_head(verdict, checks)}; how many, at which error, cannot be told: {results.shadows} comparison models "
+            "are too few to measure it."
         )
     found = attack.tpr_at_fpr[rate] or 0.0
     named = (
@@ -153,7 +153,7 @@ def _of_target(results: ScoreResults) -> list[str]:
         )
         if apart > UNLIKE_FIT:
             said.append(
-                f"Those fit differently: right on {percent(accuracy.shadow_members)} of what they were trained on and "
+                f"The models trained for comparison fit differently: right on {percent(accuracy.shadow_members)} of what they were trained on and "
                 f"{percent(accuracy.shadow_others)} of the rest, the model handed in on "
                 f"{percent(accuracy.target_train)} and {percent(accuracy.target_test)}. What they say of single people "
                 "may not hold for it."
