@@ -153,7 +153,8 @@ def _of_target(results: ScoreResults) -> list[str]:
         )
         if apart > UNLIKE_FIT:
             said.append(
-                f"The models trained for comparison fit differently: right on {percent(accuracy.shadow_members)} of what they were trained on and "
+                "The models trained for comparison fit differently: right on "
+                f"{percent(accuracy.shadow_members)} of what they were trained on and "
                 f"{percent(accuracy.shadow_others)} of the rest, the model handed in on "
                 f"{percent(accuracy.target_train)} and {percent(accuracy.target_test)}. What they say of single people "
                 "may not hold for it."
