@@ -193,7 +193,11 @@ def run_forget_set(
                     if calibration.method == RETRAIN:
                         # Retraining is forbidden here: the model stays as it is.
                         stopped = f"auto answers retrain: {calibration.why}"
-                request = request_of(method, options.order, seed, calibration)
+                request = (
+                    calibrated_request(calibration, options.order, seed)
+                    if calibration is not None
+                    else request_of(method, options.order, seed)
+                )
                 began = time.process_time()
                 try:
                     if request is None:
@@ -242,16 +246,20 @@ def calibrated(opened: OpenedAudit, problem: UnlearningProblem, order: str) -> C
     return made.stored() or made.made()
 
 
-def request_of(method: str, order: str, seed: int, calibration: Calibration | None) -> Request | None:
-    """``NAME`` or ``NAME:parameter=value,…`` as a request, or what was calibrated; None where that is retraining."""
+def request_of(method: str, order: str, seed: int) -> Request:
+    """``NAME`` or ``NAME:parameter=value,…`` as a request."""
     name, _, changes = method.partition(":")
-    given: dict[str, Any] = dict(parse_changes(tuple(changes.split(",")))) if changes else {}
-    if calibration is not None:
-        name, given = calibration.method, dict(calibration.parameters)
-        if name == RETRAIN:
-            return None
+    given = parse_changes(tuple(changes.split(","))) if changes else {}
     parameters = with_changes(UNLEARNERS.load(name).defaults, given)
-    return Request(name, parameters, Sequencing(order=order), seed, guard=method == AUTO)
+    return Request(name, parameters, Sequencing(order=order), seed)
+
+
+def calibrated_request(calibration: Calibration, order: str, seed: int) -> Request | None:
+    """What was calibrated as a request, guarded; None where that is retraining."""
+    if calibration.method == RETRAIN:
+        return None
+    parameters = with_changes(UNLEARNERS.load(calibration.method).defaults, dict(calibration.parameters))
+    return Request(calibration.method, parameters, Sequencing(order=order), seed, guard=True)
 
 
 def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:

@@ -186,6 +186,7 @@ ATTESTATION, MODEL_CARD = (
     for name in ("attestation.json", "model-card.md")
 )
 REDACTION_SALT = Artifact("redaction.salt", About.NOBODY, "chance", Purge.KEEP)
+DECLARATION = Artifact("declared.json", About.NOBODY, "what the owner declared", Purge.KEEP)
 RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
     Artifact(path, About.SOME, source, Purge.REMOVE, "pictures and reconstructions")
     for path, source in (
@@ -224,7 +225,7 @@ TRIAL = Artifact("trials/{scene}/{trial}.json", About.FORGET_SET, "models", Purg
 _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, TRIAL.kind, finished=False)
 
 OUTPUT = (
-    SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, RECONSTRUCTIONS,
+    SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, DECLARATION, RECONSTRUCTIONS,
     INVERSION_PICTURES, THUMBNAILS,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,

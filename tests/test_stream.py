@@ -21,6 +21,7 @@ from privaudit.errors import StoreError, UsageError
 from privaudit.purging import purge as purging
 from privaudit.runtime import files
 from privaudit.unlearning.application.problem import UnlearningProblem
+from privaudit.unlearning.application.run_method import run_method
 from privaudit.unlearning.requests.forget_set import ForgetSet
 from tests.conftest import unlearn_anyway
 
@@ -81,7 +82,7 @@ def test_a_request_is_handed_its_own_people_and_keeps_the_earlier_out(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[UnlearningProblem] = []
-    real = unlearn_run.run_method
+    real = run_method
 
     def spying(problem: UnlearningProblem, *given: Any, **more: Any) -> Any:
         seen.append(problem)

@@ -51,15 +51,17 @@ def write_report(report: Report, folder: Path, samples: pd.DataFrame | None = No
     files.demand_writable(folder)
     content = report.to_json()
     figures = [[drawings(figure) for figure in section.figures] for section in report.sections]
+    brief = None if report.brief is None else [*report.brief.pictures, *report.brief.distribution]
+    of_brief = [drawings(figure) for figure in brief or ()]
     files.write_json(folder / "report.json", content)
     files.seal(folder / "report.json")
     # An older PDF beside the new HTML would be taken for the same report.
     files.remove(folder / "report.pdf")
-    files.write_text(folder / "report.html", render_html(content, figures, samples))
+    files.write_text(folder / "report.html", render_html(content, figures, samples, of_brief))
     files.seal(folder / "report.html")
     pdf: Path | None = folder / "report.pdf"
     try:
-        files.write_bytes(folder / "report.pdf", render_pdf(content, figures))
+        files.write_bytes(folder / "report.pdf", render_pdf(content, figures, of_brief))
         files.seal(folder / "report.pdf")
     except TypesettingError as error:
         pdf = None

@@ -245,8 +245,9 @@ class Accuracy(Result):
 
 
 class Training(Result):
-    """What training took, seconds, and how often it was begun anew."""
+    """What training took, seconds, how often it was begun anew, and how many parameters a model has."""
 
+    parameters: int | None = None
     seconds: float
     target_seconds: float | None
     workers: int

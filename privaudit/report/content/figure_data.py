@@ -24,6 +24,20 @@ class Curves(FigureData):
     curves: dict[str, Curve]
 
 
+class Group(Result):
+    """So many people of a picture, and the mark that they are drawn by: ``hit``, ``miss``, ``part`` or ``none``."""
+
+    name: str
+    count: int
+    mark: str
+
+
+class People(FigureData):
+    """A dot a person, group by group."""
+
+    groups: list[Group]
+
+
 class Histogram(FigureData):
     """How often each value stands."""
 

@@ -145,7 +145,8 @@ def how_well_attacked(results: ScoreResults) -> Section:
     doubts = comparability.doubts(results)
     attacks = [(title_of(name, results), one, results.agreement.get(name)) for name, one in results.attacks.items()]
     if results.target is not None:
-        attacks.append((wording.TARGET + (": see the warning" if doubts else ""), results.target, None))
+        of_target = (wording.TARGET + (": see the warning" if doubts else ""), results.target, None)
+        attacks.insert(len(attacks) if results.about.target is None else 0, of_target)
     drawn = [(title_of(name, results), results.attacks[name]) for name in DRAWN if name in results.attacks]
     areas = "; ".join(f"{title} {number(attack.auc)}" for title, attack in drawn)
     curves = {title: known(attack.curve, "curve") for title, attack in drawn}
