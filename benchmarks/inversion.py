@@ -29,7 +29,7 @@ from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import find_structure
 from privaudit.inversion.presets import feature_attack, resolve_attack
-from privaudit.results.inversion_results import EngineChoice
+from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.shadow.trainer import ModelSpecification
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.recipe import resolve_recipe

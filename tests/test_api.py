@@ -17,8 +17,8 @@ import pytest
 import privaudit
 from privaudit.cli.main import COMMANDS
 from privaudit.errors import DataError, EvidenceError, GateBreached, PrivauditError, StoreError, UsageError
+from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.gate_results import GateAnswer
-from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
 from privaudit.results.unlearning.run import UnlearnAnswer
 from tests.conftest import ROOT, Run

@@ -19,7 +19,7 @@ from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.audit.external_signals.signals_design import balanced_cells, random_partners
 from privaudit.audit.external_signals.signals_file import signals_of_models
-from privaudit.results.score_results import MostExposed, Stability
+from privaudit.results.audit.score_results import MostExposed, Stability
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.split_halves import attack_halves
 from privaudit.scoring.reliability.stability import ranking_stability

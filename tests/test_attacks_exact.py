@@ -15,7 +15,8 @@ from privaudit.attacks.rmia import rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.evaluation.measures.difficulty import relate_to_risk
 from privaudit.inversion.image_similarity import place
-from privaudit.results.score_results import Outliers, OutlyingModel, Stability
+from privaudit.results.audit.outliers import Outliers, OutlyingModel
+from privaudit.results.audit.score_results import Stability
 from privaudit.scoring.canary_epsilon import bound_from_trials
 from privaudit.scoring.reliability.confirmation import _why_not, is_certain
 from privaudit.scoring.reliability.outliers import find_outliers, models_to_leave_out

@@ -12,8 +12,8 @@ from privaudit import api
 from privaudit.report.document import build_content
 from privaudit.report.export.model_card import model_card
 from privaudit.report.write import render_attested, render_report
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from tests.conftest import Run
 from tests.test_compare import write_signals

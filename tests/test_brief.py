@@ -27,18 +27,11 @@ from privaudit.report.brief.pictures import people
 from privaudit.report.brief.verdict import judge
 from privaudit.report.html import _whole
 from privaudit.report.write import render_report
+from privaudit.results.audit.controls import Duplicates, NegativeControl
+from privaudit.results.audit.score_results import GivenTarget, PurgeEntry, ScoreResults, TargetAttack, ToldRight
 from privaudit.results.base import read_result
 from privaudit.results.gate_results import Limit
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import (
-    Duplicates,
-    GivenTarget,
-    NegativeControl,
-    PurgeEntry,
-    ScoreResults,
-    TargetAttack,
-    ToldRight,
-)
 from privaudit.results.statement.declaration import Declaration, DeclaredLimits
 from privaudit.runtime import files
 from tests.pages import command_of

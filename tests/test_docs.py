@@ -35,11 +35,11 @@ from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
 from privaudit.deployment.model_description import ExportResult
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.base import Result
 from privaudit.results.gate_results import Check, GateAnswer
 from privaudit.results.measures import Attack
 from privaudit.results.report_paths import AttestedPaths
-from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
 from privaudit.results.unlearning.run import UnlearnAnswer
 from privaudit.runtime.torch_globals import CUBLAS_VARIABLE

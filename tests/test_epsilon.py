@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from privaudit.attacks import lira
-from privaudit.results.score_results import Epsilon, OneRunBound, TrialsBound
+from privaudit.results.audit.controls import Epsilon, OneRunBound, TrialsBound
 from privaudit.scoring.canary_epsilon import FEWEST_MODELS, bound_from_trials, bound_of_one_run
 from privaudit.shadow.design import paired_design
 from privaudit.statistics.epsilon_bounds import LARGEST, epsilon_from_trials, epsilon_of_one_run, fewest_trials

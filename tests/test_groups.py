@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from privaudit.audit.metadata import NOT_GIVEN, read_metadata
 from privaudit.errors import DataError
-from privaudit.results.score_results import Exposure
+from privaudit.results.audit.score_results import Exposure
 from privaudit.scoring.subgroups import exposure
 from tests.conftest import Run
 from tests.test_signals_file import arrays, save

@@ -17,7 +17,7 @@ from privaudit.commands.gate import check_audit
 from privaudit.commands.score_stored import are_scored
 from privaudit.errors import StoreError
 from privaudit.report.write import render_report
-from privaudit.results.audit_description import AuditDescription
+from privaudit.results.audit.audit_description import AuditDescription
 from privaudit.results.gate_results import Limit
 from privaudit.runtime import files
 from privaudit.shadow.design import paired_design

@@ -23,7 +23,7 @@ from privaudit.report.redaction import Privacy, reveal
 from privaudit.report.sample_ids import Naming, SampleId
 from privaudit.report.sections import attack_results
 from privaudit.report.write import render_report
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.runtime import files
 from tests.conftest import unlearn_anyway
 

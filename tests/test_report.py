@@ -31,9 +31,9 @@ from privaudit.report.pdf import TypesettingError
 from privaudit.report.schema import schema
 from privaudit.report.sections import summary
 from privaudit.report.write import render_report
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import Result, read_result
 from privaudit.results.measures import Correlation
-from privaudit.results.score_results import ScoreResults
 from privaudit.results.unlearning.trials import OrderResults, OrderVerdict
 from tests.conftest import ROOT, Run, save_noisy_images
 from tests.test_unlearning_words import attack, run_of

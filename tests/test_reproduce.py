@@ -47,8 +47,9 @@ from privaudit.reproduction.verdicts.decide import without_former_reliability
 from privaudit.reproduction.verdicts.experiment_results import answer, read_runs
 from privaudit.reproduction.verdicts.gaps import against_nothing
 from privaudit.reproduction.verdicts.verdict import CLAIMS, decide, measure_contrast
+from privaudit.results.audit.inversion_results import InversionResults, PairedCorrelation, Tier
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import Result, read_result
-from privaudit.results.inversion_results import InversionResults, PairedCorrelation, Tier
 from privaudit.results.measures import Share
 from privaudit.results.reproduction_results import (
     AboutExperiment,
@@ -60,7 +61,6 @@ from privaudit.results.reproduction_results import (
     StudyVerdicts,
     TableRow,
 )
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.statistics.paired_tests import paired_difference
 from privaudit.trials.order_comparison import FEWEST_SEEDS

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from privaudit.results.audit.score_results import Exposure, GroupExposure
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import Exposure, GroupExposure
 from privaudit.scoring.risk_statement import PRIORS, accusation, accusations, risk_statement
 
 

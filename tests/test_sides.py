@@ -15,16 +15,9 @@ from privaudit.commands.gate import check_audit
 from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
 from privaudit.report.document import build_content
+from privaudit.results.audit.controls import Controls, Duplicates, UnseenControl
+from privaudit.results.audit.score_results import About, RiskAndDifficulty, ScoreResults, TargetAttack
 from privaudit.results.gate_results import Limit
-from privaudit.results.score_results import (
-    About,
-    Controls,
-    Duplicates,
-    RiskAndDifficulty,
-    ScoreResults,
-    TargetAttack,
-    UnseenControl,
-)
 from privaudit.runtime import files
 from privaudit.scoring.blind_baseline import _uneven, blind_baseline
 from privaudit.scoring.unseen_control import never_seen

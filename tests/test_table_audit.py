@@ -26,7 +26,7 @@ from privaudit.data.tables.encoding import ENCODING, read_encoding
 from privaudit.data.tables.table_dataset import dataset_of_table
 from privaudit.data.tables.table_file import UserTable
 from privaudit.errors import DataError, UsageError
-from privaudit.results.table_options import TableOptions
+from privaudit.results.audit.table_options import TableOptions
 from privaudit.shadow.store import AuditStore
 from tests.conftest import ROOT, Run
 

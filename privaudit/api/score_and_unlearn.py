@@ -9,8 +9,8 @@ from privaudit.api.signature import either_way
 from privaudit.config import AuditSettings, ScoreOptions, UnlearnOptions, UnlearnSettings, read_settings
 from privaudit.config.options import flag_name
 from privaudit.errors import UsageError
+from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.base import Result
-from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.unlearning.run import UnlearnAnswer
 
 #: Options that mean something with ``signals``.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.results.score_results import Outliers
+from privaudit.results.audit.outliers import Outliers
 from privaudit.runtime.progress import talk
 from privaudit.scoring.reliability.outliers import LISTED, find_outliers, models_to_leave_out
 

@@ -21,7 +21,7 @@ from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
-from privaudit.results.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
+from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.registry import absolute_reference, without_folder

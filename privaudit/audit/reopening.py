@@ -7,7 +7,7 @@ from dataclasses import replace
 from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
-from privaudit.results.audit_description import AuditDescription, AuditIdentity
+from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import GivenTarget
 from privaudit.shadow.store import AuditStore

@@ -17,6 +17,7 @@ from privaudit.report.content import comparability, wording
 from privaudit.report.redaction import privacy_of
 from privaudit.report.sample_ids import Naming
 from privaudit.report.write import write_report
+from privaudit.results.audit.score_results import Clusters, ScoreResults
 from privaudit.results.base import read_result, write_result
 from privaudit.results.comparison_results import (
     ChangedSamples,
@@ -30,7 +31,6 @@ from privaudit.results.comparison_results import (
     Verdict,
 )
 from privaudit.results.measures import Difference
-from privaudit.results.score_results import Clusters, ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns, demand_own
 from privaudit.shadow.store import REMEDY

@@ -13,9 +13,9 @@ from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageE
 from privaudit.report.brief.declared import declared_in
 from privaudit.report.brief.limit_checks import hold, limits_of
 from privaudit.report.write import results_folder
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.gate_results import Check, GateAnswer, Limit
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_own
 

@@ -13,8 +13,8 @@ from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.base import write_result
-from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.runtime import files, links
 from privaudit.runtime.progress import talk
 from privaudit.runtime.registry import without_folder

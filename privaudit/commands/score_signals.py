@@ -16,16 +16,9 @@ from privaudit.errors import UsageError
 from privaudit.report.content import comparability
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.audit.controls import Controls, UnseenControl
+from privaudit.results.audit.score_results import About, Accuracy, GivenSignals, ScoreAnswer, ScoreResults
 from privaudit.results.base import write_result
-from privaudit.results.score_results import (
-    About,
-    Accuracy,
-    Controls,
-    GivenSignals,
-    ScoreAnswer,
-    ScoreResults,
-    UnseenControl,
-)
 from privaudit.runtime import files
 from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import talk

@@ -18,9 +18,10 @@ from privaudit.audit.result_files import RESULTS, SCORES, write_table
 from privaudit.audit.stored_signals import StoredSignals, read_stored_signals
 from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
+from privaudit.results.audit.controls import Controls, Epsilon
+from privaudit.results.audit.score_results import About, Accuracy, ScoreResults, TargetAttack, Training
 from privaudit.results.base import read_result, write_result
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import About, Accuracy, Controls, Epsilon, ScoreResults, TargetAttack, Training
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring import controls

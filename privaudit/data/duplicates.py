@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.data.plain_features import Components, reduced
-from privaudit.results.score_results import Duplicates, NearDuplicates, Sides
+from privaudit.results.audit.controls import Duplicates, NearDuplicates, Sides
 from privaudit.runtime.seeds import generator
 
 FloatArray = npt.NDArray[np.float64]

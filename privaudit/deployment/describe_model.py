@@ -8,9 +8,9 @@ from privaudit.deployment.find_model import StoredModel, demand_whole, record_of
 from privaudit.deployment.model_description import ModelDescription, ModelKind
 from privaudit.errors import UnlearningRejected
 from privaudit.report.content.outcome_wording import UNDECIDED
-from privaudit.results.audit_description import AuditDescription, DataDescription
+from privaudit.results.audit.audit_description import AuditDescription, DataDescription
+from privaudit.results.audit.training_record import TrainedModel
 from privaudit.results.base import read_result
-from privaudit.results.training_record import TrainedModel
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeName
 from privaudit.runtime import files
 from privaudit.unlearning.application.removal_record import RECORD

@@ -14,7 +14,7 @@ from privaudit.inversion.gradient_engines.sample_gradients import Gradients
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, Objective, match_gradients
 from privaudit.inversion.presets import MatchingAttack
-from privaudit.results.inversion_results import EngineChoice
+from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.shadow.trainer import ModelSpecification
 
 #: Memory that one batch of searches may take: on a CPU fixed, so that its size does not depend on the machine.

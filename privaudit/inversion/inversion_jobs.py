@@ -30,7 +30,7 @@ from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import Structure, find_structure
 from privaudit.inversion.presets import FeatureAttack, MatchingAttack
 from privaudit.inversion.proxies import proxies_of
-from privaudit.results.inversion_results import EngineChoice
+from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.store import AuditStore

@@ -29,10 +29,10 @@ from privaudit.artifacts import (
     UNLEARNED,
 )
 from privaudit.errors import StoreError
+from privaudit.results.audit.training_record import RetrainedRecord
 from privaudit.results.base import read_result
 from privaudit.results.purge_record import PurgeRecord, SampleIdentifier
 from privaudit.results.stored_audits import RemovalSummary
-from privaudit.results.training_record import RetrainedRecord
 from privaudit.results.unlearning.outcome import REJECTED
 from privaudit.runtime import files
 from privaudit.runtime.identity import digest_of

@@ -32,8 +32,8 @@ from privaudit.report.sections import (
     summary,
     unlearning_results,
 )
+from privaudit.results.audit.score_results import About, ScoreResults
 from privaudit.results.base import read_result
-from privaudit.results.score_results import About, ScoreResults
 from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.results.unlearning.trials import OrderResults
 from privaudit.runtime import files

@@ -15,7 +15,7 @@ from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Column, Explorer
 from privaudit.report.content.method_names import method
 from privaudit.report.content.texts import terms
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.unlearning.run import UnlearnResults
 
 

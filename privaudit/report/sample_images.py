@@ -16,7 +16,7 @@ from privaudit.report.content.figure_data import Picture, PictureRow, Pictures
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import clip, percent
 from privaudit.report.sample_ids import Naming
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.runtime import files
 
 #: Images of the riskiest and the safest samples: written when samples are scored, where that is asked for.

@@ -14,8 +14,8 @@ from privaudit.reproduction.claims.catalogue import BY_NAME
 from privaudit.reproduction.claims.experiment import ALL, INVERTIBLE, LEAST_INVERTIBLE, ONE_SHOT, RANDOM
 from privaudit.reproduction.claims.sample_groups import GROUPS, choose_group
 from privaudit.reproduction.study import Study
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.reproduction_results import AuditAnswer, ClassConfidences, LossIntervals, ShownData
-from privaudit.results.score_results import ScoreResults
 from privaudit.shadow.store import shadow_keys
 from privaudit.shadow.trainer import load_model, one_thread
 from privaudit.signals import signal

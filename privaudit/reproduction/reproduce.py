@@ -23,6 +23,7 @@ from privaudit.reproduction.from_scores import has_features, inversion_of_audit,
 from privaudit.reproduction.study import Choices, Study
 from privaudit.reproduction.verdicts.decide import write_verdicts
 from privaudit.reproduction.verdicts.experiment_results import answer, write_answer
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.reproduction_results import (
     RESULTS,
@@ -32,7 +33,6 @@ from privaudit.results.reproduction_results import (
     ReproductionSummary,
     ShownData,
 )
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.shadow.store import AuditStore

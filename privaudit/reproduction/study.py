@@ -17,6 +17,7 @@ from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_S
 from privaudit.reproduction.claims.experiment_size import Scale
 from privaudit.reproduction.claims.independent_units import choose_classes, forget_classes
 from privaudit.reproduction.claims.sample_groups import choose_set
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.reproduction_results import (
     AboutExperiment,
     Area,
@@ -25,7 +26,6 @@ from privaudit.results.reproduction_results import (
     NotApplicable,
     ShownData,
 )
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime.progress import talk
 from privaudit.training.hardware import hardware_in_words
 from privaudit.trials.order_comparison import DO_NOTHING, RETRAIN

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from privaudit.results.audit_description import RecipeDescription, TrainingFunctionIdentity
+from privaudit.results.audit.audit_description import RecipeDescription, TrainingFunctionIdentity
+from privaudit.results.audit.score_results import Accuracy
 from privaudit.results.base import Result
 from privaudit.results.measures import Correlation, Difference, Interval
 from privaudit.results.report_paths import ReportPaths
-from privaudit.results.score_results import Accuracy
 
 Verdict = Literal["b leaks less", "b leaks more", "no difference shown", "too few models"]
 

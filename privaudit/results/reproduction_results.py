@@ -7,11 +7,11 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from privaudit.errors import StoreError
+from privaudit.results.audit.inversion_results import Tier
+from privaudit.results.audit.score_results import Accuracy
 from privaudit.results.base import Result, read_result
-from privaudit.results.inversion_results import Tier
 from privaudit.results.measures import Interval
 from privaudit.results.report_paths import ReportPaths
-from privaudit.results.score_results import Accuracy
 
 #: Of an experiment: its results and its runs, in a folder of its own; of a study, in the folder above: its verdicts.
 RESULTS, RUNS, VERDICTS = "results.json", "results.csv", "verdicts.json"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.data.plain_features import MOST_COLUMNS, Components, reduced, statistics_of
-from privaudit.results.score_results import BlindBaseline, Sides
+from privaudit.results.audit.controls import BlindBaseline, Sides
 from privaudit.runtime.seeds import generator
 from privaudit.statistics.intervals import FloatArray, clopper_pearson, logit_interval
 from privaudit.statistics.performance import placements

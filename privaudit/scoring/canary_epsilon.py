@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from privaudit.attacks import lira
 from privaudit.attacks.risk import separation
-from privaudit.results.score_results import Epsilon, OneRunBound, TrialsBound
+from privaudit.results.audit.controls import Epsilon, OneRunBound, TrialsBound
 from privaudit.runtime.seeds import generator
 from privaudit.statistics.epsilon_bounds import epsilon_from_trials, epsilon_of_one_run, fewest_trials
 from privaudit.statistics.intervals import FloatArray

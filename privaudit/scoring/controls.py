@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
+from privaudit.results.audit.controls import NegativeControl, PositiveControl
 from privaudit.results.measures import Interval
-from privaudit.results.score_results import NegativeControl, PositiveControl
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal

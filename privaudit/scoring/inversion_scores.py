@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.inversion.image_similarity import Placement, mean_squared_error, psnr_of_error, ssim
-from privaudit.results.inversion_results import Outcomes, PairedCorrelation
+from privaudit.results.audit.inversion_results import Outcomes, PairedCorrelation
 from privaudit.results.measures import Correlation, Share
 from privaudit.statistics.intervals import FloatArray, spearman, wilson
 

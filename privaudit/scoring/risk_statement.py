@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from privaudit.results.audit.score_results import Exposure
 from privaudit.results.measures import Attack, Interval
-from privaudit.results.score_results import Exposure
 from privaudit.results.statement.risk_statement import Accusation, RiskStatement
 
 #: Where no prior is declared: from a coin to one in a thousand.

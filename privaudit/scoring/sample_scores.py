@@ -12,8 +12,15 @@ import pandas as pd
 from privaudit.attacks.attack_union import Union
 from privaudit.attacks.risk import gap
 from privaudit.attacks.suite import ATTACKS, Evidence, ShadowAttack
+from privaudit.results.audit.score_results import (
+    Clusters,
+    Exposure,
+    MostExposed,
+    RiskAndDifficulty,
+    Stability,
+    ToldRight,
+)
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation
-from privaudit.results.score_results import Clusters, Exposure, MostExposed, RiskAndDifficulty, Stability, ToldRight
 from privaudit.runtime.identity import digest_of
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
@@ -34,7 +41,7 @@ OF_STATISTIC = {"margin": "lira", "logit-gap": "lira-logit-gap", "scaled-logit":
 
 @dataclass(frozen=True)
 class Scores:
-    """What the attacks say: one row a sample, and the parts of `privaudit.results.score_results.ScoreResults`."""
+    """What the attacks say: one row a sample, and the parts of `privaudit.results.audit.score_results.ScoreResults`."""
 
     table: pd.DataFrame
     attacks: dict[str, Attack]

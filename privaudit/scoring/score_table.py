@@ -13,7 +13,7 @@ import pandas as pd
 from privaudit.attacks.risk import attack_success, evidence, intrinsic_shift, memorisation, separation
 from privaudit.attacks.suite import Evidence
 from privaudit.errors import StoreError
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.runtime import files, links
 from privaudit.scoring.reliability.risk_interval import risk_interval
 from privaudit.signals import signal

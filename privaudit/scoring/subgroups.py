@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.attacks.lira import verdict_is_right
+from privaudit.results.audit.score_results import Exposure, GroupExposure
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import Exposure, GroupExposure
 from privaudit.statistics.group_accuracy import Shares, right_shares
 from privaudit.statistics.intervals import FloatArray
 from privaudit.statistics.paired_tests import holm

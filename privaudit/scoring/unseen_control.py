@@ -14,8 +14,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.attacks import lira
+from privaudit.results.audit.controls import Sides, SpreadOfModels, UnseenControl
 from privaudit.results.measures import Interval
-from privaudit.results.score_results import Sides, SpreadOfModels, UnseenControl
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signal

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 
 from privaudit.errors import DataError
-from privaudit.results.audit_description import GivenTargetDescription
+from privaudit.results.audit.audit_description import GivenTargetDescription
+from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import write_result
-from privaudit.results.training_record import ModelRecord
 from privaudit.runtime import files
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_weights import read_checkpoint

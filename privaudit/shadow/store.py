@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from privaudit import artifacts
 from privaudit.errors import StoreError, UsageError
-from privaudit.results.audit_description import AuditDescription, StoreFormat
+from privaudit.results.audit.audit_description import AuditDescription, StoreFormat
 from privaudit.results.base import read_result, read_results, write_result, write_results
 from privaudit.results.purge_record import PurgeRecord
 from privaudit.runtime import files, locks

@@ -18,8 +18,8 @@ from torch import nn
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
 from privaudit.networks import build_network, untied
+from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import read_result, write_result
-from privaudit.results.training_record import ModelRecord
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.runtime.seeds import derive_seed

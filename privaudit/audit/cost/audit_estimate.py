@@ -13,7 +13,7 @@ from privaudit.audit.inversion.inversion_plan import InversionPlan, measured
 from privaudit.audit.inversion.inversion_stage import InversionStage
 from privaudit.audit.plan import AuditPlan
 from privaudit.inversion.inversion_jobs import Tier
-from privaudit.results.score_results import ScoreEstimate
+from privaudit.results.audit.score_results import ScoreEstimate
 from privaudit.runtime.progress import readable_time
 from privaudit.shadow.trainer import TrainingJob
 from privaudit.signals import SIGNALS

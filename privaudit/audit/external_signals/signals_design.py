@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.external_signals.signals_folds import Sets, drawn_of_folds, find_folds
-from privaudit.results.score_results import SignalsDesign
+from privaudit.results.audit.score_results import SignalsDesign
 from privaudit.runtime.seeds import generator
 
 Mask = npt.NDArray[np.bool_]

@@ -18,7 +18,7 @@ from privaudit.audit.metadata import read_metadata
 from privaudit.audit.outlying_models import find_outlying, models_left
 from privaudit.data.formats.arrays import read_npz
 from privaudit.errors import DataError, EvidenceError
-from privaudit.results.score_results import Outliers
+from privaudit.results.audit.outliers import Outliers
 from privaudit.scoring.reliability.outliers import drawn_in
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.signals import SIGNALS, signal, signals_of

@@ -17,8 +17,8 @@ from privaudit.inversion.calibration import calibrate
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.network_structure import Structure, check_invertible, find_structure
 from privaudit.inversion.presets import FeatureAttack, MatchingAttack, feature_attack, resolve_attack
+from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.results.base import read_result, write_result
-from privaudit.results.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator

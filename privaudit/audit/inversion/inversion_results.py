@@ -16,7 +16,7 @@ from privaudit.audit.inversion.inversion_images import HIGH, LOW, RECONSTRUCTION
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.plan import AuditPlan
 from privaudit.inversion.image_similarity import place
-from privaudit.results.inversion_results import (
+from privaudit.results.audit.inversion_results import (
     AttackParameters,
     EngineChoice,
     FeatureParameters,

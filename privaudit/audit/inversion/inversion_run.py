@@ -18,7 +18,7 @@ from privaudit.audit.inversion.inversion_plan import InversionPlan, measured, wi
 from privaudit.audit.inversion.inversion_results import Judge
 from privaudit.audit.inversion.inversion_stage import InversionStage
 from privaudit.audit.plan import AuditPlan
-from privaudit.results.inversion_results import InversionResults
+from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.runtime.progress import talk
 from privaudit.scoring import inversion_scores as scoring
 

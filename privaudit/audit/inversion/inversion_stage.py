@@ -13,7 +13,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import run_jobs
 from privaudit.inversion.inversion_jobs import InversionJob, InversionSetting, Tier, invert_job, read_result
 from privaudit.inversion.proxies import ITERATIONS
-from privaudit.results.inversion_results import EngineChoice
+from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, digest_of
 from privaudit.runtime.progress import progress, talk

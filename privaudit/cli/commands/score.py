@@ -10,9 +10,10 @@ from privaudit import api
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import ScoreOptions
-from privaudit.results.inversion_results import InversionResults
+from privaudit.results.audit.controls import Controls, UnseenControl
+from privaudit.results.audit.inversion_results import InversionResults
+from privaudit.results.audit.score_results import ScoreAnswer
 from privaudit.results.measures import Attack, Correlation, Share
-from privaudit.results.score_results import Controls, ScoreAnswer, UnseenControl
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b

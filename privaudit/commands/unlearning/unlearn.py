@@ -16,8 +16,8 @@ from privaudit.report.content import comparability
 from privaudit.report.content.outcome_wording import with_outcome
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
-from privaudit.results.score_results import ScoreResults
 from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.plan import UnlearnCost, UnlearnPlan
 from privaudit.results.unlearning.run import UnlearnAnswer, UnlearnResults

@@ -18,8 +18,8 @@ from privaudit.commands.score_stored import are_scored, score_stored
 from privaudit.config import UnlearnSettings
 from privaudit.errors import StoreError
 from privaudit.report.content import wording
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns
 from privaudit.shadow.store import TARGET, open_audit

@@ -14,7 +14,7 @@ from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Brief
 from privaudit.report.content.wording import clip
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.runtime.progress import readable_time

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from privaudit.errors import UsageError
 from privaudit.report.content import comparability, wording
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.gate_results import Check, Limit, Verdict
 from privaudit.results.measures import Attack, Interval
-from privaudit.results.score_results import ScoreResults
 from privaudit.results.statement.declaration import DeclaredLimits
 
 

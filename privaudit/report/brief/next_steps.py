@@ -15,8 +15,8 @@ from privaudit.report.brief.limit_checks import distrust
 from privaudit.report.brief.verdict import Judgement
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Step
-from privaudit.results.audit_description import AuditIdentity
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.audit_description import AuditIdentity
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults
 

@@ -13,9 +13,9 @@ from privaudit.report.content.elements import Figure, Table
 from privaudit.report.content.figure_data import Bar, Bars, Curves, Estimate, Group, Histogram, People
 from privaudit.report.content.method_names import METHODS
 from privaudit.report.content.wording import clip
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.gate_results import Limit
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import ScoreResults
 from privaudit.results.unlearning.run import UnlearnResults
 
 #: The most unlearning runs in a picture or table of the brief.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from privaudit.report.content.wording import interval
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.gate_results import Check, Limit, Verdict
 from privaudit.results.measures import Attack, Interval
-from privaudit.results.score_results import ScoreResults
 
 #: What each verdict is called on page 1, and where no limit was declared.
 VERDICTS: dict[Verdict, str] = {

@@ -10,9 +10,9 @@ from privaudit.report.brief.plain import of_whom, percent, share_of, span
 from privaudit.report.content import comparability
 from privaudit.report.content.elements import Table
 from privaudit.report.content.wording import interval
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.gate_results import Check, Verdict
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 
 

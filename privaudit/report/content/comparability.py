@@ -5,7 +5,7 @@ from __future__ import annotations
 from privaudit.report.content.elements import Table
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import interval, number, p_value, percent, warned
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 
 #: What test samples that were trained on do.
 TOO_LOW = ", so the target's figure is too low"

@@ -6,7 +6,7 @@ import pandas as pd
 
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import percent, rate
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 
 
 def why_nobody(results: ScoreResults) -> str | None:

@@ -10,19 +10,12 @@ from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
 from privaudit.report.content.texts import terms, text
-from privaudit.results.audit_description import AuditIdentity, TrainingFunctionIdentity
+from privaudit.results.audit.audit_description import AuditIdentity, TrainingFunctionIdentity
+from privaudit.results.audit.controls import Epsilon, NegativeControl
+from privaudit.results.audit.inversion_results import InversionResults
+from privaudit.results.audit.score_results import Exposure, MostExposed, ScoreResults, Stability, Training
 from privaudit.results.base import Result
-from privaudit.results.inversion_results import InversionResults
 from privaudit.results.measures import Attack, Correlation
-from privaudit.results.score_results import (
-    Epsilon,
-    Exposure,
-    MostExposed,
-    NegativeControl,
-    ScoreResults,
-    Stability,
-    Training,
-)
 from privaudit.runtime.progress import readable_time
 from privaudit.scoring.canary_epsilon import FEWEST_MODELS, FEWEST_TRIALS
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from privaudit import __version__
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result, write_result
 from privaudit.results.export.attestation import (
     AttackFigures,
@@ -18,7 +19,6 @@ from privaudit.results.export.attestation import (
     Subject,
 )
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 
 #: Of the audit's output, what the statement is about beside the model.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Report
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 
 MODEL_CARD = "model-card.md"

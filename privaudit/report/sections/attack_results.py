@@ -13,8 +13,8 @@ from privaudit.report.content.wording import known, number, percent, warned
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
 from privaudit.report.sections.sceptic import said_to_sceptics
-from privaudit.results.audit_description import AuditIdentity
-from privaudit.results.score_results import About, Accuracy, GivenSignals, ScoreResults
+from privaudit.results.audit.audit_description import AuditIdentity
+from privaudit.results.audit.score_results import About, Accuracy, GivenSignals, ScoreResults
 from privaudit.scoring.reliability.outliers import LISTED, of_kinds
 
 #: Attacks whose curves are drawn.

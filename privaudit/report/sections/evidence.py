@@ -8,7 +8,7 @@ from privaudit.report.content import comparability, unlearning_wording, wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import interval, known, percent, warned
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 
 COLUMNS = ["Experiment", "Must read", "Read", "Verdict"]
 

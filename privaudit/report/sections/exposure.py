@@ -10,7 +10,7 @@ from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.figure_data import Bar, Bars, Estimate, Histogram
 from privaudit.report.content.wording import clip, interval, percent
 from privaudit.report.drawing import line_styles
-from privaudit.results.score_results import Exposure, GroupExposure, ScoreResults
+from privaudit.results.audit.score_results import Exposure, GroupExposure, ScoreResults
 from privaudit.scoring.reliability.confirmation import is_certain
 
 #: The most groups of one property in its figure.

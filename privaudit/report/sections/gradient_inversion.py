@@ -12,9 +12,9 @@ from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.texts import terms, text
 from privaudit.report.content.wording import interval, number, p_value, percent, spearman, warned
 from privaudit.report.drawing.line_styles import DASHED
-from privaudit.results.inversion_results import InversionGroups, InversionResults, Outcomes, Tier
+from privaudit.results.audit.inversion_results import InversionGroups, InversionResults, Outcomes, Tier
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.measures import Interval, Share
-from privaudit.results.score_results import ScoreResults
 from privaudit.runtime import files
 
 PICTURES = "inversion-pictures.npz"

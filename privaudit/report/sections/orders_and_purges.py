@@ -6,7 +6,7 @@ from privaudit.report.content import wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.unlearning_wording import signed
 from privaudit.report.content.wording import number, percent
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.unlearning.trials import OrderResults
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from privaudit.report.content.elements import Table
 from privaudit.report.content.texts import texts
 from privaudit.report.content.wording import interval, percent
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.measures import CalibratedRate, UnionRate
-from privaudit.results.score_results import ScoreResults
 
 COLUMNS = ["Who is named", "False alarms asked for", "Named, of those seen", "Named, of those not seen"]
 

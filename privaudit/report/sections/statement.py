@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.wording import interval, percent, rate, share
+from privaudit.results.audit.controls import Epsilon
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.measures import Attack
-from privaudit.results.score_results import Epsilon, ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.statement.risk_statement import Accusation
 from privaudit.scoring.risk_statement import risk_statement

@@ -12,8 +12,8 @@ from privaudit.report.content.elements import Answer, Fact
 from privaudit.report.content.method_names import method
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import area, clip, interval, known, number, percent, rate, warned
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.measures import Attack, Interval
-from privaudit.results.score_results import ScoreResults
 from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.results.unlearning.trials import OrderResults
 from privaudit.scoring.reliability.confirmation import is_certain

@@ -12,7 +12,7 @@ from privaudit.report.content.unlearning_wording import order, summary
 from privaudit.report.content.wording import number, percent
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
-from privaudit.results.score_results import ScoreResults
+from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.unlearning.run import Divergence, RelearnRatio, UnlearnResults
 
 NAMES = {"original": "Do nothing (original)", "retrained": "Retrained", "second_retrained": "Retrained again"}

@@ -6,9 +6,9 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from privaudit.results.audit.score_results import Accuracy
 from privaudit.results.base import Result
 from privaudit.results.measures import AttackUnion, CalibratedRate, Interval
-from privaudit.results.score_results import Accuracy
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 

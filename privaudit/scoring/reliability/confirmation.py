@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.results.score_results import Stability, ToldRight
+from privaudit.results.audit.score_results import Stability, ToldRight
 from privaudit.scoring.reliability.simulated_audits import chance_of
 from privaudit.scoring.reliability.split_halves import Half
 from privaudit.statistics.intervals import FloatArray

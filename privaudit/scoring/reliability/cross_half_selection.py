@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks import lira
-from privaudit.results.score_results import MostExposed
+from privaudit.results.audit.score_results import MostExposed
 from privaudit.scoring.reliability.split_halves import Half
 from privaudit.statistics.group_accuracy import Shares, right_shares
 from privaudit.statistics.intervals import logit_interval

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from privaudit.results.score_results import DifferentKinds, OutlyingModel
+from privaudit.results.audit.outliers import DifferentKinds, OutlyingModel
 from privaudit.statistics.intervals import FloatArray
 
 #: Models are of different kinds whose values spread so many times as widely over the samples.

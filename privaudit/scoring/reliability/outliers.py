@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks.lira import FEWEST_MODELS
-from privaudit.results.score_results import DifferentKinds, Outliers, OutlyingModel, OutlyingSample
+from privaudit.results.audit.outliers import DifferentKinds, Outliers, OutlyingModel, OutlyingSample
 from privaudit.scoring.reliability.model_kinds import different_kinds, strangers
 from privaudit.signals import SIGNALS
 from privaudit.statistics.intervals import FloatArray

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.attacks import lira
-from privaudit.results.score_results import Stability
+from privaudit.results.audit.score_results import Stability
 from privaudit.runtime.seeds import generator
 from privaudit.scoring.reliability.simulated_audits import SEPARATIONS, Redrawn, redrawn, steps_of
 from privaudit.scoring.reliability.split_halves import halves_of, ranking

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from privaudit.artifacts import RETRAINED
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import Report, run_jobs
+from privaudit.results.audit.training_record import RetrainedRecord
 from privaudit.results.base import write_result
-from privaudit.results.training_record import RetrainedRecord
 from privaudit.runtime import files
 from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import progress, readable_time, talk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from privaudit.results.audit.table_options import TableOptions
 from privaudit.results.base import Result, SparseResult
-from privaudit.results.table_options import TableOptions
 
 
 class RecipeDescription(SparseResult):

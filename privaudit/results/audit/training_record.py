@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from privaudit.results.audit_description import GivenTargetDescription
+from privaudit.results.audit.audit_description import GivenTargetDescription
 from privaudit.results.base import SparseResult
 
 

@@ -1,0 +1,1 @@
+"""What an audit is and what it found: its description, its trainings, its scores, its inversions."""
