@@ -21,6 +21,7 @@ from privaudit.config import (
     CompareOptions,
     ExportOptions,
     GateOptions,
+    InitOptions,
     ListOptions,
     PurgeOptions,
     ReportOptions,
@@ -65,6 +66,7 @@ OPTIONS: dict[str, Any] = {
     "compare": CompareOptions,
     "verify": VerifyOptions,
     "list": ListOptions,
+    "init": InitOptions,
 }
 
 
@@ -109,7 +111,7 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
 
         for limit in options.max_tpr:
             parse_rate_limit(limit)
-        assert options.attack in ATTACKS, f"there is no attack {options.attack}"
+        assert options.attack is None or options.attack in ATTACKS, f"there is no attack {options.attack}"
     if name == "reproduce":
         from privaudit.reproduction.reproduce import list_experiments
 
