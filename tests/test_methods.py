@@ -759,7 +759,7 @@ def test_tuning_leaves_the_forget_set_and_the_reported_half_alone(privaudit: Run
         (["--method", "retrain", "--tune"], "retrain has no parameters"),
         (["--method", "retrain", "--learning-rate", "0.1"], "retrain has no parameters"),
         (["--method", "ga", "--u-lira", "998"], "--shadows 998 keeps"),
-        (["--method", "ga", "--learning-rate", "inf"], "0 or a positive finite number"),
+        (["--method", "ga", "--learning-rate", "inf"], "learning_rate = inf: Input should be a finite number"),
         (["--method", "scrub", "--parameter", "epochs=0"], "at least 1"),
     ],
 )
