@@ -2,12 +2,15 @@
 
     python benchmarks/unlearning_grid.py --work grid --data-dir data
     python benchmarks/unlearning_grid.py --cells digits-noisy/batchnorm --forget few riskiest --methods rl ga
+    python benchmarks/unlearning_grid.py --work grid --methods auto shadow-teacher
     python benchmarks/unlearning_grid.py --work grid --table
 
 Each cell is an audit (data and network) and a forget set. Its target model unlearns by each method's defaults, handed
 over all at once, and is held against a model retrained without the forget set; so are the target as it is (``nothing``)
 and a second retrained model (``retrain``). Everything is kept below ``--work``: results in ``results.jsonl``, a line a
-run, and a line that is there is not made again. Seconds are processor time of one core, the teachers' answers included.
+run, and a line that is there is not made again. ``auto`` is what ``--method auto`` finds by its calibration, retraining
+forbidden: where it answers "retrain", the model stays as it is. Seconds are processor time of one core, the teachers'
+answers included.
 """
 
 from __future__ import annotations
@@ -34,10 +37,12 @@ from torch import nn
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, with_scores
+from privaudit.commands.unlearning.unlearn_request import decides_unlearning
 from privaudit.config import AuditSettings, Sequencing
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
@@ -52,9 +57,11 @@ from privaudit.shadow.trainer import (
 )
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
+from privaudit.trials.calibration.calibrate import CalibrationOf
+from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.run_method import Request, run_method
-from privaudit.unlearning.base import UNLEARNERS
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 
@@ -175,17 +182,29 @@ def run_forget_set(
         seconds = [retrained(specification, pool, retain, path) for path in paths]
         reference = accuracies(load_model(specification, paths[0]))
         for method in methods:
-            stopped, spent = None, 0.0
+            stopped, spent, calibration = None, 0.0, None
             if method == "nothing":
                 model = problem.load()
             elif method == "retrain":
                 model, spent = load_model(specification, paths[1]), seconds[1]
             else:
-                request = request_of(method, options.order, seed)
+                if method == AUTO:
+                    calibration = calibrated(opened, problem, options.order)
+                    if calibration.method == RETRAIN:
+                        # Retraining is forbidden here: the model stays as it is.
+                        stopped = f"auto answers retrain: {calibration.why}"
+                request = (
+                    calibrated_request(calibration, options.order, seed)
+                    if calibration is not None
+                    else request_of(method, options.order, seed)
+                )
                 began = time.process_time()
                 try:
-                    model, run = run_method(problem, request, watched=False)
-                    stopped = run.ledger.stopped
+                    if request is None:
+                        model = problem.load()
+                    else:
+                        model, run = run_method(problem, request, watched=False)
+                        stopped = run.ledger.stopped
                 except PrivauditError as error:
                     model, stopped = problem.load(), error.message
                 spent = time.process_time() - began
@@ -202,6 +221,7 @@ def run_forget_set(
                 "seconds": round(spent, 2),
                 "retraining": round(statistics.mean(seconds), 2),
                 "stopped": stopped,
+                "calibration": None if calibration is None else calibration.to_json(),
             }
             talk(f"{cell} {name} {method}: ToW {result['tow']:.3f}")
             with (options.work / "results.jsonl").open("a") as file:
@@ -220,12 +240,26 @@ def retrained(specification: ModelSpecification, pool: Samples, retain: Rows, pa
     return seconds
 
 
+def calibrated(opened: OpenedAudit, problem: UnlearningProblem, order: str) -> Calibration:
+    """What ``--method auto`` finds for forget sets of this kind; made where it is not stored yet."""
+    made = CalibrationOf(opened.plan, problem, Sequencing(order=order), True, decides_unlearning(opened.bench))
+    return made.stored() or made.made()
+
+
 def request_of(method: str, order: str, seed: int) -> Request:
     """``NAME`` or ``NAME:parameter=value,…`` as a request."""
     name, _, changes = method.partition(":")
-    defaults = UNLEARNERS.load(name).defaults
     given = parse_changes(tuple(changes.split(","))) if changes else {}
-    return Request(name, with_changes(defaults, given), Sequencing(order=order), seed)
+    parameters = with_changes(UNLEARNERS.load(name).defaults, given)
+    return Request(name, parameters, Sequencing(order=order), seed)
+
+
+def calibrated_request(calibration: Calibration, order: str, seed: int) -> Request | None:
+    """What was calibrated as a request, guarded; None where that is retraining."""
+    if calibration.method == RETRAIN:
+        return None
+    parameters = with_changes(UNLEARNERS.load(calibration.method).defaults, dict(calibration.parameters))
+    return Request(calibration.method, parameters, Sequencing(order=order), seed, guard=True)
 
 
 def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:
@@ -283,12 +317,16 @@ def key_of(result: dict[str, Any]) -> tuple[str, str, str, int]:
 
 def read_results(work: Path) -> list[dict[str, Any]]:
     """What is there; of a run that was killed in the middle of a line the line is left out."""
-    path = work / "results.jsonl"
+    return read_lines(work / "results.jsonl")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file that are whole."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return list(_parsed(lines))
+    return list(parsed(lines))
 
 
-def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
+def parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
         with contextlib.suppress(json.JSONDecodeError):
             yield json.loads(line)

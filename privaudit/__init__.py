@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from privaudit.api import compare as compare
     from privaudit.api import export as export
     from privaudit.api import gate as gate
+    from privaudit.api import init as init
     from privaudit.api import load_model as load_model
     from privaudit.api import purge as purge
     from privaudit.api import reproduce as reproduce
@@ -34,6 +35,7 @@ _PUBLIC = {
     "compare": "privaudit.api",
     "export": "privaudit.api",
     "gate": "privaudit.api",
+    "init": "privaudit.api",
     "load_model": "privaudit.api",
     "purge": "privaudit.api",
     "reproduce": "privaudit.api",

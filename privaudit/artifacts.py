@@ -135,6 +135,10 @@ RETRAINED, RETRAINED_RECORD = (
     )
     for ending in ("safetensors", "json")
 )
+CALIBRATION = Artifact(
+    "calibration/{name}.json", About.NOBODY, "models retrained without forget sets", Purge.REMOVE,
+    "calibrations, for a target that goes too",
+)  # fmt: skip
 INVERSIONS = tuple(
     Artifact(f"inversion/{{name:.+}}.{ending}", About.SOME, "models and the pool", Purge.REMOVE, "results of inversion")
     for ending in ("npz", "json")
@@ -156,6 +160,7 @@ _STRAYS = tuple(
     Artifact(path, About.EVERYONE, "unknown", Purge.REMOVE, kind, finished=False)
     for path, kind in (
         ("retrained/**", NOT_PROVEN),
+        ("calibration/**", CALIBRATION.kind),
         ("inversion/**", "results of inversion"),
         ("controls/**", "answers of untrained models"),
         ("models/**", _STRANGE),
@@ -166,7 +171,7 @@ _STRAYS = tuple(
 
 STORE = (
     DESCRIPTION, DESIGN, ENCODING, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
-    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
+    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
     COLUMNS,
 )  # fmt: skip
 
@@ -176,7 +181,12 @@ SCORES = Artifact("scores.parquet", About.EVERYONE, "signals", Purge.DROP_ROWS)
 SCORES_AS_CSV = Artifact("scores.csv", About.EVERYONE, "the score table", Purge.REMOVE, "tables as CSV")
 RESULTS = Artifact("score.json", About.SOME, "signals", Purge.UNNAME)
 REPORT = Artifact("report.{format:json|html|pdf}", About.SOME, "results", Purge.RENDER)
+ATTESTATION, MODEL_CARD = (
+    Artifact(name, About.EVERYONE, "results and the report", Purge.REMOVE, "attestations of former reports")
+    for name in ("attestation.json", "model-card.md")
+)
 REDACTION_SALT = Artifact("redaction.salt", About.NOBODY, "chance", Purge.KEEP)
+DECLARATION = Artifact("declared.json", About.NOBODY, "what the owner declared", Purge.KEEP)
 RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
     Artifact(path, About.SOME, source, Purge.REMOVE, "pictures and reconstructions")
     for path, source in (
@@ -215,7 +225,8 @@ TRIAL = Artifact("trials/{scene}/{trial}.json", About.FORGET_SET, "models", Purg
 _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, TRIAL.kind, finished=False)
 
 OUTPUT = (
-    SCORES, SCORES_AS_CSV, RESULTS, REPORT, REDACTION_SALT, RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS,
+    SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, DECLARATION, RECONSTRUCTIONS,
+    INVERSION_PICTURES, THUMBNAILS,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip

@@ -36,6 +36,7 @@ FLOORS = [
     ["testing"],
     ["report.reproduction"],
     ["report"],
+    ["report.brief"],
     ["report.sections"],
     ["report.drawing"],
     ["report.content"],

@@ -35,6 +35,17 @@ _WITH_A_LINE: dict[str, dict[str, Any]] = {
     "histogram": {"values": [0.25, 0.5, 0.75], "counts": [1, 2, 1]},
     "scatter": {"panels": [{"title": "shift", "x": [0.1, 0.9], "y": [0.0, 1.0]}]},
     "bars": {"across": "risk", "guessing": 0.5, "rows": [{"name": "a", "values": [{"value": 0.4}]}]},
+    "forest": {
+        "columns": ["digits"],
+        "series": ["controlled"],
+        "rows": [
+            {
+                "name": "a claim",
+                "worth": 0.02,
+                "cells": [{"values": [{"value": 0.1, "low": 0.0, "high": 0.2}], "verdicts": ["supported"]}],
+            }
+        ],
+    },
     "inversion-placement": {
         "titles": {"low": "MI-low", "high": "MI-high"},
         "groups": {"low": {"psnr": [15.0, 25.0], "nn_margin": [-0.1, 0.3]}},

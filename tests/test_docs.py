@@ -38,7 +38,7 @@ from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageE
 from privaudit.results.base import Result
 from privaudit.results.gate_results import Check, GateAnswer
 from privaudit.results.measures import Attack
-from privaudit.results.report_paths import ReportPaths
+from privaudit.results.report_paths import AttestedPaths
 from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
 from privaudit.results.unlearning.run import UnlearnAnswer
@@ -253,7 +253,7 @@ def test_environment_variables_are_told() -> None:
         ("gate", Check),
         ("verify", VerifyResults),
         ("list", AuditEntry),
-        ("report", ReportPaths),
+        ("report", AttestedPaths),
         ("export", ExportResult),
     ],
 )

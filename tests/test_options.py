@@ -32,7 +32,7 @@ def test_every_flag_is_helped_and_named_as_in_python(name: str) -> None:
         if isinstance(parameter, click.Option) and parameter.name != "as_json":
             assert parameter.help
             assert "{" not in parameter.help
-            assert parameter.opts == ["--" + str(parameter.name).removeprefix("as_").replace("_", "-")]
+            assert parameter.opts == ["--" + str(parameter.name).removeprefix("as_").rstrip("_").replace("_", "-")]
 
 
 def test_limits_are_those_of_the_command_line() -> None:

@@ -670,12 +670,18 @@ def test_the_same_again_runs_nothing(reproduced: dict[str, Any], privaudit: Run)
     assert json.loads(again.stdout)["experiments"]["figure7"]["verdicts"] == before
 
 
-def test_its_report_has_every_verdict_on_the_first_page(reproduced: dict[str, Any]) -> None:
+def test_its_report_draws_every_verdict_before_it_tabulates_it(reproduced: dict[str, Any]) -> None:
     report = json.loads((reproduced["root"] / "out" / "reproduction" / "report.json").read_text("utf-8"))
-    claims = [row[0].split(":")[0] for row in report["glance"]["rows"]]
+    assert "glance" not in report
+    first = report["sections"][0]
+    assert (first["anchor"], {figure["kind"] for figure in first["figures"]}) == ("verdicts", {"forest"})
+    (verdicts,) = first["tables"]
+    claims = [row[0].split(":")[0] for row in verdicts["rows"]]
     assert sorted(claims) == sorted(experiment.title for experiment in EXPERIMENTS)
-    assert [column.split(", ")[-1] for column in report["glance"]["columns"][1:]] == ["as in the paper", "controlled"]
-    for row in report["glance"]["rows"]:
+    drawn = [row for figure in first["figures"] for row in figure["data"]["rows"]]
+    assert [row["name"] for row in drawn] == [row[0] for row in verdicts["rows"]]
+    assert [column.split(", ")[-1] for column in verdicts["columns"][1:]] == ["as in the paper", "controlled"]
+    for row in verdicts["rows"]:
         # One audit answers Figure 1; the others would need more seeds.
         words = {"supported", "not supported", "inconclusive"} if row[0].startswith("Figure 1:") else {"descriptive"}
         assert {cell.split(":")[0] for cell in row[1:]} <= words

@@ -1,4 +1,4 @@
-"""`--method auto`: retrains where that is short, teaches where an order is asked for, and says why."""
+"""`--method auto`: retrains where that is short, calibrates where an order is asked for, and says why."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_what_retrains_in_time_is_retrained_and_the_rest_is_taught() -> None:
     ordered = choose(wanted="--order risk is asked for, and retraining has none")
     assert ordered.method == "shadow-teacher"
     assert "--order risk is asked for" in ordered.why
-    assert "--method retrain, about 30 s" in sentence_of(ordered)
+    assert sentence_of(ordered) == f"method: shadow-teacher, {ordered.why}"
     assert ordered.to_json() == {
-        "by": "auto", "method": "shadow-teacher", "why": ordered.why, "exact_seconds": 30.0,
+        "by": "auto", "method": "shadow-teacher", "why": ordered.why, "exact_seconds": 30.0, "calibration": None,
     }  # fmt: skip
 
 

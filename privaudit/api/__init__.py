@@ -7,13 +7,14 @@ to stderr, as there. Nothing heavy is imported before it is needed.
 from privaudit.api.models import export, load_model
 from privaudit.api.reproduction import reproduce
 from privaudit.api.score_and_unlearn import score, unlearn
-from privaudit.api.stored_audits import audits, compare, gate, purge, verify, write_report
+from privaudit.api.stored_audits import audits, compare, gate, init, purge, verify, write_report
 
 __all__ = [
     "audits",
     "compare",
     "export",
     "gate",
+    "init",
     "load_model",
     "purge",
     "reproduce",

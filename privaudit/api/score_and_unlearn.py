@@ -14,7 +14,7 @@ from privaudit.results.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.unlearning.run import UnlearnAnswer
 
 #: Options that mean something with ``signals``.
-WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "store", "out")
+WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "declare", "store", "out")
 
 
 class _Score(ScoreOptions):

@@ -1,4 +1,4 @@
-"""The functions that look at what is there: `write_report`, `compare`, `verify`, `gate`, `audits`; and `purge`."""
+"""The functions that look at what is there: `write_report`, `compare`, `verify`, `gate`, `audits`, `init`; `purge`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 from privaudit.api.signature import Positional, with_first, with_options
+from privaudit.artifacts import WHOLE_MODEL
 from privaudit.config import (
     DEFAULT_OUT,
     AuditSettings,
     CompareOptions,
     GateOptions,
+    InitOptions,
     ListOptions,
     PurgeOptions,
     ReportOptions,
@@ -20,6 +22,7 @@ from privaudit.errors import UsageError
 from privaudit.results.comparison_results import ComparisonAnswer
 from privaudit.results.gate_results import GateAnswer, Limit
 from privaudit.results.report_paths import ReportPaths
+from privaudit.results.statement.starting_files import StartingFiles
 from privaudit.results.stored_audits import AuditEntry, PurgeResults, VerifyResults
 
 
@@ -30,7 +33,7 @@ def write_report(options: ReportOptions) -> ReportPaths:
     Returns
     -------
     ReportPaths
-        The HTML, and the PDF or None where none can be made.
+        The HTML, and the PDF or None where none can be made; with ``attest`` also ``attestation`` and ``model_card``.
 
     Raises
     ------
@@ -38,10 +41,17 @@ def write_report(options: ReportOptions) -> ReportPaths:
         Where there are no results of that audit.
     """
     settings = AuditSettings.of(options)
+    from privaudit.audit.declaration import keep_declaration, read_declaration
     from privaudit.report.redaction import privacy_of
-    from privaudit.report.write import render_report, results_folder
+    from privaudit.report.write import render_attested, render_report, results_folder
 
-    return render_report(results_folder(settings, options.audit), privacy_of(settings))
+    declared = None if options.declare is None else read_declaration(Path(options.declare))
+    folder = results_folder(settings, options.audit)
+    keep_declaration(declared, folder)
+    if options.attest:
+        target = WHOLE_MODEL.at(settings.store / folder.name, key="target")
+        return render_attested(folder, target, privacy_of(settings))
+    return render_report(folder, privacy_of(settings))
 
 
 def compare(
@@ -123,6 +133,25 @@ def gate(options: GateOptions) -> GateAnswer:
         junit_file=None if options.junit is None else Path(options.junit),
         unlearned=options.unlearned,
     )
+
+
+@with_first(InitOptions, Positional[str | Path | None]())
+def init(options: InitOptions) -> StartingFiles:
+    """Write files to fill in, of settings and of what is declared: ``privaudit init``.
+
+    Returns
+    -------
+    StartingFiles
+        Where they are.
+
+    Raises
+    ------
+    UsageError
+        Where one is there already.
+    """
+    from privaudit.audit.starting_files import write_starting_files
+
+    return write_starting_files(Path("." if options.folder is None else options.folder))
 
 
 @with_options(PurgeOptions)

@@ -54,6 +54,11 @@ class Evidence:
         """The cells that take part, ``[S, N]``."""
         return np.ones(self.keep.shape, np.bool_) if self.used is None else self.used
 
+    @property
+    def comes_in_pairs(self) -> bool:
+        """Whether every cell takes part, and models 2p and 2p+1 complete each other."""
+        return self.partners is None and self.used is None
+
     def of_samples(self, rows: npt.NDArray[np.bool_]) -> Evidence:
         """The same of some samples alone."""
         partners = self.partners

@@ -32,6 +32,7 @@ COMMANDS = {
     "unlearn": "Forget samples in order of risk, audit again, and measure what is left.",
     "reproduce": "Run the paper's tables and figures, and say of each claim whether it holds.",
     "export": "Write a model as a folder that serves it without privaudit.",
+    "init": "Write files to fill in: an audit's settings, and what is declared of it.",
     "purge": "Remove what an audit itself still holds of forgotten samples.",
     "report": "Write an audit's HTML and PDF report anew from its stored results.",
     "gate": "Hold an audit against limits, for a pipeline to stop at.",

@@ -51,9 +51,8 @@ def answer(text: object) -> None:
 
 
 def answer_json(results: Result | dict[str, Any]) -> None:
-    """One JSON object on stdout."""
-    plain = results.to_json() if isinstance(results, Result) else results
-    answer(json.dumps(plain, indent=2, allow_nan=False))
+    """Answer with one JSON object on stdout; results within it are written as they are by themselves."""
+    answer(json.dumps(results, indent=2, allow_nan=False, default=Result.to_json))
 
 
 def alone_on_stdout(function: Callable[..., Any]) -> Callable[..., Any]:

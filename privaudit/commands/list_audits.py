@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privaudit.artifacts import METRICS
+from privaudit.artifacts import CALIBRATION, METRICS, REMOVAL_RECORD
 from privaudit.audit.result_files import model_file
+from privaudit.commands.removal_chain import link_of
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
 from privaudit.results.stored_audits import AuditEntry, RunEntry
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
 from privaudit.shadow.store import AuditStore, audits_in, latest_audit
@@ -17,15 +19,24 @@ from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 def list_audits(root: Path, out: Path) -> list[AuditEntry]:
     """What each audit of a store is, by name, with its unlearning runs; one that is damaged is there with an error."""
     latest = latest_audit(root)
-    return [_described(AuditStore(root, name), latest, _runs(out / name)) for name in audits_in(root)]
+    stores = [AuditStore(root, name) for name in audits_in(root)]
+    return [_described(store, latest, _runs(out / store.audit, purged=_was_purged(store))) for store in stores]
 
 
-def _runs(folder: Path) -> list[RunEntry]:
+def _was_purged(store: AuditStore) -> bool:
+    try:
+        return bool(store.read_purges())
+    except StoreError:
+        return True
+
+
+def _runs(folder: Path, *, purged: bool) -> list[RunEntry]:
     """Unlearning runs in the order in which they were made, and what became of each; those that are whole."""
     found = []
     for path in filter(files.is_whole, METRICS.within(folder)):
         run = read_result(path, UnlearnRun)
-        model = path.with_name(model_file(run))
+        model, record = path.with_name(model_file(run)), REMOVAL_RECORD.at(folder, run=path.parent.name)
+        link = link_of(folder, path.parent.name, purged=purged) if files.is_whole(record) else None
         entry = RunEntry(
             run=path.parent.name,
             method=run.method,
@@ -33,6 +44,8 @@ def _runs(folder: Path) -> list[RunEntry]:
             forget=run.forget,
             outcome=run.outcome_or_exact,
             model=str(model) if files.is_whole(model) else None,
+            went_on_from=None if link is None else link[0],
+            link=None if link is None else link[1],
         )
         found.append((run.number, entry))
     return [entry for _, entry in sorted(found, key=lambda one: (one[0], one[1].run))]
@@ -40,7 +53,11 @@ def _runs(folder: Path) -> list[RunEntry]:
 
 def _described(store: AuditStore, latest: str | None, runs: list[RunEntry]) -> AuditEntry:
     """What an audit is, or why that can't be told: one damaged audit must not hide the others."""
-    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs)
+    calibrations = {
+        path.stem: read_result(path, Calibration).method
+        for path in filter(files.is_whole, CALIBRATION.within(store.folder))
+    }
+    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs, calibrations=calibrations)
     try:
         about, shadows = store.read_description(), store.shadow_count()
     except StoreError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from privaudit.audit.code_examination import examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
+from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.inversion.inversion_plan import InversionPlan, plan_inversion
 from privaudit.audit.plan import AuditPlan, demand_same_again, library_versions, plan_audit
 from privaudit.audit.result_files import SCORES
@@ -36,6 +37,7 @@ def dry_run(settings: AuditSettings) -> ScoreEstimate:
 
 def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     """Run a whole audit; return what ``score --json`` prints."""
+    declared = None if settings.declare is None else read_declaration(settings.declare)
     plan = examine_code(plan_audit(settings))
     inversion = plan_inversion(plan)
     folder = settings.out / plan.name
@@ -43,6 +45,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
         check_images(plan)
     files.claim(folder)
     files.demand_writable(folder)
+    keep_declaration(declared, folder)
     if not files.is_whole(plan.store.description):
         demand_same_again(plan)
     with plan.store.locked():

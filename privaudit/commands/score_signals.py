@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.external_signals.signals_file import SignalsFile, read_signals_file
 from privaudit.audit.result_files import RESULTS, SCORES, write_table
 from privaudit.config import AuditSettings
@@ -38,6 +39,7 @@ from privaudit.statistics.leave_pair_out import is_paired
 
 def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> ScoreAnswer:
     """Attack, score and report a file of signals; return what ``score --json`` prints."""
+    declared = None if settings.declare is None else read_declaration(settings.declare)
     given = read_signals_file(path, settings.seed, settings.metadata)
     if given.classes is None and settings.statistic != "margin":
         raise UsageError(
@@ -57,6 +59,7 @@ def run_signals(settings: AuditSettings, path: Path, *, csv: bool = False) -> Sc
     scores = score(evidence, given.facts, None, settings.statistic, settings.seed)
     folder = settings.out / name
     files.claim(folder)
+    keep_declaration(declared, folder)
     write_table(join(scores.table, {}), folder / SCORES, csv=csv)
     results = _results(name, given, scores, settings, _given(path.name, digest, given, settings), folder / SCORES)
     unlike = comparability.unlike(results)
@@ -84,6 +87,8 @@ def _results(
         queries=(),
         rmia_gamma=settings.rmia_gamma if "rmia" in scores.attacks else None,
         attacks=scores.attacks,
+        calibrated=scores.calibrated,
+        union=scores.union,
         agreement=scores.agreement,
         groups=scores.groups,
         clusters=scores.clusters,

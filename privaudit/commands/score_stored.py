@@ -99,6 +99,8 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         rmia_gamma=plan.settings.rmia_gamma,
         queries=plan.queries,
         attacks=scores.attacks,
+        calibrated=scores.calibrated,
+        union=scores.union,
         agreement=scores.agreement,
         groups=scores.groups,
         clusters=scores.clusters,
@@ -201,7 +203,9 @@ def _doubts(plan: AuditPlan, accuracy: Accuracy, reported: int, attacked: Attack
 
 def _training(plan: AuditPlan) -> Training:
     records = [read_record(plan.store, key) for key in [TARGET, *shadow_keys(plan.shadows)]]
+    parameters = sum(one.numel() for one in plan.specification.build("count").parameters())
     return Training(
+        parameters=parameters,
         seconds=sum(record["seconds"] or 0.0 for record in records),
         target_seconds=records[0]["seconds"],
         workers=plan.workers,

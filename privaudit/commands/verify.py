@@ -13,6 +13,7 @@ from pathlib import Path
 from privaudit import artifacts
 from privaudit.artifacts import METRICS, REMOVAL_RECORD, RUN_MODELS, RUN_RESULTS, Artifact
 from privaudit.audit.result_files import model_file
+from privaudit.commands.removal_chain import broken_links
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError
 from privaudit.results.base import read_result
@@ -62,6 +63,7 @@ def run_verify(settings: AuditSettings, audit: str | None) -> VerifyResults:
     damaged = [str(path) for path, state in states.items() if state is Seal.DAMAGED]
     misplaced = {str(path) for path, state in states.items() if state is Seal.MISPLACED}
     misplaced |= {str(path) for path in _of_others(opened, out) if states.get(path) is Seal.WHOLE}
+    broken = broken_links(out, purged=_was_purged(opened))
     unbound = sum(state is Seal.WHOLE and not files.is_bound(path) for path, state in states.items())
     results = VerifyResults(
         audit=opened.audit,
@@ -70,14 +72,18 @@ def run_verify(settings: AuditSettings, audit: str | None) -> VerifyResults:
         missing=missing,
         misplaced=sorted(misplaced),
         unbound=unbound,
+        broken_chains=[str(path) for path in broken],
     )
     _tell(unbound, [strange for folder in folders for strange in links.list_strange(folder)])
     kinds = (("damaged", damaged), ("missing or unfinished", missing), ("of another place or audit", sorted(misplaced)))
     wrong = [f"{len(paths)} {name}: {_shown(paths)}" for name, paths in kinds if paths]
+    wrong += [f"{path} went on from run {run}, whose record is gone or another" for path, run in broken.items()]
     if wrong:
         hint = "Run the same privaudit score (or unlearn) again: it makes them anew."
         if misplaced:
             hint += " Was a folder renamed? Then give it its old name back instead."
+        if broken:
+            hint += " Of a chain, begin with the run that is named, then the one that went on from it."
         error = StoreError("; ".join(wrong), hint=hint)
         error.results = results.to_json()
         raise error

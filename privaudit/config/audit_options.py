@@ -46,6 +46,15 @@ class RedactOption(Options):
     )
 
 
+class DeclareOption(Options):
+    """What the owner declares."""
+
+    declare: AnyPath | None = Field(
+        None,
+        description="What is declared, not measured: who, when, limits; TOML, as privaudit init writes it [as it was].",
+    )
+
+
 class ShowSamplesOption(Options):
     """Whether images are shown."""
 
@@ -159,6 +168,7 @@ class AuditOptions(
     PlaceOptions,
     ShowSamplesOption,
     RedactOption,
+    DeclareOption,
     EngineOptions,
     _OwnAuditOptions,
     TableColumnOptions,
@@ -184,6 +194,7 @@ class AuditSettings(AuditOptions):
         group: tuple[str, ...] = NARROWED
         leave_out: tuple[str, ...] = NARROWED
         category: tuple[str, ...] = NARROWED
+        declare: Path | None = NARROWED
         store: Path = NARROWED
         out: Path = NARROWED
 

@@ -108,8 +108,8 @@ def help_of(model: type[Options], name: str) -> str:
 
 
 def flag_name(name: str) -> str:
-    """``shadow_models -> --shadow-models``."""
-    return "--" + name.replace("_", "-")
+    """``shadow_models -> --shadow-models``; ``from_``, since ``from`` is Python's own word, ``-> --from``."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def words_of(options: Options) -> list[str]:

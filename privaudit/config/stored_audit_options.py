@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from privaudit.config.audit_options import (
+    DeclareOption,
     DryRunOption,
     OutOption,
     PlaceOptions,
@@ -25,7 +26,11 @@ class _AuditArgument(Options):
     audit: Annotated[str | None, _ARGUMENT] = Field(None, description="The audit's name [the latest of the store].")
 
 
-class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, _AuditArgument):
+class _AttestOption(Options):
+    attest: bool = Field(False, description="Write attestation.json and model-card.md beside the report.")
+
+
+class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, DeclareOption, _AttestOption, _AuditArgument):
     """Everything that ``privaudit report`` takes."""
 
 
@@ -52,7 +57,9 @@ class _OwnGateOptions(_AuditArgument):
     )
     max_auc: float | None = Field(None, ge=0, le=1, description="Highest AUC.")
     max_asr: float | None = Field(None, ge=0, le=1, description="Highest mean risk of the most exposed samples.")
-    attack: str = Field("lira", description="Whose figures count; chosen beforehand. [default: {default}]")
+    attack: str | None = Field(
+        None, description="Whose figures count; chosen beforehand [lira; with a target of your own: the target's]."
+    )
     target: bool = Field(False, description="Hold the target model to them, not the shadow models.")
     unlearned: Annotated[str | None, Flag(metavar="RUN|latest")] = Field(
         None, description="An unlearning run that has to be exact or close."
@@ -78,6 +85,12 @@ class _OwnExportOptions(Options):
 
 class ExportOptions(StoreOption, _OwnExportOptions):
     """Everything that ``privaudit export`` takes."""
+
+
+class InitOptions(Options):
+    """Everything that ``privaudit init`` takes."""
+
+    folder: Annotated[AnyPath | None, _ARGUMENT] = Field(None, description="Where to write [here].")
 
 
 class _OwnPurgeOptions(Options):

@@ -86,6 +86,9 @@ class _OwnUnlearnOptions(Options):
         None, ge=0, allow_inf_nan=False, description="auto retrains if that takes less [10; 0: never]."
     )
     forget: str = Field("random:10%", description="What to forget [{default}]; see below.")
+    from_: Annotated[str | None, Flag(metavar="RUN|latest")] = Field(
+        None, description="Go on from the model of an earlier run: what it forgot stays forgotten."
+    )
     reference: Literal["auto", "retrain", "shadow"] = Field(
         "auto", description="What to compare with: auto, retrain or shadow [auto: retrain if under 10 minutes]."
     )

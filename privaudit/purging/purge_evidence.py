@@ -166,6 +166,8 @@ def _why_it_goes(run: Path) -> str:
     if record.method.exact:
         return "retrained, but not proven to be without these samples: it may have been trained on some of them"
     began = f"{record.method.method} began from the target, which was trained on these samples"
+    if record.predecessor is not None:
+        began = f"{record.method.method} went on from {record.predecessor.run}, whose model goes by the same rule"
     if record.outcome in REJECTED:
         return f"outcome {record.outcome}: {began}, and nothing was removed"
     told = "" if record.outcome is None else f"outcome {record.outcome}: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +11,12 @@ import pandas as pd
 from privaudit import __version__
 from privaudit.errors import UsageError
 from privaudit.report import redaction
+from privaudit.report.brief.brief import build_brief
+from privaudit.report.brief.declared import declared_in
 from privaudit.report.content import unlearning_wording, wording
 from privaudit.report.content.elements import Report, Section
 from privaudit.report.content.glossary import GLOSSARY, REFERENCES
-from privaudit.report.drawing.figures import with_tables, without_samples
+from privaudit.report.drawing.figures import with_tables, with_tables_behind, without_samples
 from privaudit.report.explorer import explore
 from privaudit.report.redaction import Privacy
 from privaudit.report.sample_ids import Naming
@@ -25,6 +27,8 @@ from privaudit.report.sections import (
     exposure,
     gradient_inversion,
     orders_and_purges,
+    requirements,
+    statement,
     summary,
     unlearning_results,
 )
@@ -67,12 +71,22 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
     table, results = naming.enter_table(table), naming.enter_result(results)
     runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
-    orders = _comparisons_of_orders(folder)
-    sections = _sections(folder, shown, table, results, naming, runs, orders)
+    orders, declared = _comparisons_of_orders(folder), declared_in(folder)
+    brief = build_brief(results, table, [run for run, _ in runs], declared)
+    brief = replace(
+        brief,
+        pictures=with_tables_behind(brief.pictures),
+        distribution=with_tables_behind(brief.distribution),
+    )
+    sections = [
+        *statement.sections(results, declared),
+        *_sections(folder, shown, table, results, naming, runs, orders),
+    ]
+    sections.append(requirements.what_is_asked(sections))
     explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
-        title=_title(results.about),
-        subtitle=f"{results.about.audit} · {results.samples:,} training samples · {results.shadows} shadow models",
+        title=_title(results.about) if declared is None or not declared.title else wording.clip(declared.title, 120),
+        subtitle=f"{results.about.audit} · {results.samples:,} training samples",
         finding=wording.finding(results, [unlearning_wording.summary(run)[-1] for run, _ in runs[-1:]]),
         facts=summary.headline_facts(results, table),
         sections=with_tables(sections if shown.show_samples else without_samples(sections)),
@@ -81,6 +95,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
             *([redaction.SHOWN] if shown.show_samples else []),
             *([redaction.REDACTED] if naming.redacts else []),
         ],
+        brief=brief,
         overview=summary.answers(results, table, [run for run, _ in runs], orders),
         glossary=GLOSSARY,
         references=REFERENCES,

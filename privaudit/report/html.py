@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from privaudit.report.drawing import figures as drawn
 from privaudit.report.explorer import payload
@@ -22,7 +22,12 @@ DARK = {drawn.INK: "#dfe6ec", drawn.QUIET: "#93a1af", drawn.ACCENT: "#7cb8e6", "
 }
 
 
-def render_html(report: dict[str, Any], figures: list[list[list[str]]], samples: pd.DataFrame | None = None) -> str:
+def render_html(
+    report: dict[str, Any],
+    figures: list[list[list[str]]],
+    samples: pd.DataFrame | None = None,
+    brief: list[list[str]] | None = None,
+) -> str:
     """Render ``report.json``.
 
     Parameters
@@ -33,6 +38,8 @@ def render_html(report: dict[str, Any], figures: list[list[list[str]]], samples:
         ``figures[s][f]`` are the SVG drawings of figure f of section s.
     samples
         What the explorer shows, a row a sample; without it there is none.
+    brief
+        The drawings of the brief's figures, where there is one.
     """
     environment = Environment(
         loader=PackageLoader("privaudit.report"),
@@ -41,19 +48,32 @@ def render_html(report: dict[str, Any], figures: list[list[list[str]]], samples:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = _template("report.css"), _template("explorer.js")
+    environment.filters["whole"] = _whole
+    style, script, fold = _template("report.css"), _template("explorer.js"), _template("fold.js")
     explorer = report["explorer"]
     # The payload escapes every sign that could end its element, and is never run.
     packed = "" if explorer is None or samples is None else payload(explorer, samples)
     return environment.get_template("report.html").render(
         report=report,
         images=[[[_image(svg) for svg in figure] for figure in section] for section in figures],
+        brief_images=[[_image(svg) for svg in figure] for figure in brief or ()],
+        fold=Markup(fold),  # noqa: S704 - our own file, no value in it
+        fold_hash=_hash(fold) if "brief" in report else None,
         style=Markup(style),  # noqa: S704 - our own file, no value in it
         style_hash=_hash(style),
         script=Markup(script),  # noqa: S704 - our own file, no value in it
         script_hash=_hash(script) if packed else None,
         samples=Markup(packed),  # noqa: S704
     )
+
+
+#: An interval, which no line may break, and what may surround it in a number.
+_INTERVAL = re.compile(r"(?<![\w.,])[+−-]?[\d.,]*\d%?–[+−-]?\d[\d.,]*%?")
+
+
+def _whole(text: str) -> Markup:
+    """A text, escaped, with its intervals each in one line."""
+    return Markup(_INTERVAL.sub(lambda found: f'<span class="whole">{found[0]}</span>', str(escape(text))))  # noqa: S704
 
 
 def _template(name: str) -> str:

@@ -21,20 +21,18 @@ class TypesettingError(PrivauditError):
 
 def without_drawn_data(report: dict[str, Any]) -> dict[str, Any]:
     """The report with the number of drawings in place of what they were drawn from."""
-    sections = [
-        section
-        | {
-            "figures": [
-                figure | {"data": {"panels": len(figure["data"].get("panels", [None]))}}
-                for figure in section["figures"]
-            ]
-        }
-        for section in report["sections"]
-    ]
-    return report | {"sections": sections}
+
+    def counted(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [figure | {"data": {"panels": len(figure["data"].get("panels", [None]))}} for figure in figures]
+
+    sections = [section | {"figures": counted(section["figures"])} for section in report["sections"]]
+    changed = report | {"sections": sections}
+    if (brief := report.get("brief")) is not None:
+        changed["brief"] = brief | {name: counted(brief[name]) for name in ("pictures", "distribution")}
+    return changed
 
 
-def render_pdf(report: dict[str, Any], figures: list[list[list[str]]]) -> bytes:
+def render_pdf(report: dict[str, Any], figures: list[list[list[str]]], brief: list[list[str]] | None = None) -> bytes:
     """Typeset ``report.json``; the same input gives the same bytes.
 
     Parameters
@@ -43,6 +41,8 @@ def render_pdf(report: dict[str, Any], figures: list[list[list[str]]]) -> bytes:
         The content.
     figures
         ``figures[s][f]`` are the SVG drawings of figure f of section s.
+    brief
+        The drawings of the brief's figures, where there is one.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def render_pdf(report: dict[str, Any], figures: list[list[list[str]]]) -> bytes:
         main = folder / "report.typ"
         main.write_bytes(resources("privaudit.report").joinpath("templates/report.typ").read_bytes())
         (folder / "report.json").write_text(json.dumps(each_text(without_drawn_data(report), legible)), "utf-8")
-        for section, drawn in enumerate(figures):
+        for section, drawn in [("brief", brief or []), *enumerate(figures)]:
             for figure, drawings in enumerate(drawn):
                 for panel, svg in enumerate(drawings):
                     (folder / f"{section}-{figure}-{panel}.svg").write_text(svg, "utf-8")

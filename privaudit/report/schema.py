@@ -15,11 +15,11 @@ def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a report; other programs may read `FORMAT` reports by it."""
     made = TypeAdapter(Report).json_schema()
     made["properties"]["format"] = {"const": FORMAT}
-    # Every field is written, those with a default too; but for a table that few reports have.
+    # Every field is written, those with a default too; but for two that not every report has.
     for part in (made, *made["$defs"].values()):
         part["required"] = list(part["properties"])
         part["additionalProperties"] = False
-    made["required"].remove("glance")
+    made["required"] = [name for name in made["required"] if name not in ("glance", "brief")]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 

@@ -64,6 +64,43 @@ class Attack(Result):
         )
 
 
+class CalibratedRate(Result):
+    """At one nominal FPR that each sample keeps by itself: the shares of members and of others that are named."""
+
+    tpr: float
+    tpr_ci: Interval | None
+    fpr: float
+    fpr_ci: Interval | None
+
+
+class UnionRate(Result):
+    """A union of attacks at one FPR.
+
+    Parameters
+    ----------
+    tpr, fpr
+        Where the union's own false alarms are at most that FPR.
+    fpr_of_each
+        What each attack may then raise at most.
+    fpr_if_each_had_it, tpr_if_each_had_it
+        Of the union where each attack alone is given that FPR: what is often called by the FPR of its parts.
+    """
+
+    tpr: float
+    fpr: float
+    fpr_of_each: float
+    fpr_if_each_had_it: float
+    tpr_if_each_had_it: float
+
+
+class AttackUnion(Result):
+    """Every attack together, a cell being named if any of them would; None at an FPR that the run can't resolve."""
+
+    attacks: tuple[str, ...]
+    auc: float
+    at_fpr: dict[str, UnionRate | None]
+
+
 class Correlation(Result):
     """Spearman's ρ of ``n`` samples; None where a side does not vary, its interval below 10 samples."""
 

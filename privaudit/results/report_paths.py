@@ -15,3 +15,15 @@ class ReportPaths(Result):
     def made(self) -> list[str]:
         """The paths of what could be made."""
         return [path for path in (self.html, self.pdf) if path is not None]
+
+
+class AttestedPaths(ReportPaths):
+    """Where the report is, and what was written for other tools."""
+
+    attestation: str
+    model_card: str
+
+    @property
+    def made(self) -> list[str]:
+        """The paths of what could be made."""
+        return [*super().made, self.attestation, self.model_card]

@@ -7,7 +7,7 @@ from pathlib import Path
 from privaudit.results.audit_description import AuditIdentity, DataDescription, GivenTargetDescription
 from privaudit.results.base import Result
 from privaudit.results.inversion_results import InversionResults
-from privaudit.results.measures import Attack, Correlation, Interval
+from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
 
 
@@ -245,8 +245,9 @@ class Accuracy(Result):
 
 
 class Training(Result):
-    """What training took, seconds, and how often it was begun anew."""
+    """What training took, seconds, how often it was begun anew, and how many parameters a model has."""
 
+    parameters: int | None = None
     seconds: float
     target_seconds: float | None
     workers: int
@@ -358,6 +359,11 @@ class ScoreResults(Result):
     ----------
     attacks
         By name; ``lira`` is online LiRA on the margin with shrunk variance.
+    calibrated
+        By nominal FPR: the margin held against each sample's own threshold. Empty below 6 shadow models; None where
+        there are no complementary pairs.
+    union
+        Of all attacks; None in earlier results.
     agreement
         Of each attack's ranking with LiRA's.
     groups
@@ -377,6 +383,8 @@ class ScoreResults(Result):
     rmia_gamma: float | None = None
     queries: tuple[str, ...] = ("original",)
     attacks: dict[str, Attack]
+    calibrated: dict[str, CalibratedRate] | None = None
+    union: AttackUnion | None = None
     agreement: dict[str, Correlation]
     groups: dict[str, Exposure]
     clusters: Clusters | None = None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from privaudit.results.base import Result, SparseResult
 from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.report_paths import ReportPaths
+from privaudit.results.unlearning.predecessor import Predecessor
 
 
 class VerifyResults(Result):
     """Of `privaudit verify`: how many files there are or should be, and which of them are wrong.
 
-    ``unbound`` files were sealed by an earlier version, without their place.
+    ``unbound`` files were sealed by an earlier version, without their place; ``broken_chains`` are records that name
+    another record than the one that is there.
     """
 
     audit: str
@@ -19,10 +23,15 @@ class VerifyResults(Result):
     missing: list[str]
     misplaced: list[str]
     unbound: int
+    broken_chains: list[str] = Field(default_factory=list)
 
 
 class RunEntry(Result):
-    """An unlearning run in `privaudit list`; ``model`` is where its model lies, None where that is not whole."""
+    """An unlearning run in `privaudit list`; ``model`` is where its model lies, None where that is not whole.
+
+    ``went_on_from`` is the run that it went on from, None of one that began as the target, and ``link`` the state of
+    that: ``whole``, ``purged`` or ``broken``.
+    """
 
     run: str
     method: str | None
@@ -30,10 +39,15 @@ class RunEntry(Result):
     forget: int | None
     outcome: str | None
     model: str | None
+    went_on_from: str | None = None
+    link: str | None = None
 
 
 class AuditEntry(Result):
-    """An audit in `privaudit list`; its facts are None where it can't be read, and ``error`` says why."""
+    """An audit in `privaudit list`; its facts are None where it can't be read, and ``error`` says why.
+
+    ``calibrations`` are those of ``--method auto``, by name: what each chose.
+    """
 
     audit: str
     latest: bool
@@ -43,6 +57,7 @@ class AuditEntry(Result):
     shadows: int | None = None
     error: str | None = None
     runs: list[RunEntry]
+    calibrations: dict[str, str] = Field(default_factory=dict)
 
 
 class FileAndReason(Result):
@@ -125,3 +140,4 @@ class RemovalSummary(Result):
     removed: list[_Sample]
     method: _Method
     model: _Model = _Model()
+    predecessor: Predecessor | None = None

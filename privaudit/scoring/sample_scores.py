@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit.attacks.attack_union import Union
 from privaudit.attacks.risk import gap
 from privaudit.attacks.suite import ATTACKS, Evidence, ShadowAttack
-from privaudit.results.measures import Attack, Correlation
+from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation
 from privaudit.results.score_results import Clusters, Exposure, MostExposed, RiskAndDifficulty, Stability, ToldRight
 from privaudit.runtime.identity import digest_of
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
@@ -21,6 +22,7 @@ from privaudit.scoring.reliability.split_halves import Half, attack_halves, intr
 from privaudit.scoring.reliability.stability import ranking_stability
 from privaudit.scoring.score_table import SampleFacts, score_table
 from privaudit.scoring.subgroups import exposure
+from privaudit.statistics.calibrated_rates import calibrated_rates
 from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import FloatArray, spearman
 from privaudit.statistics.jackknife import Refits
@@ -36,6 +38,8 @@ class Scores:
 
     table: pd.DataFrame
     attacks: dict[str, Attack]
+    calibrated: dict[str, CalibratedRate] | None
+    union: AttackUnion | None
     agreement: dict[str, Correlation]
     groups: dict[str, Exposure]
     clusters: Clusters
@@ -77,6 +81,7 @@ def score(
     keep, used, clusters = judged.keep, judged.cells, clusters_of(judged)
     attacks: dict[str, Attack] = {}
     gaps: dict[str, FloatArray] = {}
+    union = Union(keep[used])
     ratio = np.empty(evidence.keep.shape)
     for name, attack in ATTACKS.items():
         if not attack.applies_to(judged):
@@ -84,6 +89,7 @@ def score(
         cells = attack.score(judged)
         left_out = ((scores, keep[left]) for left, scores in _refits(attack, judged))
         attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
+        union.add(name, cells[used])
         gaps[name] = gap(np.where(used, cells, np.nan), keep)
         if name == of_risk:
             ratio[:, real] = cells
@@ -108,6 +114,8 @@ def score(
     return Scores(
         table=table,
         attacks=attacks,
+        calibrated=calibrated_rates(judged.plain("margin"), keep) if judged.comes_in_pairs else None,
+        union=union.result(),
         agreement={name: spearman(gaps["lira"], found) for name, found in gaps.items() if name != "lira"},
         groups={name: exposure(values[real], *verdicts, models, refits) for name, values in properties.items()},
         clusters=Clusters(

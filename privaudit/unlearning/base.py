@@ -175,6 +175,18 @@ class Unlearner:
         """
         raise NotImplementedError
 
+    #: At most so many cycles, each of which ends in a usable model, until D_u looks never-seen; 0: it has none.
+    cycles: int = 0
+
+    #: Forget-sample gradients of one that hands over all of D_u.
+    cycle_budget: int = 0
+
+    def begin_cycle(self, rows: npt.NDArray[np.int64], budget: int) -> None:
+        """Be told that so many forget-sample gradients on these rows follow, and end in a usable model."""
+
+    def end_cycle(self) -> None:
+        """Be told that a cycle's last step was taken."""
+
     def finish(self) -> None:
         """Do what the method does once its last forget sample was handed to it: nothing, for most."""
 

@@ -222,11 +222,13 @@ def halve_rate(unlearner: Unlearner) -> bool:
 
 
 def halve_parameter(unlearner: Unlearner) -> bool:
-    """Halve the parameter ``learning_rate``, for methods that read it at every step."""
+    """Halve the parameter that is the method's rate, for methods that read it at every step."""
     parameters = unlearner.parameters
-    if "learning_rate" in parameters.unused or parameters.learning_rate <= 0:
+    name, rate = parameters.rate, float(getattr(parameters, parameters.rate))
+    if name in parameters.unused or rate <= 0:
         return False
-    unlearner.parameters = replace(parameters, learning_rate=parameters.learning_rate / 2)
+    halved: Any = {name: rate / 2}
+    unlearner.parameters = replace(parameters, **halved)
     return True
 
 

@@ -38,6 +38,9 @@ class Parameters:
     #: Common parameters that mean nothing to this method: asking for one is a mistake.
     unused: ClassVar[tuple[str, ...]] = ()
 
+    #: The parameter that a guard halves: every step's rate follows it.
+    rate: ClassVar[str] = "learning_rate"
+
     def __post_init__(self) -> None:
         for name in self.names():
             value, (low, high) = getattr(self, name), self.range_of(name)

@@ -6,7 +6,7 @@ The shadow models that teach an unlearning must not judge it. So the complementa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,8 @@ class Teachers:
         Jensen-Shannon divergence.
     count
         int64 ``[n]``: how many teachers each sample has.
+    who
+        int64 ``[n]``: the shadow model that ``one`` is of; None where no single one is.
     one
         float32 ``[n, C]``: the softmax of a single teacher, drawn for each sample; None: the mean in its place.
     trained_samples
@@ -80,6 +82,7 @@ class Teachers:
     count: npt.NDArray[np.int64]
     trained_samples: int = 0
     one: torch.Tensor | None = None
+    who: npt.NDArray[np.int64] | None = None
 
     @property
     def answers(self) -> torch.Tensor:
@@ -102,6 +105,7 @@ def teachers_of(
     forget_rows: npt.NDArray[np.int64],
     keep: npt.NDArray[np.bool_],
     pairs: PairSplit,
+    neighbours: int = 0,
 ) -> Teachers:
     """Ask the stored shadow models of the teaching pairs, each of those forget samples that it never saw.
 
@@ -113,6 +117,9 @@ def teachers_of(
         bool ``[S, N]``: who saw what.
     pairs
         The judging models are not touched.
+    neighbours
+        A sample's one teacher is of those that saw the fewest of its so many nearest neighbours, of those that are to
+        be forgotten too; 0: any.
     """
 
     def asked() -> Iterable[tuple[nn.Module, npt.NDArray[np.bool_]]]:
@@ -122,7 +129,33 @@ def teachers_of(
             yield load_model(specification, path), ~keep[index, rows]
 
     rows = np.sort(forget_rows)
-    return average(asked(), samples, rows, specification.classes)
+    seen = seen_neighbours(samples, rows, keep[pairs.teaching], neighbours) if neighbours else None
+    found = average(asked(), samples, rows, specification.classes, seen)
+    return replace(found, who=None if found.who is None else np.flatnonzero(pairs.teaching)[found.who])
+
+
+def seen_neighbours(
+    samples: Samples, rows: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_], neighbours: int
+) -> npt.NDArray[np.int64]:
+    """Count, for each model ``[T]`` and forget sample ``[n]``, which of its nearest neighbours in D_u the model saw.
+
+    Nearest among all samples of its label, by the inputs as they are.
+    """
+    labels = samples.labels.cpu().numpy()
+    forgotten = np.isin(np.arange(keep.shape[1]), rows)
+    seen = np.zeros((len(keep), len(rows)), np.int64)
+    for label in np.unique(labels[rows]):
+        same = np.flatnonzero(labels[: keep.shape[1]] == label)
+        of_label = np.flatnonzero(labels[rows] == label)
+        device = samples.labels.device
+        flat = samples.take(torch.from_numpy(same).to(device)).flatten(1).float()
+        own = samples.take(torch.from_numpy(rows[of_label]).to(device)).flatten(1).float()
+        # The nearest of all is the sample itself.
+        nearest = torch.cdist(own, flat).topk(min(neighbours + 1, len(same)), largest=False).indices.cpu().numpy()
+        found = same[nearest]
+        near = forgotten[found] & (found != rows[of_label][:, None])
+        seen[:, of_label] = (keep[:, found] & near).sum(axis=2)
+    return seen
 
 
 def average(
@@ -130,23 +163,32 @@ def average(
     samples: Samples,
     rows: npt.NDArray[np.int64],
     classes: int,
+    seen: npt.NDArray[np.int64] | None = None,
 ) -> Teachers:
-    """Mean softmax of models over the rows (bool ``[n]``) that each of them may speak for; in eval mode and fp32."""
+    """Mean softmax of models over the rows (bool ``[n]``) that each of them may speak for; in eval mode and fp32.
+
+    The one teacher of a sample is drawn of those with the smallest ``seen``, ``[T, n]``; of all of them without it.
+    """
     device = samples.labels.device
     total = torch.zeros(len(rows), classes, dtype=torch.float64, device=device)
     negentropy = torch.zeros(len(rows), dtype=torch.float64, device=device)
     count = np.zeros(len(rows), np.int64)
     one = torch.zeros(len(rows), classes, device=device)
+    who, fewest, equal = np.zeros(len(rows), np.int64), np.full(len(rows), np.iinfo(np.int64).max), count.copy()
     drawn = generator(0, "one-teacher")
-    for model, speaks in asked:
+    for number, (model, speaks) in enumerate(asked):
         logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
         probability = logits.softmax(1)
         where = torch.from_numpy(np.flatnonzero(speaks)).to(device)
         total[where] += probability
         negentropy[where] += torch.special.entr(probability).sum(1).neg()
         count += speaks
+        burden = fewest if seen is None else seen[number]
+        equal = np.where(speaks, np.where(burden < fewest, 1, equal + (burden == fewest)), equal)
         # Each of a sample's teachers is the one with equal chances, however many there will be.
-        kept = speaks & (drawn.random(len(rows)) * count < 1)
+        kept = speaks & (burden <= fewest) & (drawn.random(len(rows)) * equal < 1)
+        fewest = np.where(speaks, np.minimum(fewest, burden), fewest)
+        who[kept] = number
         one[torch.from_numpy(np.flatnonzero(kept)).to(device)] = probability[
             torch.from_numpy(kept[speaks]).to(device)
         ].float()
@@ -155,4 +197,4 @@ def average(
     counts = torch.from_numpy(count).to(device)
     mean = total / counts[:, None]
     divergence = torch.special.entr(mean).sum(1) + negentropy / counts
-    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=one)
+    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=one, who=who)

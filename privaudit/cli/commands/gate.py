@@ -19,6 +19,7 @@ Examples:
   privaudit gate mnist-cnn-1a2b3c4d --max-tpr 0.05@0.01 --max-auc 0.6 --junit gate.xml
   privaudit gate --max-asr 0.9 --attack lira-hierarchical
   privaudit gate --unlearned latest
+  privaudit gate                      the limits that were declared
 
 \b
 A limit holds where the whole 95% interval lies at or below it. An unlearning run

@@ -10,6 +10,7 @@ from privaudit import api
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import DEFAULT_STORE, ListOptions
+from privaudit.results.stored_audits import RunEntry
 
 
 @click.command("list", epilog="\b\nExample:\n  privaudit list --store shadow_models\n")
@@ -32,4 +33,14 @@ def command(as_json: bool, **options: Any) -> None:
         answer(f"{'*' if row['latest'] else ' '} {row['audit']}  {what}")
         for run in row["runs"]:
             outcome = run["outcome"] or "undecided, by an earlier version"
-            answer(f"    {run['run']}  {outcome}, {run['forget']:,} samples to forget")
+            answer(f"    {run['run']}  {outcome}, {run['forget']:,} samples to forget{_chained(run)}")
+        for calibration, method in row["calibrations"].items():
+            answer(f"    calibration {calibration}  {method}")
+
+
+def _chained(run: RunEntry) -> str:
+    """How a run hangs together with the one that it went on from."""
+    if run.went_on_from is None:
+        return ""
+    said = {"purged": ", whose model was purged", "broken": ", whose record is NOT the one that it went on from"}
+    return f", going on from {run.went_on_from}{said.get(run.link or '', '')}"

@@ -17,6 +17,7 @@ Examples:
   privaudit report mnist-cnn-1a2b3c4d --out results
   privaudit report --redact ids            to show to others
   privaudit report --reveal 3f9c0a71d2e4   whose is that redacted id?
+  privaudit report --attest                for other tools: an in-toto statement
 
 \b
 --redact ids stays in force until --redact none. --show-samples needs images
@@ -45,8 +46,7 @@ def command(as_json: bool, reveal: str | None, **given: Any) -> None:
         return
     paths = api.write_report(**given | {"audit": folder.name})
     if as_json:
-        answer_json({"audit": folder.name, "report": paths})
+        answer_json({"audit": folder.name, "report": paths.to_json()})
         return
-    for path in (paths["html"], paths["pdf"]):
-        if path is not None:
-            answer(path)
+    for path in paths.made:
+        answer(path)

@@ -11,7 +11,7 @@ from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import ScoreOptions
 from privaudit.results.inversion_results import InversionResults
-from privaudit.results.measures import Correlation, Share
+from privaudit.results.measures import Attack, Correlation, Share
 from privaudit.results.score_results import Controls, ScoreAnswer, UnseenControl
 from privaudit.runtime.progress import readable_time
 
@@ -71,12 +71,9 @@ def command(as_json: bool, **options: Any) -> None:
 
 
 def _print(results: ScoreAnswer) -> None:
-    lira = results.attacks["lira"]
-    interval = "" if lira.auc_ci is None else f" (95% {lira.auc_ci[0]:.3f}–{lira.auc_ci[1]:.3f})"
-    answer(f"LiRA  AUC {lira.auc:.3f}{interval}")
-    for rate, tpr in lira.tpr_at_fpr.items():
-        text = "too little evidence" if tpr is None else f"{100 * tpr:.2f}%"
-        answer(f"      TPR at {100 * float(rate):g}% FPR: {text}")
+    if results.about.target is not None and results.target is not None:
+        _print_attack("the given target", results.target)
+    _print_attack("LiRA", results.attacks["lira"])
     answer(f"      mean attack success rate {results.mean_risk:.3f}")
     _print_told_right(results)
     negative, positive = results.controls.negative, results.controls.positive
@@ -96,6 +93,15 @@ def _print(results: ScoreAnswer) -> None:
     answer(f"scores: {results.scores}")
     for path in results.report.made:
         answer(f"report: {path}")
+
+
+def _print_attack(name: str, attack: Attack) -> None:
+    """AUC and TPR of an attack."""
+    interval = "" if attack.auc_ci is None else f" (95% {attack.auc_ci[0]:.3f}–{attack.auc_ci[1]:.3f})"
+    answer(f"{name}  AUC {attack.auc:.3f}{interval}")
+    for rate, tpr in attack.tpr_at_fpr.items():
+        text = "too little evidence" if tpr is None else f"{100 * tpr:.2f}%"
+        answer(f"      TPR at {100 * float(rate):g}% FPR: {text}")
 
 
 def _print_sides(controls: Controls) -> None:
@@ -142,8 +148,9 @@ def _print_inversion(found: InversionResults) -> None:
             continue
         drawn = tier.samples if tier.random is None else tier.random
         answer(
-            f"inversion ({name}, {drawn:,} random samples): recovered {_share(tier.outcomes['recovered'])}, identified "
-            f"among {found.reference:,} {_share(tier.outcomes['identified'])}"
+            f"inversion, an upper bound ({name}, {drawn:,} random samples): recovered "
+            f"{_share(tier.outcomes['recovered'])}, identified among {found.reference:,} "
+            f"{_share(tier.outcomes['identified'])}"
         )
         relations: dict[str, Correlation] = {
             "that under another model": tier.reliability["models"],

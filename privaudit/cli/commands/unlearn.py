@@ -22,6 +22,7 @@ from privaudit.runtime.progress import readable_time
 EPILOG = """\b
 Examples:
   privaudit unlearn --forget ids:requests.csv
+  privaudit unlearn --from latest --forget top-risk:20
   privaudit unlearn --order risk
   privaudit unlearn --method rl --order risk --descending --forget random:500
   privaudit unlearn --method retrain --forget class:3,7
@@ -38,7 +39,8 @@ and, if you like, request_id and date).
 Orders, lowest first (risk: the paper's hard-to-easy): risk, loss, inversion,
 entropy, tail, memorisation, random, none; --descending turns them round.
 Methods: auto retrains where that takes less than --retrain-below and no order is
-asked for, since retraining is exact; else it takes shadow-teacher.
+asked for, since retraining is exact; else it takes what a calibration finds best
+for this kind of forget set in this audit (shadow-teacher or rl), once per kind.
 Methods that take forget samples in order: ga (gradient ascent), rl (random
 labels), bad-teacher, neggrad-plus, scrub, salun, shadow-teacher (the audit's own
 shadow models). Methods that run once: retrain, ft (fine-tuning), l1-sparse, ssd.
@@ -81,6 +83,14 @@ def _print_plan(name: str, planned: UnlearnPlan | OrdersPlan) -> None:
     if planned.is_there:
         answer(f"{name} is there already: nothing would be trained")
         return
+    if isinstance(planned, UnlearnPlan) and (calibration := planned.calibration) is not None:
+        took = readable_time(math.ceil(calibration.seconds))
+        memory = "" if calibration.memory_bytes is None else f", {calibration.memory_bytes / 1e9:.1f} GB of memory"
+        answer(
+            f"first a calibration for forget sets of this kind ({calibration.kind.words}): {calibration.candidates} "
+            f"candidates and {calibration.models} models to train, in about {took}{memory}; paid once, and what it "
+            "chooses names the run"
+        )
     answer(
         f"{name}: {planned.method} would forget {planned.forget:,} samples of {planned.audit}, with "
         f"{planned.to_train} models to train, in about {readable_time(math.ceil(planned.seconds))}"
@@ -96,6 +106,13 @@ def _print(results: UnlearnAnswer) -> None:
     if results.chosen.by == "auto" and results.method != "retrain":
         exact = readable_time(math.ceil(results.chosen.exact_seconds))
         answer(f"the exact alternative: --method retrain, about {exact}")
+    if (calibrated := results.chosen.calibration) is not None:
+        cost = calibrated.cost
+        paid = "an earlier request paid for it" if cost.reused else "paid once"
+        answer(
+            f"calibration: {cost.trials} trials of {len(calibrated.candidates)} candidates, {cost.models} retrained "
+            f"models, {readable_time(cost.seconds)}, {cost.gradients:,} gradients ({paid})"
+        )
     answer(f"{'accuracy':<14}{'forgotten':>10}{'retained':>10}{'test':>10}")
     for name, parts in results.accuracy.items():
         if parts is not None:
@@ -116,6 +133,8 @@ def _print(results: UnlearnAnswer) -> None:
         from privaudit.report.content.unlearning_wording import of_guard
 
         answer(of_guard(results))
+    if (link := results.predecessor) is not None:
+        answer(f"went on from {link.run}: {link.asked:,} asked for now, {results.forget:,} forgotten so far")
     answer(f"outcome: {results.outcome}")
     if results.is_rejected:
         answer(f"rejected model, not to be deployed: {results.folder}/rejected.safetensors")

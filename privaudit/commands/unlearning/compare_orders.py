@@ -173,6 +173,11 @@ def _checked(settings: UnlearnSettings) -> Request:
             "--compare-orders compares at one budget: --pace self-paced and --budget per-stage spend another",
             hint="Leave them out.",
         )
+    if settings.from_ is not None:
+        raise UsageError(
+            "--compare-orders does not take --from: every arm begins with a model that has forgotten nobody",
+            hint="Leave it out.",
+        )
     for flag, given in (("--tune", settings.tune), ("--u-lira", settings.u_lira is not None)):
         if given:
             raise UsageError(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from privaudit.audit.result_files import REJECTED_MODEL, RESULTS
 from privaudit.audit.thumbnails import write_thumbnails
+from privaudit.commands.unlearning.earlier_run import is_whole_link
+from privaudit.commands.unlearning.run_files import METRICS_FILE, is_there, run_folder
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, Work, estimate_run
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
 from privaudit.commands.unlearning.unlearn_request import ResolvedRequest, request_of, resolve
-from privaudit.commands.unlearning.unlearn_run import METRICS, is_there, make_run, run_folder
+from privaudit.commands.unlearning.unlearn_run import make_run
 from privaudit.config import UnlearnSettings
 from privaudit.errors import UnlearningRejected
 from privaudit.report.content import comparability
@@ -16,6 +18,7 @@ from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.base import read_result
 from privaudit.results.score_results import ScoreResults
+from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.plan import UnlearnCost, UnlearnPlan
 from privaudit.results.unlearning.run import UnlearnAnswer, UnlearnResults
 from privaudit.runtime.progress import talk
@@ -34,9 +37,9 @@ def run_unlearn(settings: UnlearnSettings) -> UnlearnAnswer:
     with opened(settings, dry_run=False) as audit:
         wanted = resolve(settings, audit)
         folder = run_folder(audit.out / "unlearn", wanted.name)
-        if is_there(folder):
+        if is_there(folder) and is_whole_link(folder, wanted.earlier):
             talk(f"  run {folder.name} is there already: nothing is trained")
-            results = read_result(folder / METRICS, UnlearnResults)
+            results = read_result(folder / METRICS_FILE, UnlearnResults)
         else:
             foretell(audit, wanted)
             results = make_run(audit, wanted, folder)
@@ -49,8 +52,7 @@ def run_unlearn(settings: UnlearnSettings) -> UnlearnAnswer:
     # A run that is there may have been chosen otherwise than this request chose it.
     asked = {"chosen": wanted.chosen, "report": report, "folder": str(folder), "warnings": warnings}
     answer = UnlearnAnswer.model_validate({**with_outcome(results), **asked})
-    # Tuning and U-LiRA study a method at its settings, whatever comes of it: they tell the outcome, and are done.
-    if answer.is_rejected and not settings.tune and settings.u_lira is None:
+    if answer.is_rejected:
         error = UnlearningRejected(
             f"the model is {answer.outcome}: it is kept as {folder / REJECTED_MODEL}, not to be deployed",
             hint="privaudit unlearn --method retrain with the same --forget is exact.",
@@ -64,9 +66,10 @@ def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:
     """Return what ``unlearn --dry-run --json`` prints; nothing is trained, changed or written."""
     request_of(settings)
     with opened(settings, dry_run=True) as audit:
-        wanted = resolve(settings, audit)
+        wanted = resolve(settings, audit, dry_run=True)
         folder = run_folder(audit.out / "unlearn", wanted.name)
-        cost = None if is_there(folder) else foretell(audit, wanted)
+        there = wanted.calibration is None and is_there(folder) and is_whole_link(folder, wanted.earlier)
+        cost = None if there else foretell(audit, wanted, names_exact=False)
     for note in wanted.forget.notes:
         talk(f"  {note}")
     return UnlearnPlan(
@@ -79,13 +82,19 @@ def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:
         forget=len(wanted.forget.rows),
         samples=len(audit.plan.data),
         chosen=wanted.chosen,
+        calibration=_with_memory(wanted.calibration, cost),
     )
 
 
-def foretell(audit: OpenedAudit, wanted: ResolvedRequest) -> UnlearnEstimate:
-    """Say what a run that is not there yet will cost."""
+def _with_memory(planned: CalibrationPlan | None, cost: UnlearnEstimate | None) -> CalibrationPlan | None:
+    """A calibration holds what a run holds: models one after the other."""
+    return None if planned is None or cost is None else planned.model_copy(update={"memory_bytes": cost.memory_bytes})
+
+
+def foretell(audit: OpenedAudit, wanted: ResolvedRequest, *, names_exact: bool = True) -> UnlearnEstimate:
+    """Say what a run that is not there yet will cost, and what the exact alternative, unless that is said elsewhere."""
     problem = UnlearningProblem.of(audit.bench, audit.plan.arrays, wanted.forget, wanted.settings.seed)
-    cost = estimate_run(audit.plan, problem, wanted.request, Work.of(audit, wanted))
-    for sentence in cost.sentences(is_exact=wanted.request is None):
+    cost = estimate_run(audit.plan, wanted.began.of(problem), wanted.request, Work.of(audit, wanted))
+    for sentence in cost.sentences(is_exact=wanted.request is None or not names_exact):
         talk(f"  {sentence}")
     return cost

@@ -255,7 +255,8 @@ def _attempt(problem: UnlearningProblem, request: Request) -> tuple[Cost, float]
     processor, wall, spent = time.process_time(), time.perf_counter(), 1.0
     with one_thread(hardware):
         try:
-            _, run = run_method(problem, request)
+            # When the evidence will be enough nobody knows: a fixed budget is about the most that is spent.
+            _, run = run_method(problem, replace(request, by_evidence=False))
             if run.ledger.stopped and run.ledger.forget_steps:
                 spent = max(0.1, run.ledger.forget_steps_run / run.ledger.forget_steps)
         except PrivauditError:

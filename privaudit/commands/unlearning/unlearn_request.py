@@ -8,10 +8,23 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from privaudit.audit.plan import AuditPlan
+from privaudit.commands.unlearning.earlier_run import (
+    Beginning,
+    EarlierRun,
+    begin_anew,
+    beginning,
+    check_going_on,
+    earlier_run,
+    link_to,
+    together,
+)
+from privaudit.commands.unlearning.unlearn_auto import AutoRequest, calibrated_choice
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
+from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.ledger import SequencingRecord
+from privaudit.results.unlearning.predecessor import Predecessor
 from privaudit.results.unlearning.run import Chosen, UnlearnRequested
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import talk
@@ -41,21 +54,31 @@ class ResolvedRequest:
     ----------
     settings
         As they were asked for, with the method and the order that it comes to.
-    forget
-        D_u.
+    forget, asked
+        D_u: everybody who is to be forgotten; and those of them whom ``earlier`` has not forgotten.
     chosen
         Who chose the method, and why.
     request
         The method and its sequence; None where the method is retraining itself.
     name
-        Of the run.
+        Of the run; where a calibration is yet to be made, that of what it is expected to choose.
+    began
+        The model that the method begins with, and whom it is handed.
+    earlier
+        The run to go on from; None: the audit's target.
+    calibration
+        In a dry run, what a calibration would take that is yet to be made.
     """
 
     settings: UnlearnSettings
     forget: ForgetSet
+    asked: ForgetSet
     chosen: Chosen
     request: Request | None
     name: str
+    began: Beginning
+    earlier: EarlierRun | None = None
+    calibration: CalibrationPlan | None = None
 
     @property
     def method(self) -> str:
@@ -66,6 +89,13 @@ class ResolvedRequest:
     def order(self) -> str:
         """The order, or ``none``."""
         return self.settings.order
+
+    @property
+    def link(self) -> Predecessor | None:
+        """The link to the run that this one goes on from."""
+        if self.earlier is None:
+            return None
+        return link_to(self.earlier, len(self.asked.rows), self.method, self.began)
 
     @property
     def given(self) -> frozenset[str]:
@@ -98,34 +128,56 @@ class ResolvedRequest:
             scattered=forget.scattered,
             seed=settings.seed,
             reference_asked=settings.reference,
+            predecessor=self.link,
             shadows=plan.shadows,
             statistic=plan.settings.statistic,
         )
 
 
-def resolve(settings: UnlearnSettings, audit: OpenedAudit) -> ResolvedRequest:
-    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained."""
+def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = False) -> ResolvedRequest:
+    """Say who is to be forgotten and by which method; whatever can't be done is told before anything is trained.
+
+    Where `--method auto` needs a calibration that is not stored yet it is made here, unless in a dry run.
+    """
     plan, bench = audit.plan, audit.bench
-    forget = chosen_samples(settings, audit)
+    earlier = earlier_run(settings, audit)
+    forget, asked = together(settings, audit, chosen_samples(settings, audit), earlier)
     if forget.said:
         talk(f"to forget: {forget.said}")
+    wanted, planned = only_by_steps(settings), None
     chosen = choose_method(
         settings.method,
-        wanted=only_by_steps(settings),
+        wanted=wanted,
         # By a training that was timed before: the same request is then always answered alike.
         exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
         below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
         not_applicable=why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
     )
+    chosen = begin_anew(settings, chosen, earlier)
     if chosen.by == AUTO:
+        settings = all_at_once(settings)
+        open_choice = AutoRequest(settings, sequencing_of(settings), wanted, decides_unlearning(bench), dry_run)
+        score_of(bench.table.iloc[forget.rows], settings.order)
+        chosen, planned = calibrated_choice(chosen, open_choice, audit, forget)
         talk(f"  {sentence_of(chosen)}")
     settings = of_method(settings, chosen.method)
+    if chosen.calibration is not None:
+        values = chosen.calibration.parameters
+        settings = settings.changed(parameter=tuple(f"{name}={value!r}" for name, value in values.items()))
     request = request_of(settings)
+    began = beginning(earlier, forget, asked, settings.method)
     if request is not None:
-        check_applicable(request.method, forget, plan.shadows, request.parameters)
+        check_applicable(request.method, began.forget, plan.shadows, request.parameters)
         # A score that was never measured.
-        score_of(bench.table.iloc[forget.rows], request.sequencing.order)
-    return ResolvedRequest(settings, forget, chosen, request, run_name(settings, bench, forget, request))
+        score_of(bench.table.iloc[began.forget.rows], request.sequencing.order)
+    name = run_name(settings, bench, forget, request, earlier)
+    return ResolvedRequest(settings, forget, asked, chosen, request, name, began, earlier, planned)
+
+
+def all_at_once(settings: UnlearnSettings) -> UnlearnSettings:
+    """Hand the forget set over all at once where no order is asked for: auto takes what forgets best."""
+    asked = "order" in settings.model_fields_set or sequencing_of(settings) != Sequencing(order=settings.order)
+    return settings if asked else settings.changed(order="none")
 
 
 def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:
@@ -143,8 +195,23 @@ def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | No
 def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
     """Return the request with its method, and without an order where that method runs once."""
     settings = settings.changed(method=method, retrain_below=None)
-    # It runs once: no order means anything to it.
-    return settings if takes_order(method) else settings.changed(order="none", descending=False)
+    if not takes_order(method):
+        # It runs once: no order means anything to it.
+        return settings.changed(order="none", descending=False)
+    parameters = with_changes(UNLEARNERS.load(method).defaults, given_parameters(settings))
+    paced = getattr(parameters, "cycles", 0) > 0 and by_evidence(settings)
+    return settings.changed(order="none") if paced else settings
+
+
+def by_evidence(settings: UnlearnSettings) -> bool:
+    """Tell whether a method that can may choose whom it hands over, and when to stop.
+
+    Not where an order is asked for, or an exact budget: without a guard, as the paper's methods are reproduced, and
+    where parameters are tuned.
+    """
+    free = settings.order == "none" or "order" not in settings.model_fields_set
+    plain = sequencing_of(settings) == Sequencing(order=settings.order)
+    return free and plain and settings.guard == "on" and not settings.tune
 
 
 def takes_order(method: str) -> bool:
@@ -180,6 +247,7 @@ def request_of(settings: UnlearnSettings) -> Request | None:
 
     Of ``auto`` it is what it may come to.
     """
+    check_going_on(settings)
     if settings.method == AUTO:
         _check_auto(settings)
         settings = settings.changed(method=APPROXIMATE)
@@ -199,7 +267,14 @@ def request_of(settings: UnlearnSettings) -> Request | None:
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     parameters = with_changes(method.defaults, changes)
-    return Request(settings.method, parameters, sequencing, settings.seed, guard=settings.guard == "on")
+    return Request(
+        settings.method,
+        parameters,
+        sequencing,
+        settings.seed,
+        guard=settings.guard == "on",
+        by_evidence=getattr(parameters, "cycles", 0) > 0 and by_evidence(settings),
+    )
 
 
 def _check_auto(settings: UnlearnSettings) -> None:
@@ -217,7 +292,13 @@ def given_parameters(settings: UnlearnSettings) -> dict[str, str | float]:
     return {name: value for name, value in common.items() if value is not None} | parse_changes(settings.parameter)
 
 
-def run_name(settings: UnlearnSettings, bench: Bench, forget: ForgetSet, request: Request | None) -> str:
+def run_name(
+    settings: UnlearnSettings,
+    bench: Bench,
+    forget: ForgetSet,
+    request: Request | None,
+    earlier: EarlierRun | None = None,
+) -> str:
     """Return a name with 8 digits of the hash of everything that changes the run's results."""
     what: dict[str, object] = {
         **decides_unlearning(bench, forget),
@@ -229,10 +310,14 @@ def run_name(settings: UnlearnSettings, bench: Bench, forget: ForgetSet, request
     }
     if forget.skipped:
         what["skipped"] = [[entry.sample_id, entry.request_id, entry.date] for entry in forget.skipped]
+    if earlier is not None:
+        what["from"] = earlier.name
     sequenced = request is not None and takes_order(request.method)
     if request is not None:
         what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
         what["guard"] = request.guard
+        if request.by_evidence:
+            what["by_evidence"] = True
     if request is not None and sequenced:
         what["sequencing"] = request.sequencing.to_json()
     # A method that another package brings may be edited under the same name.

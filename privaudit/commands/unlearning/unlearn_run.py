@@ -9,15 +9,20 @@ from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import MODELS, model_file, write_table
+from privaudit.commands.unlearning.run_files import EXPOSURE, FORGETTING, METRICS_FILE
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.commands.unlearning.unlearn_request import (
     ResolvedRequest,
 )
+from privaudit.evaluation.answers import Answers
 from privaudit.evaluation.evaluate import UnlearningEvaluation, evaluate
+from privaudit.evaluation.outcome_of_run import decide
+from privaudit.evaluation.shadow_evidence import ShadowEvidence
 from privaudit.evaluation.u_lira import choose_models, remove_working_files, u_lira
-from privaudit.results.base import read_result, write_result
+from privaudit.results.base import write_result
 from privaudit.results.unlearning.ledger import Ledger
-from privaudit.results.unlearning.run import Seconds, UnlearningFigures, UnlearnResults, UnlearnRun
+from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence
+from privaudit.results.unlearning.run import Seconds, UnlearningFigures, UnlearnResults
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.shadow.store import TARGET
@@ -29,29 +34,11 @@ from privaudit.unlearning.application.retrained_models import retrained_models
 from privaudit.unlearning.application.run_method import ForgetRun, Request, judges, run_method, will_teach
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
-METRICS = "metrics.json"
-FORGETTING = "forgetting.parquet"
-EXPOSURE = "exposure.parquet"
-FILES = (METRICS, FORGETTING, EXPOSURE, RECORD)
-
-
-def is_there(folder: Path) -> bool:
-    """Tell whether a run is finished and whole, its model that of its outcome."""
-    whole = all(files.is_whole(folder / name) for name in FILES)
-    return whole and files.is_whole(folder / model_file(read_result(folder / METRICS, UnlearnRun)))
-
-
-def run_folder(runs: Path, name: str) -> Path:
-    """Return where a run's results go, or are: an earlier version named runs of a list of ids after its file."""
-    digest = name.rsplit("-", 1)[1]
-    earlier = [path for path in sorted(runs.glob(f"*-{digest}")) if is_there(path)]
-    return earlier[0] if earlier else runs / name
-
 
 def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> UnlearnResults:
     """Unlearn, judge, and write the results into ``folder``, whose name is the run's."""
     plan, settings, request, forget = audit.plan, wanted.settings, wanted.request, wanted.forget
-    _announce(plan, forget, folder)
+    _announce(plan, wanted, folder)
     attackers = settings.u_lira
     if request is not None and attackers is not None:
         # Too few shadow models are told before anything is trained.
@@ -63,8 +50,13 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     tuning = None
     if settings.tune and request is not None:
         request, tuning = tune(plan, problem, request, wanted.given)
-    models, run = unlearn(problem, request, paths, folder)
+    models, run = unlearn(problem, request, paths, folder, wanted.began.of(problem))
     evaluation = evaluate(problem, models, run, wanted.method)
+    of_request = None
+    if wanted.earlier is not None and run is not None:
+        alone = problem.going_on(wanted.asked, wanted.earlier.model)
+        of_request = outcome_of_request(alone, evaluation, run, wanted.method)
+        evaluation = replace(evaluation, figures=with_request(evaluation.figures, of_request))
     _warn_of_proxy(evaluation.figures, request)
     judging = judges(audit.bench, run is not None and run.taught)
     attacked = None
@@ -75,10 +67,11 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     nothing = Ledger(forget_steps=0, forget_steps_run=0, retain_steps_run=0)
     results = UnlearnResults(
         **evaluation.figures,
-        **(nothing if run is None else run.ledger),
+        **_with_calibration(nothing if run is None else run.ledger, wanted),
         **replace(wanted, request=request).as_result(plan),
         run=folder.name,
-        number=1 + len(list(folder.parent.glob(f"*/{METRICS}"))),
+        number=1 + len(list(folder.parent.glob(f"*/{METRICS_FILE}"))),
+        outcome_of_request=of_request,
         judging_shadows=int(judging.sum()),
         tuning=tuning,
         details={} if run is None else run.details,
@@ -93,16 +86,39 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     return results
 
 
-def _announce(plan: AuditPlan, forget: ForgetSet, folder: Path) -> None:
-    talk(f"unlearning {len(forget.rows):,} of {len(plan.data):,} samples of {plan.name}: {folder.name}")
-    for note in forget.notes:
+def _with_calibration(ledger: Ledger, wanted: ResolvedRequest) -> Ledger:
+    """The ledger with what choosing the method took."""
+    found = wanted.chosen.calibration
+    return ledger if found is None else ledger.model_copy(update={"calibration": found.cost})
+
+
+def _announce(plan: AuditPlan, wanted: ResolvedRequest, folder: Path) -> None:
+    talk(f"unlearning {len(wanted.asked.rows):,} of {len(plan.data):,} samples of {plan.name}: {folder.name}")
+    if (link := wanted.link) is not None:
+        talk(
+            f"  going on from {link.run}, which forgot {link.forgotten:,}: everybody, {len(wanted.forget.rows):,}, is "
+            "held against retraining without them"
+        )
+        if wanted.request is not None and link.began_as != link.run:
+            talk(
+                f"  {wanted.method} begins with {link.began_as or 'the target'} and is handed everybody since: as "
+                "cheap as going on, and it does not add up"
+            )
+    for note in wanted.forget.notes:
         talk(f"  {note}")
 
 
 def unlearn(
-    problem: UnlearningProblem, request: Request | None, retrained: list[Path], folder: Path
+    problem: UnlearningProblem,
+    request: Request | None,
+    retrained: list[Path],
+    folder: Path,
+    handed: UnlearningProblem | None = None,
 ) -> tuple[dict[str, nn.Module], ForgetRun | None]:
-    """Return the models to compare by name, and what the method did; None where the first retrained model is it."""
+    """Return the models to compare by name, and what the method did; None where the first retrained model is it.
+
+    ``handed`` is what the method is to solve of the problem [all of it].
+    """
     hardware = problem.bench.specification.hardware
     with one_thread(hardware):
         models, run = {"original": problem.load()}, None
@@ -111,7 +127,7 @@ def unlearn(
         else:
             with progress(f"unlearning with {request.method}", 1.0) as bar:
                 models["unlearned"], run = run_method(
-                    problem,
+                    handed or problem,
                     request,
                     folder=folder,
                     report=lambda done, total: bar.advance(done / max(total, 1) - bar.done),
@@ -121,6 +137,29 @@ def unlearn(
         for name, path in zip(("retrained", "second_retrained"), retrained, strict=False):
             models[name] = problem.load(path)
     return models, run
+
+
+def outcome_of_request(
+    alone: UnlearningProblem, evaluation: UnlearningEvaluation, run: ForgetRun, method: str
+) -> OutcomeEvidence:
+    """Decide what became of those alone whom a request on an earlier run asked for, doing nothing being its model."""
+    with one_thread(alone.bench.specification.hardware):
+        before = Answers.of(alone, alone.load())
+    answers = {name: one.answers for name, one in evaluation.measured.items()} | {"original": before}
+    return decide(answers, ShadowEvidence(alone, judges(alone.bench, run.taught)), method, exact=False)
+
+
+def with_request(figures: UnlearningFigures, of_request: OutcomeEvidence) -> UnlearningFigures:
+    """Return the figures of everybody, rejected where the request itself came to nothing.
+
+    Earlier requests may have taken a model far from its target: that says nothing of those who were asked for now.
+    """
+    whole = figures.outcome_evidence
+    if whole is None or whole.name in REJECTED or of_request.name not in REJECTED:
+        return figures
+    said = f"{of_request.sentence} That is of those whom this request asked for; of everybody so far: {whole.sentence}"
+    found = whole.model_copy(update={"name": of_request.name, "sentence": said})
+    return figures.model_copy(update={"outcome": of_request.name, "outcome_evidence": found})
 
 
 def _warn_of_proxy(figures: UnlearningFigures, request: Request | None) -> None:
@@ -147,5 +186,5 @@ def write_run(
     path = folder / model_file(results)
     save_model(model, path)
     write_result(folder / RECORD, record_of(results, forget, evaluation.exposure, path))
-    write_result(folder / METRICS, results)
+    write_result(folder / METRICS_FILE, results)
     remove_working_files(folder)

@@ -114,8 +114,63 @@ class Explorer:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What to do now: the commands that do it, and what that would change."""
+
+    title: str
+    commands: list[str]
+    effect: str
+
+
+@dataclass(frozen=True)
+class Brief:
+    """The first two pages, in plain words: what may be decided, and by whom.
+
+    Parameters
+    ----------
+    declared
+        What the owner declared, name and value; what was not says so.
+    verdict, answer, basis
+        In a word, in a sentence, and what that was held against.
+    limits
+        Every declared limit with its measurement; None without any.
+    pictures, distribution
+        What an attacker can do; then risk's distribution and, where there was any, unlearning.
+    meaning, exposed, unlearned
+        For one person; who stands out; what became of those to be forgotten.
+    runs
+        Every unlearning in a row, the latest first; None without any.
+    steps, checks, reach, numbers
+        What now; whether the measurement can be trusted; what was not tried; size, fit and cost.
+    sign_off
+        What is left to fill in by hand.
+    """
+
+    declared: list[list[str]]
+    verdict: str
+    answer: str
+    basis: list[str]
+    limits: Table | None
+    pictures: list[Figure]
+    distribution: list[Figure]
+    meaning: list[str]
+    exposed: list[str]
+    unlearned: list[str]
+    runs: Table | None
+    steps: list[Step]
+    checks: str
+    reach: str
+    numbers: str
+    sign_off: list[str]
+
+
+@dataclass(frozen=True)
 class Report:
-    """Everything that both renderings show; ``glance`` is a table on page 1, where there is one."""
+    """Everything that both renderings show.
+
+    ``glance`` is a table on page 1 and ``brief`` the first two pages, where there is one; without a brief the report
+    begins with finding, facts and overview, with one they open the annex.
+    """
 
     title: str
     subtitle: str
@@ -125,6 +180,7 @@ class Report:
     limits: str = ""
     notices: list[str] = field(default_factory=list)
     glance: Table | None = None
+    brief: Brief | None = None
     overview: list[Answer] = field(default_factory=list)
     glossary: list[Term] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
@@ -135,6 +191,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """As it stands in ``report.json``: no sign that hides or reorders others is left in any text."""
         content: dict[str, Any] = each_text(asdict(self), inert)
-        if self.glance is None:
-            del content["glance"]
+        for name in ("glance", "brief"):
+            if content[name] is None:
+                del content[name]
         return content

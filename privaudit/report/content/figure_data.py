@@ -24,6 +24,20 @@ class Curves(FigureData):
     curves: dict[str, Curve]
 
 
+class Group(Result):
+    """So many people of a picture, and the mark that they are drawn by: ``hit``, ``miss``, ``part`` or ``none``."""
+
+    name: str
+    count: int
+    mark: str
+
+
+class People(FigureData):
+    """A dot a person, group by group."""
+
+    groups: list[Group]
+
+
 class Histogram(FigureData):
     """How often each value stands."""
 
@@ -71,6 +85,29 @@ class Bars(FigureData):
     series: tuple[str, ...] = ("",)
     guessing: float | None = None
     rows: list[Bar]
+
+
+class ForestCell(Result):
+    """One claim on one data set: an estimate a series, and the word that was decided of each."""
+
+    values: list[Estimate | None]
+    verdicts: list[str]
+
+
+class ForestRow(Result):
+    """A claim, a cell a data set (None where it was not run), and the smallest difference worth having."""
+
+    name: str
+    worth: float | None
+    cells: list[ForestCell | None]
+
+
+class Forest(FigureData):
+    """Claims below each other, each on a scale of its own, data sets (``columns``) side by side."""
+
+    columns: list[str]
+    series: list[str]
+    rows: list[ForestRow]
 
 
 class Picture(Result):

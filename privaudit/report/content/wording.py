@@ -100,12 +100,12 @@ def number(value: float | None) -> str:
 
 def interval(bounds: Sequence[float] | None, say: Callable[[float], str] = number) -> str:
     """``low–high``, or that there is none."""
-    return "no interval" if bounds is None else f"{say(bounds[0])}–{say(bounds[1])}"
+    return "no interval" if bounds is None else f"{say(bounds[0]).removesuffix('%')}–{say(bounds[1])}"
 
 
 def risk(value: float, low: float, high: float) -> str:
     """A risk with its interval, where it has one."""
-    return percent(value) + ("" if math.isnan(low) else f" ({percent(low)}–{percent(high)})")
+    return percent(value) + ("" if math.isnan(low) else f" ({interval((low, high), percent)})")
 
 
 def clip(text: str, length: int = 60) -> str:
@@ -190,12 +190,14 @@ def finding(results: ScoreResults, of_unlearning: Sequence[str]) -> list[str]:
         return ["A negative control failed: this audit must not be relied on. See Controls."]
     if are_unlike(results):
         return [f"{UNLIKE[0].upper()}{UNLIKE[1:]}. See what stands out."]
-    sentences = [_of_membership(results)]
+    of_target = []
     if results.target is not None:
-        sentences.append(f"The target model itself reads an AUC of {area(results.target)} under offline LiRA.")
+        of_target.append(f"The target model itself reads an AUC of {area(results.target)} under offline LiRA.")
         if results.target.warnings:
-            sentences.append("Warning: training and test samples are not what that figure needs: see Controls.")
-    return [*sentences, *of_unlearning]
+            of_target.append("Warning: training and test samples are not what that figure needs: see Controls.")
+    of_shadows = [_of_membership(results)]
+    first, second = (of_shadows, of_target) if results.about.target is None else (of_target, of_shadows)
+    return [*first, *second, *of_unlearning]
 
 
 def _of_membership(results: ScoreResults) -> str:

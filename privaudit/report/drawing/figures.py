@@ -16,11 +16,12 @@ import numpy as np
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.wording import clip, inert
-from privaudit.report.drawing import figure_tables, inversion_figures
+from privaudit.report.drawing import figure_tables, forest_plot, inversion_figures
 from privaudit.report.drawing.fonts import legible
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure as Canvas
 
 INK = "#1f2933"
@@ -51,7 +52,7 @@ class Drawing(Generic[Data]):
     tabulate
         Makes the table behind it from the figure's caption and data; None where each figure brings its own.
     height
-        In inches, of one drawing; of bars it depends on their number.
+        In inches, of one drawing; of bars and of a forest it depends on their number.
     shows_samples
         Whether it shows samples themselves: then no report has it but with ``--show-samples``.
     """
@@ -84,7 +85,11 @@ def draw(kind: str, data: figure_data.FigureData, width: float = WIDTH) -> str:
     }
     drawing = DRAWINGS[kind]
     with matplotlib.rc_context(style):
-        height = 0.75 + 0.27 * len(data.rows) if isinstance(data, figure_data.Bars) else drawing.height
+        height = drawing.height
+        if isinstance(data, figure_data.Bars):
+            height = 0.75 + 0.27 * len(data.rows)
+        elif isinstance(data, figure_data.Forest):
+            height = forest_plot.height_of(data)
         figure = Canvas(figsize=(width, height), layout="constrained")
         drawing.draw(figure, data)
         stream = io.StringIO()
@@ -116,10 +121,12 @@ def table_behind(figure: Figure) -> Table:
 
 def with_tables(sections: list[Section]) -> list[Section]:
     """The same sections, with a table behind every figure."""
-    return [
-        replace(section, figures=[replace(figure, table=table_behind(figure)) for figure in section.figures])
-        for section in sections
-    ]
+    return [replace(section, figures=with_tables_behind(section.figures)) for section in sections]
+
+
+def with_tables_behind(figures: list[Figure]) -> list[Figure]:
+    """The same figures, each with the table that says the same."""
+    return [replace(figure, table=table_behind(figure)) for figure in figures]
 
 
 def without_samples(sections: list[Section]) -> list[Section]:
@@ -135,7 +142,12 @@ def plain(name: str, length: int = 26) -> str:
     return legible(inert(clip(name, length))).replace("$", r"\$")
 
 
-def _roc(figure: Canvas, data: figure_data.Curves) -> None:
+def _roc(
+    figure: Canvas,
+    data: figure_data.Curves,
+    across: str = "false alarms (FPR)",
+    up: str = "members found (TPR)",
+) -> None:
     axes = figure.subplots()
     smallest = 1.0
     for (name, curve), colour, line in zip(data.curves.items(), COLOURS, CURVES, strict=False):
@@ -145,17 +157,22 @@ def _roc(figure: Canvas, data: figure_data.Curves) -> None:
             axes.plot(fpr[shown], tpr[shown], label=name, **options(line, colour, 1.6))
             smallest = min(smallest, float(fpr[shown].min()))
     axes.plot([smallest, 1], [smallest, 1], label="guessing", **options(NOTHING["roc"], QUIET))
-    axes.set(xscale="log", yscale="log", xlabel="false alarms (FPR)", ylabel="members found (TPR)")
+    axes.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
     axes.legend(loc="lower right", fontsize=7.5, handlelength=2.6)
 
 
-def _histogram(figure: Canvas, data: figure_data.Histogram) -> None:
+def _histogram(
+    figure: Canvas,
+    data: figure_data.Histogram,
+    across: str = "risk (attack success rate)",
+    up: str = "samples",
+) -> None:
     axes = figure.subplots()
     values, counts = np.asarray(data.values), np.asarray(data.counts)
     gap = float(np.diff(values).min()) if len(values) > 1 else 0.05
     axes.bar(values, counts, width=min(0.05, gap) * 0.9, color=ACCENT)
     axes.axvline(0.5, **options(NOTHING["histogram"], QUIET))
-    axes.set(xlim=(-0.03, 1.03), xlabel="risk (attack success rate)", ylabel="samples")
+    axes.set(xlim=(-0.03, 1.03), xlabel=across, ylabel=up)
 
 
 def _scatter(figure: Canvas, data: figure_data.Scatter) -> None:
@@ -220,12 +237,67 @@ def _pictures(figure: Canvas, data: figure_data.Pictures) -> None:
         line[0].spines[:].set_visible(False)
 
 
+def _naming(figure: Canvas, data: figure_data.Curves) -> None:
+    """The same curve, in plain words."""
+    _roc(figure, data, "share of outsiders wrongly named", "share of people rightly named")
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        _in_percent(axis)
+
+
+def _rightness(figure: Canvas, data: figure_data.Histogram) -> None:
+    """The same bars, in plain words."""
+    _histogram(figure, data, "how often the attacker is right about a person", "people")
+    _in_percent(figure.axes[0].xaxis)
+
+
+def _shares(figure: Canvas, data: figure_data.Bars) -> None:
+    """The same estimates, as shares of all."""
+    _bars(figure, data)
+    figure.axes[0].set_xlim(-0.03, 1.03)
+    _in_percent(figure.axes[0].xaxis)
+
+
+def _in_percent(axis: Axis) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+
+
+#: How a group of people is drawn: marker, colour, size.
+PEOPLE = {
+    "hit": ("o", ACCENT, 24.0),
+    "miss": ("X", "#b5501a", 26.0),
+    "part": ("o", QUIET, 7.0),
+    "none": ("o", QUIET, 1.2),
+}
+
+
+def _people(figure: Canvas, data: figure_data.People) -> None:
+    """A dot a person, in columns of 25, group after group, each with its number."""
+    axes = figure.subplots()
+    place = 0
+    for group in data.groups:
+        places = np.arange(place, place + group.count)
+        place += group.count
+        marker, colour, size = PEOPLE[group.mark]
+        label = f"{group.count:,} {group.name}"
+        axes.scatter(places // 25, -(places % 25), s=size, marker=marker, color=colour, linewidths=0, label=label)
+    axes.set_axis_off()
+    axes.margins(0.01)
+    figure.legend(
+        loc="outside lower left", ncols=2, fontsize=8.5, handletextpad=0.3, columnspacing=1.2, markerscale=1.3
+    )
+
+
 #: Every kind of figure by name.
 DRAWINGS: dict[str, Drawing[Any]] = {
     "roc": Drawing(figure_data.Curves, _roc, figure_tables.table_of_curves, 3.1),
+    "people": Drawing(figure_data.People, _people, height=3.1),
+    "naming": Drawing(figure_data.Curves, _naming, height=3.1),
+    "rightness": Drawing(figure_data.Histogram, _rightness, height=2.2),
     "histogram": Drawing(figure_data.Histogram, _histogram, figure_tables.table_of_histogram),
     "scatter": Drawing(figure_data.Scatter, _scatter, figure_tables.table_of_scatter, 2.7),
     "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
+    "forest": Drawing(figure_data.Forest, forest_plot.draw_forest, forest_plot.table_of_forest),
+    "shares": Drawing(figure_data.Bars, _shares, figure_tables.table_of_bars),
     "pictures": Drawing(figure_data.Pictures, _pictures, height=2.2, shows_samples=True),
     "inversion-pictures": Drawing(
         figure_data.InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True

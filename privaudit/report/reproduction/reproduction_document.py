@@ -17,6 +17,7 @@ from privaudit.report.reproduction import reproduction_tables as tables
 from privaudit.report.reproduction.reproduction_figures import figures_of
 from privaudit.report.reproduction.reproduction_tables import title_of
 from privaudit.report.reproduction.reproduction_texts import METHOD, TEXTS
+from privaudit.report.reproduction.verdict_forest import verdict_section
 from privaudit.results.reproduction_results import (
     AuditAnswer,
     Decision,
@@ -74,10 +75,10 @@ def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Fig
             for word in ("supported", "not supported")
             if controlled
         ],
-        glance=tables.verdicts(studies),
         overview=reproduction_methods.answers(described) if described else [],
         sections=with_tables(
             [
+                *verdict_section(studies),
                 _what_was_run(studies),
                 *(_section(name, studies, (pictures or {})) for name in names),
                 Section("deviations", "Where this departs from the paper", TEXTS.deviations),

@@ -12,6 +12,7 @@ from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import known, number, percent, warned
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
+from privaudit.report.sections.sceptic import said_to_sceptics
 from privaudit.results.audit_description import AuditIdentity
 from privaudit.results.score_results import About, Accuracy, GivenSignals, ScoreResults
 from privaudit.scoring.reliability.outliers import LISTED, of_kinds
@@ -144,10 +145,12 @@ def how_well_attacked(results: ScoreResults) -> Section:
     doubts = comparability.doubts(results)
     attacks = [(title_of(name, results), one, results.agreement.get(name)) for name, one in results.attacks.items()]
     if results.target is not None:
-        attacks.append((wording.TARGET + (": see the warning" if doubts else ""), results.target, None))
+        of_target = (wording.TARGET + (": see the warning" if doubts else ""), results.target, None)
+        attacks.insert(len(attacks) if results.about.target is None else 0, of_target)
     drawn = [(title_of(name, results), results.attacks[name]) for name in DRAWN if name in results.attacks]
     areas = "; ".join(f"{title} {number(attack.auc)}" for title, attack in drawn)
     curves = {title: known(attack.curve, "curve") for title, attack in drawn}
+    doubted, counted = said_to_sceptics(results)
     return Section(
         "attacks",
         "How well membership can be told",
@@ -157,6 +160,7 @@ def how_well_attacked(results: ScoreResults) -> Section:
             "best looks better than it is. Agreement is Spearman's correlation with it, over samples, of the mean "
             "score where a sample was seen less that where it was not.",
             *warned(doubts),
+            *doubted,
         ],
         [
             tabulate(
@@ -172,7 +176,8 @@ def how_well_attacked(results: ScoreResults) -> Section:
                         "–" if row[2] is None or row[2].spearman is None else f"{row[2].spearman:+.2f}"
                     ),
                 },
-            )
+            ),
+            *counted,
         ],
         [
             Figure(

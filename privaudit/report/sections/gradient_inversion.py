@@ -32,6 +32,7 @@ def sections(results: ScoreResults, table: pd.DataFrame, folder: Path, *, show_s
         figures, said = [_placement(table)], [text("inversion.not-shown")]
     paragraphs = [
         _what_was_done(found),
+        text("inversion.upper-bound"),
         *(_how_reliable(tier, name) for name, tier in _tiers(found).items()),
         text("inversion.worth"),
         *_groups_in_words(found),

@@ -218,7 +218,8 @@ def _inversion(results: ScoreResults, table: pd.DataFrame) -> Answer:
     if results.inversion is not None and (tier := results.inversion.drawn) is not None:
         recovered = tier.outcomes["recovered"]
         said = f"{wording.share(recovered.rate)} of randomly drawn samples were recovered "
-        return Answer(question, [f"{said}(95% {interval(recovered.ci, percent)})."], "inversion")
+        bounded = [f"{said}(95% {interval(recovered.ci, percent)}).", text("inversion.upper-bound")]
+        return Answer(question, bounded, "inversion")
     if not _was_inverted(table):
         return Answer(question, ["Not measured: no inversion was run on this audit."])
     tried = table[table["inversion_success"].notna()]
@@ -227,7 +228,7 @@ def _inversion(results: ScoreResults, table: pd.DataFrame) -> Answer:
         f"Of {len(tried):,} samples that were attacked, {rebuilt:,} ({percent(rebuilt / len(tried))}) came back in at "
         "least half of the attempts."
     )
-    return Answer(question, [said], "inversion")
+    return Answer(question, [said, text("inversion.upper-bound")], "inversion")
 
 
 def _difficulty(results: ScoreResults, runs: Sequence[UnlearnResults]) -> list[Answer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import ConfigDict, Field
 
 from privaudit.results.base import Result
+from privaudit.results.unlearning.calibration import CalibrationCost
 
 
 class SequencingRecord(Result):
@@ -35,6 +36,40 @@ class StageEntry(Result):
     forget_steps: int
     retain_steps: int
     seconds: float
+
+
+class Look(Result):
+    """What shadow models that did not teach say of the forget set before a cycle, or after the last.
+
+    Parameters
+    ----------
+    at
+        Forget-sample gradients spent before.
+    known
+        Share of D_u that looks as if the model had been trained on it.
+    expected, within
+        The same share among models that never saw the sample, and by how much it may differ by chance.
+    handed
+        Forget samples that were handed over in the cycle that followed.
+    """
+
+    at: int
+    known: float
+    expected: float
+    within: float
+    handed: int = 0
+
+    @property
+    def never_seen(self) -> bool:
+        """Whether D_u looks as never-seen samples do."""
+        return self.known <= self.expected + self.within
+
+
+class Evidence(Result):
+    """Who decided when to stop, and what was seen before every cycle and after the last."""
+
+    by: str
+    looks: tuple[Look, ...] = ()
 
 
 class Undone(Result):
@@ -91,8 +126,12 @@ class Ledger(Spent):
 
     ``forget_steps_beside`` are forget-sample gradients outside the sequence: those of a method that runs once, or of a
     method's preparations. ``guard`` is what a guard saw and took back, where there was one: spent all the same.
+    ``evidence`` is what decided when to stop, where something did.
+    ``calibration`` is what choosing the method took, which is part of neither.
     """
 
     stages: tuple[StageEntry, ...] = ()
     forget_steps_beside: int = 0
     guard: GuardRecord | None = None
+    evidence: Evidence | None = None
+    calibration: CalibrationCost | None = None

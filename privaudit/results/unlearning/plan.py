@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from privaudit.results.base import Result
+from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.run import Chosen
 
 
@@ -30,7 +31,7 @@ class UnlearnCost(Result):
 
 
 class UnlearnPlan(UnlearnCost):
-    """Of one run."""
+    """Of one run; ``calibration`` comes before it, its seconds apart, where auto has to calibrate first."""
 
     audit: str
     run: str
@@ -40,6 +41,7 @@ class UnlearnPlan(UnlearnCost):
     forget: int
     samples: int
     chosen: Chosen
+    calibration: CalibrationPlan | None = None
 
 
 class OrdersPlan(UnlearnCost):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from privaudit.results.base import Result
 from privaudit.results.unlearning.ledger import GuardRecord, SequencingRecord
 from privaudit.results.unlearning.outcome import OutcomeEvidence, OutcomeName
+from privaudit.results.unlearning.predecessor import Predecessor
 from privaudit.results.unlearning.run import (
     Accuracies,
     Chosen,
@@ -34,9 +35,10 @@ class SkippedSample(Result):
 
 
 class RemovedSample(SkippedSample):
-    """A sample that was removed, or was to be."""
+    """A sample that was removed, or was to be; ``earlier``: the run that this one went on from had removed it."""
 
     class_name: str
+    earlier: bool = False
 
 
 class MethodRecord(Result):
@@ -80,7 +82,9 @@ class Evidence(Result):
 class RemovalRecord(Result):
     """Who was removed (``removed``), or was to be and was not (``attempted``), how, and on which evidence.
 
-    ``requests`` counts all that were given; ``chosen`` says who chose the method, and why.
+    ``requests`` counts all that were given; ``chosen`` says who chose the method, and why. Of a run that went on from
+    another ``predecessor`` names that one's record, ``removed`` holds everybody whom both removed, and
+    ``outcome_of_request`` is of those alone whom this request asked for.
     """
 
     format: int = 1
@@ -90,6 +94,8 @@ class RemovalRecord(Result):
     run: str | None = None
     outcome: OutcomeName | None = None
     outcome_evidence: OutcomeEvidence | None = None
+    predecessor: Predecessor | None = None
+    outcome_of_request: OutcomeEvidence | None = None
     removed: tuple[RemovedSample, ...] = ()
     attempted: tuple[RemovedSample, ...] = ()
     requests: int = 0

@@ -13,8 +13,10 @@ from pydantic import BeforeValidator, Field, JsonValue
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
+from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.ledger import Ledger, SequencingRecord
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence, OutcomeName
+from privaudit.results.unlearning.predecessor import Predecessor
 
 #: Which sample; a report gives what stands for its id there.
 SampleIdentifier = Annotated[int | str, BeforeValidator(lambda one: one if isinstance(one, int | str) else str(one))]
@@ -30,12 +32,16 @@ class Accuracies(Result):
 
 
 class Chosen(Result):
-    """Who chose the method (``user`` or ``auto``), why, and how many seconds retraining would take."""
+    """Who chose the method (``user`` or ``auto``), why, and how many seconds retraining would take.
+
+    ``calibration`` is what auto chose by, where it did not choose by time alone.
+    """
 
     by: str
     method: str
     why: str
     exact_seconds: float
+    calibration: Calibration | None = None
 
 
 class Membership(Result):
@@ -208,7 +214,8 @@ class UnlearningFigures(Result):
 class UnlearnRun(Result):
     """What every ``metrics.json`` says, however old: which run it is, and what became of it.
 
-    ``parameters`` is None of the method ``retrain`` alone; the first versions left it out.
+    ``parameters`` is None of the method ``retrain`` alone; the first versions left it out. ``predecessor`` is None of a
+    run that began as the audit's target.
     """
 
     audit: str | None = None
@@ -221,6 +228,7 @@ class UnlearnRun(Result):
     sequencing: SequencingRecord | None = None
     outcome: OutcomeName | None = None
     outcome_evidence: OutcomeEvidence | None = None
+    predecessor: Predecessor | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -269,14 +277,20 @@ class UnlearnRequested(Result):
     scattered: bool | None = None
     seed: int = 0
     reference_asked: str = "auto"
+    predecessor: Predecessor | None = None
     shadows: int
     statistic: str
 
 
 class UnlearnResults(UnlearnRequested, UnlearnRun, UnlearningFigures, Ledger):
-    """An unlearning run's results."""
+    """An unlearning run's results.
+
+    ``outcome_of_request`` is of a run that went on from another: what became of those alone whom this request asked
+    for, held against the model that it went on from.
+    """
 
     run: str
+    outcome_of_request: OutcomeEvidence | None = None
     judging_shadows: int | None = None
     tuning: Tuning | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -81,6 +81,8 @@ class UnlearningProblem:
         Of what is drawn when the model is judged: members for the MIA, batches of relearning, the bootstrap.
     original
         The model's file.
+    earlier
+        Rows that the model has forgotten before, of which D_u and D_r hold none.
     """
 
     bench: Bench
@@ -90,6 +92,7 @@ class UnlearningProblem:
     test: Samples
     seed: int
     original: Path
+    earlier: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of(
@@ -112,6 +115,16 @@ class UnlearningProblem:
             seed=seed,
             original=original or bench.target,
         )
+
+    def going_on(self, forget: ForgetSet, original: Path) -> UnlearningProblem:
+        """Return the part of this problem that is left to a model which has forgotten all of D_u but ``forget``."""
+        earlier = np.setdiff1d(self.forget.rows, forget.rows)
+        return replace(self, forget=forget, original=original, earlier=earlier)
+
+    @property
+    def watched(self) -> Rows:
+        """Rows of D_u; with what was forgotten before, where something was, ascending."""
+        return np.union1d(self.forget.rows, self.earlier) if len(self.earlier) else self.forget.rows
 
     @property
     def is_of_target(self) -> bool:

@@ -53,8 +53,13 @@ def record_of(results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, m
     asked, skipped = by_sample(forget.requests), by_sample(forget.skipped)
     rows = table.iloc[forget.rows]
     named = tuple(
-        RemovedSample(sample_id=plain(sample), class_name=str(name), requests=asked.get(plain(sample), ()))
-        for sample, name in zip(rows["sample_id"], rows["class_name"], strict=True)
+        RemovedSample(
+            sample_id=plain(sample),
+            class_name=str(name),
+            requests=asked.get(plain(sample), ()),
+            earlier=row in forget.earlier,
+        )
+        for row, sample, name in zip(forget.rows.tolist(), rows["sample_id"], rows["class_name"], strict=True)
     )
     method = MethodRecord.model_validate({**results, "exact": results.is_exact, "seconds": results.seconds.unlearning})
     return RemovalRecord(
@@ -65,7 +70,9 @@ def record_of(results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, m
         run=results.run,
         outcome=results.outcome,
         outcome_evidence=results.outcome_evidence,
-        # Of a model that is rejected nothing was removed: it was attempted.
+        predecessor=results.predecessor,
+        outcome_of_request=results.outcome_of_request,
+        # Of a model that is rejected nothing was removed: it was attempted. The earlier model is as it was.
         removed=() if results.is_rejected else named,
         attempted=named if results.is_rejected else (),
         requests=len(forget.requests),

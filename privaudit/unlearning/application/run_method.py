@@ -28,10 +28,12 @@ from privaudit.shadow.store import shadow_keys
 from privaudit.shadow.trainer import signals_on
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
+from privaudit.unlearning.application.deciding_models import decider_of
 from privaudit.unlearning.application.problem import Bench, UnlearningProblem
 from privaudit.unlearning.application.teacher_models import make_teachers, why_no_teachers
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, Unlearner
 from privaudit.unlearning.guard import Guard
+from privaudit.unlearning.schedule.cycles import cycles_of
 from privaudit.unlearning.schedule.journal import NotKept, StageJournal
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.ordering import order_rows, score_of
@@ -52,7 +54,10 @@ UNSEEN = 1_000
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be done: a method, its parameters, how the forget set is handed over, and whether under guard.
+    """What is to be done: a method, its parameters, how the forget set is handed over, under which guard, until when.
+
+    ``by_evidence``: a method that works in cycles is handed those who look seen until D_u looks never-seen, whatever
+    ``sequencing`` says; other methods, and where no evidence is to be had, spend a fixed budget.
 
     Studies (comparisons of orders, tuning, the paper's experiments) leave the guard off: they ask what a method does.
     """
@@ -62,6 +67,7 @@ class Request:
     sequencing: Sequencing
     seed: int
     guard: bool = False
+    by_evidence: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ def _run_once(
     problem: UnlearningProblem, request: Request, unlearner: Unlearner, report: Telling, start: float
 ) -> tuple[Ledger, Trajectory, float]:
     model = unlearner.context.model
-    trajectory = Trajectory(problem.pool, problem.forget.rows, 1)
+    trajectory = Trajectory(problem.pool, problem.watched, 1)
     trajectory.look(0, model)
     guard = guard_of(problem, request, unlearner, 1.0)
     ledger = run_once(unlearner, lambda share: report(share, 1.0), guard)
@@ -144,9 +150,14 @@ def _run_in_stages(
 ) -> tuple[Ledger, Trajectory]:
     """Hand the forget set over stage by stage; `NotKept` where what was remembered of an earlier try is of no use."""
     model, ranking = unlearner.context.model, ranking_of(problem, request, unlearner.context.model)
-    stages = sequence_of(ranking, model, request.sequencing, unlearner.passes, problem.retain)
+    decider = decider_of(problem, unlearner) if request.by_evidence else None
+    if decider is not None and (cycles := unlearner.cycles):
+        stages = cycles_of(problem.forget.rows, unlearner.cycle_budget, cycles)
+    else:
+        decider = None
+        stages = sequence_of(ranking, model, request.sequencing, unlearner.passes, problem.retain)
     planned = sum(stage.budget for stage in stages)
-    trajectory = Trajectory(problem.pool, problem.forget.rows, planned)
+    trajectory = Trajectory(problem.pool, problem.watched, planned)
     guard = guard_of(problem, request, unlearner, planned)
     journal = None if folder is None or len(stages) == 1 else StageJournal(folder, trajectory, guard)
     try:
@@ -158,6 +169,7 @@ def _run_in_stages(
             watch=trajectory if watched else None,
             journal=journal,
             guard=guard,
+            decider=decider,
         )
     except NotKept:
         if journal is not None:

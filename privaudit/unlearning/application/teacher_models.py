@@ -65,7 +65,9 @@ def make_teachers(
     if asked:
         keep = bench.keep()
         pairs = split_pairs(len(keep), bench.specification.seed)
-        shadow = teachers_of(bench.store, bench.specification, pool, forget.rows, keep, pairs)
+        shadow = teachers_of(
+            bench.store, bench.specification, pool, forget.rows, keep, pairs, int(getattr(parameters, "neighbours", 0))
+        )
     if shadow is not None and forget.scattered:
         return shadow, True
     return mixed(own_answers(original, pool, forget.rows, left), shadow, left, labels), asked

@@ -11,6 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import JsonValue
 from torch.nn import functional
@@ -38,11 +40,16 @@ class ShadowTeacherParameters(Parameters):
 
     unused: ClassVar[tuple[str, ...]] = ("passes", "learning_rate", "batch_size")
 
+    rate: ClassVar[str] = "peak"
+
     effort: float = setting(0.25, "gradients, as a share of a retraining's", low=0.001)
     peak: float = setting(0.6, "highest learning rate, as a share of the recipe's")
     oversampling: float = setting(2.0, "passes over D_u for each pass over D_r", low=0.01)
     most: float = setting(0.25, "at most this share of a batch is forget samples", low=0.001, high=0.9)
     fresh_teachers: int = setting(0, "train this many teachers that exclude D_u, instead of asking shadow models")
+    cycles: int = setting(0, "stop by evidence, after at most so many cycles; 0: one fixed budget, effort")
+    cycle_effort: float = setting(0.1, "of one of these, as a share of a retraining's gradients", low=0.001)
+    neighbours: int = setting(0, "nearest, of which a teacher is to have seen the fewest forgotten ones; 0: any")
     fresh_share: float = setting(0.1, "of D_r, drawn anew for each fresh teacher", low=0.001, high=1)
 
     def times(self, passes: float) -> Self:
@@ -67,22 +74,24 @@ class ShadowTeacher(Unlearner):
         super().__init__(context, parameters)
         if context.teachers is None:
             raise UsageError(f"shadow-teacher is not applicable: {context.no_teachers}")
-        self._teachers = context.teachers()
-        self.retain_steps += self._teachers.trained_samples
-        self._answers = self._teachers.answers
+        self.teachers = context.teachers()
+        self.retain_steps += self.teachers.trained_samples
+        self._answers = self.teachers.answers
         recipe = self._recipe
         self._optimizer = make_optimizer(context.model, recipe)
         self._rates = [group["lr"] / recipe.learning_rate for group in self._optimizer.param_groups]
         self._retain = RetainStream(context.retain, context.generator, context.samples.labels.device)
         forget, retain = len(context.forget), len(context.retain)
         #: Of a batch that is forget samples.
+        self.cycles = parameters.cycles
         self._share = min(parameters.most, parameters.oversampling * forget / (forget + retain))
         gradients = parameters.effort * recipe.epochs * retain
+        self.cycle_budget = max(1, round(self._share * parameters.cycle_effort * recipe.epochs * retain))
         self._passes = self._share * gradients / forget
         self._budget = max(1, round(self._passes * forget))
         self._steps = max(1, round(gradients / recipe.batch_size))
         self._average = AverageWeights(context.model, self._steps) if recipe.averaging else None
-        self._taught, self._step = 0, 0
+        self._taught, self._step, self._handed = 0, 0, forget
 
     @property
     def _recipe(self) -> Recipe:
@@ -96,7 +105,7 @@ class ShadowTeacher(Unlearner):
     @property
     def forget_batch_size(self) -> int:
         """Their share of a mixed batch, or a little less, so that a pass has no small batch at its end."""
-        forget = len(self.context.forget)
+        forget = self._handed
         parts = math.ceil(forget / max(1.0, self._recipe.batch_size * self._share) - 1e-9)
         return math.ceil(forget / parts)
 
@@ -121,6 +130,21 @@ class ShadowTeacher(Unlearner):
         self._taught += len(batch)
         self.retain_steps += len(retain)
 
+    def begin_cycle(self, rows: npt.NDArray[np.int64], budget: int) -> None:
+        """Let the rate rise and fall within this budget, among as many retain samples as a cycle takes."""
+        gradients = self.parameters.cycle_effort * self._recipe.epochs * len(self.context.retain)
+        self._share = min(self.parameters.most, budget / gradients)
+        self._handed = len(rows)
+        self._budget, self._taught, self._step = budget, 0, 0
+        self._steps = max(1, round(gradients / self._recipe.batch_size))
+        if self._average is not None:
+            self._average = AverageWeights(self.context.model, self._steps)
+
+    def end_cycle(self) -> None:
+        """Average the weights where the recipe does."""
+        if self._average is not None:
+            self._average.after_step(self._steps)
+
     def finish(self) -> None:
         """Let what the recipe does once at a training's end be done."""
         if self._average is not None:
@@ -135,7 +159,7 @@ class ShadowTeacher(Unlearner):
         targets = self._answers.new_zeros(len(rows), self.context.classes)
         targets.scatter_(1, samples.labels[rows][:, None], 1.0)
         if len(taught):
-            targets[: len(taught)] = self._answers[self._teachers.position(taught)]
+            targets[: len(taught)] = self._answers[self.teachers.position(taught)]
         with self.context.hardware.autocast():
             logits = self.context.model(as_network_input(self._augmented(rows)))
         return functional.cross_entropy(logits.float(), targets)
@@ -160,8 +184,8 @@ class ShadowTeacher(Unlearner):
 
     def details(self) -> dict[str, JsonValue]:
         return {
-            "teachers": float(self._teachers.count.mean()),
-            "teacher_training_samples": self._teachers.trained_samples,
+            "teachers": float(self.teachers.count.mean()),
+            "teacher_training_samples": self.teachers.trained_samples,
             "trained_as": self._recipe.name if self.context.recipe else f"{UNKNOWN.name} (its own training is unknown)",
         }
 

@@ -29,7 +29,7 @@ class ForgetSet:
     ``scattered`` tells whether they are spread over the data, so that shadow models which never saw one of them still
     say how a model without it behaves; forgetting more than half of a class is not. ``requests`` are those of
     ``ids:FILE``, as they were given, ``skipped`` those of samples that the audit does not know, and ``said`` what was
-    understood of the file.
+    understood of the file. ``earlier`` are those of the rows that the model which is gone on from has forgotten.
     """
 
     rows: npt.NDArray[np.int64]
@@ -38,6 +38,7 @@ class ForgetSet:
     requests: tuple[RemovalRequest, ...] = ()
     skipped: tuple[RemovalRequest, ...] = ()
     said: str = ""
+    earlier: frozenset[int] = frozenset()
 
 
 def choose_forget_set(
@@ -90,8 +91,7 @@ def choose_forget_set(
             f"--forget {specification} names all {len(table):,} samples: nothing would be left to learn from",
             hint="Delete the model instead.",
         )
-    # Shadow models saw half of every class: they say nothing of a model that lost more than that.
-    share = {label: (labels[rows] == label).sum() / (labels == label).sum() for label in np.unique(labels)}
+    share = share_lost(rows, labels)
     if kind not in ("class", "classes"):
         notes += [
             f"{'all' if lost == 1 else f'{100 * lost:.0f}%'} of class {class_names[label]} is to be forgotten"
@@ -103,6 +103,54 @@ def choose_forget_set(
     if asked is None:
         return forget
     return replace(forget, requests=asked.requests, skipped=asked.skipped, said=asked.said)
+
+
+def share_lost(rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> dict[int, float]:
+    """Return the share of every class that these rows are.
+
+    Shadow models saw half of every class: they say nothing of a model that lost more than that.
+    """
+    return {int(label): float((labels[rows] == label).sum() / (labels == label).sum()) for label in np.unique(labels)}
+
+
+def with_earlier(
+    asked: ForgetSet,
+    earlier: npt.NDArray[np.int64],
+    requests: tuple[RemovalRequest, ...],
+    labels: npt.NDArray[np.int64],
+) -> tuple[ForgetSet, ForgetSet]:
+    """Put together who was asked for before and who is now.
+
+    Parameters
+    ----------
+    asked
+        Of this request.
+    earlier, requests
+        Rows that were forgotten before, and the requests that named them.
+    labels
+        Of the whole pool.
+
+    Returns
+    -------
+    tuple
+        Everybody, and those of this request who were not forgotten before, whose rows may be none.
+    """
+    new = np.setdiff1d(asked.rows, earlier)
+    twice = len(asked.rows) - len(new)
+    rows = np.union1d(asked.rows, earlier).astype(np.int64)
+    notes = [*asked.notes]
+    if twice:
+        notes.append(f"{twice} of {len(asked.rows)} samples were asked for before, and are forgotten already")
+    everybody = replace(
+        asked,
+        rows=rows,
+        scattered=all(lost <= HALF for lost in share_lost(rows, labels).values()),
+        notes=tuple(notes),
+        requests=(*requests, *asked.requests),
+        earlier=frozenset(earlier.tolist()),
+    )
+    scattered = everybody.scattered and asked.scattered
+    return everybody, replace(asked, rows=new.astype(np.int64), scattered=scattered, notes=tuple(notes))
 
 
 def _named_rows(

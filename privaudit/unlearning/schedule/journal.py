@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from privaudit.errors import StoreError
+from privaudit.results.unlearning.ledger import Look
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.base import Unlearner
@@ -78,7 +79,8 @@ class StageJournal:
             self._trajectory.restore(tensors["trajectory/steps"].numpy(), tensors["trajectory/margins"].numpy())
             entries = [StageEntry.model_validate(entry) for entry in content["entries"]]
             talk(f"  going on after stage {len(entries)}")
-            return Progress(entries, tensors["reached"].numpy())
+            looks = [Look.model_validate(look) for look in content.get("looks", [])]
+            return Progress(entries, tensors["reached"].numpy(), looks)
         return None
 
     def save(self, unlearner: Unlearner, progress: Progress) -> None:
@@ -101,7 +103,8 @@ class StageJournal:
         files.write_bytes(record.with_suffix(".safetensors"), safetensors.torch.save(tensors))
         files.seal(record.with_suffix(".safetensors"))
         entries = [entry.to_json() for entry in progress.entries]
-        files.write_json(record, {"values": values, "entries": entries, "guard": of_guard})
+        looks = [look.to_json() for look in progress.looks]
+        files.write_json(record, {"values": values, "entries": entries, "guard": of_guard, "looks": looks})
         files.seal(record)
         for path in older:
             files.remove(path)

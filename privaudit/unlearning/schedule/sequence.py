@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from privaudit.errors import UsageError
-from privaudit.results.unlearning.ledger import Ledger, StageEntry
+from privaudit.results.unlearning.ledger import Evidence, Ledger, Look, StageEntry
 from privaudit.training.loop import seeded_layers
 from privaudit.unlearning.base import StopUnlearning, Unlearner
 from privaudit.unlearning.guard import Guard, forget_optimizer_state
 from privaudit.unlearning.retain_sampler import RetainStream
+from privaudit.unlearning.schedule.cycles import Decider, enough
 from privaudit.unlearning.schedule.stages import Stage, plan_stages
 
 __all__ = ["Journal", "Ledger", "Progress", "Stage", "StageEntry", "Watch", "plan_stages", "run_sequence"]
@@ -39,6 +40,9 @@ class Progress:
 
     entries: list[StageEntry]
     reached: npt.NDArray[np.int64]
+    looks: list[Look] = field(default_factory=list)
+    #: Whom the cycle that runs hands over; None where stages say it.
+    chosen: npt.NDArray[np.int64] | None = None
 
     @property
     def spent(self) -> int:
@@ -65,6 +69,7 @@ def run_sequence(
     watch: Watch | None = None,
     journal: Journal | None = None,
     guard: Guard | None = None,
+    decider: Decider | None = None,
 ) -> Ledger:
     """Hand every stage's samples to the method until its budget is spent or the method refuses to go on.
 
@@ -84,6 +89,8 @@ def run_sequence(
         Lets a killed run go on by stage, bit for bit.
     guard
         Takes back steps that wreck the model.
+    decider
+        Makes a cycle of each stage, chooses whom it hands over, and ends the run where D_u looks never-seen.
     """
     planned = sum(stage.budget for stage in stages)
     context, stopped = unlearner.context, None
@@ -96,7 +103,9 @@ def run_sequence(
         for number, stage in enumerate(stages[len(progress.entries) :], start=len(progress.entries)):
             if number and reset_state:
                 forget_optimizer_state(unlearner)
-            stopped = _run_stage(unlearner, stage, progress, report, watch, guard)
+            if decider is not None:
+                stopped = _choose_cycle(decider, unlearner, stage, progress)
+            stopped = stopped or _run_stage(unlearner, stage, progress, report, watch, guard)
             if stopped:
                 stopped = f"{stopped} (after {progress.spent:,} of {planned:,} forget-sample gradients)"
                 break
@@ -116,7 +125,24 @@ def run_sequence(
         stages=tuple(progress.entries),
         forget_steps_beside=unlearner.forget_steps_beside,
         guard=None if guard is None else guard.record,
+        evidence=None if decider is None else _evidence(decider, context.model, progress),
     )
+
+
+def _choose_cycle(decider: Decider, unlearner: Unlearner, stage: Stage, progress: Progress) -> str | None:
+    """Look at the model; return why to stop, or tell method and ledger whom the cycle hands over."""
+    exposure = decider.exposure(unlearner.context.model)
+    why = enough(progress.looks, exposure)
+    if why is None:
+        progress.chosen = exposure.most_exposed()
+        progress.looks.append(exposure.look(progress.spent, len(progress.chosen)))
+        unlearner.begin_cycle(progress.chosen, stage.budget_for(progress.chosen))
+    return why
+
+
+def _evidence(decider: Decider, model: nn.Module, progress: Progress) -> Evidence:
+    """What was seen before every cycle, and what is to be seen after the last."""
+    return Evidence(by=decider.by, looks=(*progress.looks, decider.exposure(model).look(progress.spent, 0)))
 
 
 def _finish(unlearner: Unlearner, planned: int) -> str | None:
@@ -140,7 +166,7 @@ def _run_stage(
     start = time.perf_counter()
     looking, before = 0.0, progress.spent
     device = unlearner.context.samples.device
-    rows = stage.rows_now(unlearner.context.model, progress.reached)
+    rows = progress.chosen if progress.chosen is not None else stage.rows_now(unlearner.context.model, progress.reached)
     budget = stage.budget_for(rows)
     if stage.retain is not None:
         change_retain(unlearner, stage.retain)
@@ -156,6 +182,8 @@ def _run_stage(
                 looking += time.perf_counter() - looked
             if guard is not None:
                 guard.after_step(before + spent, len(batch))
+        if progress.chosen is not None:
+            unlearner.end_cycle()
     except StopUnlearning as reason:
         stopped = str(reason)
     entry = StageEntry(

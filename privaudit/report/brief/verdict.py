@@ -1,0 +1,166 @@
+"""The answer in one sentence: held against the declared limits or, without any, against guessing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from privaudit.report.brief import plain
+from privaudit.report.brief.limit_checks import distrust, hold, limits_of
+from privaudit.report.brief.plain import of_whom, percent, share_of, span
+from privaudit.report.content import comparability
+from privaudit.report.content.elements import Table
+from privaudit.report.content.wording import interval
+from privaudit.results.gate_results import Check, Verdict
+from privaudit.results.measures import Attack
+from privaudit.results.score_results import ScoreResults
+from privaudit.results.statement.declaration import Declaration
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, its sentence, what it was held against, and every declared limit."""
+
+    verdict: Verdict
+    answer: str
+    basis: list[str]
+    checks: list[Check]
+
+    @property
+    def word(self) -> str:
+        """The verdict on page 1."""
+        return (plain.VERDICTS if self.checks else plain.AGAINST_GUESSING)[self.verdict]
+
+
+def judge(results: ScoreResults, declared: Declaration | None) -> Judgement:
+    """Hold an audit against what was declared."""
+    limits = [] if declared is None else limits_of(declared.limits)
+    limits = [one for one in limits if one.rate is None or f"{one.rate:g}" in plain.subject(results).tpr_at_fpr]
+    checks = hold(results, limits, None, of_target=False) if limits else []
+    verdict = _of_checks(checks) if checks else _against_guessing(results)
+    return Judgement(verdict, _answer(results, verdict, checks), _basis(results, declared, checks), checks)
+
+
+def table_of_limits(judgement: Judgement, results: ScoreResults) -> Table | None:
+    """Every declared limit, what was measured, and the verdict."""
+    if not judgement.checks:
+        return None
+    rows = []
+    for check in judgement.checks:
+        said = plain.VERDICTS[check.verdict]
+        if check.verdict == "too little evidence":
+            said += f": {plain.why_untold(check, distrust(results))}"
+        measured = "–" if check.value is None else percent(check.value)
+        rows.append([plain.limit_in_words(check), measured + ("" if check.ci is None else f" ({_range(check)})"), said])
+    return Table("Declared limits", ["Limit", "Measured (95% range)", "Verdict"], rows)
+
+
+def _range(check: Check) -> str:
+    return interval(check.ci, percent)
+
+
+def _of_checks(checks: list[Check]) -> Verdict:
+    verdicts = [check.verdict for check in checks]
+    if "breached" in verdicts:
+        return "breached"
+    return "too little evidence" if "too little evidence" in verdicts else "holds"
+
+
+def _against_guessing(results: ScoreResults) -> Verdict:
+    attack = plain.subject(results)
+    if distrust(results) or attack.auc_ci is None:
+        return "too little evidence"
+    if plain.is_own_target(results) and comparability.unlike(results):
+        return "too little evidence"
+    return "breached" if beats_guessing(attack) else "holds"
+
+
+def beats_guessing(attack: Attack) -> bool:
+    """Whether the whole interval of the AUC, or of the members found at a rate, lies above guessing."""
+    found = [bounds[0] > float(rate) for rate, bounds in attack.tpr_ci.items() if bounds is not None]
+    return (attack.auc_ci is not None and attack.auc_ci[0] > 0.5) or (attack.auc_ci is not None and any(found))
+
+
+def _answer(results: ScoreResults, verdict: Verdict, checks: list[Check]) -> str:
+    if distrust(results):
+        return "Nothing can be decided on this audit: a check that must find nothing found something."
+    attack = plain.subject(results)
+    rate = plain.told_rate(attack, list(checks))
+    if rate is None:
+        return (
+            f"{_head(verdict, checks)}; how many, at which error, cannot be told: {results.shadows} comparison models "
+            "are too few to measure it."
+        )
+    found = attack.tpr_at_fpr[rate] or 0.0
+    named = (
+        f"from {of_whom(results)}, an attacker who wrongly names {share_of(float(rate))} outsiders rightly names "
+        f"{percent(found)} of the people in the training data{span(attack.tpr_ci[rate])}; guessing names "
+        f"{percent(float(rate))}"
+    )
+    return f"{_head(verdict, checks)}: {named}."
+
+
+def _head(verdict: Verdict, checks: list[Check]) -> str:
+    if not checks:
+        return {
+            "breached": "People can be named better than by guessing",
+            "holds": "No attack that was run did better than guessing",
+            "too little evidence": "Whether people can be named cannot be told",
+        }[verdict]
+    over = [check for check in checks if check.verdict == "breached"]
+    many = "The declared limit" if len(checks) == 1 else "Every declared limit"
+    return {
+        "breached": "The declared limit is exceeded"
+        if len(checks) == 1
+        else f"{len(over)} of {len(checks)} declared limits are exceeded",
+        "holds": f"{many} holds",
+        "too little evidence": f"Whether {many[0].lower()}{many[1:]} holds cannot be told",
+    }[verdict]
+
+
+def _basis(results: ScoreResults, declared: Declaration | None, checks: list[Check]) -> list[str]:
+    said = []
+    if not checks:
+        limits = None if declared is None else declared.limits
+        said.append(
+            "No limit was declared, so this is held against guessing."
+            if limits is None or not limits_of(limits)
+            else "The declared limits name rates that this audit does not store, so this is held against guessing."
+        )
+    attack = plain.subject(results)
+    if not checks and distrust(results) == "" and attack.auc_ci is None:
+        said.append(f"{results.shadows} comparison models are too few to say how sure any figure is.")
+    if plain.is_own_target(results):
+        said += _of_target(results)
+    return said
+
+
+def _of_target(results: ScoreResults) -> list[str]:
+    """How models trained here compare with the one that was handed in."""
+    said, accuracy = [], results.accuracy
+    if comparability.unlike(results):
+        said.append(
+            "Training and test data differ by themselves, and that alone may be what tells people apart in this model."
+        )
+    others = results.attacks["lira"]
+    if (rate := plain.told_rate(plain.subject(results), [])) is not None and others.tpr_at_fpr.get(rate) is not None:
+        said.append(
+            f"Of models trained here for comparison it is {percent(others.tpr_at_fpr[rate] or 0.0)}"
+            f"{span(others.tpr_ci[rate])}."
+        )
+    if accuracy is not None and accuracy.target_train is not None and accuracy.target_test is not None:
+        apart = max(
+            abs(accuracy.target_train - accuracy.shadow_members), abs(accuracy.target_test - accuracy.shadow_others)
+        )
+        if apart > UNLIKE_FIT:
+            said.append(
+                "The models trained for comparison fit differently: right on "
+                f"{percent(accuracy.shadow_members)} of what they were trained on and "
+                f"{percent(accuracy.shadow_others)} of the rest, the model handed in on "
+                f"{percent(accuracy.target_train)} and {percent(accuracy.target_test)}. What they say of single people "
+                "may not hold for it."
+            )
+    return said
+
+
+#: So far apart in right answers, comparison models are said to fit differently.
+UNLIKE_FIT = 0.05

@@ -1,0 +1,1 @@
+"""What is handed to other tools: an attestation, and a section of a model card."""

@@ -1,0 +1,77 @@
+"""The verdicts as a forest plot: claim by claim, data sets side by side, before any table."""
+
+from __future__ import annotations
+
+from privaudit.report.content.elements import Figure, Section
+from privaudit.report.content.figure_data import Estimate, Forest, ForestCell, ForestRow
+from privaudit.report.drawing import line_styles
+from privaudit.report.reproduction import reproduction_tables as tables
+from privaudit.report.reproduction.reproduction_texts import TEXTS
+from privaudit.results.reproduction_results import Effect, PairedContrast, StudyResults
+
+#: Data sets beside each other in one drawing: with more, none would be legible on a phone.
+MOST_COLUMNS = 3
+
+#: Claims below each other in one drawing: with more, it would leave the page before it empty in print.
+MOST_ROWS = 6
+
+
+def verdict_section(studies: list[StudyResults]) -> list[Section]:
+    """Return the section that shows every verdict, drawn and then as a table; none where nothing is claimed."""
+    table = tables.verdicts(studies)
+    if table is None:
+        return []
+    asked = [study for study in studies if study.verdicts.by_experiment]
+    figures = []
+    for start in range(0, len(asked), MOST_COLUMNS):
+        part = asked[start : start + MOST_COLUMNS]
+        rows = [row for name, claim in TEXTS.claims.items() if (row := _row(name, claim, part)) is not None]
+        figures += [_forest(part, rows[first : first + MOST_ROWS]) for first in range(0, len(rows), MOST_ROWS)]
+    return [Section("verdicts", "The verdicts", [TEXTS.sentences["forest"]], [table], figures)]
+
+
+def _forest(studies: list[StudyResults], rows: list[ForestRow]) -> Figure:
+    columns = [tables.title_of(study.about) for study in studies]
+    said = "; ".join(
+        f"{row.name}: " + ", ".join(_in_words(where, cell) for where, cell in zip(columns, row.cells, strict=True))
+        for row in rows
+    )
+    return Figure(
+        "forest",
+        f"{TEXTS.captions['forest']} {line_styles.at('forest', 'no difference')}",
+        f"Forest plot of {len(rows)} claims, each on {', '.join(columns)}. Under the controlled protocol {said}.",
+        Forest(columns=columns, series=list(tables.PROTOCOLS.values()), rows=rows),
+    )
+
+
+def _row(name: str, claim: str, studies: list[StudyResults]) -> ForestRow | None:
+    """One claim; None where no data set was asked."""
+    found = [(study.experiment(name), study.verdicts.by_experiment.get(name, {})) for study in studies]
+    title = next((results.title for results, _ in found if results is not None), None)
+    if title is None:
+        return None
+    contrasts = [results.contrasts.get(protocol) for results, _ in found if results for protocol in tables.PROTOCOLS]
+    # Of what one audit answers nothing is called worth having beforehand; else both protocols have the same margin, or
+    # the controlled one counts.
+    worth = [one.worth_having for one in contrasts if isinstance(one, PairedContrast)]
+    cells = [
+        None
+        if results is None
+        else ForestCell(
+            values=[_estimate(results.contrasts.get(protocol)) for protocol in tables.PROTOCOLS],
+            verdicts=[decided[protocol].verdict for protocol in tables.PROTOCOLS],
+        )
+        for results, decided in found
+    ]
+    return ForestRow(name=f"{title}: {claim}", worth=worth[-1] if worth else None, cells=cells)
+
+
+def _estimate(contrast: Effect | None) -> Estimate | None:
+    if contrast is None:
+        return None
+    low, high = contrast.ci or (None, None)
+    return Estimate(value=contrast.mean, low=low, high=high)
+
+
+def _in_words(where: str, cell: ForestCell | None) -> str:
+    return f"{where}: {'not run' if cell is None else cell.verdicts[-1]}"

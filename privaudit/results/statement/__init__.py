@@ -1,0 +1,1 @@
+"""What an owner declares, and what an attack means for people."""

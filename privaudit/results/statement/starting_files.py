@@ -1,0 +1,12 @@
+"""What ``privaudit init`` wrote."""
+
+from __future__ import annotations
+
+from privaudit.results.base import Result
+
+
+class StartingFiles(Result):
+    """Where the file of settings is, and the declaration to fill in."""
+
+    settings: str
+    declaration: str

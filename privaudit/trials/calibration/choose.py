@@ -1,0 +1,46 @@
+"""What is chosen of what was tried: the cheapest within noise of the best, unless nothing is a choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from privaudit.trials.calibration.candidates import Candidate
+from privaudit.trials.calibration.judged import MOST_NOISE, Standing
+
+#: Candidates whose gradients differ by less than this are as cheap as each other: the better of them is taken.
+AS_CHEAP = 1.1
+
+
+def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Candidate | None, str]:
+    """Return the choice among candidates that were tried on every forget set, and why; None for retraining.
+
+    Parameters
+    ----------
+    standing
+        Without the ruined.
+    gradients
+        What each took.
+    """
+    sets, nothing = len(standing.nothing), standing.of_nothing
+    whole = [candidate for candidate, tows in standing.tows.items() if len(tows) == sets]
+    if not whole:
+        return None, "every candidate ruined a held-out forget set's model"
+    best = max(whole, key=standing.tow)
+    if not standing.is_ahead(best, None):
+        lead, noise = standing.lead(best, None)
+        return None, (
+            f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
+            f"{nothing:.3f}: {lead:+.3f}, within the noise of {noise:.3f}"
+        )
+    alike = [
+        one
+        for one in whole
+        if standing.is_ahead(one, None) and standing.lead(best, one)[0] <= min(MOST_NOISE, standing.lead(best, one)[1])
+    ]
+    cheap = AS_CHEAP * min(gradients[one] for one in alike)
+    chosen = max((one for one in alike if gradients[one] <= cheap), key=standing.tow)
+    what = "the best" if chosen == best else f"the cheapest within noise of the best ({standing.tow(best):.3f})"
+    return chosen, (
+        f"{what} of {len(standing.tows)} candidates on {sets} held-out forget set{'s' if sets != 1 else ''}: "
+        f"ToW {standing.tow(chosen):.3f}, doing nothing {nothing:.3f}"
+    )

@@ -1,0 +1,69 @@
+"""Forget sets to calibrate with: of the same kind and about the same size as a request's, drawn from D_r."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from privaudit.results.unlearning.calibration import ForgetSetKind
+from privaudit.runtime.seeds import generator
+from privaudit.trials.calibration.kind import RISK, distances, lost_classes, memorised, space_of
+from privaudit.unlearning.application.problem import UnlearningProblem
+from privaudit.unlearning.requests.forget_set import ForgetSet
+
+Rows = npt.NDArray[np.int64]
+
+#: Clusters that are looked at for one that is memorised as much as the request's.
+MIDDLES = 30
+
+#: Sets in all, and the largest share of D_r that one of them may be.
+SETS, MOST = 2, 0.25
+
+
+def held_out_sets(problem: UnlearningProblem, model: nn.Module, kind: ForgetSetKind) -> list[ForgetSet]:
+    """Draw `SETS` disjoint forget sets from D_r by the audit's seed; fewer where D_r has not enough."""
+    if kind.name == "class":
+        return _classes(problem, kind)
+    retain, labels = problem.retain, problem.labels
+    size = max(1, min(kind.size, int(MOST * len(retain))))
+    random = generator(problem.bench.seed, "calibration", kind.name, kind.by or "", size)
+    if kind.name != "concentrated":
+        drawn = random.permutation(retain)
+        return [_set(drawn[number * size : (number + 1) * size]) for number in range(SETS)]
+    if kind.by == RISK:
+        risk = problem.bench.table["risk"].to_numpy()[retain]
+        # Dealt at random, so that both are as risky.
+        drawn = random.permutation(retain[np.argsort(-risk, kind="stable")[: SETS * size]])
+        return [_set(drawn[number::SETS]) for number in range(SETS)]
+    points = space_of(str(kind.by), problem.pool, model)
+    left, found = retain, []
+    for _ in range(SETS):
+        clusters = []
+        for middle in random.permutation(left)[:MIDDLES]:
+            near = left[labels[left] == labels[middle]] if kind.one_class else left
+            # A class must not go, or the kind would be another.
+            most = size if not kind.one_class else min(size, len(near) // 2)
+            distance = distances(points, np.array([middle]))[0][near]
+            clusters.append(near[np.argsort(distance, kind="stable")[: max(1, most)]])
+        off = [abs(memorised(problem.bench, rows) - (kind.memorised or 0.0)) for rows in clusters]
+        found.append(_set(clusters[int(np.argmin(off))]))
+        left = np.setdiff1d(left, found[-1].rows)
+    return found
+
+
+def _classes(problem: UnlearningProblem, kind: ForgetSetKind) -> list[ForgetSet]:
+    labels = problem.labels
+    there = np.flatnonzero(np.bincount(labels))
+    whole = np.setdiff1d(there, np.unique(labels[problem.forget.rows]))
+    if len(whole) < 1:
+        whole = np.setdiff1d(there, lost_classes(labels, problem.forget.rows))
+    drawn = generator(problem.bench.seed, "calibration", "class", kind.size).permutation(whole)
+    # At least two classes must be left to tell apart.
+    size = min(kind.size, len(there) - 2, len(drawn))
+    parts = [drawn[number * size : (number + 1) * size] for number in range(SETS)] if size > 0 else []
+    return [_set(np.flatnonzero(np.isin(labels, part)), scattered=False) for part in parts if len(part) == size]
+
+
+def _set(rows: Rows, *, scattered: bool = True) -> ForgetSet:
+    return ForgetSet(np.sort(rows).astype(np.int64), scattered)
