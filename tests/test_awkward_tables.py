@@ -17,7 +17,7 @@ from privaudit.audit.plan import plan_audit
 from privaudit.config import AuditSettings
 from privaudit.data.formats.load import load_dataset
 from privaudit.errors import PrivauditError
-from privaudit.results.audit.table_options import TableOptions
+from privaudit.results.audit.audit_description import TableOptions
 
 ROWS = 120
 DAYS = pd.date_range("2020-01-01", periods=ROWS)

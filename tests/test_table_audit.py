@@ -26,7 +26,7 @@ from privaudit.data.tables.encoding import ENCODING, read_encoding
 from privaudit.data.tables.table_dataset import dataset_of_table
 from privaudit.data.tables.table_file import UserTable
 from privaudit.errors import DataError, UsageError
-from privaudit.results.audit.table_options import TableOptions
+from privaudit.results.audit.audit_description import TableOptions
 from privaudit.shadow.store import AuditStore
 from tests.conftest import ROOT, Run
 
@@ -162,7 +162,7 @@ def forgotten(scored: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
     known = pd.read_parquet(scored["root"] / scored["results"]["scores"])["sample_id"]
     (root / "requests.csv").write_text("\n".join(["customer", *known[:2]]) + "\n", "utf-8")
     results = privaudit.unlearn(forget=f"ids:{root / 'requests.csv'}", method="retrain", **places(root))
-    return {"root": root, "ids": known[:2].tolist(), "results": results}
+    return {"root": root, "ids": known[:2].tolist(), "results": results, "data": scored["root"] / "customers.csv"}
 
 
 def test_people_are_forgotten_by_their_own_ids(forgotten: dict[str, Any]) -> None:
@@ -184,6 +184,34 @@ def test_the_report_shows_ids_hides_them_and_repeats_the_command(forgotten: dict
     content = Path(str(paths["html"])).read_text("utf-8")
     assert "K-0" not in content
     assert ">H1<" not in content
+
+
+def test_the_unlearned_model_is_loaded_exported_and_asked_about_rows_of_the_file(
+    forgotten: dict[str, Any], tmp_path: Path
+) -> None:
+    root = forgotten["root"]
+    model = privaudit.load_model("latest", **places(root))
+    rows = customers()
+    named = model.predict(rows)
+    plan = plan_audit(settings_of(forgotten["data"]))
+    at = rows.set_index("customer", drop=False).loc[plan.data.sample_ids.tolist()]
+    assert model.predict(at) == model.predict(plan.data.x_train)
+    assert set(named) <= {"left", "stayed"}
+    exported = privaudit.export(forgotten["results"]["folder"], store=root / "shadow_models", out=tmp_path / "served")
+    # The folder alone, in a Python that has no privaudit to import.
+    script = "import json, sys, load; rows = json.load(sys.stdin); model = load.load();" + (
+        "print(json.dumps([model.classes[one] for one in model(rows).argmax(1)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=str(exported["folder"]),
+        input=rows.to_json(orient="records"),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert json.loads(done.stdout) == named
 
 
 def test_a_person_is_purged_and_the_encoding_stays(forgotten: dict[str, Any], tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_row_is_the_same_features_whatever_its_cells_are_stored_as() -> None:
 def test_the_encoding_is_of_the_training_rows_alone(tmp_path: Path) -> None:
     """Other test rows, however strange, leave every training feature what it was."""
     from privaudit.data.formats.load import load_dataset
-    from privaudit.results.audit.table_options import TableOptions
+    from privaudit.results.audit.audit_description import TableOptions
 
     table = mixed().assign(part=["train"] * 150 + ["test"] * 50, y=["a", "b"] * 100)
     found = []

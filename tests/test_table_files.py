@@ -13,7 +13,7 @@ from privaudit.data import Dataset
 from privaudit.data.formats.load import load_dataset
 from privaudit.data.tables.table_file import read_table_file
 from privaudit.errors import DataError, PrivauditError, UsageError
-from privaudit.results.audit.table_options import TableOptions
+from privaudit.results.audit.audit_description import TableOptions
 
 ROWS = 60
 PLAIN = "age,town,income\n" + "".join(f"{20 + k},{'AB'[k % 2]},{'yes' if k % 3 else 'no'}\n" for k in range(ROWS))

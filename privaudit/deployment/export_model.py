@@ -14,6 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from privaudit import __version__
 from privaudit.artifacts import EXPORTED
+from privaudit.data.tables.cells import MISSING
+from privaudit.data.tables.encoding import TableEncoding
+from privaudit.data.tables.word_forms import TRUTHS
 from privaudit.deployment.describe_model import demand_deployable, describe_model
 from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.loaded_model import LoadedModel, code_of, load_stored
@@ -150,11 +153,14 @@ def _content(loaded: LoadedModel, code: NetworkCode) -> dict[str, bytes]:
     given = {
         "about": exported,
         "needs": needs,
-        "imports": code.imports,
+        "imports": sorted({*code.imports, *_row_imports(loaded)}),
         "build": code.build,
         "logits": place_of_logits(loaded.classifier, about.input_shape),
         "is_image": len(about.input_shape) == 3,
         "takes_rows": exported.encoding is not None,
+        "rows": "table_rows.py.jinja" if isinstance(loaded.encoding, TableEncoding) else "frame_rows.py.jinja",
+        "missing": sorted(MISSING),
+        "truths": [*map(list, TRUTHS), ["0", "1"]],
         "example": _example(exported),
         "code": {name: what for name, (_, what) in (code.files or {}).items()},
         "title": f"{about.run or about.audit}: a model exported by privaudit",
@@ -171,6 +177,11 @@ def _content(loaded: LoadedModel, code: NetworkCode) -> dict[str, bytes]:
     }
     sums = "".join(f"{hashlib.sha256(part).hexdigest()}  {name}\n" for name, part in sorted(content.items()))
     return content | {SUMS: sums.encode()}
+
+
+def _row_imports(loaded: LoadedModel) -> tuple[str, ...]:
+    """What the loader needs of Python itself to read the cells of a table."""
+    return ("datetime", "math", "re") if isinstance(loaded.encoding, TableEncoding) else ()
 
 
 def _filled(text: str, first: str = "") -> str:

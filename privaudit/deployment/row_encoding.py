@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit.data.tables.encoding import read_encoding
 from privaudit.data.tables.frame_encoding import FrameEncoding
 from privaudit.results.base import read_result
 from privaudit.runtime import files
@@ -29,6 +30,8 @@ class RowEncoding(Protocol):
 
 def read_row_encoding(store: AuditStore) -> RowEncoding | None:
     """Read the encoding of an audit's table; None where it is of no table, or an earlier version kept none."""
+    if store.encoding.exists():
+        return read_encoding(store.encoding)
     if not store.columns.exists():
         return None
     files.demand_whole(store.columns, REMEDY)

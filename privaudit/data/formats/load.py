@@ -18,7 +18,7 @@ from privaudit.data.tables.table_dataset import table_dataset
 from privaudit.data.tables.table_file import is_table_file
 from privaudit.data.validation import Given
 from privaudit.errors import DataError, UsageError
-from privaudit.results.audit.table_options import TableOptions
+from privaudit.results.audit.audit_description import TableOptions
 from privaudit.runtime.progress import talk
 from privaudit.runtime.registry import Registry, absolute_reference
 

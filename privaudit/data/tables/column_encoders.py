@@ -82,6 +82,11 @@ class NumberColumn(Result):
         """Name the features."""
         return [self.name] + [f"{self.name} missing"] * self.indicator
 
+    def examples(self) -> list[str]:
+        """Write some cells that it takes."""
+        numbers = [repr(self.scale.mean + step * self.scale.deviation) for step in (-1, 0, 0.5)]
+        return [number.replace(".", ",") if self.decimal_comma else number for number in numbers]
+
     def encode(self, column: Column) -> Encoded:
         """Turn rows into features."""
         numbers = column.numbers(decimal_comma=self.decimal_comma)
@@ -110,6 +115,10 @@ class BooleanColumn(Result):
     def feature_names(self) -> list[str]:
         """Name the features."""
         return [self.name] + [f"{self.name} missing"] * self.indicator
+
+    def examples(self) -> list[str]:
+        """Write some cells that it takes."""
+        return [*self.words, self.words[1].upper()]
 
     def encode(self, column: Column) -> Encoded:
         """Turn rows into features."""
@@ -151,6 +160,11 @@ class DateColumn(Result):
         """Name the features."""
         return [f"{self.name} {part.part}" for part in self.parts] + [f"{self.name} missing"] * self.indicator
 
+    def examples(self) -> list[str]:
+        """Write some cells that it takes."""
+        slashes = {True: ["13/02/2024"], False: ["02/13/2024 17:30"], None: []}[self.day_first]
+        return ["2024-02-29", "1.3.1999", "31 Dec 2024 06:05:04", "July 4, 2031", "2024-02-29T23:30+02:00", *slashes]
+
     def encode(self, column: Column) -> Encoded:
         """Turn rows into features."""
         if column.kind == "words":
@@ -190,6 +204,10 @@ class CategoryColumn(Result):
         """Name the features."""
         others = ["(rare)"] * (self.rare > 0) + ["(missing)"] * self.indicator
         return [f"{self.name}={value}" for value in [*self.values, *others]]
+
+    def examples(self) -> list[str]:
+        """Write some cells that it takes."""
+        return [*self.values[:5], "(no training row has this)"]
 
     def encode(self, column: Column) -> Encoded:
         """Turn rows into features."""

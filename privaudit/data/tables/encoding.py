@@ -105,6 +105,8 @@ class TableEncoding(Result):
             Where columns are absent, or cells can't be read (the first ten, by row and column).
         """
         table = UserTable("the table", rows) if isinstance(rows, pd.DataFrame) else read_table_file(Path(rows))
+        if table.frame.columns.has_duplicates:
+            raise DataError(f"{table.name} has several columns of one name", hint="Drop or rename all but one.")
         lacking = [column.name for column in self.columns if column.name not in table.frame.columns]
         if lacking:
             raise DataError(
@@ -115,6 +117,11 @@ class TableEncoding(Result):
         encoded = self.encode(Cells.of(table, [column.name for column in self.columns]))
         demand_sound([(table, problem) for problem in encoded.problems], MEND)
         return encoded.features
+
+    def examples(self, count: int) -> pd.DataFrame:
+        """Make up rows, in words: cells that are known, one that no training row has, and missing ones."""
+        cells = {column.name: [*column.examples(), ""] for column in self.columns}
+        return pd.DataFrame({name: [words[row % len(words)] for row in range(count)] for name, words in cells.items()})
 
     def encode(self, cells: Cells) -> EncodedTable:
         """Turn rows into features, and say what can't be read and what is unlike the training rows."""

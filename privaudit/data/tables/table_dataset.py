@@ -27,7 +27,7 @@ from privaudit.data.tables.table_file import (
 )
 from privaudit.data.tables.table_roles import demand_roles, ids_of, labels_of, test_rows_of, words_of
 from privaudit.errors import DataError, UsageError
-from privaudit.results.audit.table_options import TableOptions
+from privaudit.results.audit.audit_description import TableOptions
 
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 

@@ -18,7 +18,7 @@ from privaudit.data.tables.cells import MISSING, NO_CLASS, Column, Problem, read
 from privaudit.data.tables.column_encoders import quoted
 from privaudit.data.tables.table_file import UserTable, is_table_file
 from privaudit.errors import UsageError
-from privaudit.results.audit.table_options import TableOptions
+from privaudit.results.audit.audit_description import TableOptions
 
 #: Columns that a message lists.
 LISTED = 40
