@@ -46,7 +46,9 @@ def test_flags_are_arguments(name: str) -> None:
     """Every one typed, with its default; help tells of each."""
     function = getattr(privaudit, NAMED.get(name, name))
     parameters = inspect.signature(function).parameters
-    assert set(parameters) | OF_THE_COMMAND_LINE.get(name, set()) == names_of(command_of(name))
+    # ``from`` is a word of Python's own.
+    as_flags = {parameter.removesuffix("_") for parameter in parameters}
+    assert as_flags | OF_THE_COMMAND_LINE.get(name, set()) == names_of(command_of(name))
     for parameter in parameters.values():
         assert parameter.annotation is not parameter.empty
         assert parameter.default is not parameter.empty or parameter.name in ("a", "b", "forget", "model")
