@@ -98,7 +98,8 @@ def test_doing_nothing_changes_no_measure(nothing_done: dict[str, Any]) -> None:
     assert found["relearn"]["steps"]["original"] == found["relearn"]["steps"]["unlearned"] == 0
     for part in ("forget", "test"):
         assert found["jensen_shannon"][part]["unlearned"] == found["jensen_shannon"][part]["original"]
-    assert found["exposure"]["retained_change"]["unlearned"] == {"mean": 0.0, "ci": [0.0, 0.0], "rose": 0.0}
+    unchanged = {"mean": 0.0, "ci": [0.0, 0.0], "rose": 0.0}
+    assert found["exposure"]["retained_change"]["unlearned"].to_json() == unchanged
     assert found["exposure"]["most_exposed"] == []
     assert found["forgotten"]["share"] == found["forgotten"]["before"]
     assert found["noise_floor"] == pytest.approx(

@@ -89,9 +89,9 @@ def test_a_folder_is_the_audit_of_image_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_path_that_is_no_dataset_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("a,b\n")
+    (tmp_path / "x.dat").write_text("a,b\n")
     with pytest.raises(UsageError, match=r"a file must end in \.npz"):
-        load_dataset(str(tmp_path / "x.csv"))
+        load_dataset(str(tmp_path / "x.dat"))
     for name in (str(tmp_path / "absent"), "a\0b/c"):
         with pytest.raises(UsageError, match="no such file or folder"):
             load_dataset(name)

@@ -6,13 +6,19 @@ from pathlib import Path
 from typing import Literal
 
 from privaudit.artifacts import REMOVAL_RECORD, RUN_MODELS
-from privaudit.results.base import read_result
-from privaudit.results.stored_audits import RemovalSummary
+from privaudit.results.base import Result, read_result
+from privaudit.results.unlearning.predecessor import Predecessor
 from privaudit.runtime import files
 
 #: ``whole``: the record is there as it was, and so is the model; ``purged``: a purge took one of them; ``broken``: the
 #: record is another, or gone.
 LinkState = Literal["whole", "purged", "broken"]
+
+
+class Linked(Result):
+    """What of a record makes the chain; whatever else it holds or lacks is no matter here."""
+
+    predecessor: Predecessor | None = None
 
 
 def link_of(out: Path, run: str, *, purged: bool) -> tuple[str, LinkState] | None:
@@ -27,7 +33,7 @@ def link_of(out: Path, run: str, *, purged: bool) -> tuple[str, LinkState] | Non
     purged
         Whether the audit was purged.
     """
-    link = read_result(REMOVAL_RECORD.at(out, run=run), RemovalSummary).predecessor
+    link = read_result(REMOVAL_RECORD.at(out, run=run), Linked).predecessor
     if link is None:
         return None
     record = REMOVAL_RECORD.at(out, run=link.run)
