@@ -131,7 +131,7 @@ def test_every_kind_of_figure_has_a_table_of_its_own_or_brings_one() -> None:
         assert table.rows
         assert all(len(row) == len(table.columns) for row in table.rows), kind
     without = [kind for kind, drawing in DRAWINGS.items() if drawing.tabulate is None]
-    assert without == ["pictures", "inversion-pictures"]
+    assert without == ["people", "naming", "rightness", "pictures", "inversion-pictures"]
     with pytest.raises(ValueError, match="brings its own table"):
         table_behind(Figure("pictures", "", "", Pictures(rows=[])))
 

@@ -100,7 +100,7 @@ def test_doing_nothing_changes_no_measure(nothing_done: dict[str, Any]) -> None:
         assert found["jensen_shannon"][part]["unlearned"] == found["jensen_shannon"][part]["original"]
     unchanged = {"mean": 0.0, "ci": [0.0, 0.0], "rose": 0.0}
     assert found["exposure"]["retained_change"]["unlearned"].to_json() == unchanged
-    assert found["exposure"]["most_exposed"] == []
+    assert not found["exposure"]["most_exposed"]
     assert found["forgotten"]["share"] == found["forgotten"]["before"]
     assert found["noise_floor"] == pytest.approx(
         tug_of_war(Accuracies(**found["second_retrained"]), Accuracies(**found["accuracy"]["retrained"]))

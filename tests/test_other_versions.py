@@ -16,6 +16,7 @@ import pytest
 from privaudit import api
 from privaudit.audit.result_files import write_table
 from privaudit.errors import EvidenceError, PrivauditError, StoreError, UsageError
+from privaudit.results.report_paths import ReportPaths
 from privaudit.runtime import files
 from privaudit.scoring.score_table import COLUMNS
 from privaudit.shadow.store import FORMAT, AuditStore
@@ -191,8 +192,8 @@ def test_results_with_fewer_keys(old: Path, tmp_path: Path, monkeypatch: pytest.
     out = tmp_path / "out"
     results = files.read_json(out / old.name / "score.json")
     # What is written of a report is drawn elsewhere; here only its reading counts.
-    monkeypatch.setattr("privaudit.report.write.write_report", lambda *_: {})
-    monkeypatch.setattr("privaudit.commands.compare.write_report", lambda *_: {})
+    monkeypatch.setattr("privaudit.report.write.write_report", lambda *_: ReportPaths(html=None, pdf=None))
+    monkeypatch.setattr("privaudit.commands.compare.write_report", lambda *_: ReportPaths(html=None, pdf=None))
     shutil.copytree(out / old.name, tmp_path / "other" / old.name)
     commands: list[Callable[[], Any]] = [
         lambda: api.write_report(old.name, store=tmp_path / "store", out=out),
