@@ -22,7 +22,7 @@ from privaudit.evaluation.measures.resampling import Drawn
 from privaudit.purging.purge_plan import plan_purge
 from privaudit.results.unlearning.calibration import ForgetSetKind
 from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges
-from privaudit.trials.calibration.choose import choose
+from privaudit.trials.calibration.choose import USUAL, choose
 from privaudit.trials.calibration.held_out import held_out_sets
 from privaudit.trials.calibration.judged import Standing
 from privaudit.trials.calibration.kind import coarse, kind_of, share_among
@@ -150,12 +150,18 @@ def test_the_cheapest_within_noise_is_chosen_and_the_better_of_two_as_cheap() ->
     assert "the best of 3 candidates" in why
 
 
-def test_what_doing_nothing_beats_or_equals_is_no_choice() -> None:
-    chosen, why = choose(standing(0.95, {TEACHER: (0.955, 0.955)}), {TEACHER: 1})
-    assert chosen is None
+def test_where_trials_tell_nothing_the_usual_method_is_taken_unless_it_does_harm() -> None:
+    chosen, why = choose(standing(0.95, {TEACHER: (0.955, 0.955), LABELS: (0.956, 0.956)}), {TEACHER: 1, LABELS: 1})
+    assert chosen == USUAL == TEACHER
     assert "within the noise" in why
+    assert "does no harm" in why
     # A lead that is large may still be chance.
-    assert choose(standing(0.90, {TEACHER: (0.95, 0.95)}, spread=0.2), {TEACHER: 1})[0] is None
+    assert choose(standing(0.90, {TEACHER: (0.95, 0.95)}, spread=0.2), {TEACHER: 1})[0] == USUAL
+
+
+def test_what_doing_nothing_beats_is_no_choice() -> None:
+    assert choose(standing(0.95, {TEACHER: (0.90, 0.90)}), {TEACHER: 1})[0] is None
+    assert choose(standing(0.95, {LABELS: (0.955, 0.955)}), {LABELS: 1})[0] is None
     assert choose(Standing(standing(0.9, {TEACHER: (1.0,)}).nothing, {}), {})[0] is None
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from privaudit.trials.calibration.candidates import Candidate
 from privaudit.trials.calibration.judged import MOST_NOISE, Standing
+from privaudit.unlearning.application.method_choice import APPROXIMATE
+
+#: What is taken where trials can't tell: it goes on training as the model was trained.
+USUAL = Candidate.of(APPROXIMATE)
 
 #: Candidates whose gradients differ by less than this are as cheap as each other: the better of them is taken.
 AS_CHEAP = 1.1
@@ -27,11 +31,7 @@ def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Cand
         return None, "every candidate ruined a held-out forget set's model"
     best = max(whole, key=standing.tow)
     if not standing.is_ahead(best, None):
-        lead, noise = standing.lead(best, None)
-        return None, (
-            f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
-            f"{nothing:.3f}: {lead:+.3f}, within the noise of {noise:.3f}"
-        )
+        return _without_telling(standing, best, whole)
     alike = [
         one
         for one in whole
@@ -44,3 +44,21 @@ def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Cand
         f"{what} of {len(standing.tows)} candidates on {sets} held-out forget set{'s' if sets != 1 else ''}: "
         f"ToW {standing.tow(chosen):.3f}, doing nothing {nothing:.3f}"
     )
+
+
+def _without_telling(standing: Standing, best: Candidate, whole: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+    """Return the usual method where trials can't tell it from doing nothing; None where they tell that it does harm."""
+    nothing = standing.of_nothing
+    lead, noise = standing.lead(best, None)
+    told = (
+        f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
+        f"{nothing:.3f}: {lead:+.3f}, within the noise of {noise:.3f}"
+    )
+    if USUAL in whole:
+        behind, noise = standing.lead(USUAL, None)
+        if behind >= -noise:
+            return (
+                USUAL,
+                f"{told}: there was too little to forget in them to tell methods apart, and {USUAL.words} does no harm",
+            )
+    return None, told
