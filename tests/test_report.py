@@ -240,8 +240,8 @@ def test_hostile_names_are_inert(privaudit: Run, tmp_path: Path) -> None:
     results = json.loads(done.stdout)
     assert re.fullmatch(r"[a-z0-9-]+", results["audit"])
     html = Path(results["report"]["html"]).read_text()
-    assert html.count("<script") == 3  # the data and the explorer
-    assert html.count("</script") == 2
+    assert html.count("<script") == 3  # the data, the explorer and what folds
+    assert html.count("</script") == 3
     assert "<img src=x" not in html
     assert "&lt;script&gt;" in html
     assert "x" * 100 not in html  # cut, not shown whole
