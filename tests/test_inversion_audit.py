@@ -104,7 +104,7 @@ def test_nothing_is_inverted_twice(score: Any, privaudit: Run, small_npz: Path, 
     done = privaudit("score", "--dataset", small_npz, *flags, "--store", root / "store", "--out", root / "anew")
     assert done.returncode == 0, done.stderr
     assert "its checksum differs" in done.stderr
-    assert "inversion (T2, 12 random samples): recovered" in done.stdout
+    assert "inversion, an upper bound (T2, 12 random samples): recovered" in done.stdout
     assert "guess: class mean" in done.stdout
     for name in ("scores.parquet", "reconstructions.npz"):
         assert (root / "anew" / first["audit"] / name).read_bytes() == (
