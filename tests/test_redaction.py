@@ -23,7 +23,9 @@ from privaudit.report.redaction import Privacy, reveal
 from privaudit.report.sample_ids import Naming, SampleId
 from privaudit.report.sections import attack_results
 from privaudit.report.write import render_report
+from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.base import read_result
 from privaudit.runtime import files
 from tests.conftest import unlearn_anyway
 
@@ -203,10 +205,12 @@ def test_no_report_says_where_a_list_of_ids_lies(audit: dict[str, Any]) -> None:
         assert str(audit["root"]) not in text
     for path in audit["folder"].rglob("*.json"):
         assert "anna-smith" not in path.read_text("utf-8")
-    results = json.loads((audit["folder"] / "score.json").read_text())
-    results["inversion"] = {"asked": "ids:/home/anna/smith.csv", "at": "trained", "preset": "default"}
-    results["inversion"] |= {"gradient_noise": 0, "gradient_clip": None}
-    assert "--invert ids:FILE" in command(results)
+    results = read_result(audit["folder"] / "score.json", ScoreResults)
+    file = "ids:/home/anna/smith.csv"
+    found = InversionResults.model_construct(
+        asked=file, at="trained", preset="default", gradient_noise=0, gradient_clip=None
+    )
+    assert "--invert ids:FILE" in command(results.model_copy(update={"inversion": found}))
 
 
 def test_a_run_that_an_earlier_version_named_after_its_list_is_shown_without(

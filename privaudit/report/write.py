@@ -31,6 +31,7 @@ def render_report(folder: Path, shown: Privacy | None = None) -> ReportPaths:
     """Render both reports of ``<out>/<audit>``; the PDF's path is None where it can't be made, and a line says why."""
     content = build_content(folder, shown)
     files.claim(folder)
+    files.demand_writable(folder)
     for stale in (ATTESTATION, MODEL_CARD):
         # It would name the report that was.
         files.remove(folder / stale)
