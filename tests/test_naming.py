@@ -17,6 +17,9 @@ from privaudit.attacks import lira
 from privaudit.attacks.risk import attack_success, intrinsic_shift
 from privaudit.report.document import Content, build_content
 from privaudit.report.explorer import payload
+from privaudit.results.audit.score_results import ScoreAnswer, ScoreResults
+from privaudit.results.base import read_result
+from privaudit.results.report_paths import ReportPaths
 from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
 from tests.test_signals_file import save
@@ -84,7 +87,8 @@ def test_the_terminal_says_what_chance_tells(audits: dict[str, Path], capsys: py
     from privaudit.cli.commands.score import _print_told_right
 
     for kind, named in (("noise", False), ("leak", True)):
-        _print_told_right(json.loads((audits[kind] / "score.json").read_text()))
+        results = read_result(audits[kind] / "score.json", ScoreResults)
+        _print_told_right(ScoreAnswer.of(results, Path("scores"), ReportPaths(html=None, pdf=None)))
         said = capsys.readouterr().out
         assert "chance alone tells" in said
         assert ("No single sample is named" in said) != named

@@ -207,9 +207,8 @@ def test_no_report_says_where_a_list_of_ids_lies(audit: dict[str, Any]) -> None:
         assert "anna-smith" not in path.read_text("utf-8")
     results = read_result(audit["folder"] / "score.json", ScoreResults)
     file = "ids:/home/anna/smith.csv"
-    found = InversionResults.model_construct(
-        asked=file, at="trained", preset="default", gradient_noise=0, gradient_clip=None
-    )
+    construct: Any = InversionResults.model_construct
+    found = construct(asked=file, at="trained", preset="default", gradient_noise=0, gradient_clip=None)
     assert "--invert ids:FILE" in command(results.model_copy(update={"inversion": found}))
 
 
