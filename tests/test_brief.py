@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,13 +23,22 @@ from privaudit.commands.gate import check_audit
 from privaudit.config import read_settings
 from privaudit.errors import GateBreached, UsageError
 from privaudit.report.brief import next_steps, plain
+from privaudit.report.brief.brief import _exposed as exposed
 from privaudit.report.brief.next_steps import Situation
 from privaudit.report.brief.pictures import people
 from privaudit.report.brief.verdict import judge
 from privaudit.report.html import _whole
 from privaudit.report.write import render_report
 from privaudit.results.audit.controls import Duplicates, NegativeControl
-from privaudit.results.audit.score_results import GivenTarget, PurgeEntry, ScoreResults, TargetAttack, ToldRight
+from privaudit.results.audit.score_results import (
+    Exposure,
+    GivenTarget,
+    GroupExposure,
+    PurgeEntry,
+    ScoreResults,
+    TargetAttack,
+    ToldRight,
+)
 from privaudit.results.base import read_result
 from privaudit.results.gate_results import Limit
 from privaudit.results.measures import Attack
@@ -78,6 +88,40 @@ def test_the_verdict_is_that_of_the_interval(results: ScoreResults) -> None:
     assert judge(results, limits(auc=high, tpr={"0.01": 0.001})).word == "exceeded"
     assert judge(results, None).word == "better than guessing"
     assert "held against guessing" in judge(results, None).basis[0]
+
+
+def with_lira(results: ScoreResults, **changed: Any) -> ScoreResults:
+    attacks = results.attacks | {"lira": results.attacks["lira"].model_copy(update=changed)}
+    return results.model_copy(update={"attacks": attacks})
+
+
+def test_the_sentence_tells_the_figure_that_decides(results: ScoreResults) -> None:
+    tpr, bounds = {"0.01": 0.05, "0.001": 0.02}, {"0.01": (0.04, 0.06), "0.001": (0.01, 0.03)}
+    found = with_lira(results, tpr_at_fpr=tpr, tpr_ci=bounds)
+    answer = judge(found, limits(tpr={"0.01": 0.1, "0.001": 0.005})).answer
+    assert answer.startswith("1 of 2 declared limits are exceeded")
+    assert "1 in 1,000" in answer
+    low, _ = found.attacks["lira"].auc_ci or (0, 0)
+    answer = judge(found, limits(tpr={"0.01": 0.1}, auc=max(0.5, low - 0.01))).answer
+    assert "the right one is picked at most" in answer
+
+
+def test_where_the_attack_fixed_beforehand_sees_nothing_another_is_not_hidden(results: ScoreResults) -> None:
+    nothing = {"auc": 0.5, "auc_ci": (0.45, 0.55), "tpr_at_fpr": {"0.01": 0.01}, "tpr_ci": {"0.01": (0.0, 0.03)}}
+    quiet = with_lira(results, **nothing)
+    rmia = quiet.attacks["lira"].model_copy(update={"auc": 0.7, "auc_ci": (0.69, 0.71)})
+    found = judge(quiet.model_copy(update={"attacks": {"lira": quiet.attacks["lira"], "rmia": rmia}}), None)
+    assert "was not seen to do better than guessing" in found.answer
+    assert "Of the 2 attacks that were run, 1 did better than guessing" in found.basis[-1]
+
+
+def test_a_group_of_one_is_not_called_the_most_exposed(results: ScoreResults) -> None:
+    one = GroupExposure(name="ward 7", samples=1, mean=1.0, ci=None, high=1)
+    many = GroupExposure(name="ward 2", samples=90, mean=0.9, ci=(0.8, 0.95), high=9, p=0.01)
+    found = results.model_copy(update={"groups": {"ward": Exposure(p=0.01, groups=[one, many])}})
+    said = " ".join(exposed(found, pd.DataFrame({"risk": [], "sample_id": [], "class_name": []})))
+    assert "ward 7" not in said
+    assert "ward 2" in said
 
 
 def test_a_failed_check_leaves_nothing_to_decide(results: ScoreResults) -> None:

@@ -41,6 +41,7 @@ def test_every_entry_of_the_file_is_read_once_its_comment_is_taken_away(tmp_path
         ("[people]\nprior = 1.5\nname = 'x'", r"people\.prior: .*; people\.name: "),
         ("[limits]\ntpr = { one = 0.1 }", 'limits.tpr."one" = 0.1'),
         ("[limits]\ntpr = { '0.01' = 2 }", 'limits.tpr."0.01" = 2'),
+        ("[limits]\ntpr = { '0.05' = 0.1 }", r"no audit measures at that rate"),
         ("date = 'someday'", "date: "),
         ("title = ", "cannot read --declare"),
     ],

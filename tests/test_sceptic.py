@@ -170,3 +170,14 @@ def test_halves_of_one_pool_show_more_than_fresh_training_sets_and_complements_t
     # Of the variance (1 + noise) that fresh sets bring, halving takes away a half of 1; complements share that half.
     assert found.correlation == pytest.approx(-0.5 / (0.5 + noise), abs=0.04)
     assert found.corrected == pytest.approx(found.fresh, abs=0.006)
+
+
+def test_a_cell_at_the_rate_itself_is_named() -> None:
+    member = np.arange(2_000) % 2 == 0
+    union = Union(member)
+    for name in ("one", "two"):
+        union.add(name, np.arange(2_000.0))
+    found = union.result()
+    assert found is not None
+    assert (at := found.at_fpr["0.01"]) is not None
+    assert at.fpr == at.fpr_of_each == 0.01

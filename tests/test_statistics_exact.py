@@ -284,3 +284,14 @@ def test_images_that_are_hardly_apart(side: int) -> None:
     other = np.random.default_rng(side + 1).random((1, side, side, 1))
     mirrored = ssim(image[:, ::-1, ::-1], other[:, ::-1, ::-1])
     assert ssim(image, other).item() == pytest.approx(mirrored.item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("models", [8, 32])
+def test_a_perfect_attack_has_an_interval(models: int) -> None:
+    """All of one side above all of the other: as sure as so many heads in a row, and no surer."""
+    member = np.arange(models * 20).reshape(models, 20) % 2 == 0
+    clusters = np.repeat(np.arange(models // 2), 2)[:, np.newaxis] + np.zeros((1, 20), np.int64)
+    for sign, bounds in ((1, (0.025 ** (2 / models), 1.0)), (-1, (0.0, 1 - 0.025 ** (2 / models)))):
+        found = performance(sign * member.astype(np.float64), member, clusters)
+        assert found.auc == (1.0 if sign > 0 else 0.0)
+        assert found.auc_ci == pytest.approx(bounds)

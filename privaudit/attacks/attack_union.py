@@ -63,5 +63,5 @@ class Union:
 def own_rates(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> FloatArray:
     """Return the share of non-member cells whose score is at least each cell's, ``[n]``: an attack's FPR there."""
     others = np.sort(scores[~member])
-    rates: FloatArray = 1 - np.searchsorted(others, scores, side="left") / len(others)
+    rates: FloatArray = (len(others) - np.searchsorted(others, scores, side="left")) / len(others)
     return rates

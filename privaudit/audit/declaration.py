@@ -15,6 +15,7 @@ from privaudit.config import decoded
 from privaudit.errors import UsageError
 from privaudit.results.base import write_result
 from privaudit.results.statement.declaration import Declaration
+from privaudit.statistics.performance import REPORTED_RATES
 
 HEAD = """\
 # What this audit's owner declares. The report repeats it as declared, not measured.
@@ -63,6 +64,11 @@ def _demand_rate(path: Path, rate: str, most: float) -> None:
         raise UsageError(
             f'--declare {path}: limits.tpr."{rate}" = {most}: the rate lies between 0 and 1, and so does the limit',
             hint='For at most 2% found at 1% of false alarms: "0.01" = 0.02.',
+        )
+    if float(rate) not in REPORTED_RATES:
+        raise UsageError(
+            f'--declare {path}: limits.tpr."{rate}": no audit measures at that rate, so the limit could never be held',
+            hint=f"Rates: {', '.join(f'{one:g}' for one in REPORTED_RATES)}.",
         )
 
 

@@ -131,7 +131,7 @@ class Evaluation:
         of_rates = {fpr: rate.influence for fpr, rate in rates.items() if rate.influence}
         return Attack(
             auc=area,
-            auc_ci=logit_interval(area, error, self._degrees) if trusted else None,
+            auc_ci=self._area_interval(area, error) if trusted else None,
             auc_standard_error=error if np.isfinite(error) else None,
             balanced_accuracy=balanced_accuracy(self._scores[order], self._member[order], fold),
             tpr_at_fpr={fpr: rate.tpr for fpr, rate in rates.items()},
@@ -143,6 +143,14 @@ class Evaluation:
             curve=Curve.model_validate(curve.sketch()),
             influence=Influence(auc=influence, tpr=of_rates) if influence else None,
         )
+
+    def _area_interval(self, area: float, error: float) -> Interval | None:
+        """As `performance` says; where one side lies wholly above the other, as sure as that many heads in a row."""
+        if area not in (0.0, 1.0):
+            return logit_interval(area, error, self._degrees)
+        alone = min(self._curve.positives, self._curve.negatives)
+        independent = alone if self._cluster is None else self._clusters
+        return clopper_pearson(independent if area else 0, independent)
 
     @property
     def _degrees(self) -> int:

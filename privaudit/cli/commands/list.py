@@ -27,14 +27,12 @@ def command(as_json: bool, **options: Any) -> None:
             f"no audits in {options['store'] or DEFAULT_STORE}; make one: privaudit score --dataset digits", err=True
         )
     for row in rows:
-        what = row["error"] or (
-            f"{row['network']} on {row['dataset']}, {row['samples']:,} samples, {row['shadows']} shadow models"
-        )
-        answer(f"{'*' if row['latest'] else ' '} {row['audit']}  {what}")
-        for run in row["runs"]:
-            outcome = run["outcome"] or "undecided, by an earlier version"
-            answer(f"    {run['run']}  {outcome}, {run['forget']:,} samples to forget{_chained(run)}")
-        for calibration, method in row["calibrations"].items():
+        what = row.error or (f"{row.network} on {row.dataset}, {row.samples:,} samples, {row.shadows} shadow models")
+        answer(f"{'*' if row.latest else ' '} {row.audit}  {what}")
+        for run in row.runs:
+            outcome = run.outcome or "undecided, by an earlier version"
+            answer(f"    {run.run}  {outcome}, {run.forget:,} samples to forget{_chained(run)}")
+        for calibration, method in row.calibrations.items():
             answer(f"    calibration {calibration}  {method}")
 
 

@@ -138,8 +138,9 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
             else "Single people cannot be told: there are too few comparison models to confirm any name."
         )
     for name, found in results.groups.items():
-        top = found.groups[0]
-        if found.p is not None and found.p < 0.05:
+        # A group of a few is a person or two, and by chance the highest: only what was tested counts.
+        tested = (one for one in found.groups if one.p is not None and one.p < 0.05 and one.mean > results.mean_risk)
+        if (top := next(tested, None)) is not None:
             said.append(
                 f"By {clip(name, 30)}, most exposed are those of “{clip(top.name, 30)}”: the attacker is right about "
                 f"them in {percent(top.mean)} of tries{span(top.ci)}, against {percent(results.mean_risk)} overall."

@@ -73,7 +73,8 @@ def _curve(attack: Attack) -> list[Figure]:
     rows = []
     for rate in TOLD:
         below = np.flatnonzero(fpr <= rate)
-        rows.append([share_of(rate), percent(float(tpr[below[-1]])) if len(below) else "–"])
+        told = attack.tpr_at_fpr.get(f"{rate:g}", float(tpr[below[-1]]) if len(below) else None)
+        rows.append([share_of(rate), "–" if told is None or rate < attack.smallest_fpr else percent(told)])
     return [
         Figure(
             "naming",

@@ -89,4 +89,6 @@ def why_untold(check: Check, distrusted: str) -> str:
         return "there are too few comparison models to say how sure this is"
     if check.ci[0] <= check.most < check.ci[1]:
         return "the limit lies within what the measurement leaves open"
-    return "training and test data differ by themselves"
+    if check.verdict != "too little evidence" or check.ci[1] > check.most:
+        return "training and test data differ by themselves"
+    return "training and test data are not apart as they must be, and that may hide what can be found"

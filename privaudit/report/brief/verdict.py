@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from privaudit.report.brief import plain
 from privaudit.report.brief.limit_checks import distrust, hold, limits_of
 from privaudit.report.brief.plain import of_whom, percent, share_of, span
-from privaudit.report.content import comparability
+from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Table
 from privaudit.report.content.wording import interval
 from privaudit.results.audit.score_results import ScoreResults
@@ -34,6 +34,7 @@ class Judgement:
 def judge(results: ScoreResults, declared: Declaration | None) -> Judgement:
     """Hold an audit against what was declared."""
     limits = [] if declared is None else limits_of(declared.limits)
+    # Of an audit of another version, which stored other rates.
     limits = [one for one in limits if one.rate is None or f"{one.rate:g}" in plain.subject(results).tpr_at_fpr]
     checks = hold(results, limits, None, of_target=False) if limits else []
     verdict = _of_checks(checks) if checks else _against_guessing(results)
@@ -76,18 +77,29 @@ def _against_guessing(results: ScoreResults) -> Verdict:
 
 def beats_guessing(attack: Attack) -> bool:
     """Whether the whole interval of the AUC, or of the members found at a rate, lies above guessing."""
+    if attack.auc_ci is None:
+        return False
     found = [bounds[0] > float(rate) for rate, bounds in attack.tpr_ci.items() if bounds is not None]
-    return (attack.auc_ci is not None and attack.auc_ci[0] > 0.5) or (attack.auc_ci is not None and any(found))
+    return attack.auc_ci[0] > 0.5 or any(found)
 
 
 def _answer(results: ScoreResults, verdict: Verdict, checks: list[Check]) -> str:
-    if distrust(results):
-        return "Nothing can be decided on this audit: a check that must find nothing found something."
+    if why := distrust(results):
+        unlike = "the models are unlike each other"
+        cause = unlike if why == wording.UNLIKE else "a check that must find nothing found something"
+        return f"Nothing can be decided on this audit: {cause}."
+    deciding = [check for check in checks if check.verdict == verdict]
+    head = _head(verdict, checks)
+    if deciding and deciding[0].quantity != "tpr" and deciding[0].value is not None:
+        # Not of how many are named: that stands behind it.
+        one = deciding[0]
+        measured = percent(one.value or 0.0) + ("" if one.ci is None else f" ({_range(one)})")
+        head += f" ({plain.limit_in_words(one)}: it is {measured})"
     attack = plain.subject(results)
-    rate = plain.told_rate(attack, list(checks))
+    rate = plain.told_rate(attack, [*deciding, *checks])
     if rate is None:
         return (
-            f"{_head(verdict, checks)}; how many, at which error, cannot be told: {results.shadows} comparison models "
+            f"{head}; how many, at which error, cannot be told: {results.shadows} comparison models "
             "are too few to measure it."
         )
     found = attack.tpr_at_fpr[rate] or 0.0
@@ -96,14 +108,14 @@ def _answer(results: ScoreResults, verdict: Verdict, checks: list[Check]) -> str
         f"{percent(found)} of the people in the training data{span(attack.tpr_ci[rate])}; guessing names "
         f"{percent(float(rate))}"
     )
-    return f"{_head(verdict, checks)}: {named}."
+    return f"{head}: {named}."
 
 
 def _head(verdict: Verdict, checks: list[Check]) -> str:
     if not checks:
         return {
             "breached": "People can be named better than by guessing",
-            "holds": "No attack that was run did better than guessing",
+            "holds": "The attack that was fixed beforehand was not seen to do better than guessing",
             "too little evidence": "Whether people can be named cannot be told",
         }[verdict]
     over = [check for check in checks if check.verdict == "breached"]
@@ -127,6 +139,12 @@ def _basis(results: ScoreResults, declared: Declaration | None, checks: list[Che
             else "The declared limits name rates that this audit does not store, so this is held against guessing."
         )
     attack = plain.subject(results)
+    if not checks and not distrust(results) and not beats_guessing(attack):
+        above = sum(beats_guessing(one) for one in results.attacks.values())
+        if above:
+            said.append(
+                f"Of the {len(results.attacks)} attacks that were run, {above} did better than guessing: see the annex."
+            )
     if not checks and distrust(results) == "" and attack.auc_ci is None:
         said.append(f"{results.shadows} comparison models are too few to say how sure any figure is.")
     if plain.is_own_target(results):

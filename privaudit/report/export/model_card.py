@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from privaudit.report.brief.limit_checks import distrust
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Report
 from privaudit.results.audit.score_results import ScoreResults
@@ -25,7 +26,8 @@ def write_model_card(folder: Path, report: Report) -> Path:
 def model_card(results: ScoreResults, report: Report) -> str:
     """Return the section: a heading of the second level, a table of figures, and the limits."""
     lira = results.attacks["lira"]
-    rows = [
+    rows = [("Do not rely on this audit", why)] if (why := distrust(results)) else []
+    rows += [
         ("Audit", f"{results.audit}: {results.samples:,} training samples, {results.shadows} shadow models"),
         ("Members found at 1% false alarms", wording.found_at(lira, "0.01")),
         ("Members found at 0.1% false alarms", wording.found_at(lira, "0.001")),
@@ -40,7 +42,7 @@ def model_card(results: ScoreResults, report: Report) -> str:
     if (accuracy := results.accuracy) is not None and accuracy.target_test is not None:
         rows.append(("Accuracy on test samples", wording.percent(accuracy.target_test)))
     if results.epsilon is not None:
-        rows.append(("ε is at least", f"{results.epsilon.one_run.epsilon:.2f}"))
+        rows.append(("ε is at least, by one training", f"{results.epsilon.one_run.epsilon:.2f}"))
     rows.append(("Warnings in the report", str(len(results.warnings or ()))))
     lines = [f"| {_cell(what)} | {_cell(said)} |" for what, said in rows]
     return "\n".join(

@@ -70,8 +70,14 @@ def _beside(claimed: float, bounds: Epsilon | None) -> str:
     if bounds is None:
         return "Of the claimed ε nothing was measured: planted records (--canaries) would bound it from below."
     found = max(bounds.one_run.epsilon, 0.0 if bounds.trials is None else bounds.trials.epsilon)
-    verdict = "which contradicts the claim" if found > claimed else "which does not contradict the claim"
-    return f"Measured beside it: ε ≥ {found:.2f}, {verdict}. A bound from below never proves a claim."
+    verdict = (
+        "above the claim, which asks for an explanation" if found > claimed else "below the claim, which proves nothing"
+    )
+    return (
+        f"Measured beside it: ε ≥ {found:.2f} at δ = {bounds.one_run.delta:g} (the larger of the bounds, each with 95% "
+        f"confidence), {verdict}. It is of models trained here, and of data that differ in one replaced record: a "
+        "claim at another δ, of added or removed records, or of another training is another promise."
+    )
 
 
 def _accusations(results: ScoreResults, declared: Declaration | None) -> list[Section]:
@@ -87,7 +93,7 @@ def _accusations(results: ScoreResults, declared: Declaration | None) -> list[Se
     groups = [
         [name, *_row(next(one for one in of_group if one.prior == found.accusations[0].prior))]
         for name, of_group in list(found.groups.items())[:MOST_GROUPS]
-        if of_group
+        if of_group and not own  # Of groups the shadow models alone are attacked.
     ]
     if groups:
         tables.append(Table("The same within groups", ["Group", *columns], groups))
