@@ -134,6 +134,25 @@ def test_held_out_sets_are_disjoint_and_leave_the_request_alone(bench: OpenedAud
     assert [np.unique(labels[one.rows]).size for one in found] == [1, 1]
 
 
+def test_no_canary_and_nobody_of_the_request_is_held_out_with_a_class(bench: OpenedAudit) -> None:
+    arrays, labels = bench.plan.arrays, bench.plan.data.y_train
+    # Canaries lie behind the training samples.
+    more = replace(
+        arrays,
+        pool_inputs=np.concatenate([arrays.pool_inputs, arrays.pool_inputs[:9]]),
+        pool_labels=np.concatenate([arrays.pool_labels, np.arange(9) % 3]),
+    )
+    forget = ForgetSet(np.flatnonzero(labels == 1), False)
+    problem = UnlearningProblem.of(bench.bench, more, forget, 0)
+    found = held_out_sets(problem, problem.load(), kind(problem))
+    assert found
+    assert max(one.rows.max() for one in found) < len(labels)
+    # A request that has someone of every class leaves no class to hold out.
+    every = np.union1d(forget.rows, [np.flatnonzero(labels == label)[0] for label in (0, 2)])
+    problem = problem_of(bench, every, scattered=False)
+    assert not held_out_sets(problem, problem.load(), kind(problem))
+
+
 def test_sizes_are_about_the_same() -> None:
     assert [coarse(size) for size in (1, 5, 20, 21, 72, 144, 150, 1000)] == [1, 6, 24, 24, 64, 128, 128, 1024]
     assert all(max(coarse(size) / size, size / coarse(size)) < 1.26 for size in range(1, 3000))

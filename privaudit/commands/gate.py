@@ -87,7 +87,7 @@ def run_gate(
     """
     folder = results_folder(settings, audit)
     run = None if unlearned is None else check_run(folder, unlearned)
-    if run is None and not limits and (declared := declared_in(folder)) is not None:
+    if not limits and (declared := declared_in(folder)) is not None:
         limits = limits_of(declared.limits)
     checks = [] if run is not None and not limits else check_audit(folder, limits, attack, of_target=of_target)
     told = [(check.name, str(check.verdict), check.sentence) for check in checks]

@@ -19,8 +19,7 @@ from privaudit.shadow.store import AuditStore, audits_in, latest_audit
 def list_audits(root: Path, out: Path) -> list[AuditEntry]:
     """What each audit of a store is, by name, with its unlearning runs; one that is damaged is there with an error."""
     latest = latest_audit(root)
-    stores = [AuditStore(root, name) for name in audits_in(root)]
-    return [_described(store, latest, _runs(out / store.audit, purged=_was_purged(store))) for store in stores]
+    return [_described(AuditStore(root, name), latest, out / name) for name in audits_in(root)]
 
 
 def _was_purged(store: AuditStore) -> bool:
@@ -51,15 +50,17 @@ def _runs(folder: Path, *, purged: bool) -> list[RunEntry]:
     return [entry for _, entry in sorted(found, key=lambda one: (one[0], one[1].run))]
 
 
-def _described(store: AuditStore, latest: str | None, runs: list[RunEntry]) -> AuditEntry:
+def _described(store: AuditStore, latest: str | None, out: Path) -> AuditEntry:
     """What an audit is, or why that can't be told: one damaged audit must not hide the others."""
-    calibrations = {
-        path.stem: read_result(path, Calibration).method
-        for path in filter(files.is_whole, CALIBRATION.within(store.folder))
-    }
-    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=runs, calibrations=calibrations)
+    entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=[])
     try:
+        entry = entry.model_copy(update={"runs": _runs(out, purged=_was_purged(store))})
         about, shadows = store.read_description(), store.shadow_count()
+        calibrations = {
+            path.stem: read_result(path, Calibration).method
+            for path in filter(files.is_whole, CALIBRATION.within(store.folder))
+        }
+        entry = entry.model_copy(update={"calibrations": calibrations})
     except StoreError as error:
         return entry.model_copy(update={"error": error.message})
     facts = {"dataset": about.identity.dataset, "network": about.identity.network, "samples": about.data.train}

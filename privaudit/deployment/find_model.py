@@ -180,7 +180,8 @@ def _store_at(folder: Path) -> AuditStore:
 def _store_of(results: Path, places: PlaceOptions) -> AuditStore:
     """The store of an audit whose results lie in this folder: where it should be, else beside the output."""
     audit, beside = results.name, results.parent.parent
-    roots = [Path(places.store), *(path for path in sorted(beside.iterdir()) if path.is_dir())]
+    others = sorted(beside.iterdir()) if beside.is_dir() else []
+    roots = [Path(places.store), *(path for path in others if path.is_dir())]
     for root in roots:
         if (root / audit / "audit.json").is_file():
             return AuditStore(root, audit)

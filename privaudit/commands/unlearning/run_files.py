@@ -27,3 +27,8 @@ def run_folder(runs: Path, name: str) -> Path:
     digest = name.rsplit("-", 1)[1]
     earlier = [path for path in sorted(runs.glob(f"*-{digest}")) if is_there(path)]
     return earlier[0] if earlier else runs / name
+
+
+def numbers_of(runs: Path) -> list[int]:
+    """Return the numbers of the runs that have results: the next one's is above them all, whichever were deleted."""
+    return [read_result(path, UnlearnRun).number for path in runs.glob(f"*/{METRICS_FILE}") if files.is_whole(path)]

@@ -22,6 +22,7 @@ from privaudit.commands.unlearning.unlearn_auto import AutoRequest, calibrated_c
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
+from privaudit.evaluation.u_lira import choose_models
 from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.predecessor import Predecessor
@@ -44,6 +45,7 @@ from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.schedule.ordering import check_order, score_of
 from privaudit.unlearning.schedule.stages import check_sequencing
+from privaudit.unlearning.teachers import split_pairs
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,17 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
     )
     chosen = begin_anew(settings, chosen, earlier)
     if chosen.by == AUTO:
+        if settings.u_lira is not None and chosen.method != RETRAIN:
+            # Too few shadow models are told before a calibration is paid for.
+            choose_models(split_pairs(plan.shadows, bench.seed).judging, settings.u_lira)
         settings = all_at_once(settings)
         open_choice = AutoRequest(settings, sequencing_of(settings), wanted, decides_unlearning(bench), dry_run)
         score_of(bench.table.iloc[forget.rows], settings.order)
         chosen, planned = calibrated_choice(chosen, open_choice, audit, forget)
         talk(f"  {sentence_of(chosen)}")
+        if chosen.method == RETRAIN and settings.u_lira is not None:
+            talk("  --u-lira is left out: retraining never sees a forgotten sample, so there is nothing to attack")
+            settings = settings.changed(u_lira=None)
     settings = of_method(settings, chosen.method)
     if chosen.calibration is not None:
         values = chosen.calibration.parameters

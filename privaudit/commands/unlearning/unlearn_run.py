@@ -9,7 +9,7 @@ from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import MODELS, model_file, write_table
-from privaudit.commands.unlearning.run_files import EXPOSURE, FORGETTING, METRICS_FILE
+from privaudit.commands.unlearning.run_files import EXPOSURE, FORGETTING, METRICS_FILE, numbers_of
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.commands.unlearning.unlearn_request import (
     ResolvedRequest,
@@ -70,7 +70,7 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
         **_with_calibration(nothing if run is None else run.ledger, wanted),
         **replace(wanted, request=request).as_result(plan),
         run=folder.name,
-        number=1 + len(list(folder.parent.glob(f"*/{METRICS_FILE}"))),
+        number=1 + max(numbers_of(folder.parent), default=0),
         outcome_of_request=of_request,
         judging_shadows=int(judging.sum()),
         tuning=tuning,

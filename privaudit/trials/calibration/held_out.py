@@ -8,7 +8,7 @@ from torch import nn
 
 from privaudit.results.unlearning.calibration import ForgetSetKind
 from privaudit.runtime.seeds import generator
-from privaudit.trials.calibration.kind import RISK, distances, lost_classes, memorised, space_of
+from privaudit.trials.calibration.kind import RISK, distances, memorised, space_of
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
@@ -53,11 +53,11 @@ def held_out_sets(problem: UnlearningProblem, model: nn.Module, kind: ForgetSetK
 
 
 def _classes(problem: UnlearningProblem, kind: ForgetSetKind) -> list[ForgetSet]:
-    labels = problem.labels
+    # Behind the training samples lie canaries, which are nobody's to forget.
+    labels = problem.labels[: len(problem.bench.table)]
     there = np.flatnonzero(np.bincount(labels))
+    # None of the request's own samples may help to choose its method.
     whole = np.setdiff1d(there, np.unique(labels[problem.forget.rows]))
-    if len(whole) < 1:
-        whole = np.setdiff1d(there, lost_classes(labels, problem.forget.rows))
     drawn = generator(problem.bench.seed, "calibration", "class", kind.size).permutation(whole)
     # At least two classes must be left to tell apart.
     size = min(kind.size, len(there) - 2, len(drawn))

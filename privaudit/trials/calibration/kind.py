@@ -38,7 +38,9 @@ INPUTS, FEATURES, RISK = "inputs", "features", "risk"
 
 def kind_of(problem: UnlearningProblem, model: nn.Module) -> ForgetSetKind:
     """Tell what the forget set of a problem is like, by the table, the inputs, and the model's features."""
-    forget, labels, everyone = problem.forget, problem.labels, len(problem.bench.table)
+    forget, everyone = problem.forget, len(problem.bench.table)
+    # Canaries lie behind the training samples.
+    labels = problem.labels[:everyone]
     rows = forget.rows
     if not forget.scattered:
         lost = lost_classes(labels, rows)

@@ -88,4 +88,5 @@ def _trained(problem: UnlearningProblem, models: int, share: float, seed: int) -
             yield model, np.ones(len(rows), np.bool_)
 
     teachers = average(asked(), samples, rows, specification.classes)
-    return replace(teachers, trained_samples=sum(gradients))
+    # No shadow models: nobody of the audit taught, so nobody of it can decide without judging too.
+    return replace(teachers, trained_samples=sum(gradients), who=None)

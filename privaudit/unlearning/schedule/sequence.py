@@ -103,8 +103,9 @@ def run_sequence(
         for number, stage in enumerate(stages[len(progress.entries) :], start=len(progress.entries)):
             if number and reset_state:
                 forget_optimizer_state(unlearner)
-            if decider is not None:
-                stopped = _choose_cycle(decider, unlearner, stage, progress)
+            if decider is not None and (why := _choose_cycle(decider, unlearner, stage, progress)):
+                # It is done, and not given up.
+                stopped = _finish(unlearner, planned) or why
             stopped = stopped or _run_stage(unlearner, stage, progress, report, watch, guard)
             if stopped:
                 stopped = f"{stopped} (after {progress.spent:,} of {planned:,} forget-sample gradients)"
