@@ -289,7 +289,9 @@ def test_what_is_not_whole_is_refused(spoil: Callable[[AuditStore], None], said:
 
 def test_a_mistyped_run_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(PrivauditError):
-        load_model(tmp_path / "nope" / "out" / "a" / "unlearn" / "r" / "model.safetensors", store=tmp_path / "store")
+        privaudit.load_model(
+            tmp_path / "nope" / "out" / "a" / "unlearn" / "r" / "model.safetensors", store=tmp_path / "store"
+        )
 
 
 def test_what_is_no_model_of_a_store_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

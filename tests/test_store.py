@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from privaudit.commands.list_audits import list_audits
 from privaudit.errors import StoreError
 from privaudit.runtime import files
 from privaudit.shadow.design import paired_design
@@ -261,16 +262,23 @@ def test_one_damaged_audit_hides_no_other(privaudit: Run, small_audit: dict[str,
     folder = copy_of(small_audit, tmp_path)
     shutil.copytree(folder, folder.with_name("another"))
     (folder.with_name("another") / "audit.json").write_text("{}")
-    shutil.copytree(folder, folder.with_name("third"))
-    strange = folder.with_name("third") / "calibration" / "few-00000000.json"
-    files.write_json(strange, {"of": "another version"})
-    files.seal(strange)
     done = privaudit("list", "--store", tmp_path / "store", "--json")
     assert done.returncode == 0, done.stderr
     rows = {row["audit"]: row for row in json.loads(done.stdout)["audits"]}
     assert "damaged" in rows["another"]["error"]
     assert rows[folder.name]["shadows"] == 8
-    assert "another version" in rows["third"]["error"]
+
+
+def test_a_calibration_of_another_version_is_an_error_of_its_audit_alone(
+    small_audit: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = copy_of(small_audit, tmp_path)
+    strange = folder / "calibration" / "few-00000000.json"
+    files.make_private_folder(strange.parent)
+    files.write_json(strange, {"of": "another version"})
+    files.seal(strange)
+    (entry,) = list_audits(folder.parent, tmp_path / "out")
+    assert "another version" in str(entry.error)
 
 
 def test_everything_is_its_owners_alone(small_audit: dict[str, Any]) -> None:
