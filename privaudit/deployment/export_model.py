@@ -81,8 +81,9 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
     files.demand_writable(folder)
     for name in _own_names(folder):
         files.remove(folder / name)
-    for name, written in content.items():
-        files.write_bytes(folder / name, written)
+    # What says whose folder it is comes first: an export that is killed is known by it, and made again.
+    for name in (EXPORTED, SUMS, *(name for name in content if name not in (EXPORTED, SUMS))):
+        files.write_bytes(folder / name, content[name])
     try:
         _hold_against(folder, loaded)
     except Exception:

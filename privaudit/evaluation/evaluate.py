@@ -1,4 +1,4 @@
-"""Judges an unlearned model: every figure that is measured of it, for `unlearn`, its tuning and all trials alike."""
+"""Judges an unlearned model: every figure that is measured of it, for `unlearn` and all trials alike."""
 
 from __future__ import annotations
 

@@ -86,12 +86,13 @@ class ShadowEvidence:
         Risk comes from those shadow models too. So each takes its own half of the pairs, or the relation of risk to
         fidelity and shift would be built in.
         """
-        forget, stored = self.problem.forget, self.stored
+        forget = self.problem.forget
         if "retrained" in answers:
             margin = signal(answers["retrained"].pool[forget.rows, 0], "margin")
             return Reference("retrained model", margin.astype(np.float64), self.risk)
         if not forget.scattered:
             return Reference(None, None, self.risk)
+        stored = self.stored
         shadow, keep = stored.shadow[:, forget.rows], stored.keep[:, forget.rows]
         halves = halves_of(len(keep))
         if halves is None:

@@ -210,6 +210,8 @@ class CalibrationOf:
             tried.of_first = tried.of_first or spent
             tried.of_all += spent
             tried.ruined = tried.ruined or judged.add(candidate, model)
+        if not sets:
+            return
         tows = [judged.tows()[1].get(candidate) for judged in sets]
         shown = ", ".join("ruined" if one is None else f"ToW {one.value:.3f}" for one in tows)
         talk(f"    {candidate.words}: {shown}")

@@ -46,7 +46,7 @@ def record_of(results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, m
     results
         The run's.
     forget, table
-        What was to be removed, and the score table that names it.
+        What was to be removed, and a table with a row a training sample that names it.
     model
         The unlearned model's file, rejected or not.
     """
