@@ -48,17 +48,13 @@ def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Cand
 
 def _without_telling(standing: Standing, best: Candidate, whole: Sequence[Candidate]) -> tuple[Candidate | None, str]:
     """Return the usual method where trials can't tell it from doing nothing; None where they tell that it does harm."""
-    nothing = standing.of_nothing
     lead, noise = standing.lead(best, None)
     told = (
         f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
-        f"{nothing:.3f}: {lead:+.3f}, within the noise of {noise:.3f}"
+        f"{standing.of_nothing:.3f}: {lead:+.3f}, within the noise of {noise:.3f}"
     )
     if USUAL in whole:
         behind, noise = standing.lead(USUAL, None)
         if behind >= -noise:
-            return (
-                USUAL,
-                f"{told}: there was too little to forget in them to tell methods apart, and {USUAL.words} does no harm",
-            )
+            return USUAL, f"since held-out forget sets have too little to forget to tell methods apart ({told})"
     return None, told
