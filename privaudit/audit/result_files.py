@@ -22,12 +22,6 @@ RESULTS = "score.json"
 MODEL, REJECTED_MODEL = "model.safetensors", "rejected.safetensors"
 MODELS = (MODEL, REJECTED_MODEL)
 
-#: Beside the audits' own folders, where comparisons of two of them go.
-COMPARISONS = "comparisons"
-
-#: And where experiments on them go.
-REPRODUCTION = "reproduction"
-
 
 def model_file(run: UnlearnRun) -> str:
     """What the model of an unlearning run is called, from the run's results."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from privaudit.audit.result_files import COMPARISONS, RESULTS, SCORES, read_table, write_table
+from privaudit.artifacts import COMPARISONS
+from privaudit.audit.result_files import RESULTS, SCORES, read_table, write_table
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.report import redaction

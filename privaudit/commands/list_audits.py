@@ -22,13 +22,6 @@ def list_audits(root: Path, out: Path) -> list[AuditEntry]:
     return [_described(AuditStore(root, name), latest, out / name) for name in audits_in(root)]
 
 
-def _was_purged(store: AuditStore) -> bool:
-    try:
-        return bool(store.read_purges())
-    except StoreError:
-        return True
-
-
 def _runs(folder: Path, *, purged: bool) -> list[RunEntry]:
     """Unlearning runs in the order in which they were made, and what became of each; those that are whole."""
     found = []
@@ -54,7 +47,7 @@ def _described(store: AuditStore, latest: str | None, out: Path) -> AuditEntry:
     """What an audit is, or why that can't be told: one damaged audit must not hide the others."""
     entry = AuditEntry(audit=store.audit, latest=store.audit == latest, runs=[])
     try:
-        entry = entry.model_copy(update={"runs": _runs(out, purged=_was_purged(store))})
+        entry = entry.model_copy(update={"runs": _runs(out, purged=store.was_purged())})
         about, shadows = store.read_description(), store.shadow_count()
         calibrations = {
             path.stem: read_result(path, Calibration).method

@@ -57,13 +57,13 @@ def run_verify(settings: AuditSettings, audit: str | None) -> VerifyResults:
         # One report of them all: other audits' reproductions beside it are theirs.
         studies = settings.out / artifacts.REPRODUCTION
         expected |= {path for path in _kept(studies, [artifacts.REPORT]) if path.parent == studies}
-    expected |= set(_promised(out, purged=_was_purged(opened)))
+    expected |= set(_promised(out, purged=opened.was_purged()))
     states = {path: inspect_seal(path) for path in sorted(expected)}
     missing = [str(path) for path, state in states.items() if state in (Seal.ABSENT, Seal.UNFINISHED)]
     damaged = [str(path) for path, state in states.items() if state is Seal.DAMAGED]
     misplaced = {str(path) for path, state in states.items() if state is Seal.MISPLACED}
     misplaced |= {str(path) for path in _of_others(opened, out) if states.get(path) is Seal.WHOLE}
-    broken = broken_links(out, purged=_was_purged(opened))
+    broken = broken_links(out, purged=opened.was_purged())
     unbound = sum(state is Seal.WHOLE and not files.is_bound(path) for path, state in states.items())
     results = VerifyResults(
         audit=opened.audit,
@@ -113,13 +113,6 @@ def _model_of(metrics: Path) -> Path:
         return metrics.with_name(model_file(read_result(metrics, UnlearnRun)))
     usual, rejected = (metrics.with_name(Path(artifact.path).name) for artifact in RUN_MODELS[:2])
     return rejected if rejected.exists() and not usual.exists() else usual
-
-
-def _was_purged(opened: AuditStore) -> bool:
-    try:
-        return bool(opened.read_purges())
-    except StoreError:
-        return True
 
 
 def _of_others(opened: AuditStore, out: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from privaudit.artifacts import REPRODUCTION
 from privaudit.audit import result_files
 from privaudit.audit.plan import plan_audit, replace_settings
 from privaudit.commands.score import run_score
@@ -81,7 +82,7 @@ def run_reproduce(settings: ReproduceSettings) -> ReproductionSummary:
     began = time.perf_counter()
     wanted = _audit_of(settings.base, scale, experiments)
     audit = run_score(wanted)["audit"]
-    out, reproductions = wanted.out / audit, wanted.out / result_files.REPRODUCTION
+    out, reproductions = wanted.out / audit, wanted.out / REPRODUCTION
     folder = reproductions / f"{audit}-{scale.name}"
     with AuditStore(wanted.store, audit).locked():
         opened = with_scores(plan_audit(wanted), out)

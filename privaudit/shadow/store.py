@@ -146,6 +146,13 @@ class AuditStore:
         files.demand_whole(path, "Restore it from a backup: it says which files are missing on purpose.")
         return read_results(path, PurgeRecord)
 
+    def was_purged(self) -> bool:
+        """Tell whether anything was purged; where that can't be read, it may have been."""
+        try:
+            return bool(self.read_purges())
+        except StoreError:
+            return True
+
     def record_purge(self, entry: PurgeRecord, replaced: str = "") -> None:
         """Put on record what is about to be purged; ``replaced`` is what the same purge was called when it began."""
         same = (entry.digest, replaced)

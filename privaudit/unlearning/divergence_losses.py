@@ -19,12 +19,6 @@ def distillation(logits: torch.Tensor, teacher: torch.Tensor, temperature: float
     return kl * temperature**2
 
 
-def kl_to(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """KL(teacher ‖ softmax(logits)) of every sample ``[B]``; ``teacher`` is probabilities ``[B, C]``, zeros allowed."""
-    negentropy: torch.Tensor = torch.special.xlogy(teacher, teacher)
-    return (negentropy - teacher * functional.log_softmax(logits, 1)).sum(1)
-
-
 def jensen_shannon(logits: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Jensen-Shannon divergence of every sample ``[B]``, 0 … ln 2; ``teacher`` is probabilities ``[B, C]``."""
     log_student = functional.log_softmax(logits, 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from privaudit.audit.result_files import REPRODUCTION
+from privaudit.artifacts import REPRODUCTION
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.reproduction.claims.catalogue import BY_NAME
