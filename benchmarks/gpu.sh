@@ -3,17 +3,20 @@
 #
 #   benchmarks/gpu.sh DATA
 #
-# DATA is CIFAR-10 as a class-per-folder tree packed as .tar.gz (…/train/<class>/*, …/test/<class>/*), a data folder
-# (as --data-dir takes it), or an .npz of benchmarks/gpu.py --write. PYTHON names the interpreter [python3]. It runs from the
-# source tree; privaudit need not be installed. A section that fails or takes too long does not stop the next.
+# DATA is CIFAR-10 as a class-per-folder tree packed as .tar.gz (…/train/<class>/*, …/test/<class>/*), or a data folder (as
+# --data-dir takes it). It runs from the source tree; privaudit need not be installed. A section that fails or takes too
+# long does not stop the next. PYTHON names the interpreter [python3]; GPU_SECTIONS what is run [tests score speed
+# resnet18]; GPU_KEEP a folder that keeps the audit's store and report [none]; GPU_SECONDS the time for everything [470].
 set -u
-data=${1:?usage: benchmarks/gpu.sh CIFAR10.tar.gz|DATA_DIR|FILE.npz}
+data=${1:?usage: benchmarks/gpu.sh CIFAR10.tar.gz|DATA_DIR}
 data=$(realpath "$data")
 cd "$(dirname "$0")/.." || exit 2
-export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+keep=${GPU_KEEP:-$work}
+sections=${GPU_SECTIONS:-tests score speed resnet18}
 failed=()
 whole=${GPU_SECONDS:-470} # for everything
 
@@ -44,33 +47,37 @@ unpack() {
 export -f unpack
 export work data
 
-npz=$work/cifar10.npz
 folder=$data
-case $data in
-*.npz) npz=$data ;;
-*)
-    if [ -f "$data" ]; then
-        section "unpack" 60 bash -c unpack
-        folder=$work/data
-    fi
-    section "read images" 90 "$python" benchmarks/gpu.py --write "$npz" --dataset cifar10 --data-dir "$folder"
-    ;;
-esac
+if [ -f "$data" ]; then
+    section "unpack" 60 bash -c unpack
+    folder=$work/data
+fi
 
+wanted() { case " $sections " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 model() { # NAME SECONDS OPTIONS…
     local name=$1 limit=$2
     shift 2
-    section "$name" "$limit" "$python" benchmarks/gpu.py --dataset "$npz" "$@"
+    section "$name" "$limit" "$python" benchmarks/gpu.py --dataset cifar10 --data-dir "$folder" "$@"
 }
 
-section "tests" 150 "$python" -m pytest -m gpu -p no:benchmark -p no:cacheprovider -q --durations=8 tests/test_gpu.py
-has() { "$python" -c "import sys; from privaudit.networks import NETWORKS; sys.exit('$1' not in NETWORKS)"; }
-if has airbench; then
-    model "airbench, fixed kernels" 150 --network airbench
+if wanted tests; then
+    # Side by side where pytest-xdist is: most of each test is the processor's work.
+    many=$("$python" -c "import os, xdist; print(f'-n {max(1, min(6, (os.cpu_count() or 1) // 2))}')" 2>/dev/null)
+    # shellcheck disable=SC2086
+    section "tests" 170 "$python" -m pytest -m gpu -p no:benchmark -p no:cacheprovider -q --durations=8 $many tests/test_gpu.py
+fi
+if wanted score; then
+    section "score" 200 "$python" -m privaudit score --dataset cifar10 --data-dir "$folder" --samples 50000 --epochs 24 \
+        --shadows 16 --invert 0 --device cuda --network airbench --store "$keep/store" --out "$keep/out"
+fi
+if wanted speed; then
+    model "airbench, fixed kernels" 90 --network airbench --seconds 20
     model "airbench, fastest kernels" 90 --network airbench --cudnn fast --seconds 20
 fi
-# What is left, but for the start and the attack: a section that is cut short says nothing.
-model "resnet18" 300 --network resnet18 --seconds $((whole - SECONDS > 280 ? 240 : whole - SECONDS - 40))
+if wanted resnet18; then
+    # What is left, but for the start and the attack: a section that is cut short says nothing.
+    model "resnet18" 300 --network resnet18 --seconds $((whole - SECONDS > 280 ? 240 : whole - SECONDS - 40))
+fi
 
 if [ "${#failed[@]}" -ne 0 ]; then
     printf 'failed: %s\n' "${failed[@]}"
