@@ -32,6 +32,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from sklearn.datasets import load_breast_cancer
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from privaudit.audit.plan import AuditPlan
@@ -89,6 +91,8 @@ SOURCES = {
     "mnist": Source("mnist", 3_000, 0.10),
     "cifar10": Source("cifar10", 10_000, 0.0),
     "cifar10-3000": Source("cifar10", 3_000, 0.0),
+    "breast-cancer": Source("breast-cancer", None, 0.0),
+    "adult-like": Source("adult-like", 4_000, 0.0),
 }
 CELLS = (
     "digits/cnn",
@@ -99,6 +103,8 @@ CELLS = (
     "cifar10/cnn",
     "cifar10-3000/residual",
     "cifar10-3000/groupnorm",
+    "breast-cancer/mlp",
+    "adult-like/mlp",
 )
 #: Forget sets; ``cluster``: a random sample and the 19 nearest of its class.
 FORGET = {
@@ -133,9 +139,10 @@ def main() -> None:
 def run_cell(options: argparse.Namespace, cell: str, seed: int) -> None:
     """Audit what is not audited yet; unlearn what is not unlearned yet."""
     done = {key_of(result) for result in read_results(options.work)}
+    forgettable = [name for name in options.forget if not (name == "class" and cell.endswith("/mlp"))]
     wanted = [
         (forget, method)
-        for forget in options.forget
+        for forget in forgettable
         for method in ("nothing", "retrain", *options.methods)
         if (cell, forget, named(method, options.order), seed) not in done
     ]
@@ -243,7 +250,7 @@ def retrained(specification: ModelSpecification, pool: Samples, retain: Rows, pa
 def calibrated(opened: OpenedAudit, problem: UnlearningProblem, order: str) -> Calibration:
     """What ``--method auto`` finds for forget sets of this kind; made where it is not stored yet."""
     made = CalibrationOf(opened.plan, problem, Sequencing(order=order), True, decides_unlearning(opened.bench))
-    return made.stored() or made.made()
+    return made.stored() or made.without_trials() or made.made()
 
 
 def request_of(method: str, order: str, seed: int) -> Request:
@@ -282,6 +289,9 @@ def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:
 
 def write_data(source: Source, path: Path, seed: int, data_dir: Path | None) -> None:
     """Draw the samples and the wrong labels by the seed."""
+    if source.dataset in TABLES:
+        write_arrays(path, *TABLES[source.dataset](seed))
+        return
     data = load_dataset(source.dataset, data_dir=data_dir)
     random = generator(seed, "grid", source.dataset)
     rows = np.sort(random.permutation(len(data.y_train))[: source.samples or len(data.y_train)])
@@ -289,9 +299,47 @@ def write_data(source: Source, path: Path, seed: int, data_dir: Path | None) -> 
     classes = len(data.class_names)
     wrong = random.permutation(len(labels))[: round(source.wrong * len(labels))]
     labels[wrong] = (labels[wrong] + random.integers(1, classes, len(wrong))) % classes
+    write_arrays(path, data.x_train[rows], labels, data.x_test, data.y_test)
+
+
+def write_arrays(path: Path, x_train: Any, y_train: Any, x_test: Any, y_test: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        np.savez(file, x_train=data.x_train[rows], y_train=labels, x_test=data.x_test, y_test=data.y_test)
+        np.savez(file, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+
+
+def breast_cancer(seed: int) -> tuple[Any, Any, Any, Any]:
+    """scikit-learn's embedded table, standardised by its training part; a quarter to test."""
+    features, labels = load_breast_cancer(return_X_y=True)
+    order = generator(seed, "grid", "breast-cancer").permutation(len(labels))
+    train, test = order[: 3 * len(order) // 4], order[3 * len(order) // 4 :]
+    scaler = StandardScaler().fit(features[train])
+    return (
+        scaler.transform(features[train]).astype(np.float32),
+        labels[train],
+        scaler.transform(features[test]).astype(np.float32),
+        labels[test],
+    )
+
+
+def adult_like(seed: int, samples: int = 4_000, tested: int = 2_000) -> tuple[Any, Any, Any, Any]:
+    """Draw rows like a census: skewed amounts, one-hot categories, a class of a quarter that they foretell in part."""
+    random = generator(seed, "grid", "adult-like")
+    count = samples + tested
+    numbers = random.normal(size=(count, 6)).astype(np.float32)
+    numbers[:, 4:] = np.exp(numbers[:, 4:]) - 1.6
+    categories = [random.choice(size, count, p=random.dirichlet(np.ones(size))) for size in (7, 16, 6, 2)]
+    hot = np.concatenate(
+        [np.eye(size, dtype=np.float32)[values] for size, values in zip((7, 16, 6, 2), categories, strict=True)], axis=1
+    )
+    features = np.concatenate([numbers, hot], axis=1)
+    score = features @ random.normal(size=features.shape[1]) * 0.7 + 0.5 * numbers[:, 0] * numbers[:, 1]
+    labels = (score + random.logistic(size=count) > np.quantile(score, 0.75)).astype(np.int64)
+    return features[:samples], labels[:samples], features[samples:], labels[samples:]
+
+
+#: Tables: features for the ``mlp``, two classes (of which none is forgotten whole).
+TABLES = {"breast-cancer": breast_cancer, "adult-like": adult_like}
 
 
 def forget_set(specification: str, plan: AuditPlan, table: Any, seed: int) -> ForgetSet:

@@ -17,12 +17,13 @@ from privaudit.commands.unlearning import unlearn_request
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
 from privaudit.commands.unlearning.unlearn_request import resolve
 from privaudit.commands.verify import run_verify
-from privaudit.config import AuditSettings, UnlearnSettings
+from privaudit.config import AuditSettings, Sequencing, UnlearnSettings
 from privaudit.evaluation.measures.resampling import Drawn
 from privaudit.purging.purge_plan import plan_purge
 from privaudit.results.unlearning.calibration import ForgetSetKind
+from privaudit.trials.calibration.calibrate import CalibrationOf
 from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges
-from privaudit.trials.calibration.choose import USUAL, choose
+from privaudit.trials.calibration.choose import USUAL, choose, choose_within
 from privaudit.trials.calibration.held_out import held_out_sets
 from privaudit.trials.calibration.judged import Standing
 from privaudit.trials.calibration.kind import coarse, kind_of, share_among
@@ -176,6 +177,38 @@ def test_where_trials_tell_nothing_the_usual_method_is_taken_unless_it_does_harm
     assert "too little to forget" in why
     # A lead that is large may still be chance.
     assert choose(standing(0.90, {TEACHER: (0.95, 0.95)}, spread=0.2), {TEACHER: 1})[0] == USUAL
+
+
+def test_where_the_best_stands_at_the_end_of_a_grid_another_that_is_good_is_taken() -> None:
+    beyond = Candidate.of("rl", learning_rate=0.005)
+    chosen, why = choose_within(standing(0.3, {TEACHER: (0.96, 0.98), GENTLE: (0.9, 0.9), beyond: (0.99, 1.0)}), beyond)
+    assert chosen == TEACHER
+    assert "end of what was tried" in why
+    assert "0.970" in why
+    assert choose_within(standing(0.3, {TEACHER: (0.9, 0.9), beyond: (0.99, 1.0)}), beyond)[0] is None
+    # Tried on the first set alone, or no better than doing nothing: no choice either.
+    assert choose_within(standing(0.3, {TEACHER: (0.99,), beyond: (0.99, 1.0)}), beyond)[0] is None
+    assert choose_within(standing(0.97, {TEACHER: (0.97, 0.97), beyond: (0.99, 1.0)}), beyond)[0] is None
+
+
+def test_sets_that_are_memorised_far_less_than_the_request_stand_for_nothing(bench: OpenedAudit) -> None:
+    riskiest = problem_of(bench, np.argsort(bench.bench.table["rank"].to_numpy())[:24])
+
+    def calibration(held: float) -> CalibrationOf:
+        table = bench.bench.table.copy()
+        table["memorisation"] = held
+        table.loc[riskiest.forget.rows, "memorisation"] = 0.8
+        problem = replace(riskiest, bench=replace(riskiest.bench, table=table))
+        return CalibrationOf(bench.plan, problem, Sequencing(order="none"), True, {})
+
+    found = calibration(0.3).without_trials()
+    assert found is not None
+    assert (found.method, found.parameters, found.cost.trials) == ("shadow-teacher", {}, 0)
+    assert "0.80" in found.why
+    assert "0.30" in found.why
+    assert calibration(0.41).without_trials() is None
+    scattered = problem_of(bench, np.random.default_rng(1).permutation(300)[:60])
+    assert CalibrationOf(bench.plan, scattered, Sequencing(order="none"), True, {}).without_trials() is None
 
 
 def test_what_doing_nothing_beats_is_no_choice() -> None:

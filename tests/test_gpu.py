@@ -198,6 +198,20 @@ def test_weights_do_not_depend_on_the_number_of_processes(audit: dict[str, Any],
     assert [name for name in first if first[name] != second[name]] == []
 
 
+def test_filters_that_whiten_do_not_depend_on_the_number_of_processes(tmp_path: Path) -> None:
+    """They are computed on the processor, whose sums depend on its threads."""
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (240, 16, 16, 3), np.uint8), np.arange(240) % 2
+    path = tmp_path / "noise.npz"
+    np.savez(path, x_train=images[:200], y_train=labels[:200], x_test=images[200:], y_test=labels[200:])
+    changes = {"dataset": str(path), "samples": None, "network": "airbench", "shadows": 4, "epochs": 1}
+    names = [score_again(tmp_path / str(workers), **changes, workers=workers)["audit"] for workers in (1, 2)]
+    dismiss()
+    first, second = (weights_below(tmp_path / str(workers), name) for workers, name in zip((1, 2), names, strict=True))
+    assert len(first) == 5
+    assert [name for name in first if first[name] != second[name]] == []
+
+
 def test_a_run_that_lost_a_model_goes_on_to_the_same_bits(audit: dict[str, Any], tmp_path: Path) -> None:
     """By the Python interface, on one card by its number: neither changes the audit."""
     shutil.copytree(audit["root"] / "store", tmp_path / "store")

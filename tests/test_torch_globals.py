@@ -120,6 +120,18 @@ def job(number: int, shared: Path, report: Any) -> None:
         (shared / f"{number}").write_text(str(exact() and pinned()))
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_model_is_trained_by_one_thread_whatever_the_device(device: str) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with one_thread(Hardware(device, "fp32")):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_workers_compute_full_fp32(tmp_path: Path) -> None:
     run_jobs(job, range(2), tmp_path, LocalEngine(2), Progress("", 2))
     assert [path.read_text() for path in tmp_path.iterdir()] == ["True", "True"]

@@ -267,12 +267,16 @@ def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
 
 @contextmanager
 def one_thread(hardware: Hardware) -> Iterator[None]:
-    """Compute with one thread on a CPU, by fixed kernels on a GPU, and fp32 in full: then the bits never vary."""
+    """Compute with one thread, by fixed kernels on a GPU, and fp32 in full: then the bits never vary.
+
+    On a GPU too: what is computed beside it (whitening filters, say) is to come out the same in a process that trains
+    alone and in one of several, and threads of several commands that wait for one another wait for minutes.
+    """
     before = torch.get_num_threads()
+    torch.set_num_threads(1)
     if hardware.device == "cuda":
         pin_cublas()  # Processes on other nodes of a cluster have their own environment.
     if hardware.device == "cpu":
-        torch.set_num_threads(1)
         keep_freed_memory()
     try:
         with full_fp32(), pinned_cudnn():

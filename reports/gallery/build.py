@@ -23,6 +23,9 @@ COMMANDS = {
         "score --dataset mnist --samples 10000 --shadows 16 --invert 0",
         "unlearn --order risk --forget random:10%",
     ],
+    "cifar10-50000": [
+        "score --dataset cifar10 --samples 50000 --epochs 24 --shadows 16 --invert 0 --network airbench --device cuda",
+    ],
     "cifar10": [
         "score --dataset cifar10 --invert 0",
         "unlearn --order risk --forget random:10% --reference shadow",

@@ -63,6 +63,8 @@ def calibrated_choice(
     if found is not None:
         talk(f"  calibrated before for forget sets of this kind ({found.kind.words})")
         return by_calibration(first, found), None
+    if (usual := calibration.without_trials()) is not None:
+        return by_calibration(first, usual), None
     planned = calibration.foretell()
     # Who names neither an order nor minutes is served best by what is exact, and sooner.
     if asked.wanted is None and settings.retrain_below is None and planned.seconds > first.exact_seconds:

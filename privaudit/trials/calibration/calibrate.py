@@ -26,10 +26,10 @@ from privaudit.runtime.progress import readable_time, talk
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.trainer import one_thread
 from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges
-from privaudit.trials.calibration.choose import choose
-from privaudit.trials.calibration.held_out import SETS, held_out_sets
+from privaudit.trials.calibration.choose import USUAL, choose, choose_within
+from privaudit.trials.calibration.held_out import SETS, held_out_sets, unlike
 from privaudit.trials.calibration.judged import JudgedSet, Standing, margins_of
-from privaudit.trials.calibration.kind import kind_of
+from privaudit.trials.calibration.kind import RISK, kind_of
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.retrained_models import RetrainJob, expected_seconds, retrain_jobs, train_missing
 from privaudit.unlearning.application.run_method import ForgetRun, Request, run_method
@@ -112,6 +112,13 @@ class CalibrationOf:
         found = read_result(self.path, Calibration)
         return found.model_copy(update={"cost": found.cost.model_copy(update={"reused": True})})
 
+    def without_trials(self) -> Calibration | None:
+        """Return what is taken where no held-out forget set can stand for the request's; None where trials can tell."""
+        if self.kind.by != RISK:
+            return None
+        why = unlike(self.problem, self.kind, held_out_sets(self.problem, self.problem.load(), self.kind))
+        return None if why is None else self._result([], Standing((), {}), USUAL, why, 0.0)
+
     def foretell(self) -> CalibrationPlan:
         """Estimate what it will take, by what trainings took before and by the shares of one that candidates take."""
         epochs = self.plan.specification.recipe.epochs
@@ -172,7 +179,7 @@ class CalibrationOf:
         if beyond is not None and beyond in standing.tows and beyond == max(standing.tows, key=standing.tow):
             others = [one for one in standing.tows if one != beyond]
             if all(standing.is_ahead(beyond, one) for one in others):
-                return None, f"the best, {beyond.words}, still stands at the end of what was tried", standing
+                return *choose_within(standing, beyond), standing
         chosen, why = choose(standing, {one: tried.of_first for one, tried in self._tried.items()})
         return chosen, why, standing
 
@@ -239,7 +246,7 @@ class CalibrationOf:
             kind=self.kind,
             forget_sets=tuple(len(one.problem.forget.rows) for one in sets),
             tow_do_nothing=round(standing.of_nothing, 4) if sets else 0.0,
-            noise=None if chosen is None else round(standing.lead(chosen, None)[1], 4),
+            noise=None if chosen is None or not sets else round(standing.lead(chosen, None)[1], 4),
             candidates=tuple(trials),
             method=RETRAIN if chosen is None else chosen.method,
             parameters={} if chosen is None else chosen.values,

@@ -13,7 +13,7 @@ TEACHER, RANDOM_LABELS = "shadow-teacher", "rl"
 
 #: Numeric grids, by method and parameter: a best at an end of one is no best yet.
 GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
-    TEACHER: {"peak": (0.3, 0.6, 1.0), "oversampling": (1.0, 2.0, 4.0)},
+    TEACHER: {"peak": (0.3, 0.6, 1.0), "oversampling": (2.0, 4.0, 8.0)},
     RANDOM_LABELS: {"learning_rate": (0.01, 0.03, 0.1)},
 }
 

@@ -17,6 +17,9 @@ Rows = npt.NDArray[np.int64]
 #: Clusters that are looked at for one that is memorised as much as the request's.
 MIDDLES = 30
 
+#: Held-out sets of which less than this share of what is memorised of the request's is memorised are not like it.
+LIKE = 0.5
+
 #: Sets in all, and the largest share of D_r that one of them may be.
 SETS, MOST = 2, 0.25
 
@@ -50,6 +53,23 @@ def held_out_sets(problem: UnlearningProblem, model: nn.Module, kind: ForgetSetK
         found.append(_set(clusters[int(np.argmin(off))]))
         left = np.setdiff1d(left, found[-1].rows)
     return found
+
+
+def unlike(problem: UnlearningProblem, kind: ForgetSetKind, sets: list[ForgetSet]) -> str | None:
+    """Return why held-out sets can't stand for the request's: they are memorised far less; None where they can.
+
+    Beside the riskiest there are only less risky ones: what serves those may leave the riskiest as they are.
+    """
+    if kind.by != RISK or not sets:
+        return None
+    asked = memorised(problem.bench, problem.forget.rows)
+    held = float(np.mean([memorised(problem.bench, one.rows) for one in sets]))
+    if held >= LIKE * asked:
+        return None
+    return (
+        f"no samples are as exposed as the request's: {asked:.2f} of what the model says of those is memorised, and "
+        f"{held:.2f} of what it says of the next riskiest, on which trials would tell nothing"
+    )
 
 
 def _classes(problem: UnlearningProblem, kind: ForgetSetKind) -> list[ForgetSet]:

@@ -80,6 +80,10 @@ class Standing:
                 tows[candidate] = (*tows.get(candidate, ()), drawn)
         return cls(tuple(nothing for nothing, _ in found), tows)
 
+    def without(self, candidate: Candidate) -> Standing:
+        """Return the same without one of them."""
+        return Standing(self.nothing, {one: tows for one, tows in self.tows.items() if one != candidate})
+
     def tow(self, candidate: Candidate) -> float:
         """Return the mean ToW over the sets that it was tried on."""
         return float(np.mean([one.value for one in self.tows[candidate]]))

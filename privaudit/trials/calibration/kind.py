@@ -67,7 +67,8 @@ def kind_of(problem: UnlearningProblem, model: nn.Module) -> ForgetSetKind:
         )
     if facts["risk_rank"] >= RISKIEST:
         words = f"concentrated: its samples are the riskiest, on average above {facts['risk_rank']:.0%} of all"
-        return ForgetSetKind(name="concentrated", by=RISK, words=words, **facts)
+        known = round(4 * memorised(problem.bench, rows)) / 4
+        return ForgetSetKind(name="concentrated", by=RISK, memorised=known, words=words, **facts)
     if len(rows) <= FEW and len(rows) <= FEW_SHARE * everyone:
         words = f"few: {len(rows):,} of {everyone:,} samples, no nearer to each other than by chance"
         return ForgetSetKind(name="few", words=words, **facts)

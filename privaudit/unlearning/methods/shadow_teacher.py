@@ -44,7 +44,7 @@ class ShadowTeacherParameters(Parameters):
 
     effort: float = setting(0.25, "gradients, as a share of a retraining's", low=0.001)
     peak: float = setting(0.6, "highest learning rate, as a share of the recipe's")
-    oversampling: float = setting(2.0, "passes over D_u for each pass over D_r", low=0.01)
+    oversampling: float = setting(4.0, "passes over D_u for each pass over D_r", low=0.01)
     most: float = setting(0.25, "at most this share of a batch is forget samples", low=0.001, high=0.9)
     fresh_teachers: int = setting(0, "train this many teachers that exclude D_u, instead of asking shadow models")
     cycles: int = setting(0, "stop by evidence, after at most so many cycles; 0: one fixed budget, effort")
@@ -65,7 +65,7 @@ class ShadowTeacher(Unlearner):
     """
 
     defaults: ClassVar[ShadowTeacherParameters] = ShadowTeacherParameters(passes=1, learning_rate=0)
-    search: ClassVar[dict[str, tuple[float, ...]]] = {"peak": (0.3, 0.6, 1.0), "oversampling": (2.0, 4.0)}
+    search: ClassVar[dict[str, tuple[float, ...]]] = {"peak": (0.3, 0.6, 1.0), "oversampling": (4.0, 8.0)}
     parameters: ShadowTeacherParameters
     needs_teachers: ClassVar[bool] = True
     cools_down: ClassVar[bool] = True
