@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.command_server import CommandServer
 
 ROOT = Path(__file__).parent.parent
 SHARED_DATA = Path(os.environ.get("PRIVAUDIT_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -28,20 +29,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def privaudit() -> Run:
+def privaudit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Run the command line in a process of its own."""
+    server, folder = CommandServer(), tmp_path_factory.mktemp("streams")
 
     def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "privaudit", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=cwd,
-            check=False,
-            timeout=600,
-        )
+        return server.run([str(one) for one in arguments], cwd=cwd, folder=folder, timeout=600)
 
-    return run
+    yield run
+    server.close()
 
 
 @pytest.fixture(scope="session")
