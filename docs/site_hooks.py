@@ -1,17 +1,20 @@
 """What makes a site of the repository's pages: links that lead out of ``docs/`` hold there too (see mkdocs.yml).
 
-A page or a file that is linked from a page and lies elsewhere in the repository is shown below ``project/``. The page of
-the Python API is made from docstrings.
+A page or a file that is linked from a page and lies elsewhere in the repository is shown below ``project/``. The page
+of the Python API is made from docstrings.
 """
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -47,7 +50,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add what is linked from elsewhere in the repository, and the page of the API."""
     files.append(File.generated(config, API, content=api_page()))
-    seen = {page for page in (ROOT / "docs").rglob("*.md")}
+    seen = set((ROOT / "docs").rglob("*.md"))
     waiting = sorted(seen)
     while waiting:
         for target in sorted(set(linked_files(waiting.pop())) - seen):
@@ -77,7 +80,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def outside_fences(markdown: str, change: Any) -> str:
     """Change a page but for its blocks of code."""
     ends = [0, *(end for block in FENCED.finditer(markdown) for end in block.span()), len(markdown)]
-    parts = [markdown[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    parts = [markdown[start:end] for start, end in itertools.pairwise(ends)]
     return "".join(part if index % 2 else change(part) for index, part in enumerate(parts))
 
 
@@ -107,11 +110,32 @@ def source_of(uri: str) -> Path:
 
 
 def api_page() -> str:
-    """Return the page of the Python API: every public name, by its docstring."""
+    """Return the page of the Python API: every public name, by its docstring, none of which loads torch."""
     parts = [
-        "# From Python\n\nEvery command is a function, and these are all the public names. `help(privaudit.score)` says the "
-        "same. Examples: [bring your own](bring-your-own.md#from-python).\n"
+        "# From Python\n\nEvery command is a function, and these are all the public names. `help(privaudit.score)` "
+        "says the same. Examples: [bring your own](bring-your-own.md#from-python).\n"
     ]
-    for name, module in sorted(privaudit._PUBLIC.items(), key=lambda pair: pair[0].lower()):
-        parts.append(f"::: {module}.{name}\n")
+    for name in sorted(set(privaudit.__all__) - {"__version__"}, key=str.lower):
+        parts += [f"## privaudit.{name}\n", *described(getattr(privaudit, name))]
     return "\n".join(parts)
+
+
+def described(thing: Any) -> Iterator[str]:
+    """Yield the sections of a docstring as Markdown."""
+    if inspect.isclass(thing):
+        yield f"*class `{thing.__module__}.{thing.__qualname__}`*\n"
+    sections = griffe.Docstring(inspect.getdoc(thing) or "", lineno=1).parse("numpy", warnings=False)
+    defaults = {name: one.default for name, one in inspect.signature(thing).parameters.items()}
+    for section in sections:
+        if section.kind is griffe.DocstringSectionKind.text:
+            yield f"{section.value}\n"
+            continue
+        yield f"**{(section.title or section.kind.value).capitalize()}**\n"
+        for entry in section.value:
+            # Of what is returned or raised there is only a type.
+            name = getattr(entry, "name", "") or str(entry.annotation)
+            default = defaults.get(name, inspect.Parameter.empty)
+            said = " = " + repr(str(default) if isinstance(default, Path) else default)
+            shown_default = "" if default in (inspect.Parameter.empty, None) else said
+            yield f"- `{name}{shown_default}`: " + " ".join(str(entry.description).split())
+        yield ""

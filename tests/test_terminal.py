@@ -114,7 +114,7 @@ def test_quiet_spares_stderr_and_a_log_has_it_all(tmp_path: Path, capsys: pytest
         public.score(signals=tmp_path / "none.npz", out=tmp_path / "out", quiet=True, log=log)
     assert capsys.readouterr() == ("", "")
     written = log.read_text("utf-8")
-    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  \S| {2}", line) for line in written.splitlines())
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  +\S", line) for line in written.splitlines())
     assert f"  audit {results.audit}\n" in written
     assert re.search(r"asked for: .*--quiet.*none\.npz", written)
     assert re.search(r"  error: .*none\.npz", written)

@@ -33,22 +33,23 @@ def print_risks(results: ScoreAnswer) -> None:
     """Answer with the histogram of risk and the most exposed samples; ids are redacted where the report's are."""
     from privaudit.audit.result_files import read_table
     from privaudit.report.content.most_exposed import leaders
+    from privaudit.report.content.wording import clip, inert
     from privaudit.report.redaction import Privacy, salt_of
     from privaudit.report.sample_ids import Naming
 
     path = Path(results.scores)
-    table = read_table(path)
+    everyone = table = read_table(path)
     table = table[~table["canary"].astype(bool)] if "canary" in table else table
     answer(f"risk of samples, 0 |{histogram(table['risk'].to_numpy(float))}| 1")
     named = leaders(table, results, NAMED)
     if named.empty:
         return
-    naming = Naming(named["sample_id"], salt_of(path.parent, Privacy()))
+    naming = Naming(everyone["sample_id"], salt_of(path.parent, Privacy()))
     answer("most exposed samples, as confirmed by models that did not pick them:")
     for row in named.to_dict("records"):
         bounds = "" if row["risk_low"] != row["risk_low"] else f" ({row['risk_low']:.2f}–{row['risk_high']:.2f})"
-        name = naming.text(naming.enter(row["sample_id"]))
-        answer(f"      {name}, class {row['class_name']}: risk {row['risk']:.2f}{bounds}")
+        name, of_class = naming.text(naming.enter(row["sample_id"])), str(row["class_name"])
+        answer(f"      {clip(inert(name))}, class {clip(inert(of_class))}: risk {row['risk']:.2f}{bounds}")
 
 
 def histogram(risk: npt.NDArray[np.float64]) -> str:
