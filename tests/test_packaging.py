@@ -12,6 +12,7 @@ import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -30,12 +31,12 @@ def files_beside_the_code() -> set[str]:
     }
 
 
-def metadata() -> dict[str, dict[str, dict[str, object]]]:
+def metadata() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def test_every_file_beside_the_code_is_packaged() -> None:
-    (patterns,) = metadata()["tool"]["setuptools"]["package-data"].values()  # type: ignore[attr-defined]
+    (patterns,) = metadata()["tool"]["setuptools"]["package-data"].values()
     packaged = {path.relative_to(PACKAGE).as_posix() for one in patterns for path in PACKAGE.glob(one)}
     assert files_beside_the_code() - packaged == set(), "name them in [tool.setuptools.package-data]"
     assert all(list(PACKAGE.glob(one)) for one in patterns), "a pattern names nothing"
