@@ -10,7 +10,7 @@ RUN := $(VENV)/bin
 # The accessibility checker of the browser tests, pinned.
 AXE := axe-core@4.14.1
 
-.PHONY: audit test test-fast test-slow browser schema gallery screenshots lint clean
+.PHONY: audit test test-fast test-slow browser schema gallery screenshots docs lint clean
 
 audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
@@ -55,6 +55,10 @@ gallery: $(VENV)/.installed
 screenshots: $(VENV)/.installed-dev
 	$(RUN)/python docs/pictures/take.py reports/gallery/digits/report.html "$$(command -v chromium)"
 
+# The documentation as a site in build/site; a warning (a link that leads nowhere, say) is an error.
+docs: $(VENV)/.installed-docs
+	$(RUN)/mkdocs build --strict
+
 lint: $(VENV)/.installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -70,6 +74,10 @@ $(VENV)/.installed: pyproject.toml $(VENV)/bin/python
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/bin/python
 	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/bin/python
+	$(RUN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@ $(VENV)/.installed
 
 clean:

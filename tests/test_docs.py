@@ -99,7 +99,7 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
         and not settings.dataset.endswith((".npz", ".csv"))
         and ":" not in settings.dataset
     ):
-        assert settings.dataset in (*DATASETS, "NAME"), f"there is no dataset {settings.dataset}"
+        assert settings.dataset in (*DATASETS, "NAME", "PHOTOS"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
         from privaudit.commands.unlearning.unlearn_request import request_of
 
@@ -227,7 +227,7 @@ def test_exit_codes_are_told() -> None:
 
 def test_environment_variables_are_told() -> None:
     common = section(DOCS / "commands.md", "Common to all")
-    for name in (DATA_VARIABLE, DEBUG_VARIABLE, ADDRESS_VARIABLE, CUBLAS_VARIABLE, "TMPDIR"):
+    for name in (DATA_VARIABLE, DEBUG_VARIABLE, ADDRESS_VARIABLE, CUBLAS_VARIABLE, "TMPDIR", "TERM"):
         assert f"`{name}`" in common
     # No other is read: whoever reads one more has to tell it.
     readers = {
@@ -236,6 +236,7 @@ def test_environment_variables_are_told() -> None:
     }
     assert {path for path, count in readers.items() if count} == {
         "privaudit/cli/main.py",
+        "privaudit/cli/output.py",
         "privaudit/data/formats/load.py",
         "privaudit/engines/ray.py",
         "privaudit/runtime/scratch.py",

@@ -48,7 +48,7 @@ STEPS = 10
 #: Sizes that a page gives, and what the generated data and a test can afford.
 SMALLER = {
     ("score", "--samples"): {"10000": "120", "50000": "120"},
-    ("score", "--epochs"): {"30": "2"},
+    ("score", "--epochs"): {"24": "1", "30": "2"},
     ("score", "--invert"): {"50": "2"},
     ("reproduce", "--samples"): {"3000": "120"},
     ("reproduce", "--shadows"): {"32": "8"},
@@ -67,6 +67,7 @@ NEAREST: dict[str, tuple[str | None, str]] = {
 #: Words that stand for something of the reader's. Names of audits, ids and redacted ids are found in the folder.
 PLACEHOLDERS = {
     "DIR": "data",
+    "PHOTOS": "data/cifar10",
     "ids:FILE": "ids:requests.csv",
     "$HOME/data": "data",
     "/shared/store": "shadow_models",

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from privaudit import api
+from privaudit.audit.result_files import are_scored
 from privaudit.commands.compare import read_scored
 from privaudit.commands.gate import check_audit
-from privaudit.commands.score_stored import are_scored
 from privaudit.errors import StoreError
 from privaudit.report.write import render_report
 from privaudit.results.audit.audit_description import AuditDescription

@@ -93,7 +93,10 @@ def unlearn(options: UnlearnOptions) -> UnlearnAnswer | Result:
     PrivauditError
         Where the command would say so and exit.
     """
-    settings = UnlearnSettings.of(options)
+    from privaudit.shadow.locate_audit import locate_audit
+
+    settings, audit = locate_audit(UnlearnSettings.of(options), options.audit)
+    settings = settings.changed(audit=audit)
     if not options.compare_orders:
         if options.seeds is not None:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")

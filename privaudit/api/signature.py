@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from privaudit.config.options import Options, flag_of, help_of, python_types
+from privaudit.config.audit_options import TalkOptions
+from privaudit.config.options import Options, flag_of, help_of, python_types, words_of
+from privaudit.errors import UsageError
+from privaudit.runtime.progress import Audience, append, speaking_to, write_log
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -58,6 +64,29 @@ def either_way(
     return _taking(model)
 
 
+@contextmanager
+def heard(options: Options) -> Iterator[None]:
+    """Within it, progress and notes go where a command's options send them; so does its error, to the log."""
+    if not isinstance(options, TalkOptions) or not (options.quiet or options.log):
+        yield
+        return
+    log = None if options.log is None else Path(options.log).absolute()
+    if log is not None:
+        try:
+            append(log, "")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write --log {log}: {error.strerror}", hint="Name a file in a folder that is there."
+            ) from error
+    with speaking_to(Audience(options.quiet, log)):
+        write_log(f"asked for: {shlex.join(words_of(options))}")
+        try:
+            yield
+        except BaseException as error:
+            write_log(f"error: {error}" if isinstance(error, Exception) else f"stopped: {type(error).__name__}")
+            raise
+
+
 def _taking(model: Any) -> Callable[[Callable[[Any], Any]], Any]:
     def decorate(function: Callable[[Any], Any]) -> Any:
         types = python_types(model)
@@ -67,7 +96,9 @@ def _taking(model: Any) -> Callable[[Callable[[Any], Any]], Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             if len(arguments) > len(positional):
                 raise TypeError(f"{function.__name__}() takes its options by name: {len(arguments)} stand without one")
-            return function(model(**dict(zip(positional, arguments, strict=False)), **options))
+            asked = model(**dict(zip(positional, arguments, strict=False)), **options)
+            with heard(asked):
+                return function(asked)
 
         answers = inspect.signature(function).return_annotation
         parameters = [_parameter(model, name, kind) for name, kind in types.items()]

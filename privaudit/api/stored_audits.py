@@ -40,13 +40,14 @@ def write_report(options: ReportOptions) -> ReportPaths:
     UsageError
         Where there are no results of that audit.
     """
-    settings = AuditSettings.of(options)
     from privaudit.audit.declaration import keep_declaration, read_declaration
     from privaudit.report.redaction import privacy_of
     from privaudit.report.write import render_attested, render_report, results_folder
+    from privaudit.shadow.locate_audit import locate_audit
 
+    settings, audit = locate_audit(AuditSettings.of(options), options.audit)
     declared = None if options.declare is None else read_declaration(Path(options.declare))
-    folder = results_folder(settings, options.audit)
+    folder = results_folder(settings, audit)
     keep_declaration(declared, folder)
     if options.attest:
         target = WHOLE_MODEL.at(settings.store / folder.name, key="target")
@@ -99,8 +100,9 @@ def verify(options: VerifyOptions) -> VerifyResults:
         Where a file is damaged, missing or of another audit; its ``results`` are what would have been returned.
     """
     from privaudit.commands.verify import run_verify
+    from privaudit.shadow.locate_audit import locate_audit
 
-    return run_verify(AuditSettings.of(options), options.audit)
+    return run_verify(*locate_audit(AuditSettings.of(options), options.audit))
 
 
 @with_first(GateOptions, Positional[str | None]())
@@ -120,13 +122,13 @@ def gate(options: GateOptions) -> GateAnswer:
         Where one can't be told. The ``results`` of either are what would have been returned.
     """
     from privaudit.commands.gate import parse_rate_limit, run_gate
+    from privaudit.shadow.locate_audit import locate_audit
 
     limits = [parse_rate_limit(text) for text in options.max_tpr]
     of_name: dict[Literal["auc", "asr"], float | None] = {"auc": options.max_auc, "asr": options.max_asr}
     limits += [Limit(quantity=name, most=most) for name, most in of_name.items() if most is not None]
     return run_gate(
-        AuditSettings.of(options),
-        options.audit,
+        *locate_audit(AuditSettings.of(options), options.audit),
         limits,
         options.attack,
         of_target=options.target,
@@ -172,8 +174,9 @@ def purge(options: PurgeOptions) -> PurgeResults:
     """
     from privaudit.purging.purge import run_purge
     from privaudit.purging.purge_plan import plan_purge
+    from privaudit.shadow.locate_audit import locate_audit
 
-    asked = (AuditSettings.of(options), options.audit, options.forget, options.seed)
+    asked = (*locate_audit(AuditSettings.of(options), options.audit), options.forget, options.seed)
     if options.dry_run:
         return plan_purge(*asked, skip_unknown=options.skip_unknown).result()
     if not options.yes:

@@ -10,8 +10,11 @@ from typing import Any
 import pandas as pd
 
 from privaudit.errors import StoreError
+from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.base import read_result
 from privaudit.results.unlearning.run import UnlearnRun
 from privaudit.runtime import files
+from privaudit.scoring.score_table import whose_results
 from privaudit.shadow.store import REMEDY
 
 #: What a scored audit leaves in its output folder.
@@ -26,6 +29,14 @@ MODELS = (MODEL, REJECTED_MODEL)
 def model_file(run: UnlearnRun) -> str:
     """What the model of an unlearning run is called, from the run's results."""
     return REJECTED_MODEL if run.is_rejected else MODEL
+
+
+def are_scored(folder: Path) -> bool:
+    """Whether ``<out>/<audit>`` holds a whole table and the whole results that belong to it."""
+    if not (files.is_whole(folder / SCORES) and files.is_whole(folder / RESULTS)):
+        return False
+    results = read_result(folder / RESULTS, ScoreResults)
+    return results.table_sha256 is not None and whose_results(folder, results) is None
 
 
 def write_table(table: pd.DataFrame, path: Path, *, csv: bool = False) -> None:

@@ -44,6 +44,9 @@ COMMANDS = {
 #: Set to anything, an unforeseen error shows its traceback.
 DEBUG_VARIABLE = "PRIVAUDIT_DEBUG"
 
+#: How a shell asks what could be typed; click's own.
+COMPLETION_VARIABLE = "_PRIVAUDIT_COMPLETE"
+
 #: How torch, CUDA, the dynamic loader and the threads' library say it.
 OUT_OF_MEMORY = (
     "out of memory",
@@ -139,9 +142,11 @@ def _run() -> int:
             return 0
         if os.environ.get(DEBUG_VARIABLE):
             raise
-        talk(f"error: {_unheard(error) or _shortage(error) or _fault(error)}")
+        talk(f"error: {_unheard(error) or _shortage(error) or _lack(error) or _fault(error)}")
         code = 1
     except BaseException as error:  # sys.exit() within a user's code, above all
+        if isinstance(error, SystemExit) and COMPLETION_VARIABLE in os.environ:
+            return 0  # How click ends what a shell asked to complete.
         talk(f"error: {ended_by(error)}")
         code = 1
     return code if isinstance(code, int) else 0
@@ -176,6 +181,16 @@ def _shortage(error: Exception) -> str | None:
         # Not the store or the output, which say so themselves: a folder for temporary files.
         where, cure = _full_folder(error)
         return f"cannot write {where}: {os.strerror(errno.ENOSPC)}\n  {cure}, then run the same command again."
+    return None
+
+
+def _lack(error: Exception) -> str | None:
+    """What was left out of the installation, where the rest was to do without (docs/install.md)."""
+    if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "torchvision"):
+        return (
+            f"this command trains or runs models, and {error.name} is not installed\n"
+            "  Install it: pip install torch torchvision. Stored results and --signals need neither."
+        )
     return None
 
 

@@ -10,9 +10,13 @@ import click
 from annotated_types import Ge, Gt, Le, Lt
 
 from privaudit.cli.output import alone_on_stdout
-from privaudit.config.options import Options, flag_name, flag_of, help_of, python_types
+from privaudit.config import DEFAULT_STORE
+from privaudit.config.options import Flag, Options, flag_name, flag_of, help_of, python_types
 
 Command = Callable[..., Any]
+
+#: Where click's context keeps what a flag gave for an argument.
+_GIVEN_BY_FLAG = "privaudit.given_by_flag"
 
 
 def options_of(model: type[Options]) -> Callable[[Command], Command]:
@@ -35,7 +39,7 @@ def json_option(function: Command) -> Command:
 def _parameter(model: type[Options], name: str, kind: Any) -> Callable[[Command], Command]:
     field, flag = model.model_fields[name], flag_of(model, name)
     if flag.is_argument:
-        return click.argument(name, required=field.is_required(), nargs=-1 if flag.is_repeated else 1)
+        return _argument(model, name, flag)
     typed = flag_name(name)
     if kind is bool:
         return click.option(typed, name, is_flag=True, default=None, help=help_of(model, name))
@@ -53,6 +57,51 @@ def _parameter(model: type[Options], name: str, kind: Any) -> Callable[[Command]
         required=field.is_required(),
         help=help_of(model, name),
     )
+
+
+def _argument(model: type[Options], name: str, flag: Flag) -> Callable[[Command], Command]:
+    """An argument, and the flag that gives it as well."""
+    required = model.model_fields[name].is_required()
+    if flag.also is None:
+        return click.argument(name, required=required, nargs=-1 if flag.is_repeated else 1)
+
+    def keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
+        context.meta[_GIVEN_BY_FLAG] = value
+
+    def either(context: click.Context, argument: click.Parameter, value: str | None) -> str | None:
+        by_flag: str | None = context.meta.get(_GIVEN_BY_FLAG)
+        if None not in (value, by_flag) and value != by_flag:
+            raise click.UsageError(f"'{value}' and {flag.also} {by_flag}: name one.", context)
+        if value is None and by_flag is None and required:
+            raise click.MissingParameter(ctx=context, param=argument)
+        return value or by_flag
+
+    option = click.option(
+        flag.also,
+        f"as_{flag.also.removeprefix('--')}",
+        expose_value=False,
+        is_eager=True,
+        callback=keep,
+        metavar=name.upper(),
+        shell_complete=_names_of_audits,
+        help=help_of(model, name),
+    )
+    argument = click.argument(
+        name, required=False, metavar=flag.metavar, callback=either, shell_complete=_names_of_audits
+    )
+
+    def decorate(function: Command) -> Command:
+        return option(argument(function))
+
+    return decorate
+
+
+def _names_of_audits(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What a shell offers: the audits of the store."""
+    from privaudit.shadow.store import audits_in
+
+    names = audits_in(Path(context.params.get("store") or DEFAULT_STORE))
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _number(kinds: set[Any], limits: list[Any]) -> click.ParamType[Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,16 @@ def nobody_listens() -> None:
     """From now on an answer is an error: stdout was closed before the command began."""
     global _closed
     _closed = True
+
+
+def can_show(text: str) -> bool:
+    """Whether stdout can: it has the signs, and is no terminal that says it is dumb."""
+    stream = _stream or sys.stdout
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return not (stream.isatty() and os.environ.get("TERM") == "dumb")
 
 
 def answer(text: object) -> None:

@@ -34,7 +34,8 @@ from privaudit.results.comparison_results import (
 from privaudit.results.measures import Difference
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns, demand_own
-from privaudit.shadow.store import REMEDY
+from privaudit.shadow.locate_audit import locate_audit
+from privaudit.shadow.store import REMEDY, open_audit
 from privaudit.statistics.audit_difference import Estimate, difference, newcombe
 from privaudit.statistics.intervals import spearman
 
@@ -80,7 +81,7 @@ class Scored:
 
 def run_compare(settings: AuditSettings, first: str, second: str) -> ComparisonAnswer:
     """Compare two audits; return what ``compare --json`` prints."""
-    a, b = read_scored(settings.out, first), read_scored(settings.out, second)
+    a, b = (read_scored(*_place(*locate_audit(settings, named))) for named in (first, second))
     demand_same_samples(a, b)
     results, samples = compare(a, b)
     salt = redaction.salt_of(a.folder, privacy_of(settings)) or redaction.salt_of(b.folder, redaction.Privacy())
@@ -97,10 +98,15 @@ def run_compare(settings: AuditSettings, first: str, second: str) -> ComparisonA
     return ComparisonAnswer(**dict(results), report=paths, folder=str(folder))
 
 
+def _place(settings: AuditSettings, audit: str | None) -> tuple[Path, str]:
+    """Where the results of an audit [the latest of the store] are, and its name."""
+    return settings.out, audit or open_audit(settings.store, None).audit
+
+
 def read_scored(out: Path, audit: str) -> Scored:
-    """Read an audit's results, named by the audit or by the folder that they lie in."""
-    folder = next((path for path in (out / audit, Path(audit)) if (path / RESULTS).is_file()), None)
-    if folder is None:
+    """Read an audit's results."""
+    folder = out / audit
+    if not (folder / RESULTS).is_file():
         known = sorted(path.parent.name for path in out.glob(f"*/{RESULTS}")) if out.is_dir() else []
         raise UsageError(
             f"no results of an audit '{audit}' in {out.absolute()}",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from privaudit.audit.result_files import RESULTS, SCORES
+from privaudit.audit.result_files import RESULTS, SCORES, are_scored
 from privaudit.commands.gate_outcome import check_run
-from privaudit.commands.score_stored import are_scored
 from privaudit.config import AuditSettings
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.report.brief.declared import declared_in

@@ -20,7 +20,7 @@ from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
 from privaudit.results.audit.controls import Controls, Epsilon
 from privaudit.results.audit.score_results import About, Accuracy, ScoreResults, TargetAttack, Training
-from privaudit.results.base import read_result, write_result
+from privaudit.results.base import write_result
 from privaudit.results.measures import Attack
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
@@ -30,7 +30,6 @@ from privaudit.scoring.canary_epsilon import bounds_of_canaries
 from privaudit.scoring.external_target_check import doubts_about
 from privaudit.scoring.reliability.outliers import drawn_in, sentences
 from privaudit.scoring.sample_scores import score
-from privaudit.scoring.score_table import whose_results
 from privaudit.scoring.target_audit import audit_target, split_test
 from privaudit.scoring.unseen_control import never_seen
 from privaudit.shadow.store import COIN, TARGET, shadow_keys
@@ -54,14 +53,6 @@ def score_stored(
     results = results.model_copy(update={"inversion": inverted, "trained": trained, "table_sha256": sha256})
     write_result(folder / RESULTS, results)
     return results
-
-
-def are_scored(folder: Path) -> bool:
-    """Whether ``<out>/<audit>`` holds a whole table and the whole results that belong to it."""
-    if not (files.is_whole(folder / SCORES) and files.is_whole(folder / RESULTS)):
-        return False
-    results = read_result(folder / RESULTS, ScoreResults)
-    return results.table_sha256 is not None and whose_results(folder, results) is None
 
 
 def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:

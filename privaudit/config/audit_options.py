@@ -6,11 +6,11 @@ Help lists the options of a model's first base last, and its own after them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from privaudit.config.options import NARROWED, AnyPath, Folder, Named, Options
+from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
 from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
@@ -34,6 +34,14 @@ class OutOption(Options):
 
 class PlaceOptions(OutOption, StoreOption):
     """Where models and results are."""
+
+
+class AuditArgument(Options):
+    """Which audit a command is about."""
+
+    audit: Annotated[AnyPath | None, Flag(is_argument=True, also="--audit")] = Field(
+        None, description="The audit, by name or by its folder of models or results [the latest of the store]."
+    )
 
 
 class RedactOption(Options):
@@ -65,6 +73,13 @@ class DryRunOption(Options):
     """Whether a command only says what it would do."""
 
     dry_run: bool = Field(False, description="Say what would be done and what it would cost; change nothing.")
+
+
+class TalkOptions(Options):
+    """Who hears of progress and notes."""
+
+    quiet: bool = Field(False, description="Say nothing of progress and notes: results and errors alone.")
+    log: AnyPath | None = Field(None, description="Add progress, notes and errors to this file, each with its time.")
 
 
 class SkipUnknownOption(Options):
@@ -204,7 +219,7 @@ class AuditSettings(AuditOptions):
         return {name: getattr(self, name) for name in named}
 
 
-class ScoreOptions(DryRunOption, AuditOptions):
+class ScoreOptions(TalkOptions, DryRunOption, AuditOptions):
     """Everything that ``privaudit score`` takes."""
 
     signals: AnyPath | None = Field(None, description="Attack models trained elsewhere: their logits in FILE.npz.")

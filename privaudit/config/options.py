@@ -37,12 +37,15 @@ class Flag:
         It may be given several times.
     is_folder
         It names a folder.
+    also
+        Of an argument: the flag that gives it as well.
     """
 
     metavar: str | None = None
     is_argument: bool = False
     is_repeated: bool = False
     is_folder: bool = False
+    also: str | None = None
 
 
 class Options(BaseModel):

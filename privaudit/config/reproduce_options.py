@@ -14,6 +14,7 @@ from privaudit.config.audit_options import (
     PlaceOptions,
     ShowSamplesOption,
     SizeOptions,
+    TalkOptions,
 )
 from privaudit.config.options import NARROWED, Flag, Options, Texts
 
@@ -51,7 +52,7 @@ class ReproduceSettings(_ReproduceOptions):
         return AuditSettings.of(self)
 
 
-class ReproduceOptions(_ReproduceOptions):
+class ReproduceOptions(TalkOptions, _ReproduceOptions):
     """Everything that ``privaudit reproduce`` takes."""
 
     decide: bool = Field(False, description="Decide again what is stored below --out; nothing is run.")

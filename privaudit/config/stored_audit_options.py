@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from privaudit.config.audit_options import (
+    AuditArgument,
     DeclareOption,
     DryRunOption,
     OutOption,
@@ -16,25 +17,24 @@ from privaudit.config.audit_options import (
     ShowSamplesOption,
     SkipUnknownOption,
     StoreOption,
+    TalkOptions,
 )
 from privaudit.config.options import AnyPath, Flag, Folder, Named, Options, Texts
 
 _ARGUMENT = Flag(is_argument=True)
 
 
-class _AuditArgument(Options):
-    audit: Annotated[str | None, _ARGUMENT] = Field(None, description="The audit's name [the latest of the store].")
-
-
 class _AttestOption(Options):
     attest: bool = Field(False, description="Write attestation.json and model-card.md beside the report.")
 
 
-class ReportOptions(PlaceOptions, ShowSamplesOption, RedactOption, DeclareOption, _AttestOption, _AuditArgument):
+class ReportOptions(
+    TalkOptions, PlaceOptions, ShowSamplesOption, RedactOption, DeclareOption, _AttestOption, AuditArgument
+):
     """Everything that ``privaudit report`` takes."""
 
 
-class VerifyOptions(PlaceOptions, _AuditArgument):
+class VerifyOptions(PlaceOptions, AuditArgument):
     """Everything that ``privaudit verify`` takes."""
 
 
@@ -43,7 +43,7 @@ class ListOptions(PlaceOptions):
 
 
 class _ComparedAudits(Options):
-    a: Annotated[AnyPath, _ARGUMENT] = Field(description="The first audit's name, or its folder of results.")
+    a: Annotated[AnyPath, _ARGUMENT] = Field(description="The first audit: its name, or its folder.")
     b: Annotated[AnyPath, _ARGUMENT] = Field(description="The second's.")
 
 
@@ -51,7 +51,7 @@ class CompareOptions(OutOption, RedactOption, _ComparedAudits):
     """Everything that ``privaudit compare`` takes."""
 
 
-class _OwnGateOptions(_AuditArgument):
+class _OwnGateOptions(AuditArgument):
     max_tpr: Annotated[Texts, Flag(metavar="TPR@FPR", is_repeated=True)] = Field(
         (), description="Most members found at a false positive rate."
     )
@@ -72,7 +72,7 @@ class GateOptions(PlaceOptions, _OwnGateOptions):
 
 
 class _OwnExportOptions(Options):
-    model: Annotated[AnyPath, _ARGUMENT] = Field(
+    model: Annotated[AnyPath, Flag(metavar="MODEL", is_argument=True, also="--audit")] = Field(
         description="An audit (its target model), an unlearning run, by name or folder, or latest: the last run of the "
         "latest audit."
     )
@@ -93,14 +93,13 @@ class InitOptions(Options):
     folder: Annotated[AnyPath | None, _ARGUMENT] = Field(None, description="Where to write [here].")
 
 
-class _OwnPurgeOptions(Options):
-    audit: str | None = Field(None, description="Which audit [the latest of the store].")
+class _OwnPurgeOptions(AuditArgument):
     forget: str = Field(description="Whose traces: ids:FILE, class:3,7, random:10%, … as for unlearn.")
     seed: int = Field(0, ge=0, description="Seed of a random forget set [{default}].")
     yes: bool = Field(False, description="Do not ask.")
 
 
-class PurgeOptions(PlaceOptions, DryRunOption, SkipUnknownOption, _OwnPurgeOptions):
+class PurgeOptions(TalkOptions, PlaceOptions, DryRunOption, SkipUnknownOption, _OwnPurgeOptions):
     """Everything that ``privaudit purge`` takes."""
 
     helps: ClassVar[Mapping[str, str]] = {"dry_run": "Say what would go and what would stay; change nothing."}

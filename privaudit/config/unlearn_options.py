@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainValidator
 
 from privaudit.config.audit_options import (
+    AuditArgument,
     AuditSettings,
     DataDirOption,
     DryRunOption,
@@ -16,6 +17,7 @@ from privaudit.config.audit_options import (
     RedactOption,
     ShowSamplesOption,
     SkipUnknownOption,
+    TalkOptions,
 )
 from privaudit.config.options import NARROWED, Flag, Options
 
@@ -79,8 +81,7 @@ class Sequencing(Options):
         return self.model_dump(by_alias=True)
 
 
-class _OwnUnlearnOptions(Options):
-    audit: str | None = Field(None, description="Which audit's target model [the latest of the store].")
+class _OwnUnlearnOptions(AuditArgument):
     method: str = Field("auto", description="auto, retrain, shadow-teacher, ga, rl, ft, … [{default}]; see below.")
     retrain_below: Annotated[float | None, Flag(metavar="MINUTES")] = Field(
         None, ge=0, allow_inf_nan=False, description="auto retrains if that takes less [10; 0: never]."
@@ -126,6 +127,7 @@ class UnlearnSettings(_UnlearnOptions):
 
     if TYPE_CHECKING:
         parameter: tuple[str, ...] = NARROWED
+        audit: str | None = NARROWED
 
     @property
     def base(self) -> AuditSettings:
@@ -133,7 +135,7 @@ class UnlearnSettings(_UnlearnOptions):
         return AuditSettings.of(self)
 
 
-class UnlearnOptions(DryRunOption, _UnlearnOptions):
+class UnlearnOptions(TalkOptions, DryRunOption, _UnlearnOptions):
     """Everything that ``privaudit unlearn`` takes."""
 
     compare_orders: bool = Field(False, description="Run every order at one budget, over --seeds, and compare.")

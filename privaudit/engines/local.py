@@ -19,7 +19,7 @@ import numpy as np
 from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
-from privaudit.runtime.progress import Progress
+from privaudit.runtime.progress import Audience, Progress, audience, speaking_to
 from privaudit.runtime.scratch import scratch_folder
 from privaudit.runtime.user_code import kept_alive
 
@@ -90,7 +90,7 @@ class LocalEngine:
             )
             try:
                 with _watch(board, progress):
-                    arguments = (str(folder), range(self.first, self.first + self.gpus), _here())
+                    arguments = (str(folder), range(self.first, self.first + self.gpus), _Caller(_here(), audience()))
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -139,6 +139,14 @@ def _share(folder: Path, shared: Any, jobs: int) -> _Board:
         raise
 
 
+@dataclass(frozen=True)
+class _Caller:
+    """Where whoever asks is, and who hears what is said; ``here`` is None where that folder was deleted."""
+
+    here: str | None
+    audience: Audience
+
+
 def _here() -> str | None:
     """The folder that relative paths start from; None where it was deleted under us."""
     try:
@@ -147,12 +155,12 @@ def _here() -> str | None:
         return None
 
 
-def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: range, here: str | None) -> None:
+def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: range, caller: _Caller) -> None:
     from joblib import load
 
     # Processes wait for more jobs where they were started; whoever asks may have gone elsewhere since.
-    if here is not None:
-        os.chdir(here)
+    if caller.here is not None:
+        os.chdir(caller.here)
     done = np.memmap(_board(folder), np.float64, "r+")
     if gpus:
         _take_gpu(folder, gpus)
@@ -162,7 +170,7 @@ def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: range, h
 
     report(0.0)
     # What a library prints here is no part of the command's answer.
-    with redirect_stdout(sys.stderr), kept_alive():
+    with speaking_to(caller.audience), redirect_stdout(sys.stderr), kept_alive():
         function(job, load(Path(folder) / SHARED, mmap_mode="r"), report)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 
+from privaudit.api.signature import heard
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import AuditSettings, PurgeOptions
 from privaudit.errors import UsageError
 from privaudit.results.stored_audits import PurgeResults
+from privaudit.runtime.progress import talk
 
 EPILOG = """\b
 Examples:
@@ -33,10 +35,17 @@ write. The audit can be verified and shown then, and trains nothing any more.
 def command(as_json: bool, **given: Any) -> None:
     """Remove what an audit itself still holds of forgotten samples."""
     options = PurgeOptions(**given)
-    asked = (AuditSettings.of(options), options.audit, options.forget, options.seed)
+    # What would go is told all the same where it is what was asked for, or before a question.
+    with heard(options if options.yes and not options.dry_run else options.changed(quiet=False)):
+        _purge(options, as_json=as_json)
+
+
+def _purge(options: PurgeOptions, *, as_json: bool) -> None:
     from privaudit.purging.purge import run_purge
     from privaudit.purging.purge_plan import plan_purge
+    from privaudit.shadow.locate_audit import locate_audit
 
+    asked = (*locate_audit(AuditSettings.of(options), options.audit), options.forget, options.seed)
     plan = plan_purge(*asked, skip_unknown=options.skip_unknown)
     planned = plan.result()
     if not (as_json and options.dry_run):
@@ -58,13 +67,9 @@ def command(as_json: bool, **given: Any) -> None:
 
 def _tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
     """Say what goes by kind, and in full every file of it."""
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
     if said:
-        say(f"to purge: {said}")
-    say(
+        talk(f"to purge: {said}")
+    talk(
         f"{planned.audit}: {planned.samples:,} samples; {planned.models_removed:,} models go "
         f"({planned.files_removed:,} files), rows go from {planned.arrays_cut:,} arrays and "
         f"{planned.tables_cut:,} tables"
@@ -73,20 +78,20 @@ def _tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
     kinds[f"lose their rows: {len(planned.cut):,} arrays, tables and results"] = planned.cut
     kinds[f"are made anew: {len(planned.made_anew):,} files of reports"] = planned.made_anew
     for title, paths in kinds.items():
-        say(f"  {title}")
+        talk(f"  {title}")
         for path in paths if in_full else []:
-            say(f"    {path}")
+            talk(f"    {path}")
     for gone in planned.unlearned_removed:
-        say(f"  goes: {gone.file} ({gone.why})")
+        talk(f"  goes: {gone.file} ({gone.why})")
     for kept in (*planned.models_kept, *planned.results_kept):
-        say(f"  stays: {kept.file} ({kept.why})")
+        talk(f"  stays: {kept.file} ({kept.why})")
     for left in planned.unknown:
-        say(f"  left alone, look at it yourself: {left.file} ({left.why})")
+        talk(f"  left alone, look at it yourself: {left.file} ({left.why})")
     for other in planned.other_audits:
-        say(f"  audit {other.audit} is not purged by this; what it holds: {other.holds}")
-        say(f"    {other.command}")
+        talk(f"  audit {other.audit} is not purged by this; what it holds: {other.holds}")
+        talk(f"    {other.command}")
     for note in planned.notes:
-        say(f"  {note}")
+        talk(f"  {note}")
 
 
 def _ask(planned: PurgeResults) -> None:

@@ -33,8 +33,10 @@ def command(as_json: bool, reveal: str | None, **given: Any) -> None:
     """Write the HTML and PDF report of AUDIT [the latest] anew from its stored results."""
     options = ReportOptions(**given)  # A wrong word is told first.
     from privaudit.report.write import results_folder
+    from privaudit.shadow.locate_audit import locate_audit
 
-    folder = results_folder(AuditSettings.of(options), options.audit)
+    settings, audit = locate_audit(AuditSettings.of(options), options.audit)
+    folder = results_folder(settings, audit)
     if reveal is not None:
         from privaudit.report import redaction
 
@@ -44,7 +46,7 @@ def command(as_json: bool, reveal: str | None, **given: Any) -> None:
         else:
             answer(sample)
         return
-    paths = api.write_report(**given | {"audit": folder.name})
+    paths = api.write_report(**given | {"audit": folder.name, "store": settings.store, "out": settings.out})
     if as_json:
         answer_json({"audit": folder.name, "report": paths.to_json()})
         return

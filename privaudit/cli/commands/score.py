@@ -9,6 +9,7 @@ import click
 from privaudit import api
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
+from privaudit.cli.risk_summary import print_accuracy, print_risks
 from privaudit.config import ScoreOptions
 from privaudit.results.audit.controls import Controls, UnseenControl
 from privaudit.results.audit.inversion_results import InversionResults
@@ -77,6 +78,8 @@ def _print(results: ScoreAnswer) -> None:
     _print_attack("LiRA", results.attacks["lira"])
     answer(f"      mean attack success rate {results.mean_risk:.3f}")
     _print_told_right(results)
+    print_risks(results)
+    print_accuracy(results.accuracy)
     negative, positive = results.controls.negative, results.controls.positive
     if positive is not None:
         answer(f"{positive.count} mislabelled samples: mean attack success rate {positive.mean_asr:.3f}")

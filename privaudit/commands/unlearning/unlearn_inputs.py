@@ -12,9 +12,9 @@ import numpy as np
 from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.audit.plan import AuditPlan, replace_settings
 from privaudit.audit.reopening import reopen_plan
-from privaudit.audit.result_files import RESULTS, SCORES, read_table
+from privaudit.audit.result_files import RESULTS, SCORES, are_scored, read_table
 from privaudit.audit.thumbnails import check_images
-from privaudit.commands.score_stored import are_scored, score_stored
+from privaudit.commands.score_stored import score_stored
 from privaudit.config import UnlearnSettings
 from privaudit.errors import StoreError
 from privaudit.report.content import wording
