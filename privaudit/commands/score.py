@@ -95,6 +95,8 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
     training = plan.specification.training
     how = f"recipe '{recipe.name}' ({recipe.epochs} epochs)" if training is None else f"by {without_folder(training)}"
+    if plan.specification.estimator is not None:
+        how = "each fitted to its members alone"
     target = "a target" if plan.given is None else "the given target"
     talk(f"audit {plan.name}")
     talk(
