@@ -22,9 +22,10 @@ from privaudit.runtime.seeds import derive_seed
 from privaudit.runtime.torch_globals import seeded_globals
 from privaudit.runtime.user_code import user_code
 
-#: The least probability of a class: what an estimator puts at 0, and a class that it never saw, is here.
-#: docs/estimators.md has what other values come to.
-CLIP = 1e-6
+#: What counts for a probability of 0, and for a class that an estimator never saw: half of the smallest probability
+#: above 0 that it gave anybody, within these bounds. A forest of 100 trees gives no less than a vote of one, 0.01; at
+#: 1e-6 its zeros would outweigh all else (docs/estimators.md has what other clips come to).
+LEAST, MOST = 1e-6, 5e-3
 
 #: scikit-learn's and LightGBM's seeds are signed 32-bit numbers.
 SEEDS = 2**31
@@ -65,12 +66,20 @@ class FittedEstimator(nn.Module):
         return torch.from_numpy(self.log_probabilities(as_samples(inputs)))
 
     def log_probabilities(self, inputs: Rows) -> npt.NDArray[np.float32]:
-        """Return ``log(max(p, CLIP))`` of every class, float32 ``[B, C]``; `PrivauditError` where it can't say."""
+        """Return the logarithm of every class's probability, clipped, float32 ``[B, C]``.
+
+        The rows that are asked about together decide the clip: a store's are all that there are.
+
+        Raises
+        ------
+        PrivauditError
+            Where it can't say, or says what is no probability.
+        """
         rows = as_features(inputs)
         parts = [self._probabilities(rows[first : first + AT_ONCE]) for first in range(0, len(rows), AT_ONCE)]
         found = np.zeros((len(rows), self.classes))
         found[:, self.columns] = np.concatenate(parts)
-        logs: npt.NDArray[np.float32] = np.log(np.clip(found, CLIP, 1.0)).astype(np.float32)
+        logs: npt.NDArray[np.float32] = np.log(np.clip(found, clip_of(found), 1.0)).astype(np.float32)
         return logs
 
     def _probabilities(self, rows: Rows) -> npt.NDArray[np.float64]:
@@ -90,9 +99,15 @@ class FittedEstimator(nn.Module):
                 f"estimator {self.called}: predict_proba of {len(rows)} rows has shape {found.shape}; of a classifier "
                 f"that saw {len(self.columns)} classes it is {wanted}"
             )
-        if not bool(np.isfinite(found).all()) or found.min() < -CLIP or found.max() > 1 + CLIP:
+        if not bool(np.isfinite(found).all()) or found.min() < -LEAST or found.max() > 1 + LEAST:
             raise PrivauditError(f"estimator {self.called}: predict_proba gives values that are no probabilities")
         return found
+
+
+def clip_of(probabilities: npt.NDArray[np.float64]) -> float:
+    """Return what counts for a probability of 0 among these."""
+    above = probabilities[probabilities > 0]
+    return float(np.clip(above.min() / 2 if len(above) else MOST, LEAST, MOST))
 
 
 def as_samples(batch: torch.Tensor) -> Rows:
@@ -181,12 +196,15 @@ def seeded(estimator: Any, seed: int) -> Any:
     if not callable(getattr(estimator, "get_params", None)):
         return estimator
     changes: dict[str, int] = {}
-    for key in sorted(estimator.get_params(deep=True)):
-        match key.rpartition("__")[2]:
-            case "random_state":
-                changes[key] = derive_seed(seed, key) % SEEDS
-            case "n_jobs":
-                changes[key] = 1
+    parameters = estimator.get_params(deep=True)
+    for key, value in sorted(parameters.items(), key=lambda one: one[0]):
+        owner, _, name = key.rpartition("__")
+        if name == "random_state":
+            changes[key] = derive_seed(seed, key) % SEEDS
+        # Where scikit-learn is told nothing it takes one thread; these take all.
+        greedy = type(parameters.get(owner, estimator)).__module__.startswith(("xgboost", "lightgbm"))
+        if name == "n_jobs" and (greedy if value is None else value != 1):
+            changes[key] = 1
     return estimator.set_params(**changes) if changes else estimator
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from privaudit.errors import PrivauditError
 from privaudit.estimators.build import shown_name
-from privaudit.estimators.fitted import CLIP, fit_estimator
+from privaudit.estimators.fitted import LEAST, MOST, fit_estimator
 
 Rows = npt.NDArray[np.generic]
 
@@ -39,6 +39,6 @@ def examine_estimator(name: str, inputs: Rows, labels: npt.NDArray[np.int64], cl
             hint="What is random in it must come from its random_state, or from NumPy's and Python's global generators.",
         )
     return [
-        f"estimator {called}: probabilities below {CLIP:g} count as {CLIP:g}; every random_state is set by the audit's "
-        "seed and the model's number"
+        f"estimator {called}: a probability of 0 counts as half of the smallest one above 0 that a model gives, within "
+        f"{LEAST:g} and {MOST:g}; every random_state is set by the audit's seed and the model's number"
     ]

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.estimators.build import build_estimator, shown_name
-from privaudit.estimators.fitted import CLIP
 from privaudit.training.hardware import Hardware
 
 #: How many classes and models a note names.
@@ -63,8 +62,8 @@ def unseen_classes(
         blind = np.flatnonzero(~keep[:, labels == label].any(axis=1))
         if len(blind):
             notes.append(
-                f"class '{name}' is so rare that {len(blind)} of {len(keep)} shadow models see no sample of it: they "
-                f"give it the least probability, {CLIP:g}, and its samples' scores are worth little"
+                f"class '{name}' is so rare that {len(blind)} of {len(keep)} shadow models see no sample of it: to "
+                "them its probability is 0, and its samples' scores are worth little"
             )
     more = len(notes) - NAMED
     return notes if more <= 0 else [*notes[:NAMED], f"and {more} more classes that some models see no sample of"]
