@@ -63,9 +63,7 @@ def examine_training_code(plan: AuditPlan) -> AuditPlan:
     specification = plan.specification
     if specification.estimator is not None:
         arrays = plan.arrays
-        said = examine_estimator(
-            specification.estimator, arrays.pool_inputs, arrays.pool_labels, specification.classes
-        )
+        said = examine_estimator(specification.estimator, arrays.pool_inputs, arrays.pool_labels, specification.classes)
         return replace(plan, notes=(*plan.notes, *said))
     if specification.training is None:
         return plan

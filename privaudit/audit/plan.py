@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
-from privaudit.audit.metadata import group_samples
 from privaudit.audit.estimators.estimator_plan import estimator_hardware
+from privaudit.audit.metadata import group_samples
 from privaudit.audit.network_and_recipe import choose_training, full_run
 from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset

@@ -89,7 +89,7 @@ def _value(value: Any, what: str) -> str:
         case list():
             return f"[{', '.join(_value(one, what) for one in value)}]"
         case tuple():
-            return f"({''.join(_value(one, what) + ', ' for one in value).rstrip(' ')})"
+            return f"({', '.join(_value(one, what) for one in value)}{',' * (len(value) == 1)})"
         case dict():
             pairs = (f"{_value(key, what)}: {_value(one, what)}" for key, one in value.items())
             return "{" + ", ".join(pairs) + "}"

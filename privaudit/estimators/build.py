@@ -25,6 +25,9 @@ ESTIMATORS = Registry(
     },
 )
 
+#: What fits estimators, by the names of their packages.
+ESTIMATOR_LIBRARIES = ("scikit-learn", "xgboost", "lightgbm")
+
 _CALIBRATE = "Wrap it: sklearn.calibration.CalibratedClassifierCV(…) gives probabilities to what has none."
 
 
@@ -88,8 +91,8 @@ def _unfitted(made: Any) -> Any:
 def estimator_identity(name: str) -> dict[str, str | None]:
     """Return what tells one estimator from another.
 
-    That is its name without folders, or its expression; the SHA-256 of the file or package that makes it; and, of what is made by name or
-    by an expression, its class and every parameter that is not its library's default.
+    That is its name without folders, or its expression; the SHA-256 of the file or package that makes it; and, of what
+    is made by name or by an expression, its class and every parameter that is not its library's default.
     """
     if is_expression(name):
         builds = estimator_text(build_estimator(name))
@@ -110,5 +113,6 @@ def shown_name(name: str) -> str:
 
 def library_versions_of(name: str | None) -> dict[str, str]:
     """Return the versions of what fits it, of those libraries that are loaded by now, beside scikit-learn."""
-    loaded = {} if name is None else {library: sys.modules.get(library) for library in ("xgboost", "lightgbm")}
+    libraries = () if name is None else ESTIMATOR_LIBRARIES[1:]
+    loaded = {library: sys.modules.get(library) for library in libraries}
     return {library: str(module.__version__) for library, module in loaded.items() if module is not None}

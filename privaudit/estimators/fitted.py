@@ -166,9 +166,7 @@ def fit_estimator(
     return FittedEstimator(fitted, columns, classes, called), time.perf_counter() - start
 
 
-def fit_untrained(
-    name: str, inputs: Rows, labels: npt.NDArray[np.int64], classes: int, seed: int
-) -> FittedEstimator:
+def fit_untrained(name: str, inputs: Rows, labels: npt.NDArray[np.int64], classes: int, seed: int) -> FittedEstimator:
     """Fit an estimator to a few of the rows that no model learns from, with their labels mixed: it knows nothing."""
     draw = np.random.default_rng(seed)
     rows = np.sort(draw.permutation(len(labels))[:UNTRAINED_ROWS])

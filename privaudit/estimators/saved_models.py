@@ -14,16 +14,17 @@ import numpy.typing as npt
 
 from privaudit.errors import DataError, UsageError
 from privaudit.estimators.fitted import FittedEstimator
+from privaudit.estimators.tree_checks import demand_sound_trees
 from privaudit.runtime.user_code import user_code
 
-#: Types beside scikit-learn's own that a file may hold.
+#: Types that a file may hold beside those that skops trusts, which are scikit-learn's estimators and NumPy's arrays.
 TRUSTED = frozenset(
     {
-        "builtins.bytearray",
         "collections.OrderedDict",
-        "collections.defaultdict",
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+        "sklearn._loss._loss.CyHalfBinomialLoss",
+        "sklearn._loss._loss.CyHalfMultinomialLoss",
         "sklearn._loss.link.Interval",
         "sklearn._loss.link.LogitLink",
         "sklearn._loss.link.MultinomialLogit",
@@ -31,6 +32,9 @@ TRUSTED = frozenset(
         "sklearn._loss.loss.HalfMultinomialLoss",
         "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        "sklearn.tree._tree.Tree",
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
     }
@@ -83,6 +87,7 @@ def read_estimator(path: Path, class_names: tuple[str, ...], features: int, own:
             f"--target {path} takes {wanted} features, and a row of this audit has {features}",
             hint="It must take the features as the audit has them; docs/estimators.md says how to have them.",
         )
+    demand_sound_trees(found, features, f"--target {path}")
     return FittedEstimator(found, _classes(found, class_names, path), len(class_names), path.name)
 
 
@@ -96,6 +101,13 @@ def write_skops(estimator: Any, path: Path) -> None:
             hint="Install it: pip install 'privaudit[estimators]'.",
         ) from error
     skops.io.dump(estimator, path)
+
+
+def strange_types(path: Path) -> list[str]:
+    """Return the types in a ``.skops`` file that are not scikit-learn's, NumPy's or SciPy's own."""
+    import skops.io
+
+    return sorted(skops.io.get_untrusted_types(file=path))
 
 
 def _skops(path: Path, own: Any) -> Any:

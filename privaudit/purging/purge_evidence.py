@@ -146,7 +146,9 @@ def gather_evidence(
     return Evidence(
         saw=saw,
         stays=stays,
-        goes={path: _why_it_goes(path.parent) if estimator is None else ANSWERS for path in models if path not in stays},
+        goes={
+            path: _why_it_goes(path.parent) if estimator is None else ANSWERS for path in models if path not in stays
+        },
         whole_runs={run for run in folders if all(map(files.is_whole, parts[run]))},
     )
 

@@ -36,7 +36,7 @@ def examine_estimator(name: str, inputs: Rows, labels: npt.NDArray[np.int64], cl
     if not np.array_equal(answers[0], answers[2]):
         raise PrivauditError(
             f"estimator {called}: two fits with equal seeds, to the same samples, answer otherwise",
-            hint="What is random in it must come from its random_state, or from NumPy's and Python's global generators.",
+            hint="What is random in it must come from its random_state, or from global generators.",
         )
     return [
         f"estimator {called}: a probability of 0 counts as half of the smallest one above 0 that a model gives, within "

@@ -40,8 +40,8 @@ from privaudit.trials.order_comparison import (
 from privaudit.trials.run_trials import prepare_scene, run_trials
 from privaudit.trials.treatment import FOLDER as TRIALS
 from privaudit.trials.treatment import Scene, Treatment
-from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.estimator_methods import demand_retraining
+from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.retrained_models import (
     LONGEST_RETRAINING,
     RetrainJob,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from privaudit.errors import UsageError
-from privaudit.unlearning.base import RETRAIN
 from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.problem import Bench
+from privaudit.unlearning.base import RETRAIN
 
 
 def why_not_on_estimators(bench: Bench, what: str) -> str | None:
