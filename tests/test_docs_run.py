@@ -157,7 +157,7 @@ class Place:
 
     def _is_set_elsewhere(self, flag: str, words: list[str]) -> bool:
         """A function of the user's knows no epochs, and what the file of settings holds is the page's own."""
-        if "--training" in words and flag == "--epochs":
+        if {"--training", "--estimator"} & set(words) and flag == "--epochs":
             return True
         return "--config" in words and f"{flag[2:]} =" in (self.folder / "audit.toml").read_text("utf-8")
 

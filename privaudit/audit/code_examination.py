@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from privaudit.audit.estimators.estimator_examination import examine_estimator
+from privaudit.audit.estimators.estimator_plan import unseen_classes
 from privaudit.audit.plan import AuditPlan
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import NETWORKS
@@ -33,6 +35,9 @@ def examine_code(plan: AuditPlan) -> AuditPlan:
         Where no audit can rely on it, with every reason.
     """
     specification = plan.specification
+    if specification.estimator is not None:
+        keep, labels = plan.design(plan.shadows), plan.arrays.pool_labels
+        return replace(plan, notes=(*plan.notes, *unseen_classes(keep, labels, plan.data.class_names)))
     if NETWORKS.is_ours(specification.network):
         return plan
     factory = load_factory(specification.network, specification.input_shape)
@@ -56,6 +61,10 @@ def examine_code(plan: AuditPlan) -> AuditPlan:
 def examine_training_code(plan: AuditPlan) -> AuditPlan:
     """Return the same of a training function, which is tried on a few samples; `PrivauditError` where it won't do."""
     specification = plan.specification
+    if specification.estimator is not None:
+        arrays = plan.arrays
+        said = examine_estimator(specification.estimator, arrays.pool_inputs, arrays.pool_labels, specification.classes)
+        return replace(plan, notes=(*plan.notes, *said))
     if specification.training is None:
         return plan
     size = len(plan.arrays.pool_labels)

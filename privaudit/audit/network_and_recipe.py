@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from privaudit.config import OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
+from privaudit.audit.estimators.estimator_plan import estimator_name
+from privaudit.config import CUDA_DEFAULTS, OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
 from privaudit.networks.airbench import SMALLEST_SIDE
@@ -22,6 +23,8 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
     A network trains by its own recipe where it has one, else by ``fast``. What the settings name goes before the
     defaults of the dataset, and those before the recipe's.
     """
+    if settings.estimator is not None:
+        return estimator_name(settings), resolve_recipe("fast", {"epochs": 1})
     network = settings.network or default_network(defaults, data)
     changes = settings.recipe_changes()
     if settings.training is not None:
@@ -42,6 +45,31 @@ def default_network(defaults: Defaults, data: Dataset) -> str:
     """Return the default network; for images that are too small for it the cnn."""
     too_small = data.is_image and min(data.input_shape[:2]) < SMALLEST_SIDE
     return "cnn" if too_small and has_own_recipe(defaults.network) else defaults.network
+
+
+def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
+    """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
+    full = CUDA_DEFAULTS.get(settings.dataset)
+    chosen = ("network", "samples", "shadows", "epochs", "training", "estimator")
+    sized = any(getattr(settings, name) is not None for name in chosen)
+    if full is None or sized or settings.recipe is not None:
+        return None
+    whole = {
+        "network": full.network,
+        "samples": data.available if full.samples is None else full.samples,
+        "shadows": full.shadows,
+        "epochs": full.epochs_of(full.network),
+        "augment": full.augment_of(full.network),
+    }
+    usual = {
+        "network": defaults.network,
+        "samples": len(data),
+        "shadows": defaults.shadows,
+        "epochs": defaults.epochs_of(defaults.network),
+        "augment": defaults.augment_of(defaults.network),
+    }
+    flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
+    return " ".join(flags) or None
 
 
 def _suggested(name: str, defaults: Defaults, data: Dataset, changes: dict[str, object]) -> dict[str, object]:

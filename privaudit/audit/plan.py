@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
+from privaudit.audit.estimators.estimator_plan import estimator_hardware
 from privaudit.audit.metadata import group_samples
-from privaudit.audit.network_and_recipe import choose_training
-from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
+from privaudit.audit.network_and_recipe import choose_training, full_run
+from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.data.formats.load import is_function, lasting_name
 from privaudit.data.tables.table_roles import table_options
 from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
+from privaudit.estimators.build import estimator_identity, lasting_estimator, library_versions_of
 from privaudit.networks import check_network, network_source
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
 from privaudit.runtime import files
@@ -30,6 +32,7 @@ from privaudit.runtime.user_code import other_draws
 from privaudit.runtime.version import version_of
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
+from privaudit.shadow.external_estimator import read_given_estimator
 from privaudit.shadow.external_target import GivenTarget, read_given_target
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
@@ -65,9 +68,9 @@ class AuditPlan:
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "network": self.network_name,
-            "network_source": network_source(specification.network),
+            "network_source": None if specification.estimator else network_source(specification.network),
             "training": TRAINING_FORMAT,
-            "recipe": specification.recipe.identity() if specification.training is None else None,
+            "recipe": specification.recipe.identity() if specification.by_recipe else None,
             "seed": specification.seed,
             "canaries": len(self.canaries),
             "device": hardware.device,
@@ -76,6 +79,8 @@ class AuditPlan:
         # A recipe decides nothing beside a function of the user's.
         if specification.training is not None:
             parts["training_function"] = training_identity(specification.training)
+        if specification.estimator is not None:
+            parts["estimator"] = estimator_identity(specification.estimator)
         # Until fp32 was pinned, cuDNN's convolutions in it were TF32: other weights.
         if hardware == Hardware("cuda", "fp32"):
             parts["fp32"] = "ieee"
@@ -93,6 +98,10 @@ class AuditPlan:
     def network_name(self) -> str:
         """The network's name, where it is a function of a file without the file's folder."""
         return without_folder(self.specification.network)
+
+    def _code(self) -> dict[str, str | None]:
+        found = {"network": self.specification.network, "training": self.specification.training}
+        return found if self.specification.estimator is None else found | {"estimator": self.specification.estimator}
 
     @property
     def store(self) -> AuditStore:
@@ -198,9 +207,9 @@ class AuditPlan:
                 classes=list(data.class_names),
                 input_shape=list(data.input_shape),
             ),
-            versions=library_versions(),
+            versions=library_versions() | library_versions_of(self.specification.estimator),
             # Where the user's functions lie, to find them again from another folder.
-            code=CodeDescription(network=self.specification.network, training=self.specification.training),
+            code=CodeDescription.model_validate(self._code()),
         )
         return description if self.given is None else description.model_copy(update={"target": self.given.description})
 
@@ -213,7 +222,8 @@ def library_versions() -> dict[str, str]:
 
 def plan_audit(settings: AuditSettings) -> AuditPlan:
     """Load the data and resolve every default; `UsageError` or `DataError` where something can't be."""
-    hardware = resolve_hardware(settings.device, settings.precision)
+    of = resolve_hardware if settings.estimator is None else partial(estimator_hardware, settings)
+    hardware = of(settings.device, settings.precision)
     notes: list[str] = []
     shadows = settings.shadows
     if shadows is not None and shadows < 4:
@@ -252,6 +262,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         seed=settings.seed,
         hardware=hardware,
         training=None if settings.training is None else absolute_reference(settings.training),
+        estimator=None if settings.estimator is None else lasting_estimator(settings.estimator),
     )
     if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
         raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
@@ -260,11 +271,13 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise UsageError(
             f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
         )
-    check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
+    if specification.estimator is None:
+        check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
     columns = {} if data.table is None else data.table.groups
     properties = group_samples(settings.metadata, columns, data.sample_ids, len(canaries))
-    given = None if settings.target is None else read_given_target(settings.target, specification)
+    read = read_given_target if specification.estimator is None else partial(read_given_estimator, data.class_names)
+    given = None if settings.target is None else read(settings.target, specification)
     notes += [] if given is None else given.notes
     return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
 
@@ -313,30 +326,6 @@ def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:
         folders=(settings.store, settings.out),
         card=hardware.card,
     )
-
-
-def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
-    """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
-    full = CUDA_DEFAULTS.get(settings.dataset)
-    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs", "training"))
-    if full is None or sized or settings.recipe is not None:
-        return None
-    whole = {
-        "network": full.network,
-        "samples": data.available if full.samples is None else full.samples,
-        "shadows": full.shadows,
-        "epochs": full.epochs_of(full.network),
-        "augment": full.augment_of(full.network),
-    }
-    usual = {
-        "network": defaults.network,
-        "samples": len(data),
-        "shadows": defaults.shadows,
-        "epochs": defaults.epochs_of(defaults.network),
-        "augment": defaults.augment_of(defaults.network),
-    }
-    flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
-    return " ".join(flags) or None
 
 
 def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:

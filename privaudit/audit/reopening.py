@@ -66,6 +66,11 @@ def _check_code(identity: AuditIdentity, plan: AuditPlan) -> None:
             plan.identity.training_function and plan.identity.training_function.source,
             without_folder(plan.specification.training or ""),
         ),
+        "estimator": (
+            identity.estimator and identity.estimator.source,
+            plan.identity.estimator and plan.identity.estimator.source,
+            plan.network_name,
+        ),
     }
     for what, (then, now, name) in functions.items():
         if then == now:
@@ -92,7 +97,8 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         samples=data.samples,
         image_size=data.image_size,
         **({} if data.table is None else dict(data.table)),
-        network=code.network or identity.network,
+        network=None if identity.estimator is not None else code.network or identity.network,
+        estimator=code.estimator,
         training=code.training,
         recipe=None if identity.recipe is None else identity.recipe.name,
         seed=identity.seed,

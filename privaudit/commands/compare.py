@@ -218,6 +218,7 @@ def _described(side: Scored) -> ComparedAudit:
         network=None if identity is None else identity.network,
         recipe=None if identity is None else identity.recipe,
         training_function=None if identity is None else identity.training_function,
+        estimator=None if identity is None else identity.estimator,
         seed=None if identity is None else identity.seed,
         shadows=results.shadows,
         statistic=results.statistic,

@@ -6,11 +6,12 @@ from privaudit.audit.code_examination import examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
 from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.inversion.inversion_plan import InversionPlan, plan_inversion
-from privaudit.audit.plan import AuditPlan, demand_same_again, library_versions, plan_audit
+from privaudit.audit.plan import AuditPlan, demand_same_again, plan_audit
 from privaudit.audit.result_files import SCORES
 from privaudit.audit.thumbnails import check_images, write_thumbnails
 from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
+from privaudit.estimators.build import ESTIMATOR_LIBRARIES
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
@@ -75,12 +76,8 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     if missing:
         plan = examine_training_code(plan)
     _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
-    trained_with, now = store.read_description().versions.get("torch"), library_versions()["torch"]
-    if missing and trained_with != now:
-        talk(
-            f"  warning: this audit was begun with torch {trained_with}, now it is {now}: what is trained now differs "
-            "in its last bits from what would have been trained then"
-        )
+    if missing:
+        _warn_of_other_versions(plan)
     for job in absent:
         if plan.given is not None and plan.is_given(job.key):
             # First of all: a target that can't be asked is told before anything is trained.
@@ -90,11 +87,25 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     return len(missing)
 
 
+def _warn_of_other_versions(plan: AuditPlan) -> None:
+    """Say where another version of what trains began the audit."""
+    then, now = plan.store.read_description().versions, plan.describe().versions
+    for library in ("torch",) if plan.specification.estimator is None else ESTIMATOR_LIBRARIES:
+        before, by_now = then.get(library), now.get(library)
+        if before != by_now:
+            talk(
+                f"  warning: this audit was begun with {library} {before}, now it is {by_now}: what is trained now "
+                "differs in its last bits from what would have been trained then"
+            )
+
+
 def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) -> None:
     """Say what will be done and what it will cost."""
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
     training = plan.specification.training
     how = f"recipe '{recipe.name}' ({recipe.epochs} epochs)" if training is None else f"by {without_folder(training)}"
+    if plan.specification.estimator is not None:
+        how = "each fitted to its members alone"
     target = "a target" if plan.given is None else "the given target"
     talk(f"audit {plan.name}")
     talk(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
+from privaudit.config.estimator_option import EstimatorOption
 from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
@@ -133,7 +134,14 @@ class _OwnAuditOptions(Options):
         None, ge=4, le=1024, description="Resize images read from files to this many pixels a side."
     )
     target: AnyPath | None = Field(
-        None, description="Audit this trained model: weights in FILE.safetensors, or a state dict in FILE.pt."
+        None,
+        description="Audit this trained model: weights in FILE.safetensors, a state dict in FILE.pt, or an estimator "
+        "in FILE.skops, .json or .ubj.",
+    )
+    estimator: EstimatorOption | None = Field(
+        None,
+        description="Fit estimators of scikit-learn's kind instead: random-forest, logistic-regression, "
+        "hist-gradient-boosting, xgboost, lightgbm, or a function of yours that makes one.",
     )
     recipe: str | None = Field(None, description="How to train: airbench, fast or paper [the network's].")
     training: Named | None = Field(
@@ -205,6 +213,7 @@ class AuditSettings(AuditOptions):
         network: str | None = NARROWED
         target: Path | None = NARROWED
         training: str | None = NARROWED
+        estimator: str | None = NARROWED
         metadata: Path | None = NARROWED
         group: tuple[str, ...] = NARROWED
         leave_out: tuple[str, ...] = NARROWED

@@ -114,6 +114,8 @@ def _trained_by(audit: AuditDescription, *, is_given: bool) -> str:
     identity = audit.identity
     if audit.target is not None and is_given:
         return f"its owner, and given as {audit.target.file} (SHA-256 {audit.target.sha256[:12]})"
+    if identity.estimator is not None:
+        return f"fitting {identity.estimator.builds or identity.estimator.name}, seed {identity.seed}"
     if identity.training_function is not None:
         return f"training function {identity.training_function.name}, seed {identity.seed}"
     if identity.recipe is None:

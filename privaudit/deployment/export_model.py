@@ -18,6 +18,7 @@ from privaudit.data.tables.cells import MISSING
 from privaudit.data.tables.encoding import TableEncoding
 from privaudit.data.tables.word_forms import TRUTHS
 from privaudit.deployment.describe_model import demand_deployable, describe_model
+from privaudit.deployment.export_estimator import export_estimator, is_of_estimators
 from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.loaded_model import LoadedModel, code_of, load_stored
 from privaudit.deployment.model_description import ExportedModel, ExportResult
@@ -75,6 +76,8 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
             hint="privaudit export AUDIT writes the target model, privaudit export RUN an unlearned one.",
         )
     _demand_own_folder(folder)
+    if is_of_estimators(model):
+        return export_estimator(model, folder)
     loaded = load_stored(model, network)
     code = network_code(absolute_reference(network or code_of(model, about)), about.input_shape, len(about.classes))
     content = _content(loaded, code)

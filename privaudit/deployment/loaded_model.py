@@ -233,6 +233,11 @@ def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
         Where the weights are not those of that network.
     """
     about = describe_model(model)
+    if model.store.read_description().identity.estimator is not None:
+        raise UsageError(
+            f"{model.path} is what an estimator said, and not the estimator: that is no network to load",
+            hint=f"privaudit export {about.run or about.audit} fits it again, and writes it for scikit-learn.",
+        )
     classifier = build_classifier(about, network or code_of(model, about))
     try:
         classifier.load_state_dict(safetensors.torch.load(model.path.read_bytes()))

@@ -154,9 +154,12 @@ def evaluate(
     method
         Its name, for the sentences.
     """
-    talk("  measuring relearn time and what attacks still tell")
+    relearn = "" if problem.bench.specification.estimator is not None else "relearn time and "
+    talk(f"  measuring {relearn}what attacks still tell")
     with one_thread(problem.bench.specification.hardware):
-        evaluator = Evaluator(problem, {name: model for name, model in models.items() if name != "unlearned"})
+        references = {name: model for name, model in models.items() if name != "unlearned"}
+        # To relearn takes gradient steps, and an estimator has none.
+        evaluator = Evaluator(problem, references, relearn=problem.bench.specification.estimator is None)
         measured = evaluator.beside_references(models["unlearned"])
         evidence = ShadowEvidence(problem, judges(problem.bench, run is not None and run.taught))
         answers = {name: one.answers for name, one in measured.items()}

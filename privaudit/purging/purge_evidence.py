@@ -40,6 +40,9 @@ from privaudit.shadow.store import COIN, TARGET, AuditStore
 
 Rows = npt.NDArray[np.int64]
 
+#: Why no model stays where models are estimators.
+ANSWERS = "it holds what an estimator said of every sample, these among them"
+
 
 def digests(folder: Path, ids: Iterable[SampleIdentifier], *, begin: bool = False) -> list[str]:
     """Return what the purge of these samples that is under way may be called.
@@ -134,13 +137,18 @@ def gather_evidence(
         path = UNLEARNED.at(out, run=run.name)
         if files.is_whole(path) and files.sha256_of(path) in retrained.values():
             stays[path] = "retrained without them: the record of the model that it is says on whom"
+    if (estimator := store.read_description().identity.estimator) is not None:
+        # What is kept of an estimator is what it said of every sample, seen or not.
+        stays = {}
     models = [path for artifact in RUN_MODELS for path in artifact.within(out)]
     folders = {path.parent for artifact in RUN_RESULTS for path in artifact.within(out)}
     parts = {run: [artifact.at(out, run=run.name) for artifact in RUN_RESULTS] for run in folders}
     return Evidence(
         saw=saw,
         stays=stays,
-        goes={path: _why_it_goes(path.parent) for path in models if path not in stays},
+        goes={
+            path: _why_it_goes(path.parent) if estimator is None else ANSWERS for path in models if path not in stays
+        },
         whole_runs={run for run in folders if all(map(files.is_whole, parts[run]))},
     )
 

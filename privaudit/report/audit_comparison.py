@@ -137,6 +137,8 @@ def _compared(results: ComparisonResults) -> Section:
 
 
 def _training(side: ComparedAudit) -> str:
+    if side.estimator is not None:
+        return wording.estimator(side.estimator)
     if side.training_function is not None:
         return wording.training_function(side.training_function)
     if (found := side.recipe) is None:

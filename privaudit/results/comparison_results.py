@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from privaudit.results.audit.audit_description import RecipeDescription, TrainingFunctionIdentity
+from privaudit.results.audit.audit_description import EstimatorIdentity, RecipeDescription, TrainingFunctionIdentity
 from privaudit.results.audit.score_results import Accuracy
 from privaudit.results.base import Result
 from privaudit.results.measures import Correlation, Difference, Interval
@@ -20,6 +20,7 @@ class ComparedAudit(Result):
     network: str | None
     recipe: RecipeDescription | None
     training_function: TrainingFunctionIdentity | None = None
+    estimator: EstimatorIdentity | None = None
     seed: int | None
     shadows: int
     statistic: str

@@ -10,14 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from privaudit.errors import DataError
+from privaudit.errors import DataError, UsageError
+from privaudit.estimators.fitted import FittedEstimator
 from privaudit.results.audit.audit_description import GivenTargetDescription
 from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import write_result
 from privaudit.runtime import files
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_weights import read_checkpoint
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob, one_thread, save_model, write_signals
+from privaudit.shadow.trainer import (
+    AuditArrays,
+    ModelSpecification,
+    TrainingJob,
+    as_kept,
+    one_thread,
+    save_model,
+    write_signals,
+)
 from privaudit.shadow.weight_names import (
     COUNT,
     NAMED,
@@ -30,6 +39,9 @@ from privaudit.shadow.weight_names import (
     unwrapped,
 )
 from privaudit.training.loop import Samples, logits_of
+
+#: Endings of files that hold estimators.
+OF_ESTIMATORS = (".skops", ".json", ".ubj")
 
 #: How the first layer and the user's network are called in a whole model.
 FIRST_LAYER, NETWORK = "standardise.", "network."
@@ -51,11 +63,14 @@ class GivenTarget:
         Of the whole model, fitted to the audit's network; None where the store has it already.
     notes
         What was guessed of the file, for people.
+    estimator
+        In place of weights, where the audit's models are estimators.
     """
 
     description: GivenTargetDescription
     weights: Weights | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    estimator: FittedEstimator | None = field(default=None, repr=False)
 
     @property
     def file(self) -> str:
@@ -78,6 +93,11 @@ def read_given_target(path: Path, specification: ModelSpecification) -> GivenTar
     DataError
         Where it can't be read, holds no state dict, does not fit the audit's network, or fits it in several ways.
     """
+    if path.suffix.lower() in OF_ESTIMATORS:
+        raise UsageError(
+            f"--target {path} is an estimator, and its shadow models must be made as it was",
+            hint="Name its kind: --estimator random-forest, or a function that makes it: --estimator own.py:make.",
+        )
     found = read_checkpoint(path)
     fitted, scales_itself, notes = _fitted(found, path, specification)
     description = GivenTargetDescription(file=path.name, sha256=files.sha256_of(path), scales_itself=scales_itself)
@@ -95,7 +115,10 @@ def take_in(job: TrainingJob, given: GivenTarget, arrays: AuditArrays) -> None:
     specification, store = job.specification, job.store
     with one_thread(specification.hardware):
         model = specification.build("load")
-        model.load_state_dict(dict(given.weights or {}))
+        if given.estimator is not None:
+            model = as_kept(given.estimator, arrays)
+        else:
+            model.load_state_dict(dict(given.weights or {}))
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
         test = Samples.from_arrays(arrays.test_inputs, arrays.test_labels, specification.hardware.device)
         for part, samples in (("training", pool), ("test", test)):

@@ -17,6 +17,8 @@ from torch import nn
 
 from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
+from privaudit.estimators.fitted import fit_estimator, fit_untrained
+from privaudit.estimators.stored_answers import StoredAnswers, as_stored
 from privaudit.networks import build_network, untied
 from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import read_result, write_result
@@ -40,7 +42,8 @@ MOST_ATTEMPTS = 5
 class ModelSpecification:
     """Everything besides its members and its key that decides a model's weights.
 
-    ``training`` names a function of the user's that trains in place of the recipe, which then decides nothing.
+    ``training`` names a function of the user's that trains in place of the recipe, which then decides nothing;
+    ``estimator`` an estimator in place of network and recipe.
     """
 
     network: str
@@ -51,9 +54,20 @@ class ModelSpecification:
     seed: int
     hardware: Hardware
     training: str | None = None
+    estimator: str | None = None
+
+    @property
+    def by_recipe(self) -> bool:
+        """Whether a network is trained by the recipe, so that it decides anything."""
+        return self.training is None and self.estimator is None
 
     def build(self, *purpose: str | int) -> nn.Module:
-        """A freshly initialised network on the device; equal purposes give equal weights."""
+        """A freshly initialised network on the device; equal purposes give equal weights.
+
+        Of an estimator, which is made when it is fitted, a table of no answers.
+        """
+        if self.estimator is not None:
+            return StoredAnswers.empty(self.classes)
         seed = derive_seed(self.seed, "initialise", *purpose)
         network = build_network(self.network, self.input_shape, self.classes, self.statistics, seed)
         return network.to(self.hardware.torch_device)
@@ -100,6 +114,8 @@ def train_with_new_seeds(
         The model in eval mode, its training record, and why each seed before failed: their number is the seed's
         offset.
     """
+    if specification.estimator is not None:
+        return *_fit(specification, specification.estimator, samples, members, purpose, report), []
     diverged: list[str] = []
     for offset in range(MOST_ATTEMPTS):
         model = specification.build(*purpose, offset)
@@ -116,6 +132,24 @@ def train_with_new_seeds(
         f"model {'/'.join(map(str, purpose))} diverged with {MOST_ATTEMPTS} seeds; the last time {diverged[-1]}",
         hint="Try a lower learning rate; what was finished before is kept.",
     )
+
+
+def _fit(
+    specification: ModelSpecification,
+    estimator: str,
+    samples: Samples,
+    members: npt.NDArray[np.int64],
+    purpose: Sequence[str | int],
+    report: Report | None,
+) -> tuple[nn.Module, TrainingRecord]:
+    """Fit an estimator to its members alone; which seed it has is decided by its purpose."""
+    rows = torch.from_numpy(np.ascontiguousarray(members))
+    inputs, labels = samples.inputs[rows].numpy(), samples.labels[rows].numpy()
+    seed = derive_seed(specification.seed, "train", *purpose, 0)
+    model, seconds = fit_estimator(estimator, inputs, labels, specification.classes, seed)
+    if report is not None:
+        report(float(len(members)))
+    return model, TrainingRecord(seconds, [], len(members))
 
 
 def _train(
@@ -145,6 +179,7 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     with one_thread(specification.hardware):
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
         model, record, diverged = train_with_new_seeds(specification, pool, job.members, [job.key], report)
+        model = as_kept(model, arrays)
         save_model(model, store.model(job.key))
         test_accuracy = write_signals(job, model, pool, arrays)
     kept = ModelRecord(
@@ -186,7 +221,7 @@ def write_signals(job: TrainingJob, model: nn.Module, pool: Samples, arrays: Aud
     parts = {store.signals(job.key): signals_on(model, pool, queries=job.queries)}
     parts[store.control("test", job.key)] = test_signals
     if job.key not in (TARGET, COIN):
-        untrained = specification.build("untrained", job.key)
+        untrained = untrained_model(specification, job.key, arrays)
         parts[store.control("untrained", job.key)] = signals_on(untrained, pool, arrays.control_rows)
     for path, signals in parts.items():
         files.write_array(path, signals)
@@ -244,6 +279,23 @@ def signals_on(
     return np.stack([signals_of(logits_of(model, samples, rows, seen_as), labels) for seen_as in views], axis=1)
 
 
+def untrained_model(specification: ModelSpecification, key: str, arrays: AuditArrays) -> nn.Module:
+    """Return a model that knows nothing of the pool: a fresh network; an estimator fitted to test rows, labels mixed.
+
+    An estimator that is not fitted says nothing at all.
+    """
+    if specification.estimator is None:
+        return specification.build("untrained", key)
+    seed = derive_seed(specification.seed, "initialise", "untrained", key)
+    test = (arrays.test_inputs, arrays.test_labels)
+    return fit_untrained(specification.estimator, *test, specification.classes, seed)
+
+
+def as_kept(model: nn.Module, arrays: AuditArrays) -> nn.Module:
+    """Return what the store keeps of a model: of an estimator, its answers about all samples that there are."""
+    return as_stored(model, [arrays.pool_inputs, arrays.test_inputs])
+
+
 def save_model(model: nn.Module, path: Path) -> None:
     """Save and seal a model's weights and buffers as safetensors; tied ones are written under each of their names."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -256,7 +308,10 @@ def load_model(specification: ModelSpecification, path: Path) -> nn.Module:
     files.demand_whole(path, "Run the command that made it again.")
     model = specification.build("load")
     try:
-        model.load_state_dict(safetensors.torch.load(path.read_bytes()))
+        tensors = safetensors.torch.load(path.read_bytes())
+        if specification.estimator is not None:
+            return StoredAnswers.read(tensors).eval()
+        model.load_state_dict(tensors)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise DataError(
             f"cannot load {path} into network '{specification.network}': {str(error)[:300]}",

@@ -230,6 +230,10 @@ def _disk(plan: AuditPlan, models: int, pending: list[Searches]) -> int:
     weights: int = sum(
         tensor.numel() * tensor.element_size() for tensor in plan.specification.build("size").state_dict().values()
     )
+    if plan.specification.estimator is not None:
+        # Of every sample a digest, and what is said of each class.
+        known = len(plan.arrays.pool_labels) + len(plan.arrays.test_labels)
+        weights = known * (DOUBLE + SINGLE * plan.data.classes)
     rows = _views(plan) * (len(plan.arrays.pool_labels) + len(plan.arrays.test_labels)) + len(plan.arrays.control_rows)
     # Feature matching keeps what its images are worth, not the images.
     images = sum(searches.count for searches in pending if searches.tier == "matching")

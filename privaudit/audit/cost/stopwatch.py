@@ -20,6 +20,7 @@ from privaudit.config import available_cores
 from privaudit.engines.base import Report, run_jobs
 from privaudit.engines.local import LocalEngine, dismiss
 from privaudit.errors import PrivauditError, TrainingDiverged
+from privaudit.estimators.fitted import FittedEstimator, fit_estimator
 from privaudit.inversion.inversion_jobs import InversionJob, InversionSetting, Tier, invert_job
 from privaudit.runtime import files
 from privaudit.runtime.progress import Progress, talk
@@ -183,6 +184,8 @@ def _timed(work: Callable[[], object], device: str) -> Cost:
 
 def _training(task: _Task) -> tuple[Cost, Cost]:
     """Seconds a sample of training steps, and of queries, each after some to warm up."""
+    if task.specification.estimator is not None:
+        return _fitting(task.specification.estimator, task)
     if task.specification.training is not None:
         return _training_by_function(task.specification.training, task)
     hardware, recipe, arrays = task.specification.hardware, task.specification.recipe, task.arrays
@@ -231,6 +234,22 @@ def _training_by_function(training: str, task: _Task) -> tuple[Cost, Cost]:
             asking = _timed(partial(logits_of, model, few), hardware.device)
             return taken * (1 / (rows * specification.recipe.epochs)), asking * (1 / rows)
         rows = min(size, 4 * rows)
+
+
+def _fitting(estimator: str, task: _Task) -> tuple[Cost, Cost]:
+    """Fit an estimator to few samples, then to more, until that takes long enough to be told, or these are all."""
+    arrays, classes = task.arrays, task.specification.classes
+    rows, size = 256, max(1, len(arrays.pool_labels) // 2)
+    while True:
+        rows = min(rows, size)
+        picked = np.arange(rows) * len(arrays.pool_labels) // rows
+        inputs, labels = arrays.pool_inputs[picked], arrays.pool_labels[picked]
+        fitted: list[FittedEstimator] = []
+        fit = partial(fit_estimator, estimator, inputs, labels, classes, 0)
+        taken = _timed(lambda found=fitted, fit=fit: found.append(fit()[0]), "cpu")
+        if taken.wall > ENOUGH_SECONDS or rows == size:
+            return taken * (1 / rows), _timed(partial(fitted[0].log_probabilities, inputs), "cpu") * (1 / rows)
+        rows *= 4
 
 
 def _train_by(function: TrainingFunction, name: str, specification: ModelSpecification, samples: Samples) -> None:

@@ -117,6 +117,14 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
     asked = settings.invert
     if asked is not None and str(asked) == "0":
         return None
+    if plan.specification.estimator is not None:
+        if asked is None:
+            return None
+        raise UsageError(
+            f"--invert {asked} with --estimator: inversion reads the gradients of a network, and {plan.network_name} "
+            "has none",
+            hint="Leave --invert out.",
+        )
     if not plan.data.is_image:
         if asked is None:
             return None

@@ -40,6 +40,7 @@ from privaudit.trials.order_comparison import (
 from privaudit.trials.run_trials import prepare_scene, run_trials
 from privaudit.trials.treatment import FOLDER as TRIALS
 from privaudit.trials.treatment import Scene, Treatment
+from privaudit.unlearning.application.estimator_methods import demand_retraining
 from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.retrained_models import (
     LONGEST_RETRAINING,
@@ -126,6 +127,7 @@ def _with_method(settings: UnlearnSettings) -> UnlearnSettings:
 def _planned(settings: UnlearnSettings, request: Request, audit: OpenedAudit, seeds: int) -> PlannedComparison:
     """Name a comparison, make its scenes, and say what it will cost."""
     plan = audit.plan
+    demand_retraining(audit.bench, request.method)
     one = expected_seconds(plan, len(plan.data))
     if settings.reference == "auto" and one > LONGEST_RETRAINING:
         raise UsageError(

@@ -176,7 +176,9 @@ def estimate_run(plan: AuditPlan, problem: UnlearningProblem, request: Request |
     missing = _missing([*work.jobs, *work.tuning])
     asked = len(problem.pool) + len(problem.test) + forget
     models = len(work.jobs) + 1 + (request is not None)
-    judged = speed.querying * (models * asked) + relearning(speed, forget) * models
+    judged = speed.querying * (models * asked)
+    if plan.specification.estimator is None:
+        judged += relearning(speed, forget) * models
     half = speed.method * 0.5 + speed.querying * forget
     parts = {
         "retraining": _retraining(speed, plan, missing),

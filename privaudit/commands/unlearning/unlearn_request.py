@@ -29,6 +29,7 @@ from privaudit.results.unlearning.predecessor import Predecessor
 from privaudit.results.unlearning.run import Chosen, UnlearnRequested
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import talk
+from privaudit.unlearning.application.estimator_methods import demand_retraining, why_not_on_estimators
 from privaudit.unlearning.application.method_choice import (
     APPROXIMATE,
     AUTO,
@@ -143,6 +144,7 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
     """
     plan, bench = audit.plan, audit.bench
     earlier = earlier_run(settings, audit)
+    demand_retraining(bench, settings.method)
     forget, asked = together(settings, audit, chosen_samples(settings, audit), earlier)
     if forget.said:
         talk(f"to forget: {forget.said}")
@@ -153,7 +155,8 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
         # By a training that was timed before: the same request is then always answered alike.
         exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
         below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
-        not_applicable=why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
+        not_applicable=why_not_on_estimators(bench, "it")
+        or why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
     )
     chosen = begin_anew(settings, chosen, earlier)
     if chosen.by == AUTO:

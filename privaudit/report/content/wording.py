@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
 from privaudit.report.content.texts import terms, text
-from privaudit.results.audit.audit_description import AuditIdentity, TrainingFunctionIdentity
+from privaudit.results.audit.audit_description import AuditIdentity, EstimatorIdentity, TrainingFunctionIdentity
 from privaudit.results.audit.controls import Epsilon, NegativeControl
 from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.score_results import Exposure, MostExposed, ScoreResults, Stability, Training
@@ -294,7 +294,7 @@ def command(results: ScoreResults) -> str:
         **({} if data.table is None else {name.replace("_", "-"): value or None for name, value in data.table}),
         "image-size": data.image_size,
         "samples": data.samples,
-        "network": identity.network,
+        "network": identity.network if identity.estimator is None else None,
         "target": None if about.target is None else about.target.file,
         "shadows": results.shadows,
         **_training_flags(identity),
@@ -311,6 +311,8 @@ def command(results: ScoreResults) -> str:
 
 
 def _training_flags(identity: AuditIdentity) -> dict[str, object]:
+    if identity.estimator is not None:
+        return {"estimator": identity.estimator.name}
     if (recipe := identity.recipe) is None:
         return {"training": known(identity.training_function, "training_function").name}
     changed = recipe.model_dump(include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment"})
@@ -321,6 +323,12 @@ def training_function(found: TrainingFunctionIdentity) -> str:
     """A training function of the user's, by its name and its file's checksum."""
     source = "" if found.source is None else f", whose file's SHA-256 begins {found.source[:16]}"
     return f"by the user's function {clip(found.name)}{source}"
+
+
+def estimator(found: EstimatorIdentity) -> str:
+    """How an estimator was made: by a file of the user's, or by its class and what is not as its library has it."""
+    source = "" if found.source is None else f", made by a file whose SHA-256 begins {found.source[:16]}"
+    return f"fitted to its members alone: {clip(found.builds or found.name)}{source}"
 
 
 def _inversion_flags(found: InversionResults | None) -> dict[str, object]:

@@ -48,7 +48,7 @@ def _rows_of_system(results: ScoreResults) -> list[list[str]]:
     return [
         ["Data", f"{data.source}: {data.train:,} training and {data.test:,} test samples"],
         ["Inputs and classes", f"{'×'.join(map(str, data.input_shape))}, {len(data.classes)} classes"],
-        ["Network", identity.network],
+        ["Network" if identity.estimator is None else "Estimator", identity.network],
         ["Training", _training(identity)],
         [
             "Target model",
@@ -93,6 +93,8 @@ def _right(accuracy: Accuracy) -> str:
 
 
 def _training(identity: AuditIdentity) -> str:
+    if identity.estimator is not None:
+        return wording.estimator(identity.estimator)
     if (recipe := identity.recipe) is None:
         return wording.training_function(known(identity.training_function, "training_function"))
     return (

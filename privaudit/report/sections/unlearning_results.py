@@ -88,7 +88,10 @@ def _what_is_left(run: UnlearnResults) -> list[Table]:
     called = {} if run.exposure is None else run.exposure.called_members
     divergence = run.jensen_shannon or Divergence(forget={}, test={})
 
-    def steps(found: int | None) -> str:
+    def steps(name: str) -> str:
+        if name not in relearn.steps:
+            return "–"
+        found = relearn.steps[name]
         return f"over {relearn.limit}" if found is None else str(found)
 
     def called_member(name: str) -> str:
@@ -101,7 +104,7 @@ def _what_is_left(run: UnlearnResults) -> list[Table]:
     rows = [
         ["Called never-seen by an SVM (MIA-efficacy)", *(percent(mia.efficacy[name]) for name in shown)],
         ["Called trained-on by LiRA", *(called_member(name) for name in shown)],
-        [f"Steps to relearn (loss ≤ {relearn.target_loss:.3g})", *(steps(relearn.steps.get(name)) for name in shown)],
+        [f"Steps to relearn (loss ≤ {relearn.target_loss:.3g})", *(steps(name) for name in shown)],
         ["Jensen-Shannon distance to retrained, forgotten", *(distance(divergence.forget, name) for name in shown)],
         ["The same on test samples", *(distance(divergence.test, name) for name in shown)],
     ]
@@ -114,7 +117,7 @@ def _what_is_left(run: UnlearnResults) -> list[Table]:
     rows += [
         ["MIA gap to the original model", "–", number(mia.gap_to_original), *nothing],
         ["MIA gap to the retrained model", "–", at_retrained, *nothing],
-        ["Relearn time over the retrained model's", "–", ratio(relearn.ratio), *nothing],
+        ["Relearn time over the retrained model's", "–", ratio(relearn.ratio) if relearn.steps else "–", *nothing],
     ]
     if (attacked := run.u_lira) is not None:
         rows.append([f"U-LiRA, AUC over {attacked.models} shadow models", "–", wording.area(attacked.attack), *nothing])

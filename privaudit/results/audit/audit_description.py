@@ -27,6 +27,24 @@ class TrainingFunctionIdentity(SparseResult):
     source: str | None = None
 
 
+class EstimatorIdentity(SparseResult):
+    """What tells one estimator from another.
+
+    Parameters
+    ----------
+    name
+        Of the estimator, without folders.
+    builds
+        Its class with every parameter that is not the library's default; None where a function of the user's makes it.
+    source
+        The SHA-256 of the user's file, or of the package that brings it.
+    """
+
+    name: str
+    builds: str | None = None
+    source: str | None = None
+
+
 class AuditIdentity(SparseResult):
     """All that decides a trained weight, and so the audit's name.
 
@@ -39,7 +57,9 @@ class AuditIdentity(SparseResult):
     training
         The training loop's format.
     recipe
-        Its parameters; None where a function of the user's trains.
+        Its parameters; None where a function of the user's trains, or an estimator is fitted.
+    estimator
+        Which one; unset where networks are trained. Its name is the network's too.
     fp32
         "ieee" on a GPU in fp32: until that was pinned, cuDNN's convolutions were TF32.
     target
@@ -53,6 +73,7 @@ class AuditIdentity(SparseResult):
     training: int | None = None
     recipe: RecipeDescription | None
     training_function: TrainingFunctionIdentity | None = None
+    estimator: EstimatorIdentity | None = None
     seed: int
     canaries: int = 0
     device: str
@@ -125,10 +146,11 @@ class DataDescription(SparseResult):
 
 
 class CodeDescription(SparseResult):
-    """Where a network and a training function of the user's lie, to find them again from another folder."""
+    """Where a network, a training function or an estimator of the user's lies, to find it from another folder."""
 
     network: str | None = None
     training: str | None = None
+    estimator: str | None = None
 
 
 class GivenTargetDescription(SparseResult):

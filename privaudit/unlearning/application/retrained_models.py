@@ -20,6 +20,7 @@ from privaudit.shadow.store import TARGET, shadow_key
 from privaudit.shadow.trainer import (
     AuditArrays,
     ModelSpecification,
+    as_kept,
     one_thread,
     read_record,
     save_model,
@@ -139,6 +140,7 @@ def retrain_job(job: RetrainJob, arrays: AuditArrays, report: Report) -> None:
     with one_thread(job.specification.hardware):
         samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, job.specification.hardware.device)
         model, record, diverged = train_with_new_seeds(job.specification, samples, job.members, job.purpose, report)
+        model = as_kept(model, arrays)
     save_model(model, job.path)
     kept = RetrainedRecord(
         seed_offset=len(diverged),

@@ -1,0 +1,132 @@
+"""Which estimator leaks: the same audit of several estimators on several tables, one row each (docs/estimators.md).
+
+python benchmarks/estimators.py [--tables wine,adult-like] [--shadows 16] [--out FOLDER]
+python benchmarks/estimators.py --large 100000 --shadows 16
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import train_test_split
+
+import privaudit
+
+EMBEDDED = {"breast-cancer": datasets.load_breast_cancer, "wine": datasets.load_wine, "digits": datasets.load_digits}
+
+ESTIMATORS = {
+    "logistic-regression": "logistic-regression",
+    "random-forest": "random-forest",
+    "random-forest, leaves of 10 and more": RandomForestClassifier(min_samples_leaf=10),
+    "hist-gradient-boosting": "hist-gradient-boosting",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+}
+
+
+def adult_like(rows: int = 3000) -> pd.DataFrame:
+    """Make up a table of the kind of a census: ages, hours, schooling and trades, and an income that goes with them."""
+    draw = np.random.default_rng(0)
+    age = draw.integers(17, 80, rows)
+    hours = np.clip(draw.normal(40, 12, rows), 1, 99).round()
+    schooling = draw.choice(["school", "college", "bachelor", "master"], rows, p=[0.45, 0.3, 0.18, 0.07])
+    trade = draw.choice(["sales", "clerk", "craft", "care", "farm", "manager", "none"], rows)
+    gain = np.where(draw.random(rows) < 0.08, draw.exponential(8000, rows), 0).round()
+    worth = {"school": 0.0, "college": 0.5, "bachelor": 1.3, "master": 1.8}
+    score = 0.05 * (age - 40) - 0.0016 * (age - 45) ** 2 + 0.05 * (hours - 40) + gain / 8000
+    score += np.vectorize(worth.get)(schooling) + 1.0 * (trade == "manager") - 1.6 + draw.logistic(0, 0.8, rows)
+    income = np.where(score > 0, ">50K", "<=50K")
+    return pd.DataFrame(
+        {"age": age, "hours": hours, "schooling": schooling, "trade": trade, "capital_gain": gain, "income": income}
+    )
+
+
+def large(rows: int, columns: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    """Make up numbers of which ten columns say something of the class, a fifth of the labels being wrong."""
+    draw = np.random.default_rng(0)
+    inputs = draw.standard_normal((rows, columns), dtype=np.float32)
+    labels = (inputs[:, :10].sum(axis=1) > 0) ^ (draw.random(rows) < 0.2)
+    return inputs, labels.astype(np.int64)
+
+
+def write_table(name: str, folder: Path) -> dict[str, str]:
+    """Write a table, and return the options that name it."""
+    if name == "adult-like":
+        path = folder / "adult-like.csv"
+        adult_like().to_csv(path, index=False)
+        return {"dataset": str(path), "label": "income"}
+    found = EMBEDDED[name]()
+    x_train, x_test, y_train, y_test = train_test_split(
+        found.data.astype(np.float32), found.target, test_size=0.3, random_state=0, stratify=found.target
+    )
+    path = folder / f"{name}.npz"
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return {"dataset": str(path)}
+
+
+def audit(options: dict[str, str], estimator: object, shadows: int, folder: Path, workers: int | None) -> str:
+    """Audit one, and return its row."""
+    start = time.perf_counter()
+    made = privaudit.score(
+        **options,
+        estimator=estimator,
+        shadows=shadows,
+        workers=workers,
+        store=folder / "store",
+        out=folder / "out",
+    )
+    attacks, accuracy = made.attacks, made.accuracy
+
+    def area(name: str) -> str:
+        found = attacks[name]
+        return f"{found.auc:.3f}" + ("" if found.auc_ci is None else f" [{found.auc_ci[0]:.3f}, {found.auc_ci[1]:.3f}]")
+
+    rate = attacks["lira"].tpr_at_fpr["0.01"]
+    shown = "–" if rate is None else f"{100 * rate:.1f}%"
+    holds = all(one is None or one.holds for one in (made.controls.negative, made.controls.untrained))
+    return (
+        f"{area('lira')} | {area('rmia')} | {shown} | {100 * accuracy.target_train:.1f}% | "
+        f"{100 * accuracy.target_test:.1f}% | {100 * accuracy.shadow_others:.1f}% | "
+        f"{'hold' if holds else 'FAIL'} | {time.perf_counter() - start:.0f} s"
+    )
+
+
+def main() -> None:
+    """Audit every estimator on every table, or forests on a large one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", default="wine,breast-cancer,adult-like,digits")
+    parser.add_argument("--estimators", default=",".join(name for name in ESTIMATORS if "," not in name) + ",leaves")
+    parser.add_argument("--shadows", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--large", type=int, default=0, help="Rows of a made-up table of 200 columns instead.")
+    parser.add_argument("--out", type=Path, default=Path("estimators"))
+    asked = parser.parse_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    if asked.large:
+        inputs, labels = large(asked.large + asked.large // 10)
+        cut, path = asked.large, asked.out / "large.npz"
+        np.savez(path, x_train=inputs[:cut], y_train=labels[:cut], x_test=inputs[cut:], y_test=labels[cut:])
+        options = {"dataset": str(path), "samples": asked.large}
+        print(audit(options, "random-forest", asked.shadows, asked.out, asked.workers), flush=True)
+        return
+    wanted = asked.estimators.split(",")
+    for table in asked.tables.split(","):
+        options = write_table(table, asked.out)
+        for name, estimator in ESTIMATORS.items():
+            if name in wanted or ("leaves" in name and "leaves" in wanted):
+                print(
+                    f"| {table} | {name} | ",
+                    audit(options, estimator, asked.shadows, asked.out, asked.workers),
+                    "|",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
