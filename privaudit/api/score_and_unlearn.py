@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from privaudit.api.objects import named_data
 from privaudit.api.signature import either_way
 from privaudit.config import AuditSettings, ScoreOptions, UnlearnOptions, UnlearnSettings, read_settings
 from privaudit.config.options import flag_name
@@ -37,8 +38,9 @@ class _Unlearn(UnlearnOptions):
 def score(options: ScoreOptions) -> ScoreAnswer | ScoreEstimate:
     """Train what is missing, attack, score every training sample, and report: ``privaudit score``.
 
-    A dataset, a network and a training may be functions, if they live in a file of their own. With ``signals`` nothing
-    is trained.
+    A dataset and a training may be functions, if they live in a file of their own; a network may be a function or a class
+    wherever it is defined. ``data`` may be at hand as an object, and is then called ``dataset`` [its type]. With
+    ``signals`` nothing is trained.
 
     Returns
     -------
@@ -52,6 +54,8 @@ def score(options: ScoreOptions) -> ScoreAnswer | ScoreEstimate:
     """
     given = AuditSettings.of(options).given()
     settings = read_settings(given, None if options.config is None else Path(options.config))
+    if options.data is not None:
+        settings = settings.changed(dataset=named_data(options))
     if options.signals is not None:
         _check_signals_options(given, options.dry_run)
         from privaudit.commands.score_signals import run_signals

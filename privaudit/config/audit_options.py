@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from privaudit.config.object_options import ScoreObjectOptions
 from privaudit.config.options import NARROWED, AnyPath, Folder, Named, Options
 from privaudit.config.table_options import TableColumnOptions
 
@@ -204,8 +205,8 @@ class AuditSettings(AuditOptions):
         return {name: getattr(self, name) for name in named}
 
 
-class ScoreOptions(DryRunOption, AuditOptions):
-    """Everything that ``privaudit score`` takes."""
+class ScoreOptions(DryRunOption, ScoreObjectOptions, AuditOptions):
+    """Everything that ``privaudit score`` takes, and its function besides."""
 
     signals: AnyPath | None = Field(None, description="Attack models trained elsewhere: their logits in FILE.npz.")
     config: AnyPath | None = Field(None, description="TOML file with any of the above; flags beat it.")
