@@ -20,6 +20,7 @@ FLOORS = [
     ["cli.commands"],
     ["cli"],
     ["api"],
+    ["notebook"],
     ["reproduction"],
     ["reproduction.verdicts"],
     ["reproduction.claims"],

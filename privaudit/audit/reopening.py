@@ -119,7 +119,7 @@ def _dataset_of(data: DataDescription, settings: AuditSettings) -> str:
         return data.dataset
     if not is_held_name(data.dataset):
         raise UsageError(
-            f"the data of this audit is read again from {data.dataset}: data= is for audits of what was given in Python",
+            f"the data of this audit is read again from {data.dataset}: data= is for what was given to score as data=",
             hint="Leave data= out; where it moved, data_dir= says where it lies.",
         )
     return hold_data(title_of(data.dataset), held_data(settings.dataset))

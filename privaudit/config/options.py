@@ -217,8 +217,8 @@ Folder = Annotated[str | Path, PlainValidator(_as_folder), Flag(is_folder=True)]
 #: One text or several.
 Texts = Annotated[str | Sequence[str], PlainValidator(_as_texts)]
 
-#: A name, ``module:function``, ``FILE.py:function``, or the function itself, which must live in a file of its own unless
-#: it is a network's.
+#: A name, ``module:function``, ``FILE.py:function``, or the function itself, which must live in a file of its own,
+#: unless it builds a network.
 Named = Annotated[str | Path | Callable[..., Any], PlainValidator(_as_reference)]
 
 

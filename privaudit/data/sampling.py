@@ -82,9 +82,7 @@ def held_out_rows(labels: IntArray, purpose: str, share: float = TEST_SHARE) -> 
     return np.sort(np.concatenate(chosen)).astype(np.int64)
 
 
-def held_out(
-    x: npt.NDArray[Any], y: IntArray, source: str, what: str
-) -> tuple[dict[str, npt.NDArray[Any]], str]:
+def held_out(x: npt.NDArray[Any], y: IntArray, source: str, what: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
     """Hold some of the samples out for testing; return the arrays of a dataset, and a sentence that says so.
 
     ``what`` stands for the samples in messages: ``(X, y)``.
@@ -95,7 +93,7 @@ def held_out(
     train = np.setdiff1d(np.arange(len(y)), test)
     arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "sample_ids": train}
     said = (
-        f"{what} has no test part: {len(test):,} samples, {TEST_SHARE:.0%} of each class, were drawn to be it, the same "
-        "whatever --seed"
+        f"{what} has no test part: {len(test):,} samples, {TEST_SHARE:.0%} of each class, were drawn to be it, the "
+        "same whatever --seed"
     )
     return arrays, said

@@ -1,7 +1,7 @@
 """Functions and classes that live in no file, on their way to the processes that run jobs.
 
-They travel by value, as cloudpickle writes them, which joblib sends jobs by, in the message that calls the job: from process to process,
-through no file of ours, and nothing else is ever read that way.
+They travel by value, pickled by cloudpickle, as joblib sends every job, in the message that calls the job: from process
+to process, through no file of ours, and nothing else is ever read that way.
 """
 
 from __future__ import annotations

@@ -23,7 +23,10 @@ from typing import Any
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis))
 
 #: What every class has, or notes of itself.
-_NOT_OF_CODE = ("__module__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__parameters__", "__qualname__")
+_NOT_OF_CODE = (
+    *("__module__", "__dict__", "__weakref__", "__doc__", "__annotations__", "__parameters__", "__qualname__"),
+    *("__firstlineno__", "__static_attributes__", "__abstractmethods__", "_abc_impl"),
+)
 
 
 @dataclass

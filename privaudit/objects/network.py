@@ -31,7 +31,7 @@ def hold_network(value: Callable[..., Any]) -> str:
             f"network is a {kind}, a network itself: an audit builds a new one for each of its models",
             hint=f"Give what builds it: network={kind}, or network=lambda input_shape, classes: {kind}(…).",
         )
-    name = getattr(value, "__name__", None) or getattr(getattr(value, "func", None), "__name__", kind)
+    name = str(getattr(value, "__name__", None) or getattr(getattr(value, "func", None), "__name__", kind))
     _call_of(value, name)
     pickled({name: value})
     return hold_code("lambda" if name == "<lambda>" else name, value)

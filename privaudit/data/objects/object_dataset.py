@@ -27,6 +27,9 @@ from privaudit.results.audit.audit_description import TableOptions
 #: How messages call it.
 NAME = "data"
 
+#: Of tables in a dict.
+_PARTS = {"train", "test"}
+
 MAY_BE = (
     "a DataFrame with label='COLUMN', or {'train': DataFrame, 'test': DataFrame}; a dict of x_train, y_train, x_test, "
     "y_test; (X, y) or (X_train, y_train, X_test, y_test); a torch Dataset or two, (train, test); a datasets.Dataset"
@@ -83,21 +86,29 @@ def _tables_of(value: Any, title: str, options: TableOptions) -> UserTable | Non
     """The table, with that to test with, where there is one; None where the data is no table."""
     if huggingface.is_huggingface(value) and (value := huggingface.tables_in(value, options.label)) is None:
         return None
-    if isinstance(value, Mapping) and set(value) in ({"train"}, {"train", "test"}):
-        value = tuple(value[part] for part in ("train", "test") if part in value)
-    if isinstance(value, tuple) and options.label is not None and 1 <= len(value) <= 2:
-        parts = value
-    else:
-        parts = (value,)
-    if not all(isinstance(part, pd.DataFrame) for part in parts):
+    parts = _frames_in(value, is_labelled=options.label is not None)
+    if not parts or not all(isinstance(part, pd.DataFrame) for part in parts):
         return None
-    tables = [table_of_frame(f"{title}{said}", frame, options) for said, frame in zip(("", ", to test with"), parts,
-                                                                                  strict=False)]  # fmt: skip
-    if len(tables) == 1:
-        return tables[0]
+    table, *others = [
+        table_of_frame(name, frame, options) for name, frame in zip((title, "the other table"), parts, strict=False)
+    ]
+    if not others:
+        return table
     if options.test is not None:
-        raise UsageError("there are two tables, and --test names what to test with: which is meant?", hint="Give one.")
-    return replace(tables[0], other=tables[1])
+        raise UsageError(
+            f"there are two tables, and --test {options.test!r} names what to test with: which is meant?",
+            hint="Leave one of them out.",
+        )
+    return replace(table, other=others[0])
+
+
+def _frames_in(value: Any, *, is_labelled: bool) -> tuple[Any, ...]:
+    """What may be the table and the one to test with; a pair of tables without a label is inputs and classes."""
+    if isinstance(value, Mapping):
+        return tuple(value[part] for part in ("train", "test") if part in value) if set(value) <= _PARTS else ()
+    if isinstance(value, tuple):
+        return value if is_labelled and len(value) == 2 else ()
+    return (value,)
 
 
 def _demand_no_columns(value: Any, options: TableOptions) -> None:
@@ -148,6 +159,7 @@ def _kind(value: Any) -> str:
 _WORDS = [
     (re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: ([A-Z]+\b|\d+%?|'[^']*'|[^\s;,.]+(?=:)))?"), None),
     (re.compile(rf"\b{NAME} returned (a|an|arrays)\b"), rf"{NAME} is \1"),
+    (re.compile(rf"\b{NAME} returned (\w+): it must"), rf"{NAME} is a \1: it must"),
     (re.compile(rf"\b{NAME} returned "), f"{NAME} is "),
     (re.compile(r"(?<=\. )Return\b|^Return\b"), "Give"),
     (re.compile(r"\breturn \("), "give ("),
@@ -168,4 +180,3 @@ def _argument(found: re.Match[str]) -> str:
     if value is None:
         return f"{name}="
     return f"{name}={value}" if value.startswith("'") else f"{name}='{value}'"
-
