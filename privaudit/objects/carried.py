@@ -39,6 +39,11 @@ class Carried:
     origin: str
     code: bytes
 
+    @property
+    def __name__(self) -> str:
+        """What engines call their tasks by."""
+        return str(self.function.__name__)
+
     def __call__(self, *arguments: Any) -> Any:
         """Hold the code here, once, and call the function."""
         digest = hashlib.sha256(self.code).hexdigest()

@@ -23,7 +23,8 @@ TESTS = ("test", "validation", "valid", "val")
 def is_huggingface(value: Any) -> bool:
     """Whether this is a dataset, or several, of the package ``datasets``."""
     kinds = [f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(value).__mro__]
-    return any(f"datasets.{name}" in kinds for name in ("Dataset", "DatasetDict", "IterableDataset"))
+    is_named = any(f"datasets.{name}" in kinds for name in ("Dataset", "DatasetDict", "IterableDataset"))
+    return is_named and (isinstance(value, Mapping) or hasattr(value, "features"))
 
 
 def tables_in(value: Any, label: str | None) -> Any:
@@ -46,14 +47,14 @@ def tables_in(value: Any, label: str | None) -> Any:
     return frames if len(frames) > 1 else frames["train"]
 
 
-def given_by_huggingface(value: Any, source: str) -> Given:
-    """Read images or vectors with their one column of classes into arrays."""
+def given_by_huggingface(value: Any, source: str, label: str | None) -> Given:
+    """Read images or vectors with their column of classes, the one that is named or likely, into arrays."""
     parts = _parts(value)
-    label = _label_of(parts["train"])
+    label = label or _label_of(parts["train"])
     if label is None:
         raise DataError(
             f"{source}: which of its columns holds the classes? {_listed(parts['train'])}",
-            hint="Cast it: dataset.cast_column('label', datasets.ClassLabel(names=[…])).",
+            hint="Name it: label='COLUMN'.",
         )
     inputs = _inputs_of(parts["train"], label) or ""
     lacking = [name for name, part in parts.items() if not {inputs, label} <= set(part.column_names)]
@@ -108,7 +109,7 @@ def _parts(value: Any) -> dict[str, Any]:
 
 def _label_of(part: Any) -> str | None:
     """The column of classes: the only ClassLabel, or what is called so."""
-    labels = [name for name, feature in part.features.items() if type(feature).__name__ == "ClassLabel"]
+    labels: list[str] = [name for name, one in part.features.items() if type(one).__name__ == "ClassLabel"]
     if len(labels) == 1:
         return labels[0]
     return next((name for name in ("label", "labels") if name in part.features), None)

@@ -16,6 +16,7 @@ from privaudit.data.formats.torch_datasets import given_by_dataset, is_dataset
 from privaudit.data.labels import class_notes
 from privaudit.data.objects import huggingface
 from privaudit.data.objects.user_frame import table_of_frame
+from privaudit.data.row_names import shown
 from privaudit.data.sampling import Limits
 from privaudit.data.tables.table_dataset import dataset_of_table
 from privaudit.data.tables.table_file import UserTable
@@ -64,8 +65,7 @@ def object_dataset(name: str, options: TableOptions, samples: int | None, limits
             rows, columns = tables.frame.shape
             data = replace(data, source=f"a table of {rows:,} rows and {columns:,} columns that was given in Python")
         else:
-            _demand_no_columns(value, options)
-            data = from_arrays(title, _given_by(value), NAME, samples, seed, limits)
+            data = from_arrays(title, _given_by(value, options), NAME, samples, seed, limits)
             data = replace(data, source=f"{_kind(value)} that was given in Python")
     except PrivauditError as error:
         raise type(error)(_in_python(error.message), hint=None if error.hint is None else _in_python(error.hint)) from (
@@ -119,10 +119,12 @@ def _demand_no_columns(value: Any, options: TableOptions) -> None:
         )
 
 
-def _given_by(value: Any) -> Given:
+def _given_by(value: Any, options: TableOptions) -> Given:
     """Turn arrays or datasets into what a file of arrays holds."""
     if huggingface.is_huggingface(value):
-        return huggingface.given_by_huggingface(value, NAME)
+        _demand_no_columns(value, options.model_copy(update={"label": None}))
+        return huggingface.given_by_huggingface(value, NAME, options.label)
+    _demand_no_columns(value, options)
     if isinstance(value, Mapping) and {"data", "target"} <= set(value):
         return _of_bunch(value)
     if _is_one_dataset(value):
@@ -146,8 +148,7 @@ def _of_bunch(value: Mapping[str, Any]) -> Given:
 def _kind(value: Any) -> str:
     """What data is, in words that show none of it."""
     if isinstance(value, Mapping):
-        keys = ", ".join(map(str, list(value)[:8]))
-        return f"a {type(value).__name__} of {keys}"
+        return f"a {type(value).__name__} of {shown(list(value), 8)}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)} ({', '.join(type(part).__name__ for part in value[:6])})"
     shape = getattr(value, "shape", None)

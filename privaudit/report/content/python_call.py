@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from privaudit.config import ScoreOptions, UnlearnOptions
-from privaudit.config.options import Options, python_types
+from privaudit.config.options import Options, flag_name, python_types
 from privaudit.objects.held import is_held_name, title_of
 from privaudit.results.audit.score_results import About
 
@@ -36,6 +36,13 @@ def repeated(words: Sequence[str], about: About) -> str:
     return f"privaudit.{name}({', '.join(f'{flag}={value}' for flag, value in said.items())})"
 
 
+def with_flag(command: str, name: str) -> str:
+    """Return the same command with a flag that has no value: ``show_samples``."""
+    if command.startswith("privaudit."):
+        return f"{command[:-1]}, {name}=True)"
+    return f"{command} {flag_name(name)}"
+
+
 def _arguments(model: type[Options], words: list[str]) -> dict[str, Any]:
     """``["--shadows", "8", "--csv", "--group", "a", "--group", "b"]`` by name; of several a list."""
     given: dict[str, Any] = {}
@@ -55,5 +62,5 @@ def _arguments(model: type[Options], words: list[str]) -> dict[str, Any]:
 def _literal(model: type[Options], name: str, value: Any) -> str:
     """A value as Python writes it: a number where the option is no text."""
     kind = python_types(model)[name]
-    is_number = not {str, Any} & set(get_args(kind) or [kind])
+    is_number = set(get_args(kind) or [kind]) <= {int, float, type(None)}
     return str(value) if is_number and isinstance(value, str) else repr(value)
