@@ -262,7 +262,7 @@ def test_environment_variables_are_told() -> None:
 )
 def test_what_json_holds_is_told(name: str, keys: type[Result]) -> None:
     said = set(re.findall(r"`([a-z0-9_]+)`", section(DOCS / "commands.md", name).split("**`--json`**", 1)[1]))
-    assert {name for name, field in keys.model_fields.items() if not field.exclude} <= said
+    assert {field.alias or name for name, field in keys.model_fields.items() if not field.exclude} <= said
 
 
 def test_settings_and_pipeline_can_be_read(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from privaudit.api.objects import named_data
 from privaudit.api.signature import either_way
 from privaudit.config import AuditSettings, ScoreOptions, UnlearnOptions, UnlearnSettings, read_settings
 from privaudit.config.options import flag_name
-from privaudit.errors import UsageError
-from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
+from privaudit.errors import UnlearningRejected, UsageError
+from privaudit.notebook.views import ScoredAudit, UnlearnedModel
+from privaudit.results.audit.score_results import ScoreEstimate
 from privaudit.results.base import Result
-from privaudit.results.unlearning.run import UnlearnAnswer
 
 #: Options that mean something with ``signals``.
 WITH_SIGNALS = ("statistic", "rmia_gamma", "metadata", "seed", "redact", "declare", "store", "out")
@@ -33,17 +34,19 @@ class _Unlearn(UnlearnOptions):
         dry_run: Literal[False] = False
 
 
-@either_way(_Score, ScoreAnswer, _DryRun, ScoreEstimate)
-def score(options: ScoreOptions) -> ScoreAnswer | ScoreEstimate:
+@either_way(_Score, ScoredAudit, _DryRun, ScoreEstimate)
+def score(options: ScoreOptions) -> ScoredAudit | ScoreEstimate:
     """Train what is missing, attack, score every training sample, and report: ``privaudit score``.
 
-    A dataset, a network and a training may be functions, if they live in a file of their own. With ``signals`` nothing
-    is trained.
+    A dataset and a training may be functions, if they live in a file of their own; a network may be a function or a
+    class wherever it is defined. ``data`` is at hand as an object, and is then called ``dataset`` [its type]. With
+    ``signals`` nothing is trained.
 
     Returns
     -------
-    ScoreAnswer or ScoreEstimate
+    ScoredAudit or ScoreEstimate
         What ``--json`` prints, by ``to_json()``: attacks, controls and risk, and the paths of score table and report.
+        ``scores`` is the table itself, ``plot.roc()`` and ``plot.risk()`` draw it, and a notebook shows all of it.
 
     Raises
     ------
@@ -52,14 +55,18 @@ def score(options: ScoreOptions) -> ScoreAnswer | ScoreEstimate:
     """
     given = AuditSettings.of(options).given()
     settings = read_settings(given, None if options.config is None else Path(options.config))
+    if options.data is not None:
+        settings = settings.changed(dataset=named_data(options))
     if options.signals is not None:
         _check_signals_options(given, options.dry_run)
         from privaudit.commands.score_signals import run_signals
 
-        return run_signals(settings, Path(options.signals), csv=options.csv)
+        return ScoredAudit.around(run_signals(settings, Path(options.signals), csv=options.csv))
     from privaudit.commands import score as workflow
 
-    return workflow.dry_run(settings) if options.dry_run else workflow.run_score(settings, csv=options.csv)
+    if options.dry_run:
+        return workflow.dry_run(settings)
+    return ScoredAudit.around(workflow.run_score(settings, csv=options.csv))
 
 
 def _check_signals_options(given: dict[str, object], dry_run: bool) -> None:
@@ -73,17 +80,18 @@ def _check_signals_options(given: dict[str, object], dry_run: bool) -> None:
         )
 
 
-@either_way(_Unlearn, UnlearnAnswer, UnlearnOptions, Result)
-def unlearn(options: UnlearnOptions) -> UnlearnAnswer | Result:
+@either_way(_Unlearn, UnlearnedModel, UnlearnOptions, Result)
+def unlearn(options: UnlearnOptions) -> UnlearnedModel | Result:
     """Forget samples in order, compare with retraining, and audit again: ``privaudit unlearn``.
 
     ``parameter`` may be a mapping of names to values.
 
     Returns
     -------
-    UnlearnAnswer
+    UnlearnedModel
         What ``--json`` prints, by ``to_json()``: accuracies, tug of war, how risk goes with difficulty, and where the
-        report is. With ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` the
+        report is. ``scores`` is the table of the forgotten, ``plot.roc()`` and ``plot.risk()`` draw it. With
+        ``compare_orders`` an `OrderAnswer`: the arms and their paired differences. With ``dry_run`` the
         cost: an `UnlearnPlan` or `OrdersPlan`.
 
     Raises
@@ -102,7 +110,13 @@ def unlearn(options: UnlearnOptions) -> UnlearnAnswer | Result:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")
         from privaudit.commands.unlearning.unlearn import plan_unlearn, run_unlearn
 
-        return plan_unlearn(settings) if options.dry_run else run_unlearn(settings)
+        if options.dry_run:
+            return plan_unlearn(settings)
+        try:
+            return UnlearnedModel.around(run_unlearn(settings))
+        except UnlearningRejected as error:
+            error.results = UnlearnedModel.around(error.results)
+            raise
     from privaudit.commands.unlearning.compare_orders import DEFAULT_SEEDS, plan_compare_orders, run_compare_orders
 
     seeds = options.seeds or DEFAULT_SEEDS

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Annotated, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from privaudit.config.audit_options import TalkOptions
 from privaudit.config.options import Options, flag_of, help_of, python_types, words_of
@@ -89,13 +89,16 @@ def heard(options: Options) -> Iterator[None]:
 
 def _taking(model: Any) -> Callable[[Callable[[Any], Any]], Any]:
     def decorate(function: Callable[[Any], Any]) -> Any:
-        types = python_types(model)
+        types = {name: _shown(model, name, kind) for name, kind in python_types(model).items()}
         positional = [name for name in types if flag_of(model, name).is_argument]
 
         @functools.wraps(function)
         def call(*arguments: Any, **options: Any) -> Any:
             if len(arguments) > len(positional):
-                raise TypeError(f"{function.__name__}() takes its options by name: {len(arguments)} stand without one")
+                one = ", such as data=…" if "data" in types else ""
+                raise TypeError(
+                    f"{function.__name__}() takes its options by name{one}: {len(arguments)} stand without one"
+                )
             asked = model(**dict(zip(positional, arguments, strict=False)), **options)
             with heard(asked):
                 return function(asked)
@@ -109,6 +112,12 @@ def _taking(model: Any) -> Callable[[Callable[[Any], Any]], Any]:
         return call
 
     return decorate
+
+
+def _shown(model: type[Options], name: str, kind: Any) -> Any:
+    """The type of an option; of one whose types are not imported for it, what they are called."""
+    shown_as = flag_of(model, name).shown_as
+    return kind if shown_as is None else Annotated[Any, f"{shown_as} | None"]
 
 
 def _parameter(model: type[Options], name: str, kind: Any) -> inspect.Parameter:

@@ -13,6 +13,8 @@ from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import NETWORKS
 from privaudit.networks.build import assemble, load_factory
 from privaudit.networks.classifier import Classifier
+from privaudit.objects.held import is_held_name
+from privaudit.objects.network import identity_of
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.trainer import one_thread
 from privaudit.training.custom_training import load_training
@@ -54,7 +56,8 @@ def examine_code(plan: AuditPlan) -> AuditPlan:
         )
     if found.problems:
         raise UsageError(_refusal(f"network {plan.network_name}", found.problems), hint=CURE.format("check_network"))
-    notes = [f"network {plan.network_name}: {said}" for said in (*found.facts, *found.doubts)]
+    known = identity_of(plan.network_name).sentences() if is_held_name(plan.network_name) else []
+    notes = [f"network {plan.network_name}: {said}" for said in (*known, *found.facts, *found.doubts)]
     return replace(plan, notes=(*plan.notes, *notes))
 
 

@@ -17,12 +17,14 @@ from privaudit.audit.network_and_recipe import choose_training, full_run
 from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.data.formats.load import is_function, lasting_name
+from privaudit.data.objects.object_dataset import is_read_by_items, object_dataset
 from privaudit.data.tables.table_roles import table_options
 from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.estimators.build import estimator_identity, lasting_estimator, library_versions_of
 from privaudit.networks import check_network, network_source
+from privaudit.objects.held import is_held_name
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
@@ -283,6 +285,8 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
 
 
 def _load(settings: AuditSettings, limits: Limits) -> Dataset:
+    if is_held_name(settings.dataset):
+        return object_dataset(settings.dataset, table_options(settings), settings.samples, limits, settings.seed)
     return load_dataset(
         settings.dataset,
         data_dir=settings.data_dir,
@@ -295,12 +299,13 @@ def _load(settings: AuditSettings, limits: Limits) -> Dataset:
 
 
 def demand_same_again(plan: AuditPlan) -> None:
-    """Read what a user's function gives once more: `DataError` where it is something else each time.
+    """Read what a user's function or dataset gives once more: `DataError` where it is something else each time.
 
     Every later command reads the data again and holds it against its fingerprint, so that what draws at random could
     be audited, and nothing else.
     """
-    if not is_function(plan.settings.dataset):
+    name = plan.settings.dataset
+    if not (is_read_by_items(name) if is_held_name(name) else is_function(name)):
         return
     with other_draws():
         again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
@@ -308,7 +313,9 @@ def demand_same_again(plan: AuditPlan) -> None:
     changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
     if changed:
         raise DataError(
-            f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
+            f"{plan.data.name}: two readings of the samples give different {', '.join(changed)}"
+            if is_held_name(name)
+            else f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
             hint="Draw with a fixed seed, keep an order, and leave out transforms that draw at random.",
         )
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
-from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity
+from privaudit.objects.held import held_code, held_data, hold_code, hold_data, is_held_name, title_of
+from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import GivenTarget
 from privaudit.shadow.store import AuditStore
@@ -26,10 +27,14 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     given = None if description.target is None else GivenTarget(description.target)
     plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
     if plan.data.fingerprint != description.identity.fingerprint:
+        is_object = is_held_name(known.dataset)
         raise UsageError(
-            f"the data of audit {store.audit} has changed: its fingerprint was "
+            f"{'the data at hand is not that' if is_object else 'the data'} of audit {store.audit}"
+            f"{'' if is_object else ' has changed'}: its fingerprint was "
             f"{description['identity']['fingerprint'][:12]}, now it is {plan.data.fingerprint[:12]}",
-            hint="Restore the data, or audit the new data: privaudit score …",
+            hint="Give it as it was: data=…, or audit what there is now: privaudit.score(data=…)."
+            if is_object
+            else "Restore the data, or audit the new data: privaudit score …",
         )
     _check_code(description.identity, plan)
     _check_version(store, description.identity, plan)
@@ -81,6 +86,12 @@ def _check_code(identity: AuditIdentity, plan: AuditPlan) -> None:
                 "is not on record: an earlier version of privaudit did not note it",
                 hint="Audit again: privaudit score … makes a new audit beside it.",
             )
+        if is_held_name(name):
+            raise UsageError(
+                f"the {what} {name} that is at hand is not the one that {identity.dataset} was audited with: its "
+                "source, or something that it refers to, has changed",
+                hint="Define it as it was, or audit with the new one: privaudit.score(…) makes a new audit beside it.",
+            )
         raise UsageError(
             f"the file of the {what} {name} has changed since {identity.dataset} was audited with it",
             hint="Restore the file, or audit with the new one: privaudit score …",
@@ -92,12 +103,12 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
     identity, data, code = description.identity, description.data, description.code
     return replace_settings(
         settings,
-        dataset=data.dataset,
+        dataset=_dataset_of(data, settings),
         data_dir=data.data_dir if settings.data_dir is None else settings.data_dir,
         samples=data.samples,
         image_size=data.image_size,
         **({} if data.table is None else dict(data.table)),
-        network=None if identity.estimator is not None else code.network or identity.network,
+        network=None if identity.estimator is not None else _network_of(code.network or identity.network, settings),
         estimator=code.estimator,
         training=code.training,
         recipe=None if identity.recipe is None else identity.recipe.name,
@@ -106,3 +117,28 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         precision=identity.precision,
         canaries=identity.canaries,
     )
+
+
+def _dataset_of(data: DataDescription, settings: AuditSettings) -> str:
+    """What leads to the data: what is on record, or an object that was given again, called as it was."""
+    if not is_held_name(settings.dataset):
+        return data.dataset
+    if not is_held_name(data.dataset):
+        raise UsageError(
+            f"the data of this audit is read again from {data.dataset}: data= is for what was given to score as data=",
+            hint="Leave data= out; where it moved, data_dir= says where it lies.",
+        )
+    return hold_data(title_of(data.dataset), held_data(settings.dataset))
+
+
+def _network_of(name: str, settings: AuditSettings) -> str:
+    """What leads to the network: what is on record, or a function that was given again, called as it was."""
+    if settings.network is None:
+        return name
+    if not (is_held_name(name) and is_held_name(settings.network)):
+        raise UsageError(
+            f"the network of this audit is {without_folder(name)}, and found by that: network= is for one that was "
+            "defined in Python, in no file",
+            hint="Leave network= out." if not is_held_name(name) else "Define it as it was, where it was.",
+        )
+    return hold_code(title_of(name), held_code(settings.network))

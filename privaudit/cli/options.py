@@ -24,7 +24,8 @@ def options_of(model: type[Options]) -> Callable[[Command], Command]:
 
     def decorate(function: Command) -> Command:
         for name, kind in reversed(python_types(model).items()):
-            function = _parameter(model, name, kind)(function)
+            if flag_of(model, name).shown_as is None:
+                function = _parameter(model, name, kind)(function)
         return function
 
     return decorate

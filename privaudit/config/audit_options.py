@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
 from privaudit.config.estimator_option import EstimatorOption
+from privaudit.config.object_options import ScoreObjectOptions
+from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
 from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
@@ -228,8 +229,8 @@ class AuditSettings(AuditOptions):
         return {name: getattr(self, name) for name in named}
 
 
-class ScoreOptions(TalkOptions, DryRunOption, AuditOptions):
-    """Everything that ``privaudit score`` takes."""
+class ScoreOptions(TalkOptions, DryRunOption, ScoreObjectOptions, AuditOptions):
+    """Everything that ``privaudit score`` takes, and its function besides."""
 
     signals: AnyPath | None = Field(None, description="Attack models trained elsewhere: their logits in FILE.npz.")
     config: AnyPath | None = Field(None, description="TOML file with any of the above; flags beat it.")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, Val
 from pydantic_core import ErrorDetails
 
 from privaudit.errors import UsageError
+from privaudit.objects.network import hold_network
 from privaudit.runtime.registry import defining_file
 
 #: For a field that validation narrows: types alone are declared again, under ``TYPE_CHECKING``.
@@ -39,6 +40,8 @@ class Flag:
         It names a folder.
     also
         Of an argument: the flag that gives it as well.
+    shown_as
+        Of an option that Python alone has: what its types are called.
     """
 
     metavar: str | None = None
@@ -46,6 +49,7 @@ class Flag:
     is_repeated: bool = False
     is_folder: bool = False
     also: str | None = None
+    shown_as: str | None = None
 
 
 class Options(BaseModel):
@@ -216,23 +220,29 @@ Folder = Annotated[str | Path, PlainValidator(_as_folder), Flag(is_folder=True)]
 #: One text or several.
 Texts = Annotated[str | Sequence[str], PlainValidator(_as_texts)]
 
-#: A name, ``module:function``, ``FILE.py:function``, or the function itself, if it lives in a file of its own.
+#: A name, ``module:function``, ``FILE.py:function``, or the function itself, which must live in a file of its own,
+#: unless it builds a network.
 Named = Annotated[str | Path | Callable[..., Any], PlainValidator(_as_reference)]
 
 
 def reference(value: str | Path | Callable[..., Any], what: str) -> str:
     """Return what workers and later commands find a function by; names and paths stay as they are.
 
+    A network that can't be found again (it is nameless, local, or of the script or notebook that runs) is held as an
+    object.
+
     Raises
     ------
     UsageError
-        For a function that can't be found again: one that is nameless, local, or of the script that runs.
+        For another function that can't be found again.
     """
     if not callable(value):
         return str(value)
     name = getattr(value, "__qualname__", "")
     module = inspect.getmodule(value)
     if not name.isidentifier() or module is None or module.__name__ == "__main__" or not hasattr(module, name):
+        if what == "network":
+            return hold_network(value)
         raise UsageError(
             f"{what} {name or 'a ' + type(value).__name__} can't be found again by workers and later commands: it must "
             "be a function at the top of a file of its own, not of the script that runs",

@@ -19,6 +19,7 @@ from privaudit.config.audit_options import (
     SkipUnknownOption,
     TalkOptions,
 )
+from privaudit.config.object_options import UnlearnObjectOptions
 from privaudit.config.options import NARROWED, Flag, Options
 
 
@@ -118,6 +119,7 @@ class _UnlearnOptions(
     SkipUnknownOption,
     Sequencing,
     _OwnUnlearnOptions,
+    UnlearnObjectOptions,
 ):
     helps: ClassVar[Mapping[str, str]] = {"data_dir": "Where the dataset lies, if it moved."}
 
@@ -128,11 +130,14 @@ class UnlearnSettings(_UnlearnOptions):
     if TYPE_CHECKING:
         parameter: tuple[str, ...] = NARROWED
         audit: str | None = NARROWED
+        data: str | None = NARROWED
+        network: str | None = NARROWED
 
     @property
     def base(self) -> AuditSettings:
-        """How to open the audit: places, machines and privacy."""
-        return AuditSettings.of(self)
+        """How to open the audit: places, machines, privacy, and objects that were given again."""
+        again = {"dataset": self.data, "network": self.network}
+        return AuditSettings.of(self).changed(**{name: held for name, held in again.items() if held is not None})
 
 
 class UnlearnOptions(TalkOptions, DryRunOption, _UnlearnOptions):

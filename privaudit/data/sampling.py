@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from privaudit.data.dataset import IntArray
-from privaudit.errors import UsageError
+from privaudit.errors import DataError, UsageError
 from privaudit.runtime.seeds import generator
 
 #: The share of a dataset without a test part that is held out for testing.
@@ -78,3 +80,20 @@ def held_out_rows(labels: IntArray, purpose: str, share: float = TEST_SHARE) -> 
         rows = random.permutation(np.flatnonzero(labels == label))
         chosen.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
     return np.sort(np.concatenate(chosen)).astype(np.int64)
+
+
+def held_out(x: npt.NDArray[Any], y: IntArray, source: str, what: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
+    """Hold some of the samples out for testing; return the arrays of a dataset, and a sentence that says so.
+
+    ``what`` stands for the samples in messages: ``(X, y)``.
+    """
+    test = held_out_rows(y, "arrays-test")
+    if not len(test):
+        raise DataError(f"{source}: {what} holds {len(y)} samples: too few to hold some of them out for testing")
+    train = np.setdiff1d(np.arange(len(y)), test)
+    arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "sample_ids": train}
+    said = (
+        f"{what} has no test part: {len(test):,} samples, {TEST_SHARE:.0%} of each class, were drawn to be it, the "
+        "same whatever --seed"
+    )
+    return arrays, said

@@ -18,7 +18,10 @@ from privaudit.deployment.model_description import ModelDescription
 from privaudit.deployment.row_encoding import RowEncoding, read_row_encoding
 from privaudit.errors import DataError, UsageError
 from privaudit.networks import build_network, network_source
+from privaudit.networks.build import load_factory
 from privaudit.networks.classifier import Classifier
+from privaudit.objects.code_identity import identify_code
+from privaudit.objects.held import is_held_name
 from privaudit.runtime.registry import without_folder
 from privaudit.training.loop import as_network_input
 
@@ -191,12 +194,14 @@ def build_classifier(about: ModelDescription, network: str) -> Classifier:
     try:
         source = network_source(network)
     except UsageError as error:
+        if is_held_name(network):
+            raise
         raise UsageError(
             f"the code of network {about.network} can't be found: {error.message}",
             hint="Put it back where it was, or say where it is now: load_model(…, network='FILE.py:function'), "
             "privaudit export … --network FILE.py:function.",
         ) from error
-    if source != about.network_source:
+    if source != about.network_source and not _is_the_same_in_a_file(network, about):
         raise UsageError(
             f"the code of network {where} is not that which the model was trained as: its SHA-256 is "
             f"{str(source)[:12]}, on record is {str(about.network_source)[:12]}",
@@ -206,6 +211,13 @@ def build_classifier(about: ModelDescription, network: str) -> Classifier:
     # The scaling is among the weights: what stands here is replaced by it.
     scale = ([0.0] * channels, [1.0] * channels)
     return build_network(network, about.input_shape, len(about.classes), scale, seed=0)
+
+
+def _is_the_same_in_a_file(network: str, about: ModelDescription) -> bool:
+    """Whether the model's network lived in no file when it was trained, and this is its source, in one."""
+    if not is_held_name(about.network) or is_held_name(network):
+        return False
+    return identify_code(load_factory(network, about.input_shape)).digest == about.network_source
 
 
 def code_of(model: StoredModel, about: ModelDescription) -> str:

@@ -16,6 +16,7 @@ from privaudit.errors import UsageError
 from privaudit.networks import NETWORKS
 from privaudit.networks.build import batch_shape, load_factory
 from privaudit.networks.classifier import Classifier, logits_in
+from privaudit.objects.held import is_held_name
 from privaudit.runtime.registry import defining_file, without_folder
 from privaudit.runtime.user_code import user_code
 
@@ -65,6 +66,11 @@ def network_code(network: str, input_shape: tuple[int, ...], classes: int) -> Ne
     from there.
     """
     arguments = f"({input_shape!r}, {classes})"
+    if is_held_name(network):
+        raise UsageError(
+            f"network {network} lives in no file: nobody else could load what is exported",
+            hint="Put it, as it is, into a file, and name that: export(…, network='own.py:function').",
+        )
     if NETWORKS.is_ours(network):
         source = standing_alone(network, f"{input_shape!r}, {classes}")
         needs = ("torchvision",) if "import torchvision" in source or "from torchvision" in source else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from privaudit.objects.carried import with_code
 from privaudit.runtime.progress import Progress
 from privaudit.runtime.user_code import kept_alive
 
@@ -45,7 +46,7 @@ def run_jobs(function: JobFunction, jobs: Sequence[Any], shared: Any, engine: En
     """Run jobs on an engine; see `Engine.run`."""
     if jobs:
         with kept_alive():  # which jobs run: networks, training functions
-            engine.run(function, jobs, shared, progress)
+            engine.run(with_code(function), jobs, shared, progress)
 
 
 class Meter:

@@ -14,6 +14,8 @@ from torch.nn.parameter import is_lazy
 
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks.classifier import Classifier
+from privaudit.objects.held import is_held_name
+from privaudit.objects.network import identity_of, network_of
 from privaudit.runtime.registry import Registry, import_reference, source_digest
 from privaudit.runtime.torch_globals import full_fp32, seeded_globals
 from privaudit.runtime.user_code import user_code
@@ -85,10 +87,12 @@ def build_network(
 
 
 def load_factory(name: str, input_shape: tuple[int, ...]) -> Any:
-    """The function that ``module:factory``, ``FILE.py:factory`` or a registered name stands for.
+    """The function that ``module:factory``, ``FILE.py:factory``, a registered name or that of an object stands for.
 
     `UsageError` where there is none, or where it is one of ours that takes images and an input is none.
     """
+    if is_held_name(name):
+        return network_of(name)
     # Training scripts often lower torch's precision where they are imported: that must not reach what runs after it.
     with full_fp32():
         factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
@@ -161,8 +165,11 @@ def batch_shape(input_shape: tuple[int, ...]) -> tuple[int, ...]:
 def network_source(name: str) -> str | None:
     """SHA-256 of the code of a network that is not ours: other code, other weights.
 
-    Of the file that defines a ``module:factory``, of the package that brings a registered name; None for our own.
+    Of the file that defines a ``module:factory``, of the package that brings a registered name, of the source of a
+    function that lives in no file; None for our own.
     """
+    if is_held_name(name):
+        return identity_of(name).digest
     return source_digest(import_reference(name, "network")) if ":" in name else NETWORKS.source(name)
 
 

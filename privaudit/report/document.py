@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from privaudit.report.brief.declared import declared_in
 from privaudit.report.content import unlearning_wording, wording
 from privaudit.report.content.elements import Report, Section
 from privaudit.report.content.glossary import GLOSSARY, REFERENCES
+from privaudit.report.content.python_call import repeated
 from privaudit.report.drawing.figures import with_tables, with_tables_behind, without_samples
 from privaudit.report.explorer import explore
 from privaudit.report.redaction import Privacy
@@ -114,7 +116,7 @@ def _sections(
     runs: Sequence[Run],
     orders: Sequence[OrderResults],
 ) -> list[Section]:
-    commands = [unlearning_wording.command(run) for run, _ in runs]
+    commands = [repeated(shlex.split(unlearning_wording.command(run)), results.about) for run, _ in runs]
     return [
         attack_results.what_was_audited(results),
         attack_results.how_well_attacked(results),

@@ -13,6 +13,7 @@ from privaudit.errors import UsageError
 from privaudit.report.content import most_exposed, wording
 from privaudit.report.content.elements import Figure, Section, tabulate
 from privaudit.report.content.figure_data import Picture, PictureRow, Pictures
+from privaudit.report.content.python_call import with_flag
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import clip, percent
 from privaudit.report.sample_ids import Naming
@@ -32,7 +33,7 @@ def samples_shown(folder: Path, table: pd.DataFrame, results: ScoreResults, nami
         Where there are none, with the command that stores them.
     """
     path = folder / THUMBNAILS
-    command = f"{wording.command(results)} --show-samples"
+    command = with_flag(wording.command(results), "show_samples")
     if not path.exists():
         raise UsageError(
             f"{folder} holds no images to show: they are stored when samples are scored, on request",

@@ -29,21 +29,26 @@ class Result(BaseModel):
 
     def __getitem__(self, name: str) -> Any:
         """Return a field by its name in JSON."""
-        if name not in type(self).model_fields:
+        if name not in self:
             raise KeyError(name)
-        return getattr(self, name)
+        return getattr(self, _aliases(type(self)).get(name, name))
 
     def __contains__(self, name: object) -> bool:
         """Tell whether there is such a field, None or not."""
-        return name in type(self).model_fields
+        return name in type(self).model_fields or name in _aliases(type(self))
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field by its name in JSON, or ``default`` where there is none."""
-        return getattr(self, name) if name in self else default
+        return getattr(self, _aliases(type(self)).get(name, name)) if name in self else default
 
     def keys(self) -> Iterable[str]:
-        """Return the names of the fields."""
-        return type(self).model_fields.keys()
+        """Return the names of the fields in JSON."""
+        return [field.alias or name for name, field in type(self).model_fields.items()]
+
+
+def _aliases(kind: type[Result]) -> dict[str, str]:
+    """Names of fields by what they are called in JSON, where that differs."""
+    return {field.alias: name for name, field in kind.model_fields.items() if field.alias is not None}
 
 
 class SparseResult(Result):

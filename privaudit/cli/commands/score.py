@@ -94,7 +94,7 @@ def _print(results: ScoreAnswer) -> None:
         answer(f"ε from one training of many canaries: ε ≥ {bounds.one_run.epsilon:.2f}")
     if results.inversion is not None:
         _print_inversion(results.inversion)
-    answer(f"scores: {results.scores}")
+    answer(f"scores: {results.scores_file}")
     for path in results.report.made:
         answer(f"report: {path}")
 

@@ -12,7 +12,7 @@ import pandas as pd
 from privaudit.data.formats.torch_datasets import given_by_datasets, is_dataset, place_of
 from privaudit.data.inputs import as_array
 from privaudit.data.labels import checked_labels
-from privaudit.data.sampling import TEST_SHARE, held_out_rows
+from privaudit.data.sampling import held_out
 from privaudit.data.tables.dataframe import arrays_of_table, is_table
 from privaudit.data.validation import REQUIRED, Given
 from privaudit.errors import DataError, PrivauditError
@@ -155,12 +155,8 @@ def _given_by_arrays(parts: tuple[Any, ...], reference: str) -> Given:
     y = checked_labels(parts[1], "y", reference)
     if len(x) != len(y):
         raise DataError(f"{reference}: there are {len(x):,} inputs and {len(y):,} labels in (X, y)")
-    test = held_out_rows(y, "arrays-test")
-    if not len(test):
-        raise DataError(f"{reference}: (X, y) holds {len(y)} samples: too few to hold some of them out for testing")
-    train = np.setdiff1d(np.arange(len(y)), test)
-    arrays = {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test], "sample_ids": train}
-    return Given(arrays, (f"(X, y) has no test part: {held_out_sentence(len(test))}; sample_id is the row of X",))
+    arrays, said = held_out(x, y, reference, "(X, y)")
+    return Given(arrays, (f"{said}; sample_id is the row of X",))
 
 
 def _given_by_columns(parts: tuple[Any, ...], reference: str, notes: list[str]) -> Given:
@@ -183,8 +179,3 @@ def _given_by_columns(parts: tuple[Any, ...], reference: str, notes: list[str]) 
     whole: dict[str, Any] = {"train": tables[0], "target": target}
     given = arrays_of_table(whole | ({"test": tables[1]} if len(tables) > 1 else {}), reference)
     return replace(given, notes=(*notes, *given.notes))
-
-
-def held_out_sentence(count: int) -> str:
-    """Say that some samples were held out for testing."""
-    return f"{count:,} samples, {TEST_SHARE:.0%} of each class, were drawn to be it, the same whatever --seed"

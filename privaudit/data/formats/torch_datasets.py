@@ -13,6 +13,7 @@ from PIL import Image
 
 from privaudit.data.formats.image_modes import is_deep, sentences, upright
 from privaudit.data.inputs import CHANNELS
+from privaudit.data.sampling import held_out
 from privaudit.data.validation import Given
 from privaudit.errors import DataError, PrivauditError
 from privaudit.runtime.user_code import user_code
@@ -158,11 +159,25 @@ def given_by_datasets(returned: tuple[Any, Any], source: str) -> Given:
     arrays: dict[str, npt.NDArray[Any]] = {}
     notes: list[str] = []
     for part, dataset in zip(("train", "test"), returned, strict=True):
-        reader = _Reader(part, source)
-        arrays[f"x_{part}"], arrays[f"y_{part}"] = reader.read(dataset)
-        notes += sentences(reader.pictures)
-        if reader.last_channels:
-            notes.append(
-                f"{reader.last_channels:,} tensors of the {part} dataset have their channels last, and were read so"
-            )
+        arrays[f"x_{part}"], arrays[f"y_{part}"], said = _read(dataset, part, source)
+        notes += said
     return Given(arrays, tuple(notes), channels_last=True)
+
+
+def given_by_dataset(dataset: Any, source: str) -> Given:
+    """Read a dataset that has no other to test with into arrays: a fifth of each class is held out."""
+    x, y, notes = _read(dataset, "train", source)
+    arrays, said = held_out(x, y, source, "the dataset")
+    return Given(arrays, (*notes, f"{said}; sample_id is the place in it"), channels_last=True)
+
+
+def _read(dataset: Any, part: str, source: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], list[str]]:
+    """Inputs and labels of one part, and what was peculiar about them."""
+    reader = _Reader(part, source)
+    x, y = reader.read(dataset)
+    notes = sentences(reader.pictures)
+    if reader.last_channels:
+        notes.append(
+            f"{reader.last_channels:,} tensors of the {part} dataset have their channels last, and were read so"
+        )
+    return x, y, notes

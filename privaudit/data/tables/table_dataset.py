@@ -86,7 +86,9 @@ def dataset_of_table(
     test_file, test_column, share = _test_of(table, options.test)
     features = demand_roles(table, options, test_column)
     label = str(options.label)
-    other = None if test_file is None else _test_table(test_file, [*features, label])
+    other = table.other if test_file is None else read_table_file(test_file)
+    if other is not None:
+        _demand_columns(other, [*features, label])
     counting = [name for name in features if counts_rows(table.frame[name])]
     features = [name for name in features if name not in counting]
     train, test, labels, problems = _parts(table, other, label, test_column, share)
@@ -153,15 +155,13 @@ def _test_of(table: UserTable, asked: str | None) -> tuple[Path | None, str | No
     )
 
 
-def _test_table(path: Path, needed: list[str]) -> UserTable:
-    other = read_table_file(path)
+def _demand_columns(other: UserTable, needed: list[str]) -> None:
     if lacking := [name for name in needed if name not in other.columns]:
         raise DataError(
             f"{other.name}, to test with, lacks {'columns' if len(lacking) > 1 else 'the column'} "
             f"{shown([repr(name) for name in lacking], NAMED)}",
             hint=f"It has: {shown(other.columns, 30)}.",
         )
-    return other
 
 
 def _parts(

@@ -49,12 +49,15 @@ class UserTable:
         int64 ``[N]``: the line of the file on which each row begins; None where it has no lines.
     notes
         What was passed over.
+    other
+        The table to test with, where it was given beside it.
     """
 
     name: str
     frame: pd.DataFrame
     lines: IntArray | None = None
     notes: tuple[str, ...] = ()
+    other: UserTable | None = None
 
     @property
     def columns(self) -> list[str]:

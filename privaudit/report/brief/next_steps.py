@@ -15,6 +15,7 @@ from privaudit.report.brief.limit_checks import distrust
 from privaudit.report.brief.verdict import Judgement
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Step
+from privaudit.report.content.python_call import repeated
 from privaudit.results.audit.audit_description import AuditIdentity
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
@@ -89,7 +90,7 @@ def partial_unlearning(now: Situation) -> Step | None:
 def _retrain(now: Situation) -> str:
     run = now.runs[-1]
     words = ["privaudit", "unlearn", "--audit", now.results.audit, "--method", "retrain", "--forget", _forget(run)]
-    return shlex.join([*words, "--seed", str(run.seed)])
+    return repeated([*words, "--seed", str(run.seed)], now.results.about)
 
 
 def _forget(run: UnlearnResults) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import shlex
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
+from privaudit.report.content.python_call import repeated
 from privaudit.report.content.texts import terms, text
 from privaudit.results.audit.audit_description import AuditIdentity, EstimatorIdentity, TrainingFunctionIdentity
 from privaudit.results.audit.controls import Epsilon, NegativeControl
@@ -287,7 +287,7 @@ def command(results: ScoreResults) -> str:
     if (given := about.given) is not None:
         statistic = None if given.classes is None else results.statistic
         flags = {"signals": given.file, "seed": given.seed, "statistic": statistic, "rmia-gamma": gamma}
-        return shlex.join(["privaudit", "score", *flags_of(flags)])
+        return repeated(["privaudit", "score", *flags_of(flags)], about)
     identity, data = known(about.identity, "identity"), known(about.data, "data")
     flags = {
         "dataset": data.dataset,
@@ -307,7 +307,7 @@ def command(results: ScoreResults) -> str:
         "device": identity.device,
         "precision": identity.precision,
     }
-    return shlex.join(["privaudit", "score", *flags_of(flags)])
+    return repeated(["privaudit", "score", *flags_of(flags)], about)
 
 
 def _training_flags(identity: AuditIdentity) -> dict[str, object]:

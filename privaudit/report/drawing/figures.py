@@ -36,6 +36,22 @@ WIDTH, HEIGHT = 4.8, 2.9
 #: Of one of several panels.
 PANEL_WIDTH = 3.2
 
+#: As matplotlib's settings have it.
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "privaudit",
+    "font.size": 9,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
 Data = TypeVar("Data", bound=figure_data.FigureData)
 
 
@@ -69,35 +85,22 @@ def draw(kind: str, data: figure_data.FigureData, width: float = WIDTH) -> str:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    style: dict[Any, Any] = {
-        "svg.fonttype": "path",
-        "svg.hashsalt": "privaudit",
-        "font.size": 9,
-        "axes.edgecolor": QUIET,
-        "axes.labelcolor": INK,
-        "axes.titlecolor": INK,
-        "text.color": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-    }
-    drawing = DRAWINGS[kind]
-    with matplotlib.rc_context(style):
-        height = drawing.height
-        if isinstance(data, figure_data.Bars):
-            height = 0.75 + 0.27 * len(data.rows)
-        elif isinstance(data, figure_data.Forest):
-            height = forest_plot.height_of(data)
-        figure = Canvas(figsize=(width, height), layout="constrained")
-        drawing.draw(figure, data)
+    with matplotlib.rc_context(STYLE):
+        figure = Canvas(figsize=(width, height_of(kind, data)), layout="constrained")
+        DRAWINGS[kind].draw(figure, data)
         stream = io.StringIO()
         # Without metadata the drawing holds no date and no address.
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(stream, format="svg", metadata=nothing, transparent=True)
     svg = stream.getvalue()
     return svg[svg.index("<svg") :]
+
+
+def height_of(kind: str, data: figure_data.FigureData) -> float:
+    """Return the height of one drawing, in inches."""
+    if isinstance(data, figure_data.Bars):
+        return 0.75 + 0.27 * len(data.rows)
+    return forest_plot.height_of(data) if isinstance(data, figure_data.Forest) else DRAWINGS[kind].height
 
 
 def drawings(figure: Figure) -> list[str]:

@@ -27,6 +27,12 @@ def title_of(attack: str, results: ScoreResults | None = None) -> str:
     return title if attack != "rmia" or results is None else f"{title} (γ = {wording.gamma_of(results):g})"
 
 
+def curves_of(results: ScoreResults) -> Curves:
+    """The ROC curves of the attacks that are drawn, by title."""
+    drawn = {title_of(name, results): results.attacks[name] for name in DRAWN if name in results.attacks}
+    return Curves(curves={title: known(attack.curve, "curve") for title, attack in drawn.items()})
+
+
 def what_was_audited(results: ScoreResults) -> Section:
     """Data, network, training, attacker, and what stands out."""
     about = results.about
@@ -151,7 +157,6 @@ def how_well_attacked(results: ScoreResults) -> Section:
         attacks.insert(len(attacks) if results.about.target is None else 0, of_target)
     drawn = [(title_of(name, results), results.attacks[name]) for name in DRAWN if name in results.attacks]
     areas = "; ".join(f"{title} {number(attack.auc)}" for title, attack in drawn)
-    curves = {title: known(attack.curve, "curve") for title, attack in drawn}
     doubted, counted = said_to_sceptics(results)
     return Section(
         "attacks",
@@ -186,7 +191,7 @@ def how_well_attacked(results: ScoreResults) -> Section:
                 "roc",
                 f"Share of members found against share of false alarms, both logarithmic. {line_styles.at('roc')}",
                 f"ROC curves, with AUC: {areas}.",
-                Curves(curves=curves),
+                curves_of(results),
             )
         ],
     )

@@ -17,15 +17,20 @@ from privaudit.scoring.reliability.confirmation import is_certain
 MOST_GROUPS = 20
 
 
+def histogram_of(table: pd.DataFrame) -> Histogram:
+    """How many samples have which risk."""
+    counts = table["risk"].round(6).value_counts().sort_index()
+    return Histogram(values=counts.index.tolist(), counts=counts.tolist())
+
+
 def who_is_exposed(table: pd.DataFrame, results: ScoreResults) -> Section:
     """The distribution of risk, the most exposed samples and classes."""
     worst = most_exposed.leaders(table, results, 10)
-    counts = table["risk"].round(6).value_counts().sort_index()
     histogram = Figure(
         "histogram",
         f"How many samples have which risk. {line_styles.at('histogram')}",
         f"Histogram of risk over {len(table):,} samples, median {percent(float(table['risk'].median()))}.",
-        Histogram(values=counts.index.tolist(), counts=counts.tolist()),
+        histogram_of(table),
     )
     return Section(
         "exposed",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from privaudit.results.audit.audit_description import AuditIdentity, DataDescription, GivenTargetDescription
 from privaudit.results.audit.controls import Controls, Duplicates, Epsilon
 from privaudit.results.audit.inversion_results import InversionResults
@@ -249,9 +251,9 @@ class ScoreResults(Result):
 
 
 class ScoreAnswer(ScoreResults):
-    """What ``score --json`` prints: the results, and the paths of the score table and of the report."""
+    """What ``score --json`` prints: the results, and the paths of the score table (``scores``) and of the report."""
 
-    scores: str
+    scores_file: str = Field(alias="scores")
     report: ReportPaths
 
     @classmethod

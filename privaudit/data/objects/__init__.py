@@ -1,0 +1,1 @@
+"""Data that is at hand in Python, ``privaudit.score(data=…)``: tables, arrays, datasets of other libraries."""

@@ -1,0 +1,1 @@
+"""What `score` and `unlearn` return in Python: results, their tables and pictures, and how a notebook shows them."""
