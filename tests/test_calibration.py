@@ -173,7 +173,7 @@ def test_the_cheapest_within_noise_is_chosen_and_the_better_of_two_as_cheap() ->
 def test_where_trials_tell_nothing_the_usual_method_is_taken_unless_it_does_harm() -> None:
     chosen, why = choose(standing(0.95, {TEACHER: (0.955, 0.955), LABELS: (0.956, 0.956)}), {TEACHER: 1, LABELS: 1})
     assert chosen == USUAL == TEACHER
-    assert "within the noise" in why
+    assert "where noise is" in why
     assert "too little to forget" in why
     # A lead that is large may still be chance.
     assert choose(standing(0.90, {TEACHER: (0.95, 0.95)}, spread=0.2), {TEACHER: 1})[0] == USUAL

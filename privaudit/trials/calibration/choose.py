@@ -67,7 +67,7 @@ def _without_telling(standing: Standing, best: Candidate, whole: Sequence[Candid
     lead, noise = standing.lead(best, None)
     told = (
         f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
-        f"{standing.of_nothing:.3f}: {lead:+.3f}, within the noise of {noise:.3f}"
+        f"{standing.of_nothing:.3f}: {lead:+.3f}, where noise is {noise:.3f}"
     )
     if USUAL in whole:
         behind, noise = standing.lead(USUAL, None)
