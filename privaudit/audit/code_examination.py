@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from privaudit.audit.plan import AuditPlan
-from privaudit.errors import PrivauditError, UsageError
+from privaudit.audit.plan import AuditPlan, load_data
+from privaudit.data import Limits
+from privaudit.data.formats.load import is_function
+from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.networks import NETWORKS
 from privaudit.networks.build import assemble, load_factory
 from privaudit.networks.classifier import Classifier
+from privaudit.networks.pretrained.build import build_pretrained
 from privaudit.runtime.registry import without_folder
+from privaudit.runtime.user_code import other_draws
 from privaudit.shadow.trainer import one_thread
 from privaudit.training.custom_training import load_training
 from privaudit.training.function_check import examine_training
@@ -35,9 +39,14 @@ def examine_code(plan: AuditPlan) -> AuditPlan:
     specification = plan.specification
     if NETWORKS.is_ours(specification.network):
         return plan
-    factory = load_factory(specification.network, specification.input_shape)
+    if specification.is_head:
+        return plan  # A linear layer of ours; the rest was asked once, and answered in numbers.
+    pretrained = specification.pretrained
+    factory = None if pretrained else load_factory(specification.network, specification.input_shape)
 
     def build(seed: int) -> Classifier:
+        if pretrained is not None:
+            return build_pretrained(pretrained, specification.classes, seed).to(specification.hardware.torch_device)
         built = assemble(
             factory, plan.network_name, specification.input_shape, specification.classes, specification.statistics, seed
         )
@@ -78,6 +87,25 @@ def examine_training_code(plan: AuditPlan) -> AuditPlan:
     return replace(
         plan, notes=(*plan.notes, *(f"training function {name}: {said}" for said in (*found.facts, *found.doubts)))
     )
+
+
+def demand_same_again(plan: AuditPlan) -> None:
+    """Read what a user's function gives once more: `DataError` where it is something else each time.
+
+    Every later command reads the data again and holds it against its fingerprint, so that what draws at random could
+    be audited, and nothing else.
+    """
+    if not is_function(plan.settings.dataset):
+        return
+    with other_draws():
+        again = load_data(plan.settings, Limits(len(plan.data), len(plan.data)))
+    parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
+    changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
+    if changed:
+        raise DataError(
+            f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
+            hint="Draw with a fixed seed, keep an order, and leave out transforms that draw at random.",
+        )
 
 
 def _refusal(what: str, problems: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privaudit.config import OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
+from privaudit.config import CUDA_DEFAULTS, OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
 from privaudit.networks.airbench import SMALLEST_SIDE
@@ -25,7 +25,7 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
     network = settings.network or default_network(defaults, data)
     changes = settings.recipe_changes()
     if settings.training is not None:
-        _demand_no_recipe(settings)
+        demand_no_recipe(settings)
         return network, resolve_recipe("fast", changes)
     name = settings.recipe or (OWN_RECIPE if has_own_recipe(network) else "fast")
     if name in ("fast", OWN_RECIPE):
@@ -65,7 +65,7 @@ def _batch_size(members: int, largest: int) -> int:
     return size
 
 
-def _demand_no_recipe(settings: AuditSettings) -> None:
+def demand_no_recipe(settings: AuditSettings) -> None:
     """With ``--training`` a flag of the recipe is a mistake: nothing would come of it."""
     senseless = [name for name, value in settings.recipe_changes().items() if value is not None]
     if settings.recipe is not None:
@@ -75,3 +75,27 @@ def _demand_no_recipe(settings: AuditSettings) -> None:
             f"--{senseless[0].replace('_', '-')} means nothing with --training: the function says how to train",
             hint="Put it into the function.",
         )
+
+
+def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
+    """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
+    full = CUDA_DEFAULTS.get(settings.dataset)
+    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs", "training"))
+    if full is None or sized or settings.recipe is not None:
+        return None
+    whole = {
+        "network": full.network,
+        "samples": data.available if full.samples is None else full.samples,
+        "shadows": full.shadows,
+        "epochs": full.epochs_of(full.network),
+        "augment": full.augment_of(full.network),
+    }
+    usual = {
+        "network": defaults.network,
+        "samples": len(data),
+        "shadows": defaults.shadows,
+        "epochs": defaults.epochs_of(defaults.network),
+        "augment": defaults.augment_of(defaults.network),
+    }
+    flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
+    return " ".join(flags) or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,21 +12,24 @@ import numpy.typing as npt
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
 from privaudit.audit.metadata import group_samples
-from privaudit.audit.network_and_recipe import choose_training
-from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
+from privaudit.audit.network_and_recipe import choose_training, full_run
+from privaudit.audit.pretrained.embeddings import Embedded, embeddings_of, of_heads, stand_in
+from privaudit.audit.pretrained.identity import code_of, identity_of, source_of_network, versions_of
+from privaudit.audit.pretrained.resolve import choose_pretrained, defaults_of_pretrained, resolve_pretrained
+from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
-from privaudit.data.formats.load import is_function, lasting_name
+from privaudit.data.formats.image_files import Resizing
+from privaudit.data.formats.load import lasting_name
 from privaudit.data.tables.table_roles import table_options
 from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.networks import check_network, network_source
-from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
+from privaudit.networks import check_network
+from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.registry import absolute_reference, without_folder
 from privaudit.runtime.seeds import generator
-from privaudit.runtime.user_code import other_draws
 from privaudit.runtime.version import version_of
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
@@ -56,6 +59,7 @@ class AuditPlan:
     notes: tuple[str, ...]
     properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     given: GivenTarget | None = None
+    embedded: Embedded | None = field(default=None, repr=False)
 
     @cached_property
     def identity(self) -> AuditIdentity:
@@ -65,7 +69,7 @@ class AuditPlan:
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "network": self.network_name,
-            "network_source": network_source(specification.network),
+            "network_source": source_of_network(specification),
             "training": TRAINING_FORMAT,
             "recipe": specification.recipe.identity() if specification.training is None else None,
             "seed": specification.seed,
@@ -82,6 +86,8 @@ class AuditPlan:
         # Nothing but the target changes with it: shadow models come out the same whichever target is given.
         if self.given is not None:
             parts["target"] = self.given.sha256
+        if specification.pretrained is not None:
+            parts["pretrained"] = identity_of(specification.pretrained)
         return AuditIdentity.model_validate(parts)
 
     @cached_property
@@ -99,18 +105,24 @@ class AuditPlan:
         """Where this audit's models are kept."""
         return AuditStore(self.settings.store, self.name)
 
+    @property
+    def test_rows(self) -> npt.NDArray[np.int64]:
+        """Rows of the data's test part that are never trained on: those that are no canaries."""
+        return np.setdiff1d(np.arange(len(self.data.y_test)), self.canaries.rows)
+
     @cached_property
     def arrays(self) -> AuditArrays:
         """The pool (training samples, then canaries) and the never-trained samples."""
         data, canaries = self.data, self.canaries
-        kept = data.without_test_rows(canaries.rows)
+        kept = self.test_rows
+        x_train, x_test = self.embedded.parts if self.embedded else (data.x_train, data.x_test)
         extra = len(canaries) > 0
         size = len(data) + len(canaries)
         return AuditArrays(
-            pool_inputs=np.concatenate([data.x_train, data.x_test[canaries.rows]]) if extra else data.x_train,
+            pool_inputs=np.concatenate([x_train, x_test[canaries.rows]]) if extra else x_train,
             pool_labels=np.concatenate([data.y_train, canaries.labels]) if extra else data.y_train,
-            test_inputs=kept.x_test,
-            test_labels=kept.y_test,
+            test_inputs=x_test[kept],
+            test_labels=data.y_test[kept],
             control_rows=np.sort(generator(self.settings.seed, "control-rows").permutation(size)[:CONTROL_ROWS]),
         )
 
@@ -175,6 +187,12 @@ class AuditPlan:
         """Whether this model was brought by the user, so that it is not trained here."""
         return key == TARGET and self.given is not None
 
+    def with_embeddings(self, *, embed: bool) -> AuditPlan:
+        """Return the same plan with every image embedded once: its models are heads."""
+        specification, path = self.specification, self.store.embeddings
+        made = embeddings_of(specification, self.data, path) if embed else stand_in(specification, self.data)
+        return replace(self, specification=of_heads(specification, made), embedded=made)
+
     def describe(self) -> AuditDescription:
         """``audit.json``: identity, how to load the data again, versions."""
         data, settings = self.data, self.settings
@@ -191,6 +209,7 @@ class AuditPlan:
                 samples=len(data),
                 available=data.available,
                 image_size=settings.image_size,
+                **({} if settings.image_fit == "stretch" else {"image_fit": settings.image_fit}),
                 source=data.source,
                 train=len(data),
                 test=len(data.y_test),
@@ -198,9 +217,8 @@ class AuditPlan:
                 classes=list(data.class_names),
                 input_shape=list(data.input_shape),
             ),
-            versions=library_versions(),
-            # Where the user's functions lie, to find them again from another folder.
-            code=CodeDescription(network=self.specification.network, training=self.specification.training),
+            versions=library_versions() | versions_of(self.specification),
+            code=code_of(self.specification),
         )
         return description if self.given is None else description.model_copy(update={"target": self.given.description})
 
@@ -211,8 +229,11 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version_of(name) for name in names}
 
 
-def plan_audit(settings: AuditSettings) -> AuditPlan:
-    """Load the data and resolve every default; `UsageError` or `DataError` where something can't be."""
+def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
+    """Load the data and resolve every default; `UsageError` or `DataError` where something can't be.
+
+    Where only a head is trained, images are embedded here, unless ``embed`` says that a stand-in will do.
+    """
     hardware = resolve_hardware(settings.device, settings.precision)
     notes: list[str] = []
     shadows = settings.shadows
@@ -222,13 +243,15 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
             hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
         )
     of_images, of_features = (defaults_for(settings.dataset, hardware.device, is_image) for is_image in (True, False))
-    data = _load(settings, Limits(of_images.samples, of_features.samples))
+    pretrained = resolve_pretrained(settings)
+    mixed = None if pretrained is None else pretrained.preparation.size
+    data = load_data(settings, Limits(of_images.samples, of_features.samples), mixed)
     if len(data) < FEWEST_SAMPLES:
         raise DataError(
             f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
     notes += data.notes
-    defaults = of_images if data.is_image else of_features
+    defaults = defaults_of_pretrained(pretrained, of_images if data.is_image else of_features)
     if settings.samples is None and len(data) < data.available:
         notes.append(
             f"{len(data):,} of {data.available:,} training samples were drawn at random, a size that suits this "
@@ -241,7 +264,11 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     elif shadows % 2:
         notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
         shadows += 1
-    network, recipe = choose_training(settings, defaults, data)
+    if pretrained is None:
+        network, recipe = choose_training(settings, defaults, data)
+    else:
+        network, recipe, said = choose_pretrained(settings, pretrained, data)
+        notes += said
     workers = engine_of(settings, hardware).width
     specification = ModelSpecification(
         network=absolute_reference(network),
@@ -252,6 +279,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         seed=settings.seed,
         hardware=hardware,
         training=None if settings.training is None else absolute_reference(settings.training),
+        pretrained=pretrained,
     )
     if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
         raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
@@ -260,44 +288,28 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise UsageError(
             f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
         )
-    check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
+    if not specification.is_head:
+        check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
     columns = {} if data.table is None else data.table.groups
     properties = group_samples(settings.metadata, columns, data.sample_ids, len(canaries))
     given = None if settings.target is None else read_given_target(settings.target, specification)
     notes += [] if given is None else given.notes
-    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
+    plan = AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
+    return plan.with_embeddings(embed=embed) if specification.is_head else plan
 
 
-def _load(settings: AuditSettings, limits: Limits) -> Dataset:
+def load_data(settings: AuditSettings, limits: Limits, mixed: int | None = None) -> Dataset:
+    """Load what the settings name; ``mixed`` is the size that images in files of several sizes get."""
     return load_dataset(
         settings.dataset,
         data_dir=settings.data_dir,
         samples=settings.samples,
         limits=limits,
         seed=settings.seed,
-        image_size=settings.image_size,
+        image_size=Resizing(settings.image_size, settings.image_fit, mixed),
         table=table_options(settings),
     )
-
-
-def demand_same_again(plan: AuditPlan) -> None:
-    """Read what a user's function gives once more: `DataError` where it is something else each time.
-
-    Every later command reads the data again and holds it against its fingerprint, so that what draws at random could
-    be audited, and nothing else.
-    """
-    if not is_function(plan.settings.dataset):
-        return
-    with other_draws():
-        again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
-    parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
-    changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
-    if changed:
-        raise DataError(
-            f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
-            hint="Draw with a fixed seed, keep an order, and leave out transforms that draw at random.",
-        )
 
 
 def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:
@@ -313,30 +325,6 @@ def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:
         folders=(settings.store, settings.out),
         card=hardware.card,
     )
-
-
-def full_run(settings: AuditSettings, defaults: Defaults, data: Dataset) -> str | None:
-    """The flags of the audit that a GPU would run by default; None where that is the same, or a size was chosen."""
-    full = CUDA_DEFAULTS.get(settings.dataset)
-    sized = any(getattr(settings, name) is not None for name in ("network", "samples", "shadows", "epochs", "training"))
-    if full is None or sized or settings.recipe is not None:
-        return None
-    whole = {
-        "network": full.network,
-        "samples": data.available if full.samples is None else full.samples,
-        "shadows": full.shadows,
-        "epochs": full.epochs_of(full.network),
-        "augment": full.augment_of(full.network),
-    }
-    usual = {
-        "network": defaults.network,
-        "samples": len(data),
-        "shadows": defaults.shadows,
-        "epochs": defaults.epochs_of(defaults.network),
-        "augment": defaults.augment_of(defaults.network),
-    }
-    flags = [f"--{name} {value}" for name, value in whole.items() if value != usual[name]]
-    return " ".join(flags) or None
 
 
 def replace_settings(settings: AuditSettings, **changes: Any) -> AuditSettings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from privaudit.audit.code_examination import examine_code, examine_training_code
+from privaudit.audit.code_examination import demand_same_again, examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
 from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.inversion.inversion_plan import InversionPlan, plan_inversion
-from privaudit.audit.plan import AuditPlan, demand_same_again, library_versions, plan_audit
+from privaudit.audit.plan import AuditPlan, library_versions, plan_audit
 from privaudit.audit.result_files import SCORES
 from privaudit.audit.thumbnails import check_images, write_thumbnails
 from privaudit.commands.score_stored import score_stored
@@ -24,7 +24,7 @@ from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_a
 
 def dry_run(settings: AuditSettings) -> ScoreEstimate:
     """Return what `run_score` would do and cost."""
-    plan = examine_code(plan_audit(settings))
+    plan = examine_code(plan_audit(settings, embed=False))
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
     if missing:
@@ -70,6 +70,8 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     store.write_description(plan.describe())
     if plan.data.table is not None:
         write_result(store.encoding, plan.data.table.encoding)
+    if plan.embedded is not None and not files.is_whole(store.embeddings):
+        plan.embedded.write(store.embeddings)
     absent = find_missing(jobs)
     missing = [job for job in absent if not plan.is_given(job.key)]
     if missing:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from privaudit.config.image_options import ImageFileOptions, PretrainedOptions
 from privaudit.config.options import NARROWED, AnyPath, Folder, Named, Options
 from privaudit.config.table_options import TableColumnOptions
 
@@ -113,10 +114,7 @@ class SizeOptions(Options):
     )
 
 
-class _OwnAuditOptions(Options):
-    image_size: int | None = Field(
-        None, ge=4, le=1024, description="Resize images read from files to this many pixels a side."
-    )
+class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
     target: AnyPath | None = Field(
         None, description="Audit this trained model: weights in FILE.safetensors, or a state dict in FILE.pt."
     )
@@ -190,6 +188,8 @@ class AuditSettings(AuditOptions):
         network: str | None = NARROWED
         target: Path | None = NARROWED
         training: str | None = NARROWED
+        weights: Path | None = NARROWED
+        train: str | None = NARROWED
         metadata: Path | None = NARROWED
         group: tuple[str, ...] = NARROWED
         leave_out: tuple[str, ...] = NARROWED

@@ -45,7 +45,9 @@ LIMITS = (
 )
 
 
-def export_model(model: StoredModel, folder: Path, network: str | None = None) -> ExportResult:
+def export_model(
+    model: StoredModel, folder: Path, network: str | None = None, weights: Path | None = None
+) -> ExportResult:
     """Write a model, a loader that needs no privaudit, and what is to be known of it; then load it again and compare.
 
     Parameters
@@ -56,6 +58,8 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
         Where to; absent, empty, or an earlier export.
     network
         Where the network's code is now, if it is not where it was.
+    weights
+        Where the weights below a head are now, likewise.
 
     Raises
     ------
@@ -75,8 +79,13 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
             hint="privaudit export AUDIT writes the target model, privaudit export RUN an unlearned one.",
         )
     _demand_own_folder(folder)
-    loaded = load_stored(model, network)
-    code = network_code(absolute_reference(network or code_of(model, about)), about.input_shape, len(about.classes))
+    loaded = load_stored(model, network, weights)
+    code = network_code(
+        absolute_reference(network or code_of(model, about)),
+        about.input_shape,
+        len(about.classes),
+        loaded.pretrained,
+    )
     content = _content(loaded, code)
     files.demand_writable(folder)
     for name in _own_names(folder):
