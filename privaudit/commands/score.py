@@ -96,6 +96,7 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
     """Say what will be done and what it will cost."""
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
     training = plan.specification.training
+    of_head = "the head alone of " if plan.specification.is_head else ""
     how = f"recipe '{recipe.name}' ({recipe.epochs} epochs)" if training is None else f"by {without_folder(training)}"
     target = "a target" if plan.given is None else "the given target"
     talk(f"audit {plan.name}")
@@ -104,7 +105,7 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
         f"{plan.data.classes} classes"
     )
     talk(
-        f"  {plan.network_name}, {how}, {plan.shadows} shadow models and "
+        f"  {of_head}{plan.network_name}, {how}, {plan.shadows} shadow models and "
         f"{target}, {plan.workers} workers, {hardware.device} {hardware.precision}"
     )
     if plan.given is not None:

@@ -176,7 +176,7 @@ def said_of(pretrained: Pretrained) -> str:
     name = pretrained.in_words()
     if pretrained.is_frozen:
         return (
-            f"only the head was audited: {name} is frozen below it, the same in every model. What it remembers of "
+            f"only the head is audited: {name} is frozen below it, the same in every model. What it remembers of "
             "images that it was trained on before, these perhaps among them, no figure here shows"
         )
     if pretrained.weights is None:
