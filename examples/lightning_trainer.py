@@ -14,8 +14,7 @@ class Module(lightning.LightningModule):
 
 
 def fit(model, inputs, labels, seed, device, report):
-    module = Module()
-    module.model = model  # trained in place
-    order = torch.Generator().manual_seed(seed)  # all that is random
-    members = DataLoader(TensorDataset(inputs.cpu(), labels.cpu()), batch_size=50, shuffle=True, generator=order)
+    (module := Module()).model = model  # trained in place
+    order = {"shuffle": True, "generator": torch.Generator().manual_seed(seed)}  # all that is random
+    members = DataLoader(TensorDataset(inputs.cpu(), labels.cpu()), batch_size=50, **order)
     lightning.Trainer(accelerator=device, devices=1, max_epochs=5, barebones=True).fit(module, members)
