@@ -114,6 +114,10 @@ ENCODING = Artifact(
     "encoding.json", About.EVERYONE, "the columns of a table", Purge.KEEP_IF_WHOLE,
     "medians, and words that at least five samples had",
 )  # fmt: skip
+EMBEDDINGS = Artifact(
+    "embeddings.npy", About.EVERYONE, "data and pretrained weights", Purge.REMOVE,
+    "embeddings of images, which tell what they show",
+)  # fmt: skip
 MODEL, MODEL_RECORD = (
     Artifact(f"models/{{key}}.{ending}", About.MEMBERS, "data, design and seed", Purge.KEEP_IF_PROVEN, "shadow models")
     for ending in ("safetensors", "json")
@@ -170,9 +174,9 @@ _STRAYS = tuple(
 )
 
 STORE = (
-    DESCRIPTION, DESIGN, ENCODING, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS, TEST_SIGNALS,
-    UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS,
-    COLUMNS,
+    DESCRIPTION, DESIGN, ENCODING, EMBEDDINGS, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS,
+    TEST_SIGNALS, UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, *INVERSIONS, PURGES, PURGE_SALT,
+    *_STRAYS, COLUMNS,
 )  # fmt: skip
 
 # The output: <out>/<audit>/.

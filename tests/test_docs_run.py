@@ -84,10 +84,13 @@ AUDIT_NAME = re.compile(r"\b(digits|mnist|cifar10)-(?:cnn|airbench-narrow)-[0-9a
 #: Exit codes other than 0 that are answers.
 ANSWERS = {"gate": {0, 3, 4}, "unlearn": {0, 3}, "export": {0, 3}}
 
+#: Run by tests of their own: tests/test_bring_your_own.py, tests/test_pretrained_libraries.py.
+ELSEWHERE = ("bring-your-own.md", "pretrained.md", "transformers_trainer.py", "lightning_trainer.py")
+
 SOURCES = {
     str(page.relative_to(ROOT)): commands
     for page in PAGES
-    if page.name != "bring-your-own.md" and (commands := commands_of(page))
+    if page.name not in ELSEWHERE and (commands := commands_of(page))
 } | {f"help-{name}": commands_of_help(name) for name in ("", *COMMANDS)}
 
 

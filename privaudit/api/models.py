@@ -21,6 +21,7 @@ def load_model(
     *,
     rejected: bool = False,
     network: str | Path | Callable[..., Any] | None = None,
+    weights: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
     out: str | Path = DEFAULT_OUT,
 ) -> LoadedModel:
@@ -35,6 +36,8 @@ def load_model(
         Load ``rejected.safetensors`` too, with a warning: it is no result of unlearning.
     network
         Where the code of a network of yours is now, if it is not where it was: ``"FILE.py:function"``, or the function.
+    weights
+        Where the pretrained weights below a head are now, if they are not where they were.
     store, out
         Where models are kept and results are.
 
@@ -58,7 +61,8 @@ def load_model(
     from privaudit.deployment.loaded_model import load_stored
 
     found = find_model(path, places)
-    model = load_stored(found, None if network is None else reference(network, "network"))
+    code = None if network is None else reference(network, "network")
+    model = load_stored(found, code, None if weights is None else Path(weights))
     if not rejected:
         demand_deployable(model.about, "load_model(…, rejected=True) loads it all the same, to study it.")
     elif model.about.run is not None and not model.about.deployable:
@@ -73,6 +77,7 @@ def export(
     model: str | Path,
     *,
     network: str | Path | Callable[..., Any] | None = None,
+    weights: str | Path | None = None,
     out: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
 ) -> ExportResult:
@@ -82,7 +87,7 @@ def export(
     ----------
     model
         As `load_model` takes it: of an audit its target, of a run what it left. Shadow models are refused.
-    network
+    network, weights
         As in `load_model`.
     out
         The folder to write. Where it holds results of audits (as ``out`` of the other functions), they are looked for
@@ -104,7 +109,7 @@ def export(
     PrivauditError
         As in `load_model`.
     """
-    options = ExportOptions(model=model, network=network, out=out, store=store)
+    options = ExportOptions(model=model, network=network, weights=weights, out=out, store=store)
     from privaudit.artifacts import EXPORTS
     from privaudit.deployment.export_model import export_model
     from privaudit.deployment.find_model import find_model
@@ -114,4 +119,5 @@ def export(
     found = find_model(options.model, PlaceOptions(store=options.store, out=folder if holds_results else DEFAULT_OUT))
     name = found.store.audit if found.run is None else found.run.name
     code = None if options.network is None else str(options.network)
-    return export_model(found, folder / EXPORTS / name if holds_results else folder, code)
+    below = None if options.weights is None else Path(options.weights)
+    return export_model(found, folder / EXPORTS / name if holds_results else folder, code, below)

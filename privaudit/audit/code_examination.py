@@ -13,6 +13,7 @@ from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import NETWORKS
 from privaudit.networks.build import assemble, load_factory
 from privaudit.networks.classifier import Classifier
+from privaudit.networks.pretrained.build import build_pretrained
 from privaudit.objects.held import is_held_name
 from privaudit.objects.network import identity_of
 from privaudit.runtime.registry import without_folder
@@ -42,9 +43,14 @@ def examine_code(plan: AuditPlan) -> AuditPlan:
         return replace(plan, notes=(*plan.notes, *unseen_classes(keep, labels, plan.data.class_names)))
     if NETWORKS.is_ours(specification.network):
         return plan
-    factory = load_factory(specification.network, specification.input_shape)
+    if specification.is_head:
+        return plan  # A linear layer of ours; the rest was asked once, and answered in numbers.
+    pretrained = specification.pretrained
+    factory = None if pretrained else load_factory(specification.network, specification.input_shape)
 
     def build(seed: int) -> Classifier:
+        if pretrained is not None:
+            return build_pretrained(pretrained, specification.classes, seed).to(specification.hardware.torch_device)
         built = assemble(
             factory, plan.network_name, specification.input_shape, specification.classes, specification.statistics, seed
         )

@@ -28,7 +28,7 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
     network = settings.network or default_network(defaults, data)
     changes = settings.recipe_changes()
     if settings.training is not None:
-        _demand_no_recipe(settings)
+        demand_no_recipe(settings)
         return network, resolve_recipe("fast", changes)
     name = settings.recipe or (OWN_RECIPE if has_own_recipe(network) else "fast")
     if name in ("fast", OWN_RECIPE):
@@ -93,7 +93,7 @@ def _batch_size(members: int, largest: int) -> int:
     return size
 
 
-def _demand_no_recipe(settings: AuditSettings) -> None:
+def demand_no_recipe(settings: AuditSettings) -> None:
     """With ``--training`` a flag of the recipe is a mistake: nothing would come of it."""
     senseless = [name for name, value in settings.recipe_changes().items() if value is not None]
     if settings.recipe is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -12,25 +12,27 @@ import numpy.typing as npt
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
 from privaudit.audit.estimators.estimator_plan import estimator_hardware
+from privaudit.audit.inputs.load_data import load_data
+from privaudit.audit.inputs.trained_code import code_of, source_of_network, versions_of
 from privaudit.audit.metadata import group_samples
 from privaudit.audit.network_and_recipe import choose_training, full_run
+from privaudit.audit.pretrained.embeddings import Embedded, embeddings_of, of_heads, stand_in
+from privaudit.audit.pretrained.identity import identity_of
+from privaudit.audit.pretrained.resolve import choose_pretrained, defaults_of_pretrained, resolve_pretrained
 from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
-from privaudit.data import Dataset, Limits, default_folder, load_dataset
-from privaudit.data.formats.load import is_function, lasting_name
-from privaudit.data.objects.object_dataset import is_read_by_items, object_dataset
+from privaudit.data import Dataset, Limits, default_folder
+from privaudit.data.formats.load import lasting_name
 from privaudit.data.tables.table_roles import table_options
 from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.estimators.build import estimator_identity, lasting_estimator, library_versions_of
-from privaudit.networks import check_network, network_source
-from privaudit.objects.held import is_held_name
-from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
+from privaudit.estimators.build import estimator_identity, lasting_estimator
+from privaudit.networks import check_network
+from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.registry import absolute_reference, without_folder
 from privaudit.runtime.seeds import generator
-from privaudit.runtime.user_code import other_draws
 from privaudit.runtime.version import version_of
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
@@ -61,6 +63,7 @@ class AuditPlan:
     notes: tuple[str, ...]
     properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     given: GivenTarget | None = None
+    embedded: Embedded | None = field(default=None, repr=False)
 
     @cached_property
     def identity(self) -> AuditIdentity:
@@ -70,7 +73,7 @@ class AuditPlan:
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "network": self.network_name,
-            "network_source": None if specification.estimator else network_source(specification.network),
+            "network_source": source_of_network(specification),
             "training": TRAINING_FORMAT,
             "recipe": specification.recipe.identity() if specification.by_recipe else None,
             "seed": specification.seed,
@@ -89,6 +92,8 @@ class AuditPlan:
         # Nothing but the target changes with it: shadow models come out the same whichever target is given.
         if self.given is not None:
             parts["target"] = self.given.sha256
+        if specification.pretrained is not None:
+            parts["pretrained"] = identity_of(specification.pretrained)
         return AuditIdentity.model_validate(parts)
 
     @cached_property
@@ -101,27 +106,29 @@ class AuditPlan:
         """The network's name, where it is a function of a file without the file's folder."""
         return without_folder(self.specification.network)
 
-    def _code(self) -> dict[str, str | None]:
-        found = {"network": self.specification.network, "training": self.specification.training}
-        return found if self.specification.estimator is None else found | {"estimator": self.specification.estimator}
-
     @property
     def store(self) -> AuditStore:
         """Where this audit's models are kept."""
         return AuditStore(self.settings.store, self.name)
 
+    @property
+    def test_rows(self) -> npt.NDArray[np.int64]:
+        """Rows of the data's test part that are never trained on: those that are no canaries."""
+        return np.setdiff1d(np.arange(len(self.data.y_test)), self.canaries.rows)
+
     @cached_property
     def arrays(self) -> AuditArrays:
         """The pool (training samples, then canaries) and the never-trained samples."""
         data, canaries = self.data, self.canaries
-        kept = data.without_test_rows(canaries.rows)
+        kept = self.test_rows
+        x_train, x_test = self.embedded.parts if self.embedded else (data.x_train, data.x_test)
         extra = len(canaries) > 0
         size = len(data) + len(canaries)
         return AuditArrays(
-            pool_inputs=np.concatenate([data.x_train, data.x_test[canaries.rows]]) if extra else data.x_train,
+            pool_inputs=np.concatenate([x_train, x_test[canaries.rows]]) if extra else x_train,
             pool_labels=np.concatenate([data.y_train, canaries.labels]) if extra else data.y_train,
-            test_inputs=kept.x_test,
-            test_labels=kept.y_test,
+            test_inputs=x_test[kept],
+            test_labels=data.y_test[kept],
             control_rows=np.sort(generator(self.settings.seed, "control-rows").permutation(size)[:CONTROL_ROWS]),
         )
 
@@ -186,6 +193,12 @@ class AuditPlan:
         """Whether this model was brought by the user, so that it is not trained here."""
         return key == TARGET and self.given is not None
 
+    def with_embeddings(self, *, embed: bool) -> AuditPlan:
+        """Return the same plan with every image embedded once: its models are heads."""
+        specification, path = self.specification, self.store.embeddings
+        made = embeddings_of(specification, self.data, path) if embed else stand_in(specification, self.data)
+        return replace(self, specification=of_heads(specification, made), embedded=made)
+
     def describe(self) -> AuditDescription:
         """``audit.json``: identity, how to load the data again, versions."""
         data, settings = self.data, self.settings
@@ -202,6 +215,7 @@ class AuditPlan:
                 samples=len(data),
                 available=data.available,
                 image_size=settings.image_size,
+                **({} if settings.image_fit == "stretch" else {"image_fit": settings.image_fit}),
                 source=data.source,
                 train=len(data),
                 test=len(data.y_test),
@@ -209,9 +223,8 @@ class AuditPlan:
                 classes=list(data.class_names),
                 input_shape=list(data.input_shape),
             ),
-            versions=library_versions() | library_versions_of(self.specification.estimator),
-            # Where the user's functions lie, to find them again from another folder.
-            code=CodeDescription.model_validate(self._code()),
+            versions=library_versions() | versions_of(self.specification),
+            code=code_of(self.specification),
         )
         return description if self.given is None else description.model_copy(update={"target": self.given.description})
 
@@ -222,8 +235,11 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version_of(name) for name in names}
 
 
-def plan_audit(settings: AuditSettings) -> AuditPlan:
-    """Load the data and resolve every default; `UsageError` or `DataError` where something can't be."""
+def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
+    """Load the data and resolve every default; `UsageError` or `DataError` where something can't be.
+
+    Where only a head is trained, images are embedded here, unless ``embed`` says that a stand-in will do.
+    """
     of = resolve_hardware if settings.estimator is None else partial(estimator_hardware, settings)
     hardware = of(settings.device, settings.precision)
     notes: list[str] = []
@@ -234,13 +250,15 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
             hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
         )
     of_images, of_features = (defaults_for(settings.dataset, hardware.device, is_image) for is_image in (True, False))
-    data = _load(settings, Limits(of_images.samples, of_features.samples))
+    pretrained = resolve_pretrained(settings)
+    mixed = None if pretrained is None else pretrained.preparation.size
+    data = load_data(settings, Limits(of_images.samples, of_features.samples), mixed)
     if len(data) < FEWEST_SAMPLES:
         raise DataError(
             f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
     notes += data.notes
-    defaults = of_images if data.is_image else of_features
+    defaults = defaults_of_pretrained(pretrained, of_images if data.is_image else of_features)
     if settings.samples is None and len(data) < data.available:
         notes.append(
             f"{len(data):,} of {data.available:,} training samples were drawn at random, a size that suits this "
@@ -253,7 +271,11 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     elif shadows % 2:
         notes.append(f"--shadows {shadows} is rounded up to {shadows + 1}: shadow models come in complementary pairs")
         shadows += 1
-    network, recipe = choose_training(settings, defaults, data)
+    if pretrained is None:
+        network, recipe = choose_training(settings, defaults, data)
+    else:
+        network, recipe, said = choose_pretrained(settings, pretrained, data)
+        notes += said
     workers = engine_of(settings, hardware).width
     specification = ModelSpecification(
         network=absolute_reference(network),
@@ -265,6 +287,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         hardware=hardware,
         training=None if settings.training is None else absolute_reference(settings.training),
         estimator=None if settings.estimator is None else lasting_estimator(settings.estimator),
+        pretrained=pretrained,
     )
     if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
         raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
@@ -273,7 +296,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise UsageError(
             f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
         )
-    if specification.estimator is None:
+    if specification.estimator is None and not specification.is_head:
         check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
     columns = {} if data.table is None else data.table.groups
@@ -281,43 +304,8 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
     read = read_given_target if specification.estimator is None else partial(read_given_estimator, data.class_names)
     given = None if settings.target is None else read(settings.target, specification)
     notes += [] if given is None else given.notes
-    return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
-
-
-def _load(settings: AuditSettings, limits: Limits) -> Dataset:
-    if is_held_name(settings.dataset):
-        return object_dataset(settings.dataset, table_options(settings), settings.samples, limits, settings.seed)
-    return load_dataset(
-        settings.dataset,
-        data_dir=settings.data_dir,
-        samples=settings.samples,
-        limits=limits,
-        seed=settings.seed,
-        image_size=settings.image_size,
-        table=table_options(settings),
-    )
-
-
-def demand_same_again(plan: AuditPlan) -> None:
-    """Read what a user's function or dataset gives once more: `DataError` where it is something else each time.
-
-    Every later command reads the data again and holds it against its fingerprint, so that what draws at random could
-    be audited, and nothing else.
-    """
-    name = plan.settings.dataset
-    if not (is_read_by_items(name) if is_held_name(name) else is_function(name)):
-        return
-    with other_draws():
-        again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
-    parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
-    changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
-    if changed:
-        raise DataError(
-            f"{plan.data.name}: two readings of the samples give different {', '.join(changed)}"
-            if is_held_name(name)
-            else f"{plan.data.name}: two calls of the function return different {', '.join(changed)}",
-            hint="Draw with a fixed seed, keep an order, and leave out transforms that draw at random.",
-        )
+    plan = AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
+    return plan.with_embeddings(embed=embed) if specification.is_head else plan
 
 
 def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:

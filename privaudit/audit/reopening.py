@@ -77,6 +77,11 @@ def _check_code(identity: AuditIdentity, plan: AuditPlan) -> None:
             plan.network_name,
         ),
     }
+    before, pretrained = identity.pretrained, plan.identity.pretrained
+    if before is not None and pretrained is not None:
+        where = plan.specification.pretrained
+        functions["weights"] = (before.weights, pretrained.weights, "" if where is None else str(where.weights))
+        functions["function of --train"] = (before.train_source, pretrained.train_source, before.train)
     for what, (then, now, name) in functions.items():
         if then == now:
             continue
@@ -107,10 +112,13 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         data_dir=data.data_dir if settings.data_dir is None else settings.data_dir,
         samples=data.samples,
         image_size=data.image_size,
+        image_fit=data.image_fit,
         **({} if data.table is None else dict(data.table)),
         network=None if identity.estimator is not None else _network_of(code.network or identity.network, settings),
         estimator=code.estimator,
         training=code.training,
+        weights=code.weights,
+        train=code.train,
         recipe=None if identity.recipe is None else identity.recipe.name,
         seed=identity.seed,
         device=identity.device,

@@ -37,7 +37,7 @@ def print_risks(results: ScoreAnswer) -> None:
     from privaudit.report.redaction import Privacy, salt_of
     from privaudit.report.sample_ids import Naming
 
-    path = Path(results.scores)
+    path = Path(results.scores_file)
     everyone = table = read_table(path)
     table = table[~table["canary"].astype(bool)] if "canary" in table else table
     answer(f"risk of samples, 0 |{histogram(table['risk'].to_numpy(float))}| 1")

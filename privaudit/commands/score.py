@@ -6,7 +6,7 @@ from privaudit.audit.code_examination import examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
 from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.inversion.inversion_plan import InversionPlan, plan_inversion
-from privaudit.audit.plan import AuditPlan, demand_same_again, plan_audit
+from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.audit.result_files import SCORES
 from privaudit.audit.thumbnails import check_images, write_thumbnails
 from privaudit.commands.score_stored import score_stored
@@ -25,7 +25,7 @@ from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_a
 
 def dry_run(settings: AuditSettings) -> ScoreEstimate:
     """Return what `run_score` would do and cost."""
-    plan = examine_code(plan_audit(settings))
+    plan = examine_code(plan_audit(settings, embed=False))
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
     if missing:
@@ -71,6 +71,8 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     store.write_description(plan.describe())
     if plan.data.table is not None:
         write_result(store.encoding, plan.data.table.encoding)
+    if plan.embedded is not None and not files.is_whole(store.embeddings):
+        plan.embedded.write(store.embeddings)
     absent = find_missing(jobs)
     missing = [job for job in absent if not plan.is_given(job.key)]
     if missing:
@@ -103,6 +105,7 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
     """Say what will be done and what it will cost."""
     recipe, hardware = plan.specification.recipe, plan.specification.hardware
     training = plan.specification.training
+    of_head = "the head alone of " if plan.specification.is_head else ""
     how = f"recipe '{recipe.name}' ({recipe.epochs} epochs)" if training is None else f"by {without_folder(training)}"
     if plan.specification.estimator is not None:
         how = "each fitted to its members alone"
@@ -113,7 +116,7 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
         f"{plan.data.classes} classes"
     )
     talk(
-        f"  {plan.network_name}, {how}, {plan.shadows} shadow models and "
+        f"  {of_head}{plan.network_name}, {how}, {plan.shadows} shadow models and "
         f"{target}, {plan.workers} workers, {hardware.device} {hardware.precision}"
     )
     if plan.given is not None:

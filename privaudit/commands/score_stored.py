@@ -79,8 +79,9 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         stored.target_test[reported],
         seed,
     )
-    train = (plan.arrays.pool_inputs[:samples], plan.arrays.pool_labels[:samples])
-    test = (plan.arrays.test_inputs, plan.arrays.test_labels)
+    # As they were given, whatever became of them before they were trained on.
+    train = (plan.data.x_train, plan.data.y_train)
+    test = (plan.data.x_test[plan.test_rows], plan.data.y_test[plan.test_rows])
     accuracy = _accuracy(stored, real, reported)
     doubts = _doubts(plan, accuracy, len(reported), target)
     results = ScoreResults(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from privaudit.config.estimator_option import EstimatorOption
+from privaudit.config.image_options import ImageFileOptions, PretrainedOptions
 from privaudit.config.object_options import ScoreObjectOptions
 from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
 from privaudit.config.table_options import TableColumnOptions
@@ -130,10 +131,7 @@ class SizeOptions(Options):
     )
 
 
-class _OwnAuditOptions(Options):
-    image_size: int | None = Field(
-        None, ge=4, le=1024, description="Resize images read from files to this many pixels a side."
-    )
+class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
     target: AnyPath | None = Field(
         None,
         description="Audit this trained model: weights in FILE.safetensors, a state dict in FILE.pt, or an estimator "
@@ -215,6 +213,8 @@ class AuditSettings(AuditOptions):
         target: Path | None = NARROWED
         training: str | None = NARROWED
         estimator: str | None = NARROWED
+        weights: Path | None = NARROWED
+        train: str | None = NARROWED
         metadata: Path | None = NARROWED
         group: tuple[str, ...] = NARROWED
         leave_out: tuple[str, ...] = NARROWED

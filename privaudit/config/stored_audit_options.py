@@ -77,6 +77,7 @@ class _OwnExportOptions(Options):
         "latest audit."
     )
     network: Named | None = Field(None, description="Where a network of yours is now, if it moved.")
+    weights: AnyPath | None = Field(None, description="Where pretrained weights below a head are now, if they moved.")
     out: Folder | None = Field(
         None,
         description="The folder to write; one with results in it, as --out elsewhere, gets exports/NAME [reports].",

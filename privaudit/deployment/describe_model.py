@@ -8,7 +8,7 @@ from privaudit.deployment.find_model import StoredModel, demand_whole, record_of
 from privaudit.deployment.model_description import ModelDescription, ModelKind
 from privaudit.errors import UnlearningRejected
 from privaudit.report.content.outcome_wording import UNDECIDED
-from privaudit.results.audit.audit_description import AuditDescription, DataDescription
+from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
 from privaudit.results.audit.training_record import TrainedModel
 from privaudit.results.base import read_result
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeName
@@ -116,6 +116,14 @@ def _trained_by(audit: AuditDescription, *, is_given: bool) -> str:
         return f"its owner, and given as {audit.target.file} (SHA-256 {audit.target.sha256[:12]})"
     if identity.estimator is not None:
         return f"fitting {identity.estimator.builds or identity.estimator.name}, seed {identity.seed}"
+    whole = _by(identity)
+    if identity.pretrained is None:
+        return whole
+    part = {"head": "only its head, ", "all": ""}.get(identity.pretrained.train, "in part, ")
+    return f"{part}{whole}, from weights {identity.pretrained.weights[:12]}"
+
+
+def _by(identity: AuditIdentity) -> str:
     if identity.training_function is not None:
         return f"training function {identity.training_function.name}, seed {identity.seed}"
     if identity.recipe is None:

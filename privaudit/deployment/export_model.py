@@ -46,7 +46,9 @@ LIMITS = (
 )
 
 
-def export_model(model: StoredModel, folder: Path, network: str | None = None) -> ExportResult:
+def export_model(
+    model: StoredModel, folder: Path, network: str | None = None, weights: Path | None = None
+) -> ExportResult:
     """Write a model, a loader that needs no privaudit, and what is to be known of it; then load it again and compare.
 
     Parameters
@@ -57,6 +59,8 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
         Where to; absent, empty, or an earlier export.
     network
         Where the network's code is now, if it is not where it was.
+    weights
+        Where the weights below a head are now, likewise.
 
     Raises
     ------
@@ -78,8 +82,13 @@ def export_model(model: StoredModel, folder: Path, network: str | None = None) -
     _demand_own_folder(folder)
     if is_of_estimators(model):
         return export_estimator(model, folder)
-    loaded = load_stored(model, network)
-    code = network_code(absolute_reference(network or code_of(model, about)), about.input_shape, len(about.classes))
+    loaded = load_stored(model, network, weights)
+    code = network_code(
+        absolute_reference(network or code_of(model, about)),
+        about.input_shape,
+        len(about.classes),
+        loaded.pretrained,
+    )
     content = _content(loaded, code)
     files.demand_writable(folder)
     for name in _own_names(folder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,13 @@ from torch import nn
 from privaudit.deployment.describe_model import describe_model
 from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.model_description import ModelDescription
+from privaudit.deployment.pretrained_model import build_whole, pretrained_of
 from privaudit.deployment.row_encoding import RowEncoding, read_row_encoding
 from privaudit.errors import DataError, UsageError
 from privaudit.networks import build_network, network_source
 from privaudit.networks.build import load_factory
 from privaudit.networks.classifier import Classifier
+from privaudit.networks.pretrained.description import Pretrained
 from privaudit.objects.code_identity import identify_code
 from privaudit.objects.held import is_held_name
 from privaudit.runtime.registry import without_folder
@@ -40,13 +44,22 @@ class LoadedModel(nn.Module):
         What it is.
     encoding
         How rows of a table become features, where the audit is of a table.
+    pretrained
+        Which network of timm or transformers it is, where it is one.
     """
 
-    def __init__(self, classifier: Classifier, about: ModelDescription, encoding: RowEncoding | None = None) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        about: ModelDescription,
+        encoding: RowEncoding | None = None,
+        pretrained: Pretrained | None = None,
+    ) -> None:
         super().__init__()
         self.classifier = classifier
         self.about = about
         self.encoding = encoding
+        self.pretrained = pretrained
         self.eval()
 
     @property
@@ -225,7 +238,7 @@ def code_of(model: StoredModel, about: ModelDescription) -> str:
     return model.store.read_description().code.network or about.network
 
 
-def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
+def load_stored(model: StoredModel, network: str | None = None, weights: Path | None = None) -> LoadedModel:
     """Build the network of a stored model, give it its weights, and wrap it for raw inputs.
 
     Parameters
@@ -234,6 +247,8 @@ def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
         What `find_model` found.
     network
         Where its code is now, if it is not where it was.
+    weights
+        Where the weights below a head are now, likewise.
 
     Raises
     ------
@@ -245,18 +260,25 @@ def load_stored(model: StoredModel, network: str | None = None) -> LoadedModel:
         Where the weights are not those of that network.
     """
     about = describe_model(model)
-    if model.store.read_description().identity.estimator is not None:
+    description = model.store.read_description()
+    if description.identity.estimator is not None:
         raise UsageError(
             f"{model.path} is what an estimator said, and not the estimator: that is no network to load",
             hint=f"privaudit export {about.run or about.audit} fits it again, and writes it for scikit-learn.",
         )
-    classifier = build_classifier(about, network or code_of(model, about))
+    if (identity := description.identity.pretrained) is None:
+        pretrained, classifier = None, build_classifier(about, network or code_of(model, about))
+    else:
+        pretrained = pretrained_of(description, identity, network, weights)
     try:
-        classifier.load_state_dict(safetensors.torch.load(model.path.read_bytes()))
+        stored: Mapping[str, torch.Tensor] = safetensors.torch.load(model.path.read_bytes())
+        if pretrained is not None:
+            classifier, stored = build_whole(pretrained, len(about.classes), stored)
+        classifier.load_state_dict(stored)
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise DataError(
             f"cannot load {model.path} into network {about.network}: {str(error)[:300]}",
             hint="Was it made by another version of privaudit, whose network was another? Load it with that one, or "
             "audit again.",
         ) from error
-    return LoadedModel(classifier, about, read_row_encoding(model.store))
+    return LoadedModel(classifier, about, read_row_encoding(model.store), pretrained)

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 
 from privaudit import __version__
+from privaudit.deployment.pretrained_model import code_of_pretrained
 from privaudit.errors import UsageError
 from privaudit.networks import NETWORKS
 from privaudit.networks.build import batch_shape, load_factory
 from privaudit.networks.classifier import Classifier, logits_in
+from privaudit.networks.pretrained.description import Pretrained
 from privaudit.objects.held import is_held_name
 from privaudit.runtime.registry import defining_file, without_folder
 from privaudit.runtime.user_code import user_code
@@ -59,12 +61,18 @@ class NetworkCode:
     files: Mapping[str, tuple[bytes, str]] | None = None
 
 
-def network_code(network: str, input_shape: tuple[int, ...], classes: int) -> NetworkCode:
+def network_code(
+    network: str, input_shape: tuple[int, ...], classes: int, pretrained: Pretrained | None = None
+) -> NetworkCode:
     """Return how the network of this name, ``module:factory`` or ``FILE.py:factory`` is built without privaudit.
 
     Ours come as a file of source; a file of the user's is copied as it is; what an installed package brings is imported
-    from there.
+    from there, one of timm or transformers built by it.
     """
+    if pretrained is not None:
+        package, own = code_of_pretrained(pretrained, classes)
+        build = f'runpy.run_path(str(HERE / "{NETWORK_FILE}"))["build"]()'
+        return NetworkCode(build, ("runpy",), (package,), own)
     arguments = f"({input_shape!r}, {classes})"
     if is_held_name(network):
         raise UsageError(

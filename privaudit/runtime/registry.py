@@ -25,6 +25,9 @@ from privaudit.runtime.user_code import user_code
 #: Endings of files that Python runs.
 CODE = (".py", ".so", ".pyd")
 
+#: How a network is named that a folder holds: ``transformers:FOLDER``.
+OF_A_FOLDER = "transformers:"
+
 HOW = "Write it as module:function or path/to/file.py:function."
 
 
@@ -68,12 +71,16 @@ def import_reference(reference: str, what: str) -> Any:
 
 def absolute_reference(reference: str) -> str:
     """The same reference from whatever folder it is read: ``own.py:net`` becomes ``/…/own.py:net``."""
+    if reference.startswith(OF_A_FOLDER):
+        return OF_A_FOLDER + str(Path(reference.removeprefix(OF_A_FOLDER)).absolute())
     file, _, attribute = reference.rpartition(":")
     return f"{Path(file).absolute()}:{attribute}" if file.endswith(".py") else reference
 
 
 def without_folder(reference: str) -> str:
     """A reference as it is shown: a file's folder is its owner's business, and tells no function from another."""
+    if reference.startswith(OF_A_FOLDER):
+        return OF_A_FOLDER + Path(reference.removeprefix(OF_A_FOLDER)).absolute().name
     file, _, attribute = reference.rpartition(":")
     return f"{Path(file).name}:{attribute}" if file.endswith(".py") else reference
 

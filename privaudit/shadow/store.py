@@ -75,6 +75,11 @@ class AuditStore:
         """``encoding.json``: how the cells of a table became features; of other data there is none."""
         return artifacts.ENCODING.at(self.folder)
 
+    @property
+    def embeddings(self) -> Path:
+        """``embeddings.npy``, float32 ``[N, D]``: training, then test samples; there where only a head is trained."""
+        return artifacts.EMBEDDINGS.at(self.folder)
+
     def model(self, key: str) -> Path:
         """Weights of shadow model ``"0003"``, of ``"target"`` or of ``"coin"``."""
         return (artifacts.WHOLE_MODEL if key in (TARGET, COIN) else artifacts.MODEL).at(self.folder, key=key)
@@ -134,6 +139,8 @@ class AuditStore:
         extra = [COIN] if description.identity.canaries else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
         tables = [self.encoding] if description.data.table is not None else []
+        if (pretrained := description.identity.pretrained) is not None and pretrained.is_head:
+            tables.append(self.embeddings)
         expected = [self.description, self.design, *tables, *(path for key in keys for path in self.files_of(key))]
         gone = {self.folder / name for purge in self.read_purges() for name in purge.files}
         return [path for path in expected if path not in gone]

@@ -20,6 +20,8 @@ from privaudit.errors import DataError, TrainingDiverged
 from privaudit.estimators.fitted import fit_estimator, fit_untrained
 from privaudit.estimators.stored_answers import StoredAnswers, as_stored
 from privaudit.networks import build_network, untied
+from privaudit.networks.pretrained.build import build_head, build_pretrained
+from privaudit.networks.pretrained.description import Pretrained
 from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import read_result, write_result
 from privaudit.runtime import files
@@ -44,6 +46,8 @@ class ModelSpecification:
 
     ``training`` names a function of the user's that trains in place of the recipe, which then decides nothing;
     ``estimator`` an estimator in place of network and recipe.
+    ``pretrained`` says what a network of timm or transformers starts from; where only its head is trained, inputs are
+    embeddings.
     """
 
     network: str
@@ -55,11 +59,17 @@ class ModelSpecification:
     hardware: Hardware
     training: str | None = None
     estimator: str | None = None
+    pretrained: Pretrained | None = None
 
     @property
     def by_recipe(self) -> bool:
         """Whether a network is trained by the recipe, so that it decides anything."""
         return self.training is None and self.estimator is None
+
+    @property
+    def is_head(self) -> bool:
+        """Whether models are heads, which take what the rest of a pretrained network makes of images."""
+        return self.pretrained is not None and self.pretrained.is_frozen
 
     def build(self, *purpose: str | int) -> nn.Module:
         """A freshly initialised network on the device; equal purposes give equal weights.
@@ -69,7 +79,13 @@ class ModelSpecification:
         if self.estimator is not None:
             return StoredAnswers.empty(self.classes)
         seed = derive_seed(self.seed, "initialise", *purpose)
-        network = build_network(self.network, self.input_shape, self.classes, self.statistics, seed)
+        network: nn.Module
+        if self.pretrained is None:
+            network = build_network(self.network, self.input_shape, self.classes, self.statistics, seed)
+        elif self.is_head:
+            network = build_head(self.input_shape[0], self.classes, self.statistics, seed)
+        else:
+            network = build_pretrained(self.pretrained, self.classes, seed)
         return network.to(self.hardware.torch_device)
 
 

@@ -125,6 +125,13 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
             "has none",
             hint="Leave --invert out.",
         )
+    if asked is None and plan.specification.pretrained is not None:
+        return None  # What gradients of a network of any make and size give away is not measured unasked.
+    if plan.specification.is_head:
+        raise UsageError(
+            f"--invert {asked} with --train head: the gradient of a head holds an embedding, not the image",
+            hint="Leave it out.",
+        )
     if not plan.data.is_image:
         if asked is None:
             return None

@@ -73,6 +73,10 @@ def command(as_json: bool, **options: Any) -> None:
 
 
 def _print(results: ScoreAnswer) -> None:
+    from privaudit.report.content.pretrained_wording import headline
+
+    if (said := headline(results)) is not None:
+        answer(said)
     if results.about.target is not None and results.target is not None:
         _print_attack("the given target", results.target)
     _print_attack("LiRA", results.attacks["lira"])

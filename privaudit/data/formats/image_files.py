@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from privaudit.config import available_cores
 from privaudit.data.dataset import IntArray
-from privaudit.data.formats.image_modes import is_deep, is_grey, sentences, upright
+from privaudit.data.formats.image_modes import is_deep, is_grey, made_square, sentences, upright, upright_size
 from privaudit.errors import DataError
 
 IMAGE_SUFFIXES = {
@@ -113,19 +114,40 @@ def _demand_utf8(path: Path) -> None:
         raise DataError(f"the file name {str(path)!r} is not UTF-8", hint="Rename the file or its folder.") from None
 
 
+@dataclass(frozen=True)
+class Resizing:
+    """How images in files become images of one size.
+
+    Parameters
+    ----------
+    size
+        Pixels a side; None leaves sizes as they are.
+    fit
+        How one that is not square becomes so: ``stretch``, ``crop`` its longer side about the middle, ``pad`` its
+        shorter one with black.
+    mixed
+        Pixels a side where no ``size`` is given and files are of several sizes; None makes these an error.
+    """
+
+    size: int | None = None
+    fit: str = "stretch"
+    mixed: int | None = None
+
+
 class Decoder:
     """Decodes files into one uint8 array; all must have one size, and grey or colour is decided once for all.
 
     Parameters
     ----------
-    image_size
-        Resize to this many pixels a side; None leaves sizes as they are.
+    images
+        How they are resized.
     files
         Every file of the dataset: one colour image makes all of it colour.
     """
 
-    def __init__(self, image_size: int | None, files: list[Path]) -> None:
-        self.image_size = image_size
+    def __init__(self, images: Resizing, files: list[Path]) -> None:
+        self.images = images
+        self._size: int | None = None
         self._files = files
         self._reference: tuple[Path, tuple[int, int]] | None = None
         self._mode: str | None = None
@@ -147,6 +169,10 @@ class Decoder:
         first = (
             [f"images: {self._grey:,} of {len(self._files):,} are grey and were turned into colour"] if mixed else []
         )
+        if self._size is not None and self.images.size is None:
+            first.append(
+                f"images are of several sizes and were resized to {self._size}×{self._size}, the network's own"
+            )
         return (*first, *sentences(self._peculiarities))
 
     def decode(self, files: list[Path]) -> npt.NDArray[Any]:
@@ -155,13 +181,23 @@ class Decoder:
             if self._mode is None:
                 self._grey = sum(chain.from_iterable(_on_every_core(_are_grey, self._files)))
                 self._mode = "L" if self._grey == len(self._files) else "RGB"
+                self._size = self.images.size or self._size_of_mixed()
             images: list[npt.NDArray[Any]] = []
-            for pictures, peculiarities in _on_every_core(_decode_files, files, self._mode, self.image_size):
+            for pictures, peculiarities in _on_every_core(
+                _decode_files, files, self._mode, self._size, self.images.fit
+            ):
                 self._demand_one_size(files[len(images) :], pictures)
                 self._peculiarities.update(peculiarities)
                 images += pictures
         stack = np.stack(images) if images else np.empty((0, 0, 0), np.uint8)
         return stack[..., np.newaxis] if self._mode == "L" else stack
+
+    def _size_of_mixed(self) -> int | None:
+        """The size that files of several sizes get; None where they have one, or are to have one."""
+        if self.images.mixed is None:
+            return None
+        sizes = set(chain.from_iterable(_on_every_core(_sizes, self._files)))
+        return self.images.mixed if len(sizes) > 1 else None
 
     def _demand_one_size(self, files: list[Path], pictures: list[npt.NDArray[Any]]) -> None:
         for path, picture in zip(files, pictures, strict=False):
@@ -197,17 +233,29 @@ def _on_every_core(function: Callable[..., Any], files: list[Path], *arguments: 
         yield from threads.map(lambda portion: function(portion, *arguments), portions)
 
 
-def _decode_files(files: list[Path], mode: str, image_size: int | None) -> tuple[list[npt.NDArray[Any]], Counter[str]]:
+def _decode_files(
+    files: list[Path], mode: str, size: int | None, fit: str
+) -> tuple[list[npt.NDArray[Any]], Counter[str]]:
     """Return the pictures of some files and how many of them were peculiar in which way."""
     pictures, peculiarities = [], Counter[str]()
     for path in files:
         with _opened(path) as image:
             picture, found = upright(image, mode)
-        if image_size is not None:
-            picture = picture.resize((image_size, image_size), Image.Resampling.BILINEAR)
+        if size is not None:
+            picture, how = made_square(picture, size, fit)
+            found += how
         peculiarities.update(found)
         pictures.append(np.asarray(picture))
     return pictures, peculiarities
+
+
+def _sizes(files: list[Path]) -> list[tuple[int, int]]:
+    """The sizes of pictures as they are meant to be seen."""
+    found = []
+    for path in files:
+        with _opened(path) as image:
+            found.append(upright_size(image))
+    return found
 
 
 def _are_grey(files: list[Path]) -> list[bool]:

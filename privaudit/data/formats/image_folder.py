@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from privaudit.data.dataset import IntArray, Split
-from privaudit.data.formats.image_files import IMAGE_SUFFIXES, Decoder, folders_in, image_files, stray_files
+from privaudit.data.formats.image_files import (
+    IMAGE_SUFFIXES,
+    Decoder,
+    Resizing,
+    folders_in,
+    image_files,
+    stray_files,
+)
 from privaudit.data.row_names import shown
 from privaudit.data.sampling import TEST_SHARE, held_out_rows
 from privaudit.errors import DataError
@@ -102,7 +109,7 @@ def describe(tree: Tree) -> str:
     return f"class-per-folder image tree '{tree.root.name or tree.root.resolve().name}'{kind}"
 
 
-def read_class_folders(tree: Tree, image_size: int | None) -> tuple[Split, Split, tuple[str, ...]]:
+def read_class_folders(tree: Tree, images: Resizing) -> tuple[Split, Split, tuple[str, ...]]:
     """Index the class folders of a tree in sorted path order."""
     class_names = tuple(folders_in(tree.train))
     notes = [*tree.notes, *_notes_of_order(class_names)]
@@ -112,7 +119,7 @@ def read_class_folders(tree: Tree, image_size: int | None) -> tuple[Split, Split
         listings.append(_list_classes(tree.test, class_names, notes))
     else:
         listings = _held_out(tree, listings[0], notes)
-    return (*_splits(tree.root, listings, image_size, notes), class_names)
+    return (*_splits(tree.root, listings, images, notes), class_names)
 
 
 def _list_classes(part: Path, class_names: Sequence[str], notes: list[str]) -> tuple[list[Path], IntArray]:
@@ -173,7 +180,7 @@ def has_tiny_imagenet(root: Path) -> bool:
     return (root / "train").is_dir() and (root / "val" / "val_annotations.txt").is_file()
 
 
-def read_tiny_imagenet(root: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...]]:
+def read_tiny_imagenet(root: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...]]:
     """Index ``train/<wnid>/images`` and ``val/images`` by ``val_annotations.txt``; classes in sorted wnid order."""
     wnids = folders_in(root / "train")
     label_of = {wnid: label for label, wnid in enumerate(wnids)}
@@ -195,7 +202,7 @@ def read_tiny_imagenet(root: Path, image_size: int | None) -> tuple[Split, Split
         (train_files, np.asarray(train_labels, np.int64)),
         ([path for path, _ in test], np.asarray([label for _, label in test], np.int64)),
     ]
-    return (*_splits(root, listings, image_size, []), _readable_names(root / "words.txt", wnids))
+    return (*_splits(root, listings, images, []), _readable_names(root / "words.txt", wnids))
 
 
 def _readable_names(words: Path, wnids: Sequence[str]) -> tuple[str, ...]:
@@ -211,9 +218,9 @@ def _readable_names(words: Path, wnids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _splits(
-    root: Path, listings: Sequence[tuple[list[Path], IntArray]], image_size: int | None, notes: Sequence[str]
+    root: Path, listings: Sequence[tuple[list[Path], IntArray]], images: Resizing, notes: Sequence[str]
 ) -> tuple[Split, Split]:
-    decoder = Decoder(image_size, [path for files, _ in listings for path in files])
+    decoder = Decoder(images, [path for files, _ in listings for path in files])
     first, second = (
         Split(labels, decoder.of(files), tuple(str(path.relative_to(root)) for path in files))
         for files, labels in listings

@@ -55,6 +55,39 @@ def upright(image: Image.Image, mode: str) -> tuple[Image.Image, list[str]]:
     return image.convert(mode), found
 
 
+#: EXIF's values for pictures that lie on their side.
+ON_THEIR_SIDE = (5, 6, 7, 8)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height of an opened picture once it is turned upright."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION) in ON_THEIR_SIDE else (width, height)
+
+
+def made_square(picture: Image.Image, size: int, fit: str) -> tuple[Image.Image, list[str]]:
+    """Resize a picture to ``size`` pixels a side.
+
+    Parameters
+    ----------
+    fit
+        Of one that is not square: ``stretch`` it, ``crop`` its longer side, or ``pad`` its shorter one with black.
+
+    Returns
+    -------
+    image
+        The square one.
+    peculiarities
+        What became of its proportions: keys of `SENTENCES`.
+    """
+    if picture.width == picture.height or fit == "stretch":
+        found = [] if picture.width == picture.height else ["stretch"]
+        return picture.resize((size, size), Image.Resampling.BILINEAR), found
+    if fit == "crop":
+        return ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR), ["crop"]
+    return ImageOps.pad(picture, (size, size), Image.Resampling.BILINEAR, color=0), ["pad"]
+
+
 #: What is said of pictures that were more than plain grey or colour. Counts alone: a file's name may be a person's.
 SENTENCES = {
     "frames": "of {count} with several frames the first was taken",
@@ -62,6 +95,9 @@ SENTENCES = {
     "turned": "{count} were turned upright, as their EXIF entry says",
     "converted": "{count} of another colour space (CMYK, YCbCr …) were turned into colour",
     "transparent": "{count} with transparent parts were laid on white",
+    "stretch": "{count} were not square and were stretched to be so; --image-fit crop or pad keeps their proportions",
+    "crop": "{count} were not square: what their longer side has beyond the middle square was cut off",
+    "pad": "{count} were not square: beside what they show is black",
 }
 
 

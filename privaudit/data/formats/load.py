@@ -12,6 +12,7 @@ import numpy as np
 
 from privaudit.data.dataset import Dataset, Split
 from privaudit.data.formats import arrays, cifar, digits, factory, image_folder, mnist
+from privaudit.data.formats.image_files import Resizing
 from privaudit.data.labels import class_notes
 from privaudit.data.sampling import NO_LIMITS, Limits, drawn_rows
 from privaudit.data.tables.table_dataset import table_dataset
@@ -41,7 +42,7 @@ class Publication:
     """How a published dataset is laid out and, failing that, fetched."""
 
     looked_for: str
-    read: Callable[[Path, int | None], tuple[Split, Split, tuple[str, ...], str] | None]
+    read: Callable[[Path, Resizing], tuple[Split, Split, tuple[str, ...], str] | None]
     torchvision_name: str | None = None
 
 
@@ -57,7 +58,7 @@ def load_dataset(
     samples: int | None = None,
     limits: Limits = NO_LIMITS,
     seed: int = 0,
-    image_size: int | None = None,
+    image_size: int | Resizing | None = None,
     table: TableOptions | None = None,
 ) -> Dataset:
     """Load a dataset by name: ``FILE.npz``, a table in a file, a folder of class folders, or ``module:factory``.
@@ -75,7 +76,7 @@ def load_dataset(
     seed
         Chooses the subset.
     image_size
-        Resize images read from files to this many pixels a side.
+        Resize images read from files to this many pixels a side, or as a `Resizing` says.
     table
         Which column of a table is what.
 
@@ -101,7 +102,8 @@ def load_dataset(
         return _noted(arrays.from_arrays(title, given_by(name), source, samples, seed, limits))
     _check_name(name)
     folder = default_folder() if data_dir is None else data_dir
-    train, test, class_names, source = _find(name, folder, image_size)
+    images = image_size if isinstance(image_size, Resizing) else Resizing(image_size)
+    train, test, class_names, source = _find(name, folder, images)
     rows = drawn_rows(train.labels, samples, limits.images, seed)
     return _noted(
         Dataset(
@@ -176,16 +178,16 @@ def _check_name(name: str) -> None:
     DATASETS.check(name)
 
 
-def _find(name: str, folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str]:
+def _find(name: str, folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str]:
     published = PUBLISHED[name]
-    if (found := published.read(folder, image_size)) is not None:
+    if (found := published.read(folder, images)) is not None:
         return found
     if (tree := image_folder.find_tree(folder / name)) is not None:
-        return (*image_folder.read_class_folders(tree, image_size), image_folder.describe(tree))
+        return (*image_folder.read_class_folders(tree, images), image_folder.describe(tree))
     failure = ""
     if published.torchvision_name is not None:
         failure = _download(published.torchvision_name, folder)
-        if not failure and (found := published.read(folder, image_size)) is not None:
+        if not failure and (found := published.read(folder, images)) is not None:
             return found
     raise DataError(
         f"no dataset '{name}' in {folder.absolute()}: looked for {published.looked_for} and for "
@@ -223,38 +225,38 @@ def _remove_empty_folders(folder: Path) -> None:
         folder.rmdir()
 
 
-def _read_digits(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str]:
+def _read_digits(folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str]:
     return (*digits.read_digits(), "handwritten digits embedded in scikit-learn (UCI, 8×8 pixels)")
 
 
-def _read_mnist(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str] | None:
+def _read_mnist(folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str] | None:
     files = mnist.find_mnist(folder)
     return None if files is None else (*mnist.read_mnist(files), "MNIST IDX files")
 
 
-def _read_cifar10(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str] | None:
+def _read_cifar10(folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str] | None:
     root = cifar.find_cifar(cifar.CIFAR10, folder)
     return None if root is None else cifar.read_cifar(cifar.CIFAR10, root)
 
 
-def _read_cifar100(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str] | None:
+def _read_cifar100(folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str] | None:
     root = cifar.find_cifar(cifar.CIFAR100, folder)
     return None if root is None else cifar.read_cifar(cifar.CIFAR100, root)
 
 
-def _read_tiny_imagenet(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str] | None:
+def _read_tiny_imagenet(folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str] | None:
     root = folder / "tiny-imagenet-200"
     if not image_folder.has_tiny_imagenet(root):
         return None
-    return (*image_folder.read_tiny_imagenet(root, image_size), "Tiny-ImageNet files in tiny-imagenet-200")
+    return (*image_folder.read_tiny_imagenet(root, images), "Tiny-ImageNet files in tiny-imagenet-200")
 
 
-def _read_image_folder(folder: Path, image_size: int | None) -> tuple[Split, Split, tuple[str, ...], str] | None:
+def _read_image_folder(folder: Path, images: Resizing) -> tuple[Split, Split, tuple[str, ...], str] | None:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder.absolute()}", hint="Name the image folder with --data-dir DIR.")
     if (tree := image_folder.find_tree(folder, whole=True)) is None:
         return None
-    return (*image_folder.read_class_folders(tree, image_size), image_folder.describe(tree))
+    return (*image_folder.read_class_folders(tree, images), image_folder.describe(tree))
 
 
 PUBLISHED = {

@@ -13,6 +13,7 @@ from privaudit.report.brief.plain import percent, share_of, span
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Brief
+from privaudit.report.content.pretrained_wording import headline
 from privaudit.report.content.wording import clip
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
@@ -83,10 +84,11 @@ def _audited(results: ScoreResults) -> str:
     if about.given is not None:
         return f"{results.samples:,} records, by what {results.shadows} models trained elsewhere say of them"
     identity = wording.known(about.identity, "identity")
+    is_head = identity.pretrained is not None and identity.pretrained.is_head
     whose = (
         f"the model handed in as {clip(about.target.file, 40)}"
         if about.target is not None
-        else f"{clip(identity.network, 40)} as trained here"
+        else f"{'the head alone of ' if is_head else ''}{clip(identity.network, 40)} as trained here"
     )
     return f"{whose} on {results.samples:,} records of {clip(identity.dataset, 40)}"
 
@@ -168,6 +170,7 @@ def _reach(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnRes
     not_tried = [
         *([] if inverted else ["rebuilding records from gradients"]),
         *(["attacks that imitate the unlearning"] if runs and all(run.u_lira is None for run in runs) else []),
+        *(["what the frozen network below the head was trained on before"] if headline(results) else []),
         "tampering with the training",
         "guessing a person's unknown properties",
     ]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
+from privaudit.report.content import pretrained_wording
 from privaudit.report.content.python_call import repeated
 from privaudit.report.content.texts import terms, text
 from privaudit.results.audit.audit_description import AuditIdentity, EstimatorIdentity, TrainingFunctionIdentity
@@ -269,8 +270,7 @@ def warned(sentences: Sequence[str]) -> list[str]:
 
 def warnings(results: ScoreResults) -> list[str]:
     """Every warning of the audit as a sentence; earlier results have those of a given target alone."""
-    given = results.about.target
-    of_target = () if given is None else given.doubts
+    of_target = given.doubts if (given := results.about.target) is not None else ()
     return warned(of_target if results.warnings is None else results.warnings)
 
 
@@ -292,7 +292,7 @@ def command(results: ScoreResults) -> str:
     flags = {
         "dataset": data.dataset,
         **({} if data.table is None else {name.replace("_", "-"): value or None for name, value in data.table}),
-        "image-size": data.image_size,
+        **pretrained_wording.flags(identity, data),
         "samples": data.samples,
         "network": identity.network if identity.estimator is None else None,
         "target": None if about.target is None else about.target.file,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from privaudit.attacks.suite import ATTACKS
-from privaudit.report.content import comparability, wording
+from privaudit.report.content import comparability, pretrained_wording, wording
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.figure_data import Curves, Scatter
 from privaudit.report.content.texts import text, texts
@@ -54,7 +54,7 @@ def _rows_of_system(results: ScoreResults) -> list[list[str]]:
     return [
         ["Data", f"{data.source}: {data.train:,} training and {data.test:,} test samples"],
         ["Inputs and classes", f"{'×'.join(map(str, data.input_shape))}, {len(data.classes)} classes"],
-        ["Network" if identity.estimator is None else "Estimator", identity.network],
+        ["Network" if identity.estimator is None else "Estimator", pretrained_wording.network_of(identity)],
         ["Training", _training(identity)],
         [
             "Target model",

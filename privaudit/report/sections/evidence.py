@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from privaudit.report.content import comparability, unlearning_wording, wording
+from privaudit.report.content import comparability, pretrained_wording, unlearning_wording, wording
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import interval, known, percent, warned
@@ -80,6 +80,7 @@ def limits(results: ScoreResults, *, unlearned: bool) -> Section:
     paragraphs = [
         *(texts("limits.few-models") if results.shadows < 8 else []),
         *texts("limits"),
+        *pretrained_wording.limits(results),
         *(texts("limits.given-target") if results.about.target is not None else []),
         *(unlearning_wording.LIMITS if unlearned else []),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Literal
 
 from pydantic import Field
 
@@ -45,6 +46,37 @@ class EstimatorIdentity(SparseResult):
     source: str | None = None
 
 
+class PretrainedIdentity(SparseResult):
+    """What tells one pretrained network from another of the same name.
+
+    Parameters
+    ----------
+    weights
+        The SHA-256 of those that every model starts from; ``random`` where each draws its own.
+    train
+        ``all``, ``head``, or the function that says which part is trained, without its folder.
+    train_source
+        The SHA-256 of that function's code.
+    size, interpolation
+        Pixels a side that images are resized to, and how.
+    mean, deviation
+        What they are normalised by.
+    """
+
+    weights: str
+    train: str
+    train_source: str | None = None
+    size: int
+    interpolation: str = "bilinear"
+    mean: list[float]
+    deviation: list[float]
+
+    @property
+    def is_head(self) -> bool:
+        """Whether only the head was trained, and audited."""
+        return self.train == "head"
+
+
 class AuditIdentity(SparseResult):
     """All that decides a trained weight, and so the audit's name.
 
@@ -64,6 +96,8 @@ class AuditIdentity(SparseResult):
         "ieee" on a GPU in fp32: until that was pinned, cuDNN's convolutions were TF32.
     target
         The SHA-256 of a target that was given; unset where it is trained.
+    pretrained
+        Of a network that was trained before: from which weights, and what of it is trained.
     """
 
     dataset: str
@@ -80,6 +114,7 @@ class AuditIdentity(SparseResult):
     precision: str
     fp32: str | None = None
     target: str | None = None
+    pretrained: PretrainedIdentity | None = None
 
     @property
     def fields(self) -> set[str]:
@@ -128,6 +163,7 @@ class TableOptions(Result):
 class DataDescription(SparseResult):
     """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples.
 
+    ``image_size`` and ``image_fit`` say how images in files became images of one size.
     ``table`` is what the columns of a table in a file are for.
     """
 
@@ -136,6 +172,7 @@ class DataDescription(SparseResult):
     samples: int
     available: int | None = None
     image_size: int | None = None
+    image_fit: Literal["stretch", "crop", "pad"] = "stretch"
     source: str = ""
     train: int
     test: int | None = None
@@ -146,11 +183,13 @@ class DataDescription(SparseResult):
 
 
 class CodeDescription(SparseResult):
-    """Where a network, a training function or an estimator of the user's lies, to find it from another folder."""
+    """Where a network, a function or an estimator of the user's, and pretrained weights, lie, to find them again."""
 
     network: str | None = None
     training: str | None = None
     estimator: str | None = None
+    weights: str | None = None
+    train: str | None = None
 
 
 class GivenTargetDescription(SparseResult):
