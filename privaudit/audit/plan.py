@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
-from privaudit.audit.metadata import group_samples
+from privaudit.audit.metadata import group_samples, read_subjects
 from privaudit.audit.network_and_recipe import choose_training
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
@@ -22,6 +22,7 @@ from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.networks import check_network, network_source
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
+from privaudit.results.statement.subject_risk import SubjectSource
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.registry import absolute_reference, without_folder
@@ -119,7 +120,10 @@ class AuditPlan:
         """Ids, labels and flags of the pool; canaries have the ids −1, −2, …, or among texts ``canary 1``, …"""
         data, canaries = self.data, self.canaries
         own = own_ids(data.sample_ids, len(canaries))
-        subjects = None if data.table is None else data.table.subjects
+        subjects = read_subjects(self.settings.metadata, data.sample_ids)
+        source: SubjectSource = "--subject" if subjects is None else "subject_id"
+        if data.table is not None and data.table.subjects is not None:
+            subjects, source = data.table.subjects, "--subject"
         if subjects is not None:
             subjects = np.append(subjects, [None] * len(canaries))
         paths = None if data.paths is None else data.paths + ("",) * len(canaries)
@@ -131,6 +135,7 @@ class AuditPlan:
             paths=paths,
             properties=self.properties,
             subjects=subjects,
+            subjects_from=source,
         )
 
     @cached_property

@@ -11,6 +11,7 @@ from privaudit.results.audit.outliers import Outliers
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
+from privaudit.results.statement.subject_risk import SubjectRisk
 
 
 class TargetAttack(Attack):
@@ -208,6 +209,8 @@ class ScoreResults(Result):
         Of each attack's ranking with LiRA's.
     groups
         By property: ``class``, and those of ``--metadata``.
+    subjects
+        Of people with several records; None where nobody is known to have several.
     mean_risk
         Mean attack success rate, 0 … 1.
     warnings
@@ -231,6 +234,7 @@ class ScoreResults(Result):
     stability: Stability | None
     most_exposed: MostExposed | None
     told_right: ToldRight | None = None
+    subjects: SubjectRisk | None = None
     risk_vs_difficulty: RiskAndDifficulty
     target: TargetAttack | None
     controls: Controls
