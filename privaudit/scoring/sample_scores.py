@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -96,13 +96,13 @@ def score(
     keep, used, clusters = judged.keep, judged.cells, clusters_of(judged)
     attacks: dict[str, Attack] = {}
     gaps: dict[str, FloatArray] = {}
-    union = Union(keep[used])
+    union = Union(keep[used], clusters[used])
     ratio = np.empty(evidence.keep.shape)
     for name, attack in ATTACKS.items():
         if not attack.applies_to(judged):
             continue
         cells = attack.score(judged)
-        left_out = ((scores, keep[left]) for left, scores in _refits(attack, judged))
+        left_out = _joined(union, attack, judged, cells)
         attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
         union.add(name, cells[used])
         gaps[name] = gap(np.where(used, cells, np.nan), keep)
@@ -190,6 +190,20 @@ def _refits(attack: ShadowAttack, evidence: Evidence) -> Refits:
     """The attack without each group of pairs in turn; none where models are not compared, or do not come in pairs."""
     models = len(evidence.keep) if attack.compares_models and evidence.partners is None else 0
     return Refits(models, lambda left: attack.score(evidence.of_models(left)))
+
+
+def _joined(
+    union: Union, attack: ShadowAttack, evidence: Evidence, cells: FloatArray
+) -> Iterator[tuple[FloatArray, npt.NDArray[np.bool_]]]:
+    """Yield the attack without each group of pairs, and join each to the union without that group."""
+    refits = _refits(attack, evidence)
+    for group, (left, scores) in enumerate(refits):
+        union.leave_out(group, scores, evidence.keep[left])
+        yield scores, evidence.keep[left]
+    if not attack.compares_models and evidence.partners is None:
+        # What other models say changes nothing of it: the same scores, of fewer models.
+        for group, (left, scores) in enumerate(Refits(len(evidence.keep), lambda left: cells[left])):
+            union.leave_out(group, scores, evidence.keep[left])
 
 
 def clusters_of(evidence: Evidence) -> npt.NDArray[np.int64]:
