@@ -36,6 +36,7 @@ from privaudit.scoring.unseen_control import never_seen
 from privaudit.shadow.store import COIN, TARGET, shadow_keys
 from privaudit.shadow.trainer import read_record
 from privaudit.signals import signal
+from privaudit.statistics.audit_difference import share_influence
 
 
 def score_stored(
@@ -181,6 +182,7 @@ def _accuracy(stored: StoredSignals, real: npt.NDArray[np.bool_], reported: npt.
         target_test=float((stored.target_test[reported, 0, 0] > 0).mean()),
         shadow_members=float(right[keep].mean()),
         shadow_others=float(right[~keep].mean()),
+        others_influence=share_influence(right, ~keep, np.arange(len(keep)) // 2),
     )
 
 

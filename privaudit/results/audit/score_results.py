@@ -117,12 +117,16 @@ class RiskAndDifficulty(Result):
 
 
 class Accuracy(Result):
-    """Shares of right answers; of external signals those of shadow models alone."""
+    """Shares of right answers; of external signals those of shadow models alone.
+
+    ``others_influence`` is what each cluster of models contributes to the error of ``shadow_others``.
+    """
 
     target_train: float | None = None
     target_test: float | None = None
     shadow_members: float
     shadow_others: float
+    others_influence: list[float] | None = None
 
 
 class Training(Result):
