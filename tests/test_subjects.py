@@ -32,7 +32,10 @@ def simulated(
     names = np.repeat(np.array([f"p{one}" for one in range(people)], object), records)
     of_person = np.repeat(rng.normal(size=(models, people)), records, axis=1)
     x = np.sqrt(1 - common) * rng.normal(size=keep.shape) + np.sqrt(common) * of_person + shift * keep
-    attack = lambda left: np.asarray(lira.online(x[left], keep[left]))  # noqa: E731
+
+    def attack(left: np.ndarray) -> np.ndarray:
+        return np.asarray(lira.online(x[left], keep[left]))
+
     everyone = np.ones(models, np.bool_)
     cells = RatioCells(
         attack(everyone), keep, np.ones(keep.shape, np.bool_), np.arange(models) // 2, Refits(models, attack), 0.0
@@ -109,7 +112,10 @@ def test_the_one_who_leaks_is_confirmed_and_pointed_at() -> None:
     keep, names = paired_design(400, 32, 0, "test"), np.array([f"p{row // 2}" for row in range(400)], object)
     x = rng.normal(size=keep.shape)
     x[:, 100:102] += 3 * keep[:, 100:102]
-    attack = lambda left: np.asarray(lira.online(x[left], keep[left]))  # noqa: E731
+
+    def attack(left: np.ndarray) -> np.ndarray:
+        return np.asarray(lira.online(x[left], keep[left]))
+
     ones = np.ones(keep.shape, np.bool_)
     cells = RatioCells(attack(np.ones(32, np.bool_)), keep, ones, np.arange(32) // 2, Refits(32, attack), 0.0)
     found, columns = subject_risk(names, "subject_id", cells, attack_halves(x, keep), 0)
@@ -125,7 +131,7 @@ def test_the_one_who_leaks_is_confirmed_and_pointed_at() -> None:
 def test_nobody_with_several_records_says_nothing() -> None:
     names = np.array(["a", "b", None], object)
     keep = paired_design(3, 8, 0, "test")
-    cells = RatioCells(keep * 1.0, keep, np.ones_like(keep), np.arange(8) // 2, (), 0.0)
+    cells = RatioCells(keep.astype(np.float64), keep, np.ones_like(keep), np.arange(8) // 2, (), 0.0)
     assert subject_risk(names, "subject_id", cells, None, 0) == (None, {})
 
 

@@ -84,6 +84,9 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         *_sections(folder, shown, table, results, naming, runs, orders),
     ]
     sections.append(requirements.what_is_asked(sections))
+    if not naming.redacts:
+        # Equal risks stand in the order of the ranking, here as everywhere; redacted rows in that of their names.
+        table = table.sort_values("rank", kind="stable").reset_index(drop=True)
     explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
         title=_title(results.about) if declared is None or not declared.title else wording.clip(declared.title, 120),
