@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from privaudit.commands.compare_settings import differing_settings
+from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.base import read_result
 from privaudit.runtime import files
 from privaudit.statistics.audit_difference import Estimate, difference, newcombe
 from privaudit.statistics.intervals import wilson
@@ -141,6 +144,18 @@ def test_a_defence_shows(privaudit: Run, audits: tuple[Path, dict[str, str]]) ->
     folder = Path(found["folder"])
     report = json.loads((folder / "report.json").read_text())
     assert report["finding"][0].startswith("B leaks less than A")
+    # Page 1 says what B cost, and in what the audits differ besides; the cost is a paired t over pairs of models.
+    of_pairs = []
+    for key in ("much", "little"):
+        stored = np.load(root / f"{key}.npz")
+        right = stored["logits"].argmax(2) == stored["labels"]
+        unseen = ~stored["keep"]
+        of_pairs.append([right[p : p + 2][unseen[p : p + 2]].mean() for p in range(0, 16, 2)])
+    expected = stats.ttest_rel(of_pairs[1], of_pairs[0]).confidence_interval()
+    assert found["accuracy"]["ci"] == pytest.approx(tuple(expected))
+    assert report["finding"][1].startswith("What it cost: models are right on")
+    assert [(one["of"], one["what"]) for one in found["differs"]] == [("configuration", "models")]
+    assert report["glance"]["rows"] == [["models (configuration)", "those of much.npz", "those of little.npz"]]
     html = (folder / "report.html").read_text()
     for fact in report["facts"]:
         assert fact["value"] in html
@@ -176,6 +191,22 @@ def test_what_can_not_be_compared_says_why(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_what_differs_is_told_by_what_is_on_record(small_audit: dict[str, Any]) -> None:
+    a = read_result(Path(small_audit["results"]["scores"]).parent / "score.json", ScoreResults)
+    assert differing_settings(a, a) == ()
+    assert a.about.identity is not None
+    assert a.about.identity.recipe is not None
+    recipe = a.about.identity.recipe.model_copy(update={"epochs": 99, "weight_decay": 0.25})
+    identity = a.about.identity.model_copy(update={"recipe": recipe, "seed": 7})
+    b = a.model_copy(update={"about": a.about.model_copy(update={"identity": identity}), "rmia_gamma": 2.0})
+    assert {(one.of, one.what, one.b) for one in differing_settings(a, b)} == {
+        ("configuration", "seed", "7"),
+        ("configuration", "epochs", "99"),
+        ("configuration", "weight decay", "0.25"),
+        ("attack settings", "RMIA's γ", "2"),
+    }
 
 
 def test_other_data_is_refused_by_its_fingerprint(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ import pytest
 import torch
 from pypdf import PdfReader
 
-from privaudit.audit.inversion.inversion_plan import AFFORDED, measured, plan_inversion
+from privaudit.audit.inversion import inversion_scope
+from privaudit.audit.inversion.inversion_plan import AFFORDED, measured, plan_inversion, seconds_of_step
+from privaudit.audit.inversion.inversion_scope import choose_inversion
 from privaudit.audit.plan import plan_audit
 from privaudit.commands.score import run_score
 from privaudit.config import AuditSettings, read_settings
@@ -235,6 +237,42 @@ def test_what_takes_too_long_is_left_out(small_npz: Path, root: Path, monkeypatc
     assert (usual.matched, slow.matched, slower.matched) == (30, 0, 0)
     assert "--invert N" in slow.notes[0]
     assert len(slower.pool) < len(slow.pool) == 300
+
+
+def test_by_default_a_dear_comparison_is_left_for_records_at_random(
+    small_npz: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of the seeded order, whom --invert N takes; what was left out is said; cheap ones stay whole."""
+    plan = plan_audit(settings_of(small_npz, root / "fresh"))
+    whole = plan_inversion(plan)
+    cheap = choose_inversion(plan)
+    assert cheap is not None
+    assert whole is not None
+    assert cheap.chosen is None
+    assert (cheap.group, len(cheap.pool)) == (whole.group, len(whole.pool))
+    step = seconds_of_step(plan)
+    monkeypatch.setattr(inversion_scope, "BRIEFLY", 0.9 * inversion_scope.seconds_of(whole, step) / AFFORDED["cpu"])
+    briefly = choose_inversion(plan)
+    assert briefly is not None
+    assert briefly.chosen is not None
+    asked = plan_inversion(plan_audit(settings_of(small_npz, root / "fresh", invert=str(len(briefly.chosen)))))
+    assert asked is not None
+    assert np.array_equal(briefly.chosen, asked.chosen if asked.chosen is not None else [])
+    assert 10 <= len(briefly.chosen) < 30
+    assert inversion_scope.seconds_of(briefly, step) < 0.9 * inversion_scope.seconds_of(whole, step)
+    assert "--invert groups inverts 300 by features and 30 by gradient matching" in briefly.notes[-1]
+    assert choose_inversion(plan_audit(settings_of(small_npz, root / "fresh", invert="groups"))) is not None
+    monkeypatch.setattr(inversion_scope, "BRIEFLY", 1e-9)
+    assert choose_inversion(plan) is None
+
+
+def test_a_store_that_holds_the_comparison_goes_on_with_it(
+    compared: dict[str, Any], small_npz: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inversion_scope, "BRIEFLY", 1e-9)
+    found = choose_inversion(plan_audit(settings_of(small_npz, root)))
+    assert found is not None
+    assert found.group == compared["results"]["inversion"]["groups"]["size"]
 
 
 def test_scores_of_samples() -> None:

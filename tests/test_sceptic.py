@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from privaudit.attacks import lira
 from privaudit.attacks.attack_union import Union, own_rates
 from privaudit.attacks.suite import ATTACKS, Evidence
+from privaudit.results.measures import AttackUnion
 from privaudit.scoring.sample_scores import score
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signals_of
 from privaudit.statistics.calibrated_rates import FEWEST_MODELS, calibrated_rates, prediction_p_values
+from privaudit.statistics.intervals import clopper_pearson, logit_interval, share_interval
+from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.roc import roc
 from tests.conftest import ROOT
 
@@ -170,6 +174,67 @@ def test_halves_of_one_pool_show_more_than_fresh_training_sets_and_complements_t
     # Of the variance (1 + noise) that fresh sets bring, halving takes away a half of 1; complements share that half.
     assert found.correlation == pytest.approx(-0.5 / (0.5 + noise), abs=0.04)
     assert found.corrected == pytest.approx(found.fresh, abs=0.006)
+
+
+def union_of_noise(seed: int, samples: int = 500, models: int = 16) -> AttackUnion:
+    """Two attacks on statistics without a leak, each model with an offset of its own; joined without each pair too."""
+    random, keep = np.random.default_rng(seed), paired_design(samples, models, seed, "test")
+    clusters = np.broadcast_to((np.arange(models) // 2)[:, np.newaxis], keep.shape)
+    union = Union(keep.ravel(), clusters.ravel())
+    for name in ("one", "two"):
+        x = random.normal(size=keep.shape) + 0.3 * random.normal(size=(models, 1))
+        union.add(name, lira.online(x, keep).ravel())
+        for group, (left, scores) in enumerate(
+            Refits(models, lambda left, x=x: lira.online(x[left], keep[left]))  # type: ignore[misc]
+        ):
+            union.leave_out(group, scores, keep[left])
+    found = union.result()
+    assert found is not None
+    return found
+
+
+def test_intervals_of_a_union_hold_its_rate_on_noise() -> None:
+    held, exceeded = 0, 0
+    for seed in range(16):
+        at = union_of_noise(seed).at_fpr["0.01"]
+        assert at is not None
+        low, high = at.tpr_ci or (1.0, 0.0)
+        held += low <= at.fpr <= high
+        # Where each has 1%, independent attacks raise 2% less 1 in 10,000, members or not.
+        for bounds in (at.tpr_if_each_had_it_ci, at.fpr_if_each_had_it_ci):
+            low, high = bounds or (1.0, 0.0)
+            exceeded += not low <= 0.0199 <= high
+    assert held >= 14
+    assert exceeded <= 4
+
+
+def test_a_union_without_a_pair_is_that_of_the_other_pairs() -> None:
+    """What is joined by `leave_out` is the union made anew of the models that are left, at every rate that is told."""
+    random, keep = np.random.default_rng(3), paired_design(300, 8, 0, "test")
+    scores, left = random.normal(size=(3, *keep.shape)).round(1), np.arange(8) > 1
+    union, anew = Union(keep.ravel(), np.zeros(keep.size, np.int64)), Union(keep[left].ravel())
+    for name, one in zip("abc", scores, strict=True):
+        union.leave_out(0, one[left], keep[left])
+        anew.add(name, one[left].ravel())
+    smallest, _ = union._without[0]
+    told = anew._smallest <= 0.01
+    assert told.any()
+    assert np.array_equal(smallest <= np.float32(0.01), told)
+    assert smallest[told] == pytest.approx(anew._smallest[told])
+
+
+def test_nobody_or_everybody_named_has_an_exact_interval() -> None:
+    assert share_interval(0, 400, 0.0, 7) == clopper_pearson(0, 400)
+    assert share_interval(400, 400, 0.0, 7) == clopper_pearson(400, 400)
+    assert share_interval(3, 400, float("inf"), 7) is None
+    assert share_interval(0, 400, 0.1, 0) is None
+    assert share_interval(40, 400, 0.02, 7) == logit_interval(0.1, 0.02, 7)
+    # A margin that tells every member, and a threshold that nobody passes.
+    keep = paired_design(400, 8, 0, "test")
+    x = np.random.default_rng(0).normal(size=keep.shape) + 1_000 * keep
+    found = calibrated_rates(x, keep)["0.01"]
+    assert found.tpr == 1.0
+    assert found.tpr_ci == clopper_pearson(int(keep.sum()), int(keep.sum()))
 
 
 def test_a_cell_at_the_rate_itself_is_named() -> None:

@@ -1,4 +1,4 @@
-"""``--metadata FILE.csv`` and ``--group COLUMN``: properties of the samples, by which exposure is told."""
+"""``--metadata FILE.csv`` and ``--group COLUMN``: properties of the samples, and whose they are."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ MOST_VALUES = 12
 MOST_GROUPS = 200
 
 NOT_GIVEN = "(not given)"
+
+#: The column that says whose each sample is.
+SUBJECT = "subject_id"
 
 
 def group_samples(
@@ -53,6 +56,8 @@ def group_samples(
 def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDArray[np.str_]]:
     """Read a CSV with a column ``sample_id`` and any others; return the group of every sample by column.
 
+    A column ``subject_id`` says whose a sample is, which is no group: see `read_subjects`.
+
     Parameters
     ----------
     path
@@ -65,6 +70,21 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDA
     DataError
         Where the file can't be read, has no ``sample_id``, names a sample twice, or knows none of these samples.
     """
+    table = _read(path, sample_ids).drop(columns=SUBJECT, errors="ignore")
+    return {str(column): _groups(table[column], str(column), path) for column in table.columns}
+
+
+def read_subjects(path: Path | None, sample_ids: npt.NDArray[Any]) -> npt.NDArray[np.object_] | None:
+    """Return whose each sample is by the file's column ``subject_id``, None where it says nothing; None without one."""
+    if path is None or SUBJECT not in (table := _read(path, sample_ids)):
+        return None
+    words = table[SUBJECT].fillna("").str.strip()
+    subjects: npt.NDArray[np.object_] = words.astype(object).where(words != "", None).to_numpy(object)
+    return subjects
+
+
+def _read(path: Path, sample_ids: npt.NDArray[Any]) -> pd.DataFrame:
+    """Read the file; return its other columns, a row for each of these samples."""
     try:
         given = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -86,8 +106,7 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDA
         raise DataError(f"{path}: sample {twice.iloc[0]} is there more than once ({len(twice)} such rows)")
     if not ids.isin(sample_ids).any():
         raise DataError(f"{path}: not one of its {len(ids)} sample_ids is in the training set")
-    table = given.set_index(ids).reindex(sample_ids)
-    return {str(column): _groups(table[column], str(column), path) for column in table.columns}
+    return given.set_index(ids).reindex(sample_ids)
 
 
 def _groups(values: pd.Series[str], column: str, path: Path | str) -> npt.NDArray[np.str_]:

@@ -14,7 +14,7 @@ from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
 from privaudit.audit.estimators.estimator_plan import estimator_hardware
 from privaudit.audit.inputs.load_data import load_data
 from privaudit.audit.inputs.trained_code import code_of, source_of_network, versions_of
-from privaudit.audit.metadata import group_samples
+from privaudit.audit.metadata import group_samples, read_subjects
 from privaudit.audit.network_and_recipe import choose_training, full_run
 from privaudit.audit.pretrained.embeddings import Embedded, embeddings_of, of_heads, stand_in
 from privaudit.audit.pretrained.identity import identity_of
@@ -29,6 +29,7 @@ from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.estimators.build import estimator_identity, lasting_estimator
 from privaudit.networks import check_network
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
+from privaudit.results.statement.subject_risk import SubjectSource
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.registry import absolute_reference, without_folder
@@ -137,7 +138,10 @@ class AuditPlan:
         """Ids, labels and flags of the pool; canaries have the ids −1, −2, …, or among texts ``canary 1``, …"""
         data, canaries = self.data, self.canaries
         own = own_ids(data.sample_ids, len(canaries))
-        subjects = None if data.table is None else data.table.subjects
+        subjects = read_subjects(self.settings.metadata, data.sample_ids)
+        source: SubjectSource = "--subject" if subjects is None else "subject_id"
+        if data.table is not None and data.table.subjects is not None:
+            subjects, source = data.table.subjects, "--subject"
         if subjects is not None:
             subjects = np.append(subjects, [None] * len(canaries))
         paths = None if data.paths is None else data.paths + ("",) * len(canaries)
@@ -149,6 +153,7 @@ class AuditPlan:
             paths=paths,
             properties=self.properties,
             subjects=subjects,
+            subjects_from=source,
         )
 
     @cached_property

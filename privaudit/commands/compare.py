@@ -10,6 +10,7 @@ import pandas as pd
 
 from privaudit.artifacts import COMPARISONS
 from privaudit.audit.result_files import RESULTS, SCORES, read_table, write_table
+from privaudit.commands.compare_settings import differing_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.report import redaction
@@ -182,6 +183,8 @@ def compare(a: Scored, b: Scored) -> tuple[ComparisonResults, pd.DataFrame]:
         changed=_changed(samples),
         groups=_groups(a.results, b.results),
         verdict=verdict(attacks["lira"].auc),
+        differs=differing_settings(a.results, b.results),
+        accuracy=_accuracy(a, b, paired),
         warnings=tuple(
             f"{key} ({side.audit}): {said}" for key, side in zip("AB", sides, strict=True) for said in side.warnings
         ),
@@ -208,6 +211,15 @@ def verdict(auc: Difference) -> Verdict:
         return "too few models"
     low, high = auc.ci
     return "b leaks less" if high < 0 else "b leaks more" if low > 0 else "no difference shown"
+
+
+def _accuracy(a: Scored, b: Scored, paired: bool) -> Difference | None:
+    """What B's models answer rightly of samples that they never saw, less what A's do."""
+    found = [side.results.accuracy for side in (a, b)]
+    if found[0] is None or found[1] is None:
+        return None
+    first, second = (Estimate(one.shadow_others, np.asarray(one.others_influence or [])) for one in found if one)
+    return difference(first, second, paired)
 
 
 def _described(side: Scored) -> ComparedAudit:

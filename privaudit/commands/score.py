@@ -5,7 +5,9 @@ from __future__ import annotations
 from privaudit.audit.code_examination import examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
 from privaudit.audit.declaration import keep_declaration, read_declaration
-from privaudit.audit.inversion.inversion_plan import InversionPlan, plan_inversion
+from privaudit.audit.inputs.load_data import demand_same_again
+from privaudit.audit.inversion.inversion_plan import InversionPlan
+from privaudit.audit.inversion.inversion_scope import choose_inversion
 from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.audit.result_files import SCORES
 from privaudit.audit.thumbnails import check_images, write_thumbnails
@@ -30,7 +32,7 @@ def dry_run(settings: AuditSettings) -> ScoreEstimate:
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
     if missing:
         plan = examine_training_code(plan)
-    inversion = plan_inversion(plan)
+    inversion = choose_inversion(plan)
     cost = estimate(plan, missing, inversion, keep=False)
     _announce(plan, cost, inversion)
     return cost.result(plan)
@@ -40,7 +42,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     """Run a whole audit; return what ``score --json`` prints."""
     declared = None if settings.declare is None else read_declaration(settings.declare)
     plan = examine_code(plan_audit(settings))
-    inversion = plan_inversion(plan)
+    inversion = choose_inversion(plan)
     folder = settings.out / plan.name
     if settings.show_samples:
         check_images(plan)

@@ -24,9 +24,10 @@ from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import talk
 from privaudit.scoring.inversion_scores import join
 from privaudit.scoring.reliability.outliers import sentences
-from privaudit.scoring.sample_scores import OF_STATISTIC, Scores, score
+from privaudit.scoring.sample_scores import OF_STATISTIC, Scores, clusters_of, score
 from privaudit.scoring.unseen_control import never_seen
 from privaudit.signals import SIGNALS
+from privaudit.statistics.audit_difference import share_influence
 from privaudit.statistics.leave_pair_out import is_paired
 
 
@@ -71,7 +72,11 @@ def _results(
     accuracy = None
     if given.classes is not None:
         right = signals[:, :, 0, SIGNALS.index("margin")] > 0
-        accuracy = Accuracy(shadow_members=float(right[keep].mean()), shadow_others=float(right[~keep].mean()))
+        accuracy = Accuracy(
+            shadow_members=float(right[keep].mean()),
+            shadow_others=float(right[~keep].mean()),
+            others_influence=share_influence(right, ~keep, clusters_of(given.evidence)[:, 0]),
+        )
     return ScoreResults(
         audit=name,
         samples=keep.shape[1],
@@ -79,16 +84,7 @@ def _results(
         statistic=settings.statistic if given.classes is not None else "the file's own",
         queries=(),
         rmia_gamma=settings.rmia_gamma if "rmia" in scores.attacks else None,
-        attacks=scores.attacks,
-        calibrated=scores.calibrated,
-        union=scores.union,
-        agreement=scores.agreement,
-        groups=scores.groups,
-        clusters=scores.clusters,
-        stability=scores.stability,
-        most_exposed=scores.most_exposed,
-        told_right=scores.told_right,
-        risk_vs_difficulty=scores.risk_vs_difficulty,
+        **scores.parts(),
         target=None,
         controls=Controls(negative=None, untrained=None, positive=None, shift=_shift(given, settings)),
         epsilon=None,

@@ -35,6 +35,7 @@ from privaudit.scoring.unseen_control import never_seen
 from privaudit.shadow.store import COIN, TARGET, shadow_keys
 from privaudit.shadow.trainer import read_record
 from privaudit.signals import signal
+from privaudit.statistics.audit_difference import share_influence
 
 
 def score_stored(
@@ -91,16 +92,7 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         statistic=plan.settings.statistic,
         rmia_gamma=plan.settings.rmia_gamma,
         queries=plan.queries,
-        attacks=scores.attacks,
-        calibrated=scores.calibrated,
-        union=scores.union,
-        agreement=scores.agreement,
-        groups=scores.groups,
-        clusters=scores.clusters,
-        stability=scores.stability,
-        most_exposed=scores.most_exposed,
-        told_right=scores.told_right,
-        risk_vs_difficulty=scores.risk_vs_difficulty,
+        **scores.parts(),
         target=TargetAttack(**dict(target)),
         controls=Controls(
             negative=controls.never_trained(stored.shadow_test, seed),
@@ -182,6 +174,7 @@ def _accuracy(stored: StoredSignals, real: npt.NDArray[np.bool_], reported: npt.
         target_test=float((stored.target_test[reported, 0, 0] > 0).mean()),
         shadow_members=float(right[keep].mean()),
         shadow_others=float(right[~keep].mean()),
+        others_influence=share_influence(right, ~keep, np.arange(len(keep)) // 2),
     )
 
 

@@ -169,7 +169,7 @@ class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
     )
     metadata: AnyPath | None = Field(None, description="CSV with sample_id and columns to tell exposure by.")
     invert: int | str | None = Field(
-        None, description="groups, N, all or ids:FILE: whose gradients to invert; 0 for none [groups]."
+        None, description="Whose gradients to invert: N, groups, all or ids:FILE; 0 for none [about a minute]."
     )
     invert_at: Literal["trained", "init"] = Field(
         "trained", description="trained (shadow models) or init (fresh networks) [{default}]."

@@ -24,6 +24,9 @@ from privaudit.results.measures import Difference, Interval
 #: How many of the samples that changed most are named.
 NAMED = 10
 
+#: How many differences of settings the finding names.
+FIRST = 3
+
 
 def build_comparison(results: ComparisonResults, samples: pd.DataFrame, sha256: str, notices: list[str]) -> Report:
     """Say what ``comparison.json`` means, for any rendering."""
@@ -39,7 +42,9 @@ def build_comparison(results: ComparisonResults, samples: pd.DataFrame, sha256: 
             ),
             _fact("AUC, B less A", lira.auc, number),
             _fact("Mean risk, B less A", results.mean_risk),
+            _fact("Right on samples not seen, B less A", results.accuracy, absent="not known"),
         ],
+        glance=_differs(results),
         overview=_overview(results),
         sections=with_tables(
             [_compared(results), _attacks(results), _samples(results, samples), *_groups(results), _check(results)]
@@ -71,13 +76,27 @@ def _change(found: Difference | None, *, as_number: bool = False) -> str:
     return "too little evidence" if found is None else _moved(found.difference, found.ci, as_number=as_number)
 
 
-def _fact(label: str, found: Difference | None, say: Callable[[float], str] = percent) -> Fact:
+def _fact(
+    label: str, found: Difference | None, say: Callable[[float], str] = percent, absent: str = "too little evidence"
+) -> Fact:
     if found is None:
-        return Fact(label, "too little evidence", "one of the audits does not resolve this rate")
+        why = (
+            "one of the audits does not resolve this rate"
+            if absent == "too little evidence"
+            else "by one of the audits"
+        )
+        return Fact(label, absent, why)
     value, reach = _change(found, as_number=say is number).split(" (", 1)
     reach, unit = reach.split(")")[0], "" if say is number else " points"
     spread = reach if found.ci is None else f"95% interval {reach}{unit}"
     return Fact(label, value + unit, f"A {say(found.a)}, B {say(found.b)}; {spread}")
+
+
+def _differs(results: ComparisonResults) -> Table:
+    """In what the audits differ, on page 1."""
+    rows = [[f"{one.what} ({one.of})", clip(one.a), clip(one.b)] for one in results.differs]
+    nothing = ["nothing that is on record", "the same", "the same"]
+    return Table("What differs between the audits", ["What", "A", "B"], rows or [nothing])
 
 
 def _finding(results: ComparisonResults) -> list[str]:
@@ -89,14 +108,23 @@ def _finding(results: ComparisonResults) -> list[str]:
         f"{terms('comparison.verdicts')[results.verdict]}: LiRA's AUC is {number(found.a)} in A and {number(found.b)} "
         f"in B, a difference of {_change(found, as_number=True)}."
     ]
+    if (cost := results.accuracy) is not None:
+        said.append(
+            f"What it cost: models are right on {percent(cost.a)} of the samples that they did not see in A and on "
+            f"{percent(cost.b)} in B, {_change(cost)}."
+        )
     on_test = [None if side.accuracy is None else side.accuracy.target_test for side in (a, b)]
     if on_test[0] is not None and on_test[1] is not None:
         said.append(
             f"The target model of A is right on {percent(on_test[0])} of the test samples, that of B on "
             f"{percent(on_test[1])}."
         )
-        if results.warnings:
-            said.append(text("comparison.warning"))
+    if results.differs:
+        named = "; ".join(f"{one.what} {clip(one.a, 30)} → {clip(one.b, 30)}" for one in results.differs[:FIRST])
+        more = len(results.differs) - FIRST
+        said.append(f"What differs: {named}{f'; {more} more, below' if more > 0 else ''}.")
+    if results.warnings:
+        said.append(text("comparison.warning"))
     return said
 
 

@@ -14,7 +14,7 @@ from privaudit.errors import UsageError
 from privaudit.report import redaction
 from privaudit.report.brief.brief import build_brief
 from privaudit.report.brief.declared import declared_in
-from privaudit.report.content import unlearning_wording, wording
+from privaudit.report.content import exposed_subjects, unlearning_wording, wording
 from privaudit.report.content.elements import Report, Section
 from privaudit.report.content.glossary import GLOSSARY, REFERENCES
 from privaudit.report.content.python_call import repeated
@@ -31,6 +31,7 @@ from privaudit.report.sections import (
     orders_and_purges,
     requirements,
     statement,
+    subjects,
     summary,
     unlearning_results,
 )
@@ -69,7 +70,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     results = read_result(folder / "score.json", ScoreResults)
     demand_own(folder, results)
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
-    table = table[~table["canary"]].reset_index(drop=True)
+    table = exposed_subjects.with_numbers(table[~table["canary"]].reset_index(drop=True))
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
     table, results = naming.enter_table(table), naming.enter_result(results)
     runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
@@ -85,6 +86,9 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         *_sections(folder, shown, table, results, naming, runs, orders),
     ]
     sections.append(requirements.what_is_asked(sections))
+    if not naming.redacts:
+        # Equal risks stand in the order of the ranking, here as everywhere; redacted rows in that of their names.
+        table = table.sort_values("rank", kind="stable").reset_index(drop=True)
     explorer, samples = explore(table, runs, files.sha256_of(folder / "scores.parquet"), results)
     report = Report(
         title=_title(results.about) if declared is None or not declared.title else wording.clip(declared.title, 120),
@@ -121,6 +125,7 @@ def _sections(
         attack_results.what_was_audited(results),
         attack_results.how_well_attacked(results),
         exposure.who_is_exposed(table, results),
+        *subjects.sections(results, table),
         *([samples_shown(folder, table, results, naming)] if shown.show_samples else []),
         attack_results.risk_and_shift(table, results),
         *gradient_inversion.sections(results, table, folder, show_samples=shown.show_samples),

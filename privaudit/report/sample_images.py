@@ -54,8 +54,8 @@ def samples_shown(folder: Path, table: pd.DataFrame, results: ScoreResults, nami
         PictureRow(
             name=name,
             images=[
-                Picture(title=percent(risk), png=_png(images[one]))
-                for one, risk in zip(found["sample_id"], found["risk"], strict=True)
+                Picture(title=f"{one}\n{clip(str(name_of_class), 14)}\n{percent(risk)}", png=_png(images[one]))
+                for one, name_of_class, risk in zip(found["sample_id"], found["class_name"], found["risk"], strict=True)
             ],
         )
         for name, found in groups.items()

@@ -111,7 +111,8 @@ def _audit_of(base: AuditSettings, scale: Scale, experiments: list[Experiment]) 
     """The audit that serves all experiments; without inversions where none needs them and none were made."""
     wanted = audit_settings(scale, base)
     if any(experiment.needs_inversion for experiment in experiments):
-        return wanted
+        # What `score` inverts of itself is enough for its brief, not for groups that are compared.
+        return wanted if wanted.invert is not None else replace_settings(wanted, invert="groups")
     results = wanted.out / plan_audit(wanted).name / result_files.RESULTS
     # Scoring without inversions would take away those that the scores hold already.
     if files.is_whole(results) and read_result(results, ScoreResults).inversion is not None:

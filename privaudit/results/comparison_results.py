@@ -72,6 +72,15 @@ class ComparedGroup(Result):
     b: GroupRisk
 
 
+class SettingDifference(Result):
+    """One thing in which the audits differ: what kind of thing it is ``of``, and how it was on either side."""
+
+    of: Literal["configuration", "data", "attack settings"]
+    what: str
+    a: str
+    b: str
+
+
 class ComparisonResults(Result):
     """Audit ``b`` held against audit ``a``.
 
@@ -83,6 +92,10 @@ class ComparisonResults(Result):
         What says that the samples are the same.
     groups
         By property, those of falling risk in ``a`` first.
+    differs
+        In what the audits differ besides their results, as far as it is on record.
+    accuracy
+        Of shadow models on samples that they did not see: what B's change cost; None where it is not known.
     """
 
     a: ComparedAudit
@@ -95,6 +108,8 @@ class ComparisonResults(Result):
     changed: ChangedSamples
     groups: dict[str, list[ComparedGroup]]
     verdict: Verdict
+    differs: tuple[SettingDifference, ...] = ()
+    accuracy: Difference | None = None
     warnings: tuple[str, ...] = ()
 
 

@@ -84,6 +84,8 @@ class UnionRate(Result):
         What each attack may then raise at most.
     fpr_if_each_had_it, tpr_if_each_had_it
         Of the union where each attack alone is given that FPR: what is often called by the FPR of its parts.
+    tpr_ci, tpr_if_each_had_it_ci, fpr_if_each_had_it_ci
+        Over pairs of models; None below 4 pairs, and in earlier results.
     """
 
     tpr: float
@@ -91,6 +93,9 @@ class UnionRate(Result):
     fpr_of_each: float
     fpr_if_each_had_it: float
     tpr_if_each_had_it: float
+    tpr_ci: Interval | None = None
+    tpr_if_each_had_it_ci: Interval | None = None
+    fpr_if_each_had_it_ci: Interval | None = None
 
 
 class AttackUnion(Result):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from privaudit.results.audit.score_results import (
     ToldRight,
 )
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation
+from privaudit.results.statement.subject_risk import SubjectRisk
 from privaudit.runtime.identity import digest_of
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
@@ -29,6 +31,7 @@ from privaudit.scoring.reliability.split_halves import Half, attack_halves, intr
 from privaudit.scoring.reliability.stability import ranking_stability
 from privaudit.scoring.score_table import SampleFacts, score_table
 from privaudit.scoring.subgroups import exposure
+from privaudit.scoring.subjects.subject_risk import RatioCells, subject_risk
 from privaudit.statistics.calibrated_rates import calibrated_rates
 from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import FloatArray, spearman
@@ -54,6 +57,11 @@ class Scores:
     most_exposed: MostExposed | None
     told_right: ToldRight
     risk_vs_difficulty: RiskAndDifficulty
+    subjects: SubjectRisk | None
+
+    def parts(self) -> Mapping[str, Any]:
+        """Return everything but the table, by its name in `ScoreResults`."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "table"}
 
 
 def score(
@@ -88,13 +96,13 @@ def score(
     keep, used, clusters = judged.keep, judged.cells, clusters_of(judged)
     attacks: dict[str, Attack] = {}
     gaps: dict[str, FloatArray] = {}
-    union = Union(keep[used])
+    union = Union(keep[used], clusters[used])
     ratio = np.empty(evidence.keep.shape)
     for name, attack in ATTACKS.items():
         if not attack.applies_to(judged):
             continue
         cells = attack.score(judged)
-        left_out = ((scores, keep[left]) for left, scores in _refits(attack, judged))
+        left_out = _joined(union, attack, judged, cells)
         attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
         union.add(name, cells[used])
         gaps[name] = gap(np.where(used, cells, np.nan), keep)
@@ -118,6 +126,11 @@ def score(
     models, refits = clusters[:, 0], _refits(ATTACKS[of_risk], judged)
     overall = right_shares(*verdicts, np.zeros(len(asr), np.int64), models, refits)
     properties = {"class": table["class_name"].to_numpy(np.str_)} | facts.properties
+    subjects = None
+    if facts.subjects is not None:
+        cells_of_records = RatioCells(ratio[:, real], keep, used, models, refits, correlation)
+        subjects, columns = subject_risk(facts.subjects[real], facts.subjects_from, cells_of_records, halves, seed)
+        table = _with_columns(table, real, columns)
     return Scores(
         table=table,
         attacks=attacks,
@@ -136,6 +149,7 @@ def score(
             intrinsic_shift=shift,
             loss_as_proxy=None if target_signals is None else spearman(table.loc[real, "loss"], asr),
         ),
+        subjects=subjects,
     )
 
 
@@ -150,13 +164,25 @@ def _with_halves(
     ``confirmed``: told right in at least 90% of either half. ``risk_of_half`` is by the first half of the pairs,
     ``shift_of_half`` by the second: what relates them is not built in.
     """
-    confirmed = pd.Series(pd.NA, index=table.index, dtype="boolean")
-    confirmed[rows] = confirmed_by_both(halves)
-    columns: dict[str, Any] = {"confirmed": confirmed}
-    for name, values in (("risk_of_half", halves[0].asr), ("shift_of_half", shifts[1])):
-        column = np.full(len(table), np.nan)
-        column[rows] = values
-        columns[name] = column
+    found = {"confirmed": confirmed_by_both(halves), "risk_of_half": halves[0].asr, "shift_of_half": shifts[1]}
+    return _with_columns(table, rows, found)
+
+
+def _with_columns(
+    table: pd.DataFrame, rows: npt.NDArray[np.bool_], values: dict[str, npt.NDArray[Any]]
+) -> pd.DataFrame:
+    """The table with columns of the chosen rows; null elsewhere."""
+    columns: dict[str, Any] = {}
+    for name, known in values.items():
+        if known.dtype == np.bool_:
+            columns[name] = pd.Series(pd.NA, index=table.index, dtype="boolean")
+            columns[name][rows] = known
+        elif known.dtype.kind == "i":
+            columns[name] = pd.Series(pd.NA, index=table.index, dtype="Int64")
+            columns[name][rows] = known
+        else:
+            columns[name] = np.full(len(table), np.nan)
+            columns[name][rows] = known
     return table.assign(**columns)
 
 
@@ -164,6 +190,20 @@ def _refits(attack: ShadowAttack, evidence: Evidence) -> Refits:
     """The attack without each group of pairs in turn; none where models are not compared, or do not come in pairs."""
     models = len(evidence.keep) if attack.compares_models and evidence.partners is None else 0
     return Refits(models, lambda left: attack.score(evidence.of_models(left)))
+
+
+def _joined(
+    union: Union, attack: ShadowAttack, evidence: Evidence, cells: FloatArray
+) -> Iterator[tuple[FloatArray, npt.NDArray[np.bool_]]]:
+    """Yield the attack without each group of pairs, and join each to the union without that group."""
+    refits = _refits(attack, evidence)
+    for group, (left, scores) in enumerate(refits):
+        union.leave_out(group, scores, evidence.keep[left])
+        yield scores, evidence.keep[left]
+    if not attack.compares_models and evidence.partners is None:
+        # What other models say changes nothing of it: the same scores, of fewer models.
+        for group, (left, scores) in enumerate(Refits(len(evidence.keep), lambda left: cells[left])):
+            union.leave_out(group, scores, evidence.keep[left])
 
 
 def clusters_of(evidence: Evidence) -> npt.NDArray[np.int64]:

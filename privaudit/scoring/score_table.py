@@ -14,6 +14,7 @@ from privaudit.attacks.risk import attack_success, evidence, intrinsic_shift, me
 from privaudit.attacks.suite import Evidence
 from privaudit.errors import StoreError
 from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.statement.subject_risk import SubjectSource
 from privaudit.runtime import files, links
 from privaudit.scoring.reliability.risk_interval import risk_interval
 from privaudit.signals import signal
@@ -68,7 +69,7 @@ class SampleFacts:
     """What is known of the pool besides signals, one entry a row (training samples, then canaries).
 
     ``properties`` are those that exposure is told by besides the class: name -> the group of each row. ``subjects``
-    says whose each row is, None where nobody's.
+    says whose each row is, None where nobody's, and ``subjects_from`` where that is told.
     """
 
     sample_ids: npt.NDArray[Any]
@@ -78,6 +79,7 @@ class SampleFacts:
     paths: tuple[str, ...] | None = None
     properties: dict[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     subjects: npt.NDArray[np.object_] | None = None
+    subjects_from: SubjectSource = "--subject"
 
 
 def score_table(

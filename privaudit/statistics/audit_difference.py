@@ -62,6 +62,25 @@ def _variance(influence: FloatArray) -> float:
     return groups / (groups - 1) * float(np.sum((influence - influence.mean()) ** 2))
 
 
+def share_influence(
+    hits: npt.NDArray[np.bool_], cells: npt.NDArray[np.bool_], clusters: npt.NDArray[np.int64]
+) -> list[float]:
+    """Return what each cluster of models contributes to the error of a share of cells.
+
+    Parameters
+    ----------
+    hits, cells
+        bool ``[S, N]``: which cells hit, and which count.
+    clusters
+        ``[S]``: which models depend on each other.
+    """
+    mean, number = float(hits[cells].mean()), int(cells.sum())
+    residuals = np.where(cells, hits - mean, 0.0).sum(axis=1)
+    _, cluster = np.unique(clusters, return_inverse=True)
+    influence: list[float] = (np.bincount(cluster, weights=residuals) / number).tolist()
+    return influence
+
+
 def newcombe(
     first: npt.NDArray[Any], first_bounds: FloatArray, second: npt.NDArray[Any], second_bounds: FloatArray
 ) -> FloatArray:

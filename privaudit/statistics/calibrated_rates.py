@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from privaudit.results.measures import CalibratedRate
-from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, logit_interval
+from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, share_interval
 from privaudit.statistics.jackknife import Refits, jackknife_error
 from privaudit.statistics.leave_pair_out import paired_moments, unpaired
 from privaudit.statistics.performance import REPORTED_RATES
@@ -71,7 +71,7 @@ def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -
         Without rates that would allow fewer than `FEWEST_FALSE_POSITIVES` alarms, and empty below `FEWEST_MODELS`
         models. ``fpr`` is what was observed where the sample was not seen: where it differs
         from the nominal rate, the statistic is no Gaussian. Intervals are those of the jackknife over pairs, on the
-        logit scale; none below 4 pairs.
+        logit scale, of none or all Clopper and Pearson's; none below 4 pairs.
     """
     if len(statistic) < FEWEST_MODELS:
         return {}
@@ -87,12 +87,19 @@ def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -
     errors = (
         np.maximum(jackknife_error(refits), _clustered(p, keep)) if bounded else np.full((2, len(shares[0])), np.inf)
     )
+    bounds = [
+        [
+            share_interval(round(float(share) * trials), trials, float(error), degrees)
+            for share, error in zip(*row, strict=True)
+        ]
+        for trials, *row in zip((int(keep.sum()), int((~keep).sum())), shares, errors, strict=True)
+    ]
     return {
         f"{rate:g}": CalibratedRate(
             tpr=float(shares[0, place]),
-            tpr_ci=logit_interval(float(shares[0, place]), float(errors[0, place]), degrees),
+            tpr_ci=bounds[0][place],
             fpr=float(shares[1, place]),
-            fpr_ci=logit_interval(float(shares[1, place]), float(errors[1, place]), degrees),
+            fpr_ci=bounds[1][place],
         )
         for place, rate in enumerate(REPORTED_RATES)
         if rate * (~keep).sum() >= FEWEST_FALSE_POSITIVES

@@ -61,6 +61,19 @@ def logit_interval(estimate: float, standard_error: float, degrees: int, confide
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 
 
+def share_interval(hits: int, trials: int, standard_error: float, degrees: int) -> Interval | None:
+    """A 95% interval of a share of cells that depend on each other: `logit_interval`, and exact where all or none hit.
+
+    A share of exactly 0 or 1 has no spread to read an error from: then it is Clopper and Pearson's, which takes the
+    cells for independent. None where there is no error at all (too few groups).
+    """
+    if not math.isfinite(standard_error) or degrees < 1:
+        return None
+    if hits in (0, trials):
+        return clopper_pearson(hits, trials)
+    return logit_interval(hits / trials, standard_error, degrees)
+
+
 def mean_interval(values: npt.ArrayLike, confidence: float = 0.95, fewest: int = 3) -> Interval | None:
     """Student's t-interval of a mean; None below ``fewest`` values."""
     x = np.asarray(values, np.float64)

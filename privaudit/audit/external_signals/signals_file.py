@@ -14,7 +14,7 @@ from privaudit.attacks.lira import FEWEST_MODELS
 from privaudit.attacks.suite import Evidence
 from privaudit.audit.external_signals.signals_design import Design, find_design, rotation_of
 from privaudit.audit.external_signals.signals_kinds import CURE, LOGITS, Kind, kind_of
-from privaudit.audit.metadata import read_metadata
+from privaudit.audit.metadata import read_metadata, read_subjects
 from privaudit.audit.outlying_models import find_outlying, models_left
 from privaudit.data.formats.arrays import read_npz
 from privaudit.errors import DataError, EvidenceError
@@ -101,7 +101,12 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
     )
     evidence, design = evidence_of(signals, keep, population, seed, source, models_left(outliers, len(keep)))
     if metadata is not None:
-        facts = replace(facts, properties=read_metadata(metadata, facts.sample_ids))
+        facts = replace(
+            facts,
+            properties=read_metadata(metadata, facts.sample_ids),
+            subjects=read_subjects(metadata, facts.sample_ids),
+            subjects_from="subject_id",
+        )
     said = tuple(note for note in (*notes, note) if note)
     return SignalsFile(evidence, facts, signals.shape[2], classes, design, outliers, said)
 

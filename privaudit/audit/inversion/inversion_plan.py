@@ -238,6 +238,13 @@ def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: MatchingA
     return min(paid, whole)
 
 
+def seconds_of_step(plan: AuditPlan) -> float:
+    """Return what a sample-step of gradient matching is taken to last on this network."""
+    model = plan.specification.build("calibrate").eval()
+    example = _example(plan, PixelScale.of(plan.data.x_train))
+    return max(LEAST_SECONDS, SECONDS_PER_MILLION * multiplications(model, example) / 1e6)
+
+
 def multiplications(model: nn.Module, example: torch.Tensor) -> float:
     """Multiplications of one sample's forward pass, in convolutions and fully connected layers."""
     counts: list[float] = []

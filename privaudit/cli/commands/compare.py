@@ -37,6 +37,8 @@ def command(as_json: bool, **options: Any) -> None:
     rows = {"LiRA AUC": lira.auc, "mean risk": results.mean_risk} | {
         f"TPR at {100 * float(rate):g}% FPR": found for rate, found in lira.tpr_at_fpr.items()
     }
+    if results.accuracy is not None:
+        rows["right on unseen samples"] = results.accuracy
     for name, found in rows.items():
         if found is None:
             answer(f"{name:<26}  too little evidence")
@@ -44,6 +46,10 @@ def command(as_json: bool, **options: Any) -> None:
         bounds = "no interval" if found.ci is None else f"{found.ci[0]:+.4f} to {found.ci[1]:+.4f}"
         answer(f"{name:<26}{found.a:>9.4f}{found.b:>9.4f}  {found.difference:+.4f} ({bounds})")
     answer(f"verdict: {results.verdict}")
+    for one in results.differs:
+        answer(f"differs: {one.of}: {one.what}: {one.a} → {one.b}")
+    if not results.differs:
+        answer("differs: nothing that is on record")
     for warning in results.warnings:
         answer(f"warning: {warning}")
     for path in (results.report.html, results.report.pdf):

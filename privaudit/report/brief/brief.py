@@ -9,6 +9,7 @@ import pandas as pd
 from privaudit.report.brief import pictures, plain
 from privaudit.report.brief.limit_checks import distrust, limits_of
 from privaudit.report.brief.next_steps import Situation, next_steps
+from privaudit.report.brief.people import of_people
 from privaudit.report.brief.plain import percent, share_of, span
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, most_exposed, wording
@@ -28,6 +29,10 @@ LONGEST = 90
 
 #: How many of the most exposed are named, and of how large a part of the askable people page 1 tells.
 NAMED = 3
+
+#: How many sentences say who is exposed.
+MOST_EXPOSED = 4
+
 TOLD_PRIORS = (0.5, 0.01)
 
 SIGN_OFF = ["Reviewed by", "Decision", "Date and signature"]
@@ -139,6 +144,7 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
             if results.told_right is not None and results.told_right.leaders_confirmed is not None
             else "Single people cannot be told: there are too few comparison models to confirm any name."
         )
+    said += of_people(results, table)
     for name, found in results.groups.items():
         # A group of a few is a person or two, and by chance the highest: only what was tested counts.
         tested = (one for one in found.groups if one.p is not None and one.p < 0.05 and one.mean > results.mean_risk)
@@ -147,7 +153,7 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
                 f"By {clip(name, 30)}, most exposed are those of “{clip(top.name, 30)}”: the attacker is right about "
                 f"them in {percent(top.mean)} of tries{span(top.ci)}, against {percent(results.mean_risk)} overall."
             )
-    return said[:3]
+    return said[:MOST_EXPOSED]
 
 
 def _checks(results: ScoreResults) -> str:

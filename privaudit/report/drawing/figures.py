@@ -234,7 +234,7 @@ def _pictures(figure: Canvas, data: figure_data.Pictures) -> None:
         for axes, picture in zip(line, row.images, strict=False):
             image = matplotlib.image.imread(io.BytesIO(bytes.fromhex(picture.png)), format="png")
             axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(picture.title, fontsize=6.5, pad=2)
+            axes.set_title("\n".join(plain(line, 12) for line in picture.title.split("\n")), fontsize=5.5, pad=2)
         line[0].set_axis_on()
         line[0].set(xticks=[], yticks=[], ylabel=row.name)
         line[0].spines[:].set_visible(False)
@@ -301,7 +301,7 @@ DRAWINGS: dict[str, Drawing[Any]] = {
     "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
     "forest": Drawing(figure_data.Forest, forest_plot.draw_forest, forest_plot.table_of_forest),
     "shares": Drawing(figure_data.Bars, _shares, figure_tables.table_of_bars),
-    "pictures": Drawing(figure_data.Pictures, _pictures, height=2.2, shows_samples=True),
+    "pictures": Drawing(figure_data.Pictures, _pictures, height=2.5, shows_samples=True),
     "inversion-pictures": Drawing(
         figure_data.InversionPictures, inversion_figures.draw_pictures, height=2.2, shows_samples=True
     ),

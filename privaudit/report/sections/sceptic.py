@@ -6,7 +6,7 @@ from privaudit.report.content.elements import Table
 from privaudit.report.content.texts import texts
 from privaudit.report.content.wording import interval, percent
 from privaudit.results.audit.score_results import ScoreResults
-from privaudit.results.measures import CalibratedRate, UnionRate
+from privaudit.results.measures import CalibratedRate, Interval, UnionRate
 
 COLUMNS = ["Who is named", "False alarms asked for", "Named, of those seen", "Named, of those not seen"]
 
@@ -37,17 +37,20 @@ def _rows(results: ScoreResults, name: str) -> list[list[str]]:
 
 
 def _with_intervals(own: CalibratedRate) -> list[str]:
-    pairs = ((own.tpr, own.tpr_ci), (own.fpr, own.fpr_ci))
-    return [percent(share) + ("" if ci is None else f" ({interval(ci, percent)})") for share, ci in pairs]
+    return [_with_interval(own.tpr, own.tpr_ci), _with_interval(own.fpr, own.fpr_ci)]
+
+
+def _with_interval(share: float, bounds: Interval | None) -> str:
+    return percent(share) + ("" if bounds is None else f" ({interval(bounds, percent)})")
 
 
 def _of_union(union: UnionRate, attacks: int, asked: str) -> list[list[str]]:
+    alone = (
+        (union.tpr_if_each_had_it, union.tpr_if_each_had_it_ci),
+        (union.fpr_if_each_had_it, union.fpr_if_each_had_it_ci),
+    )
+    together = _with_interval(union.tpr, union.tpr_ci)
     return [
-        [f"by any of {attacks} attacks, {asked} for all together", asked, percent(union.tpr), percent(union.fpr)],
-        [
-            f"by any of {attacks} attacks, {asked} for each",
-            asked,
-            percent(union.tpr_if_each_had_it),
-            percent(union.fpr_if_each_had_it),
-        ],
+        [f"by any of {attacks} attacks, {asked} for all together", asked, together, percent(union.fpr)],
+        [f"by any of {attacks} attacks, {asked} for each", asked, *(_with_interval(*one) for one in alone)],
     ]

@@ -48,8 +48,13 @@ def _declared(results: ScoreResults, told: Declaration) -> Section:
         said.append(_beside(privacy.epsilon, results.epsilon))
     if people.records:
         said.append(
-            "Where a person has several records, that person's risk is at least that of the most exposed of them; this "
-            "report counts records."
+            "Where a person has several records, that person's risk is at least that of the most exposed of them; "
+            + (
+                "what all of them give away together is told below, under “People with several records”."
+                if results.subjects is not None
+                else "this report counts records, since the audit was not told whose each is (a column subject_id in "
+                "--metadata, or --subject of a table)."
+            )
         )
     table = Table("Declared", ["What", "Declared, not measured"], [[what, str(value or NOT)] for what, value in rows])
     return Section("declared", "What was declared", said, [table])

@@ -404,7 +404,25 @@
       if (focus) focusable()?.focus({ preventScroll: true });
     }
 
-    viewport.addEventListener("scroll", () => render());
+    // What lies beside the window is named, since some systems draw no scroll bar.
+    const beside = element("p", { class: "hidden-columns" });
+    function tellHidden() {
+      const bounds = viewport.getBoundingClientRect();
+      if (!bounds.width) return;
+      const left = [], right = [];
+      for (const { column, cell } of heads) {
+        const { left: from, right: to } = cell.getBoundingClientRect();
+        if (to - 12 > bounds.right) right.push(column.title);
+        else if (from + 12 < bounds.left) left.push(column.title);
+      }
+      const said = [];
+      if (left.length) said.push(`← to the left: ${left.join(", ")}`);
+      if (right.length) said.push(`to the right, by scrolling: ${right.join(", ")} →`);
+      beside.textContent = said.join(" · ");
+    }
+    new ResizeObserver(tellHidden).observe(viewport);
+
+    viewport.addEventListener("scroll", () => { render(); tellHidden(); });
     body.addEventListener("click", (event) => {
       const chosen = event.target.closest("tr[data-position]");
       if (chosen) activate(Number(chosen.dataset.position), { scroll: false, focus: true });
@@ -423,7 +441,7 @@
       const chosen = event.target.closest("tr[data-position]");
       if (chosen && Number(chosen.dataset.position) !== state.active) activate(Number(chosen.dataset.position), { focus: true });
     });
-    return { viewport, reset, show };
+    return { viewport, beside, reset, show };
   })();
 
   // ---- Controls ------------------------------------------------------------------------------------------------
@@ -485,7 +503,7 @@
   app.append(
     element("p", { text: "Every dot is a sample. Drag over the dots to keep only those in the table; click a dot or a row to find it in the other. Column titles sort." }),
     ...(data.caution ? [element("p", { text: data.caution })] : []),
-    controls, plot.box, readout, status, table.viewport,
+    controls, plot.box, readout, status, table.beside, table.viewport,
   );
   app.hidden = false;
   changed({ sorted: true });

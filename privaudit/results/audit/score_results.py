@@ -13,6 +13,7 @@ from privaudit.results.audit.outliers import Outliers
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
+from privaudit.results.statement.subject_risk import SubjectRisk
 
 
 class TargetAttack(Attack):
@@ -118,12 +119,16 @@ class RiskAndDifficulty(Result):
 
 
 class Accuracy(Result):
-    """Shares of right answers; of external signals those of shadow models alone."""
+    """Shares of right answers; of external signals those of shadow models alone.
+
+    ``others_influence`` is what each cluster of models contributes to the error of ``shadow_others``.
+    """
 
     target_train: float | None = None
     target_test: float | None = None
     shadow_members: float
     shadow_others: float
+    others_influence: list[float] | None = None
 
 
 class Training(Result):
@@ -210,6 +215,8 @@ class ScoreResults(Result):
         Of each attack's ranking with LiRA's.
     groups
         By property: ``class``, and those of ``--metadata``.
+    subjects
+        Of people with several records; None where nobody is known to have several.
     mean_risk
         Mean attack success rate, 0 … 1.
     warnings
@@ -233,6 +240,7 @@ class ScoreResults(Result):
     stability: Stability | None
     most_exposed: MostExposed | None
     told_right: ToldRight | None = None
+    subjects: SubjectRisk | None = None
     risk_vs_difficulty: RiskAndDifficulty
     target: TargetAttack | None
     controls: Controls

@@ -1,0 +1,1 @@
+"""Risk of people who have several records: their records combined."""
