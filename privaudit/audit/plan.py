@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
-from privaudit.audit.metadata import group_samples
+from privaudit.audit.metadata import group_samples, leave_out
 from privaudit.audit.network_and_recipe import choose_training
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
@@ -188,7 +188,8 @@ class AuditPlan:
                 **({} if data.table is None else {"table": table_options(settings)}),
                 dataset=dataset,
                 data_dir=str((data_dir or default_folder()).absolute()),
-                samples=len(data),
+                samples=data.drawn,
+                **({} if settings.without is None else {"without": str(settings.without.absolute())}),
                 available=data.available,
                 image_size=settings.image_size,
                 source=data.source,
@@ -214,7 +215,6 @@ def library_versions() -> dict[str, str]:
 def plan_audit(settings: AuditSettings) -> AuditPlan:
     """Load the data and resolve every default; `UsageError` or `DataError` where something can't be."""
     hardware = resolve_hardware(settings.device, settings.precision)
-    notes: list[str] = []
     shadows = settings.shadows
     if shadows is not None and shadows < 4:
         raise UsageError(
@@ -227,11 +227,11 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise DataError(
             f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
-    notes += data.notes
+    notes = [*data.notes]
     defaults = of_images if data.is_image else of_features
-    if settings.samples is None and len(data) < data.available:
+    if settings.samples is None and data.drawn < data.available:
         notes.append(
-            f"{len(data):,} of {data.available:,} training samples were drawn at random, a size that suits this "
+            f"{data.drawn:,} of {data.available:,} training samples were drawn at random, a size that suits this "
             "machine; --samples N takes another number"
         )
     if hardware.device == "cpu" and (full := full_run(settings, defaults, data)):
@@ -262,15 +262,14 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         )
     check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
-    columns = {} if data.table is None else data.table.groups
-    properties = group_samples(settings.metadata, columns, data.sample_ids, len(canaries))
+    properties = group_samples(settings.metadata, data.groups, data.sample_ids, len(canaries))
     given = None if settings.target is None else read_given_target(settings.target, specification)
     notes += [] if given is None else given.notes
     return AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
 
 
 def _load(settings: AuditSettings, limits: Limits) -> Dataset:
-    return load_dataset(
+    drawn = load_dataset(
         settings.dataset,
         data_dir=settings.data_dir,
         samples=settings.samples,
@@ -279,6 +278,7 @@ def _load(settings: AuditSettings, limits: Limits) -> Dataset:
         image_size=settings.image_size,
         table=table_options(settings),
     )
+    return leave_out(drawn, settings.without)
 
 
 def demand_same_again(plan: AuditPlan) -> None:
@@ -290,7 +290,7 @@ def demand_same_again(plan: AuditPlan) -> None:
     if not is_function(plan.settings.dataset):
         return
     with other_draws():
-        again = _load(plan.settings, Limits(len(plan.data), len(plan.data)))
+        again = _load(plan.settings, Limits(plan.data.drawn, plan.data.drawn))
     parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
     changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
     if changed:

@@ -91,6 +91,7 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         data_dir=data.data_dir if settings.data_dir is None else settings.data_dir,
         samples=data.samples,
         image_size=data.image_size,
+        **({} if data.without is None else {"without": data.without}),
         **({} if data.table is None else dict(data.table)),
         network=code.network or identity.network,
         training=code.training,

@@ -107,7 +107,8 @@ class TableOptions(Result):
 class DataDescription(SparseResult):
     """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples.
 
-    ``table`` is what the columns of a table in a file are for.
+    ``table`` is what the columns of a table in a file are for, ``without`` the file of ids that were left out of the
+    ``samples`` that were drawn.
     """
 
     dataset: str
@@ -122,6 +123,7 @@ class DataDescription(SparseResult):
     classes: list[str]
     input_shape: list[int] = Field(default_factory=list)
     table: TableOptions | None = None
+    without: str | None = None
 
 
 class CodeDescription(SparseResult):
