@@ -69,8 +69,8 @@ def measures_for(classes: int) -> tuple[Release, ...]:
     return tuple(one for one in MEASURES if one.kind != "top" or one.value < classes - 1)
 
 
-def readable_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
-    """Return the logits as far as they can be told from what is let out, up to a constant a sample.
+def shown_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
+    """Return the logits as what is let out shows them, up to a constant a sample.
 
     Parameters
     ----------
@@ -113,6 +113,11 @@ def _of_the_likeliest(log_p: FloatArray, named: int) -> FloatArray:
     return told
 
 
+def readable_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
+    """Return the logits as far as they can be told by whoever knows the measure: a known temperature is undone."""
+    return (release.value if release.kind == "temperature" else 1.0) * shown_logits(logits, release)
+
+
 @dataclass(frozen=True)
 class Answers:
     """What shadow models answer on the samples that they are attacked on.
@@ -134,6 +139,11 @@ class Answers:
     right: npt.NDArray[np.bool_]
     labels: npt.NDArray[np.int64]
     keep: npt.NDArray[np.bool_]
+
+    def shown_margins(self, release: Release) -> FloatArray:
+        """Return the margins as they are let out, ``[S, N]``, which an attacker takes who does not know of it."""
+        told = [signals_of(shown_logits(one, release), self.labels) for one in self.logits]
+        return signal(np.stack(told), "margin")
 
     def statistics(self, release: Release) -> dict[str, FloatArray]:
         """What an adaptive attacker fits LiRA to, ``[S, N]`` by name; the labels are let out by every measure."""

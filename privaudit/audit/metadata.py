@@ -1,4 +1,4 @@
-"""``--metadata FILE.csv`` and ``--group COLUMN``: properties of samples, by which exposure is told; ``--without FILE``."""
+"""``--metadata FILE.csv``, ``--group COLUMN``: properties of samples, to tell exposure by; ``--without FILE``."""
 
 from __future__ import annotations
 

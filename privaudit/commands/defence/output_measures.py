@@ -1,4 +1,4 @@
-"""Measures at the output of an audit's stored models: what each shows, and what an attacker makes of it who knows it."""
+"""Measures at the output of an audit's stored models: what each shows, and what attackers make of it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def measure_outputs(plan: AuditPlan, results: ScoreResults) -> OutputMeasures | 
     for release in measures_for(answers.logits.shape[2]):
         shown = answers.statistics(release)
         found = _attacked(shown, keep)
-        row = _row(release, _unaware(release, statistics, shown, keep), found, _best(found))
+        row = _row(release, _unaware(release, statistics["margin"], answers), found, _best(found))
         measures.append(_held_against(row, measures[0]))
     return OutputMeasures(samples=len(rows), copies=answers.right.shape[2] - 1, measures=measures)
 
@@ -121,13 +121,13 @@ def _tpr(attack: Attack) -> float:
     return 0.0 if rate is None else rate
 
 
-def _unaware(
-    release: Release, fitted: dict[str, FloatArray], shown: dict[str, FloatArray], keep: npt.NDArray[np.bool_]
-) -> Attack | None:
+def _unaware(release: Release, fitted: FloatArray, answers: Answers) -> Attack | None:
+    """Attack as whoever takes what is let out for all that the model says; None where that is no attack to speak of."""
     if release.kind == "label":
         return None
+    keep = answers.keep
     clusters = np.broadcast_to((np.arange(len(keep)) // 2)[:, np.newaxis], keep.shape)
-    return performance(unadapted(fitted["margin"], shown["margin"], keep), keep, clusters)
+    return performance(unadapted(fitted, answers.shown_margins(release), keep), keep, clusters)
 
 
 def _row(release: Release, hidden: Attack | None, found: dict[str, Attack], best: str) -> OutputMeasure:

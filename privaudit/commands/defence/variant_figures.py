@@ -95,7 +95,7 @@ def _held_against(row: Variant, own: Audited, baseline: Audited) -> Variant:
 def with_decisions(
     variants: Sequence[Variant], outputs: OutputMeasures | None
 ) -> tuple[list[Variant], OutputMeasures | None, int]:
-    """Correct every p-value for all that was tried, and mark the Pareto front; return also how many tests there were."""
+    """Correct every p-value for all that was tried, mark the Pareto front, and count the tests."""
     measures = [] if outputs is None else outputs.measures
     tested = [one for one in (*variants, *measures) if one.halving is not None]
     by_row = dict(zip(map(id, tested), corrected([one.halving for one in tested if one.halving]), strict=True))

@@ -164,7 +164,7 @@ def _output_table(results: DefenceResults, outputs: OutputMeasures) -> Table:
         return "–" if row.change is None else "yes" if row.helps else "not shown"
 
     return tabulate(
-        f"Found at {rate(results.fpr)} false alarms, of {outputs.samples:,} samples and {outputs.copies} copies of each",
+        f"Found at {rate(results.fpr)} false alarms, of {outputs.samples:,} samples, {outputs.copies} copies of each",
         outputs.measures,
         {
             "Shown": lambda row: row.title,
