@@ -2,7 +2,7 @@
 
 A measure at the output trains nothing. It leaves the model as it is and shows less of what it says: softer
 probabilities, rounded ones, the likeliest classes alone, a label. Whoever attacks it shows the shadow models' answers
-in the same way and fits the attack to that (an adaptive attack; Song and Mittal 2021, section 5). The figure of an
+in the same way and fits the attack to that (an adaptive attack; Song and Mittal 2021). The figure of an
 attacker who does not is given beside it as what it is: the measure's obscurity.
 """
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from privaudit.artifacts import DEFENCE, DEFENCE_TABLE, DEFENCES
+from privaudit.audit.cost.stopwatch import Measured
+from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import spreadsheet_text
 from privaudit.commands.defence.output_measures import measure_outputs
@@ -51,6 +53,9 @@ def run_defence(
     for place in (folder.parent, folder):
         files.claim(place)
     files.demand_writable(folder)
+    if settings.declare is not None:
+        files.claim(settings.out / baseline.name)
+        keep_declaration(read_declaration(settings.declare), settings.out / baseline.name)
     rows, trained = _audit_all(baseline, planned)
     own = rows[0]
     talk("  measures at the output of the audited models")
@@ -73,7 +78,8 @@ def _plan(
     listed = None if sweep is None else read_sweep(sweep)
     baseline = open_baseline(settings, given, audit)
     found, skipped = default_variations(baseline) if listed is None else (listed, [])
-    cost = cost_of(baseline)
+    steps: dict[tuple[object, ...], Measured] = {}
+    cost = cost_of(baseline, steps)
     planned = [Planned(Variation(BASELINE, "as it was audited", {}), baseline, cost)]
     names = {baseline.name}
     for variation in found:
@@ -89,7 +95,7 @@ def _plan(
             continue
         names |= set() if plan is None else {plan.name}
         # Until the most exposed are known, as many models as the baseline's cost as much.
-        planned.append(Planned(variation, plan, cost if plan is None else cost_of(plan)))
+        planned.append(Planned(variation, plan, cost if plan is None else cost_of(plan, steps)))
     if len(planned) == 1:
         raise UsageError("there is no variation to try", hint="Name some: --sweep FILE.toml. " + " ".join(skipped))
     return baseline, planned, skipped
@@ -130,7 +136,7 @@ def _audit_all(baseline: AuditPlan, planned: list[Planned]) -> tuple[list[Audite
             plan = plan_variation(baseline, variation)
         if plan is None:
             continue
-        scored, models = audit_variation(plan, latest=number == 0)
+        scored, models = audit_variation(plan, own=number == 0)
         trained += models
         rows.append(audited(variation, plan, scored))
     return rows, trained

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from privaudit.artifacts import DEFENCES, LEFT_OUT
 from privaudit.audit.code_examination import examine_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
+from privaudit.audit.cost.stopwatch import Measured, measure
 from privaudit.audit.plan import AuditPlan, demand_same_again, plan_audit
 from privaudit.audit.reopening import reopen_plan
 from privaudit.audit.result_files import RESULTS, SCORES, read_table
@@ -17,6 +19,8 @@ from privaudit.commands.score import train_missing
 from privaudit.commands.score_stored import are_scored, score_stored
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
+from privaudit.report.redaction import privacy_of
+from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.defence_results import PlannedVariant
@@ -24,10 +28,14 @@ from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.shadow.store import audits_in, latest_audit, open_audit
 
-#: What may be said of an audit that is there already: who works, and where.
+#: What may be said of an audit that is there already: who works, and where, and how it is attacked and shown.
 OF_STORED = frozenset(
-    {"store", "out", "data_dir", "workers", "engine", "address", "gpu_share", "shadows", "redact", "metadata"}
-)
+    {
+        "store", "out", "data_dir", "workers", "engine", "address", "gpu_share", "shadows", "redact", "metadata",
+        "declare", "show_samples", "statistic", "rmia_gamma", "queries", "invert", "invert_at", "invert_preset",
+        "invert_batch", "gradient_noise", "gradient_clip",
+    }
+)  # fmt: skip
 
 
 def open_baseline(settings: AuditSettings, given: set[str], audit: str | None) -> AuditPlan:
@@ -86,11 +94,16 @@ def plan_variation(baseline: AuditPlan, variation: Variation) -> AuditPlan | Non
     return examine_code(plan_audit(varied_settings(baseline, variation)))
 
 
-def cost_of(plan: AuditPlan) -> Estimate:
-    """Return what is left to do for an audit."""
+def cost_of(plan: AuditPlan, known: dict[tuple[object, ...], Measured]) -> Estimate:
+    """Return what is left to do for an audit; steps of a network are measured once, and kept in ``known``."""
     jobs = plan.jobs(plan.design(plan.shadows))
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
-    return estimate(plan, missing, None, keep=False)
+    specification = plan.specification
+    recipe = specification.recipe
+    key = (specification.network, specification.training, recipe.name, recipe.batch_size, recipe.augment)
+    if missing and key not in known:
+        known[key] = measure(plan, None, (), plan.workers)
+    return estimate(plan, missing, None, keep=False, measured_before=known.get(key) if missing else None)
 
 
 def leave_out_most_exposed(baseline: AuditPlan, variation: Variation) -> Variation:
@@ -99,7 +112,7 @@ def leave_out_most_exposed(baseline: AuditPlan, variation: Variation) -> Variati
     No class loses more than half of its samples.
     """
     table = read_table(baseline.settings.out / baseline.name / SCORES)
-    path = baseline.settings.out / "defences" / baseline.name / "most-exposed.csv"
+    path = LEFT_OUT.at(baseline.settings.out / DEFENCES / baseline.name)
     ids = most_exposed_ids(table[~table["canary"]], SHARE_LEFT_OUT)
     files.claim(path.parent)
     files.write_text(path, "sample_id\n" + "".join(f"{one}\n" for one in ids))
@@ -117,10 +130,11 @@ def most_exposed_ids(table: pd.DataFrame, share: float) -> list[object]:
     return ids
 
 
-def audit_variation(plan: AuditPlan, *, latest: bool = False) -> tuple[Scored, int]:
+def audit_variation(plan: AuditPlan, *, own: bool = False) -> tuple[Scored, int]:
     """Train what is missing, score it, and return its results and how many models were trained.
 
-    What is scored already stays as it is. The audit does not become the store's latest unless that is asked for.
+    What is scored already stays as it is. The user's own audit, unlike a variation of it, becomes the store's latest
+    and gets its report.
     """
     folder = plan.settings.out / plan.name
     if _is_there(plan):
@@ -131,9 +145,11 @@ def audit_variation(plan: AuditPlan, *, latest: bool = False) -> tuple[Scored, i
         demand_same_again(plan)
     with plan.store.locked():
         trained = train_missing(plan, None, announce=False)
-        if latest:
+        if own:
             plan.store.mark_latest()
         score_stored(plan, folder, trained=trained)
+        if own:
+            render_report(folder, privacy_of(plan.settings))
     return read_scored(plan.settings.out, plan.name), trained
 
 
