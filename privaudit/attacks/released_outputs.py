@@ -95,7 +95,8 @@ def shown_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
         case "rounded":
             unit = 10.0**-release.value
             shares = np.round(np.exp(z - logsumexp(z, axis=1, keepdims=True)), int(release.value))
-            return np.log(np.maximum(shares, BELOW_ROUNDING * unit))
+            told: FloatArray = np.log(np.maximum(shares, BELOW_ROUNDING * unit))
+            return told
         case "top":
             return _of_the_likeliest(z - logsumexp(z, axis=1, keepdims=True), int(release.value))
         case "label":

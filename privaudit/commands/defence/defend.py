@@ -88,10 +88,10 @@ def _plan(
         except UsageError as error:
             if listed is not None:
                 raise UsageError(f"--sweep {sweep}: [{variation.name}] {error.message}", hint=error.hint) from None
-            skipped.append(f"{variation.title.capitalize()}: {error.message}.")
+            skipped.append(f"{variation.sentence}: {error.message}.")
             continue
         if plan is not None and plan.name in names:
-            skipped.append(f"{variation.title.capitalize()}: it is the same as another.")
+            skipped.append(f"{variation.sentence}: it is the same as another.")
             continue
         names |= set() if plan is None else {plan.name}
         # Until the most exposed are known, as many models as the baseline's cost as much.

@@ -12,7 +12,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.commands.compare import Scored
 from privaudit.commands.defence.variations import Variation
 from privaudit.report.content import comparability, wording
-from privaudit.results.defence_results import OutputMeasures, Variant
+from privaudit.results.defence_results import OutputMeasure, OutputMeasures, Variant
 from privaudit.scoring.defence.accuracy_price import Right, accuracy_change, accuracy_of
 from privaudit.scoring.defence.pareto_front import pareto_front
 from privaudit.scoring.defence.recommendation import DECIDING_RATE, corrected, halve
@@ -97,7 +97,8 @@ def with_decisions(
 ) -> tuple[list[Variant], OutputMeasures | None, int]:
     """Correct every p-value for all that was tried, mark the Pareto front, and count the tests."""
     measures = [] if outputs is None else outputs.measures
-    tested = [one for one in (*variants, *measures) if one.halving is not None]
+    every: list[Variant | OutputMeasure] = [*variants, *measures]
+    tested = [one for one in every if one.halving is not None]
     by_row = dict(zip(map(id, tested), corrected([one.halving for one in tested if one.halving]), strict=True))
     front = pareto_front(
         [one.shadow_accuracy for one in variants],

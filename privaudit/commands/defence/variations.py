@@ -62,6 +62,11 @@ class Variation:
     title: str
     changes: Mapping[str, Value]
 
+    @property
+    def sentence(self) -> str:
+        """The title as a sentence begins."""
+        return self.title[:1].upper() + self.title[1:]
+
 
 def default_variations(plan: AuditPlan) -> tuple[list[Variation], list[str]]:
     """Return what suits an audit, and what does not, a sentence each."""

@@ -77,7 +77,8 @@ def decide(
     if tpr / 2 < float(DECIDING_RATE):
         # Whoever guesses finds as many: half of it is nothing that a measure could reach.
         return Decision("nothing to halve")
-    of_all = [one.halving for one in (*others, *outputs) if one.halving is not None]
+    measures: list[Variant | OutputMeasure] = [*others, *outputs]
+    of_all = [one.halving for one in measures if one.halving is not None]
     if not of_all or all(one.halves == "too few models" for one in of_all):
         return Decision("too little evidence")
     helping = [one for one in others if one.halving is not None and one.halving.halves == "yes"]
