@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from privaudit.api import audits as audits
     from privaudit.api import compare as compare
+    from privaudit.api import defend as defend
     from privaudit.api import export as export
     from privaudit.api import gate as gate
     from privaudit.api import init as init
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "audits": "privaudit.api",
     "compare": "privaudit.api",
+    "defend": "privaudit.api",
     "export": "privaudit.api",
     "gate": "privaudit.api",
     "init": "privaudit.api",

@@ -25,6 +25,9 @@ MARKERS = (LOCK, MARK)
 #: Beside the audits' own folders, where comparisons of two of them go, and experiments on them.
 COMPARISONS, REPRODUCTION = "comparisons", "reproduction"
 
+#: And measures against leakage, one folder an audit.
+DEFENCES = "defences"
+
 #: And exported models, unless another folder is named; each is described by a file.
 EXPORTS, EXPORTED = "exports", "model.json"
 
@@ -241,12 +244,20 @@ SCORED = (SCORES, RESULTS)
 #: What a run that ended leaves beside its model and its record: of one that lacks a part, a purge leaves no other.
 RUN_RESULTS = (METRICS, FORGETTING, EXPOSURE)
 
-# Beside it: <out>/comparisons/A--B/ and <out>/reproduction/<audit>-<scale>/.
+# Beside it: <out>/comparisons/A--B/, <out>/defences/<audit>/ and <out>/reproduction/<audit>-<scale>/.
 
 COMPARISON = tuple(
     Artifact(path, About.EVERYONE, "two score tables", Purge.REMOVE, "comparisons with other audits")
     for path in ("comparison.json", "samples.parquet", REPORT.path)
 )
+DEFENCE, DEFENCE_TABLE, DEFENCE_REPORT = (
+    Artifact(path, About.NOBODY, "audits of variations", Purge.KEEP)
+    for path in ("defence.json", "results.csv", REPORT.path)
+)
+LEFT_OUT = Artifact(
+    "most-exposed.csv", About.SOME, "the score table", Purge.REMOVE, "lists of the most exposed that were left out"
+)
+DEFENCE_FILES = (DEFENCE, DEFENCE_TABLE, DEFENCE_REPORT, LEFT_OUT)
 VERDICTS = Artifact("verdicts.json", About.NOBODY, "results of experiments", Purge.KEEP)
 EXPERIMENT = Artifact("{experiment}/results.{ending:json|csv}", About.NOBODY, "trials", Purge.KEEP)
 EXPERIMENTS = (VERDICTS, EXPERIMENT)
@@ -260,7 +271,7 @@ def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] |
     path
         From the folder on that the manifest is of.
     manifest
-        `STORE`, `OUTPUT`, `COMPARISON` or `EXPERIMENTS`: the first that fits counts.
+        `STORE`, `OUTPUT`, `COMPARISON`, `DEFENCE_FILES` or `EXPERIMENTS`: the first that fits counts.
     keys
         Of the models that there are; None for any.
 

@@ -62,6 +62,7 @@ def make_folder(folder: Path) -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     (settings,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (folder / "audit.toml").write_text(settings, "utf-8")
+    (folder / "sweep.toml").write_text("[decayed]\nweight_decay = 0.01\n", "utf-8")
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
 
 

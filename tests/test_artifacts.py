@@ -18,6 +18,7 @@ MANIFESTS = {
     "out": artifacts.OUTPUT,
     "comparison": artifacts.COMPARISON,
     "experiments": artifacts.EXPERIMENTS,
+    "defence": artifacts.DEFENCE_FILES,
 }
 EVERY = [artifact for manifest in MANIFESTS.values() for artifact in manifest]
 

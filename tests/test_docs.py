@@ -19,6 +19,7 @@ from privaudit.cli.process_exit import INTERRUPTED
 from privaudit.config import (
     AuditSettings,
     CompareOptions,
+    DefendOptions,
     ExportOptions,
     GateOptions,
     InitOptions,
@@ -38,6 +39,7 @@ from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
 from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.base import Result
+from privaudit.results.defence_results import DefenceAnswer, DefenceEstimate, OutputMeasures, Variant
 from privaudit.results.gate_results import Check, GateAnswer
 from privaudit.results.measures import Attack
 from privaudit.results.report_paths import AttestedPaths
@@ -66,6 +68,7 @@ OPTIONS: dict[str, Any] = {
     "compare": CompareOptions,
     "verify": VerifyOptions,
     "list": ListOptions,
+    "defend": DefendOptions,
     "init": InitOptions,
 }
 
@@ -258,6 +261,10 @@ def test_environment_variables_are_told() -> None:
         ("list", AuditEntry),
         ("report", AttestedPaths),
         ("export", ExportResult),
+        ("defend", DefenceAnswer),
+        ("defend", DefenceEstimate),
+        ("defend", Variant),
+        ("defend", OutputMeasures),
     ],
 )
 def test_what_json_holds_is_told(name: str, keys: type[Result]) -> None:

@@ -31,6 +31,8 @@ from tests.prepared import make_folder
 CUTS = {
     "score": {"--samples": "120", "--shadows": "8", "--epochs": "1", "--invert": "0", "--workers": "2"},
     "unlearn": {"--workers": "2"},
+    # One variation; what is audited first, of what a page says, is as small as an audit.
+    "defend": {"--sweep": "sweep.toml", "--workers": "2"},
     "reproduce": {
         "--scale": "smoke",
         "--seeds": "1",
@@ -49,6 +51,8 @@ STEPS = 10
 SMALLER = {
     ("score", "--samples"): {"10000": "120", "50000": "120"},
     ("score", "--epochs"): {"24": "1", "30": "2"},
+    ("defend", "--samples"): {"2000": "120"},
+    ("defend", "--shadows"): {"16": "8"},
     ("score", "--invert"): {"50": "2"},
     ("reproduce", "--samples"): {"3000": "120"},
     ("reproduce", "--shadows"): {"32": "8"},
@@ -137,7 +141,8 @@ class Place:
         pages_own = command.page in WITH_INVERSION
         # These train nothing.
         small = {"--signals", "--dry-run", "--list"} & set(words)
-        for flag, value in {} if small else CUTS.get(name, {}).items():
+        of_score = CUTS["score"] if name == "defend" and "--dataset" in words else {}
+        for flag, value in {} if small else (of_score | CUTS.get(name, {})).items():
             if flag in words or (flag == "--invert" and pages_own) or self._is_set_elsewhere(flag, words):
                 continue
             words += [flag, value]

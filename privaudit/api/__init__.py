@@ -4,6 +4,7 @@ Where a command would exit with a code, a function raises the `PrivauditError` t
 to stderr, as there. Nothing heavy is imported before it is needed.
 """
 
+from privaudit.api.defence import defend
 from privaudit.api.models import export, load_model
 from privaudit.api.reproduction import reproduce
 from privaudit.api.score_and_unlearn import score, unlearn
@@ -12,6 +13,7 @@ from privaudit.api.stored_audits import audits, compare, gate, init, purge, veri
 __all__ = [
     "audits",
     "compare",
+    "defend",
     "export",
     "gate",
     "init",

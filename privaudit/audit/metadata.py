@@ -1,4 +1,4 @@
-"""``--metadata FILE.csv`` and ``--group COLUMN``: properties of the samples, and whose they are."""
+"""``--metadata FILE.csv``, ``--group COLUMN``: properties of samples, and whose they are; ``--without FILE``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from privaudit.config import FEWEST_SAMPLES
+from privaudit.data import Dataset
 from privaudit.errors import DataError, UsageError
+from privaudit.unlearning.requests.forget_requests import read_requests
+from privaudit.unlearning.requests.request_cells import KnownSamples
 
 #: A column of numbers with more different values than this is cut into quarters.
 MOST_VALUES = 12
@@ -23,6 +27,21 @@ NOT_GIVEN = "(not given)"
 
 #: The column that says whose each sample is.
 SUBJECT = "subject_id"
+
+
+def leave_out(data: Dataset, named: Path | None) -> Dataset:
+    """Take the training samples out that a file names; `UsageError` where it names one that there is not."""
+    if named is None:
+        return data
+    rows = read_requests(named, KnownSamples(data.sample_ids, data.paths)).rows
+    left = len(data) - len(rows)
+    if left < FEWEST_SAMPLES:
+        raise UsageError(
+            f"--without {named}: it names {len(rows):,} of {len(data):,} training samples, and {left} are too few for "
+            f"an audit, which needs at least {FEWEST_SAMPLES}",
+            hint="Leave fewer out.",
+        )
+    return data.without_training_rows(rows)
 
 
 def group_samples(

@@ -217,7 +217,8 @@ class AuditPlan:
                 **({} if data.table is None else {"table": table_options(settings)}),
                 dataset=dataset,
                 data_dir=str((data_dir or default_folder()).absolute()),
-                samples=len(data),
+                samples=data.drawn,
+                **({} if settings.without is None else {"without": str(settings.without.absolute())}),
                 available=data.available,
                 image_size=settings.image_size,
                 **({} if settings.image_fit == "stretch" else {"image_fit": settings.image_fit}),
@@ -247,7 +248,6 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
     """
     of = resolve_hardware if settings.estimator is None else partial(estimator_hardware, settings)
     hardware = of(settings.device, settings.precision)
-    notes: list[str] = []
     shadows = settings.shadows
     if shadows is not None and shadows < 4:
         raise UsageError(
@@ -262,11 +262,11 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
         raise DataError(
             f"{data.name}: {len(data)} training samples are too few for an audit: it needs at least {FEWEST_SAMPLES}"
         )
-    notes += data.notes
+    notes = [*data.notes]
     defaults = defaults_of_pretrained(pretrained, of_images if data.is_image else of_features)
-    if settings.samples is None and len(data) < data.available:
+    if settings.samples is None and data.drawn < data.available:
         notes.append(
-            f"{len(data):,} of {data.available:,} training samples were drawn at random, a size that suits this "
+            f"{data.drawn:,} of {data.available:,} training samples were drawn at random, a size that suits this "
             "machine; --samples N takes another number"
         )
     if hardware.device == "cpu" and (full := full_run(settings, defaults, data)):
@@ -304,8 +304,7 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
     if specification.estimator is None and not specification.is_head:
         check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
     canaries = choose_canaries(data, settings.canaries, settings.seed)
-    columns = {} if data.table is None else data.table.groups
-    properties = group_samples(settings.metadata, columns, data.sample_ids, len(canaries))
+    properties = group_samples(settings.metadata, data.groups, data.sample_ids, len(canaries))
     read = read_given_target if specification.estimator is None else partial(read_given_estimator, data.class_names)
     given = None if settings.target is None else read(settings.target, specification)
     notes += [] if given is None else given.notes

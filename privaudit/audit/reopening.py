@@ -113,6 +113,7 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         samples=data.samples,
         image_size=data.image_size,
         image_fit=data.image_fit,
+        **({} if data.without is None else {"without": data.without}),
         **({} if data.table is None else dict(data.table)),
         network=None if identity.estimator is not None else _network_of(code.network or identity.network, settings),
         estimator=code.estimator,

@@ -30,6 +30,7 @@ from privaudit.runtime.user_code import ended_by
 COMMANDS = {
     "score": "Train shadow models, attack, and score every training sample's risk.",
     "unlearn": "Forget samples in order of risk, audit again, and measure what is left.",
+    "defend": "Say what lowers the risk, other ways to train among it, and what it costs.",
     "reproduce": "Run the paper's tables and figures, and say of each claim whether it holds.",
     "export": "Write a model as a folder that serves it without privaudit.",
     "init": "Write files to fill in: an audit's settings, and what is declared of it.",

@@ -52,7 +52,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     if not files.is_whole(plan.store.description):
         demand_same_again(plan)
     with plan.store.locked():
-        trained = _train_missing(plan, inversion)
+        trained = train_missing(plan, inversion)
         plan.store.mark_latest()
         # What an earlier version sealed is bound to its place from now on.
         for path in (*links.list_files(plan.store.folder), *links.list_files(folder)):
@@ -63,8 +63,11 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
         return ScoreAnswer.of(results, folder / SCORES, render_report(folder, privacy_of(settings)))
 
 
-def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
-    """Say what it will cost, then train or take in every model that the store lacks; return how many were trained."""
+def train_missing(plan: AuditPlan, inversion: InversionPlan | None, *, announce: bool = True) -> int:
+    """Say what it will cost, then train or take in every model that the store lacks; return how many were trained.
+
+    Whoever has said already what it costs lets nothing be announced.
+    """
     store = plan.store
     store.demand_not_purged()
     jobs = plan.jobs(store.write_design(plan.design(plan.shadows))[: plan.shadows])
@@ -79,7 +82,8 @@ def _train_missing(plan: AuditPlan, inversion: InversionPlan | None) -> int:
     missing = [job for job in absent if not plan.is_given(job.key)]
     if missing:
         plan = examine_training_code(plan)
-    _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
+    if announce:
+        _announce(plan, estimate(plan, missing, inversion, keep=True), inversion)
     if missing:
         _warn_of_other_versions(plan)
     for job in absent:

@@ -162,6 +162,8 @@ def _about(plan: AuditPlan, doubts: list[str]) -> About:
     if data is not None:
         table = None if data.table is None else data.table.without_folders()
         data = data.model_copy(update={"data_dir": None, "dataset": PurePath(data.dataset).name, "table": table})
+        if data.without is not None:
+            data = data.model_copy(update={"without": PurePath(data.without).name})
     if target is not None:
         target = target.model_copy(update={"doubts": tuple(doubts)})
     return about.model_copy(update={"data": data, "target": target})

@@ -45,6 +45,8 @@ def run_verify(settings: AuditSettings, audit: str | None) -> VerifyResults:
     out = settings.out / opened.audit
     folders: dict[Path, Sequence[Artifact]] = {opened.folder: artifacts.STORE, out: artifacts.OUTPUT}
     folders |= dict.fromkeys(artifacts.comparisons_with(opened.audit, settings.out), artifacts.COMPARISON)
+    if (defences := settings.out / artifacts.DEFENCES / opened.audit).is_dir():
+        folders[defences] = artifacts.DEFENCE_FILES
     reproductions = artifacts.reproductions_of(opened.audit, settings.out)
     folders |= dict.fromkeys(reproductions, artifacts.EXPERIMENTS)
     # These say which files there should be. Where one is damaged itself, the others are looked at all the same.

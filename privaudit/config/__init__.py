@@ -21,6 +21,7 @@ from privaudit.config.dataset_defaults import (
     defaults_for,
     has_own_recipe,
 )
+from privaudit.config.defend_options import DefendOptions
 from privaudit.config.reproduce_options import ReproduceOptions, ReproduceSettings
 from privaudit.config.settings_file import decoded, read_settings
 from privaudit.config.stored_audit_options import (
@@ -46,6 +47,7 @@ __all__ = [
     "AuditSettings",
     "CompareOptions",
     "Defaults",
+    "DefendOptions",
     "ExportOptions",
     "GateOptions",
     "InitOptions",

@@ -143,6 +143,9 @@ class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
         "hist-gradient-boosting, xgboost, lightgbm, or a function of yours that makes one.",
     )
     recipe: str | None = Field(None, description="How to train: airbench, fast or paper [the network's].")
+    without: AnyPath | None = Field(
+        None, description="Leave these training samples out: a file of ids, as unlearn takes them."
+    )
     training: Named | None = Field(
         None, description="Train by a function of your own instead: FILE.py:function or module:function."
     )
@@ -151,7 +154,10 @@ class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
         None, allow_inf_nan=False, description="Highest learning rate, instead of the recipe's."
     )
     weight_decay: float | None = Field(None, allow_inf_nan=False, description="Weight decay, instead of the recipe's.")
-    augment: str | None = Field(None, description="none, flip, crop, crop-flip or shift-flip.")
+    augment: str | None = Field(None, description="none, flip, crop, crop-flip, shift or shift-flip.")
+    label_smoothing: float | None = Field(
+        None, allow_inf_nan=False, description="Share of each label that is spread over all classes [the recipe's]."
+    )
     seed: int = Field(0, ge=0, description="Seed of everything random [{default}].")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto, fp32 or bf16 [auto: bf16 where the hardware has it]."
@@ -215,6 +221,7 @@ class AuditSettings(AuditOptions):
         estimator: str | None = NARROWED
         weights: Path | None = NARROWED
         train: str | None = NARROWED
+        without: Path | None = NARROWED
         metadata: Path | None = NARROWED
         group: tuple[str, ...] = NARROWED
         leave_out: tuple[str, ...] = NARROWED
@@ -225,7 +232,7 @@ class AuditSettings(AuditOptions):
 
     def recipe_changes(self) -> dict[str, object]:
         """Recipe parameters that were asked for by name."""
-        named = ("epochs", "batch_size", "learning_rate", "weight_decay", "augment")
+        named = ("epochs", "batch_size", "learning_rate", "weight_decay", "augment", "label_smoothing")
         return {name: getattr(self, name) for name in named}
 
 

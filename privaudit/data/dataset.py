@@ -90,6 +90,8 @@ class Dataset:
         content.
     table
         What else its rows say, where it came from a table in a file.
+    left_out
+        How many training samples were taken out of those that were drawn.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Dataset:
     encoding: Result | None = field(default=None, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     table: TableFacts | None = field(default=None, repr=False)
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         _check(self)
@@ -113,6 +116,16 @@ class Dataset:
     def classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
+
+    @property
+    def groups(self) -> dict[str, npt.NDArray[np.object_]]:
+        """Columns of a table by which exposure is told."""
+        return {} if self.table is None else self.table.groups
+
+    @property
+    def drawn(self) -> int:
+        """Number of training samples before any were taken out."""
+        return len(self) + self.left_out
 
     @property
     def is_image(self) -> bool:
@@ -152,6 +165,24 @@ class Dataset:
         deviation = rows.std(axis=axes, dtype=np.float64) / scale
         deviation = np.where(deviation > 1e-8, deviation, 1.0)
         return tuple(map(float, np.atleast_1d(mean))), tuple(map(float, np.atleast_1d(deviation)))
+
+    def without_training_rows(self, rows: IntArray) -> Dataset:
+        """Return the same dataset with some training samples taken out, and what is known of them."""
+        kept = np.setdiff1d(np.arange(len(self)), rows)
+        table = self.table
+        if table is not None:
+            subjects = None if table.subjects is None else table.subjects[kept]
+            table = replace(table, subjects=subjects, groups={name: of[kept] for name, of in table.groups.items()})
+        return replace(
+            self,
+            x_train=self.x_train[kept],
+            y_train=self.y_train[kept],
+            sample_ids=self.sample_ids[kept],
+            paths=None if self.paths is None else tuple(self.paths[row] for row in kept),
+            table=table,
+            left_out=self.left_out + len(self) - len(kept),
+            notes=(*self.notes, f"{len(self) - len(kept):,} training samples are left out, as was asked"),
+        )
 
     def without_test_rows(self, rows: IntArray) -> Dataset:
         """The same dataset with some test samples taken out."""

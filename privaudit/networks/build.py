@@ -27,7 +27,11 @@ NETWORKS = Registry(
         "airbench-narrow": "privaudit.networks.airbench:build_narrow",
         "airbench-wide": "privaudit.networks.airbench:build_wide",
         "cnn": "privaudit.networks.cnn:build_cnn",
+        "cnn-dropout": "privaudit.networks.cnn:build_dropout",
+        "cnn-narrow": "privaudit.networks.cnn:build_narrow",
         "mlp": "privaudit.networks.mlp:build_mlp",
+        "mlp-dropout": "privaudit.networks.mlp:build_dropout",
+        "mlp-narrow": "privaudit.networks.mlp:build_narrow",
         "resnet18": "privaudit.networks.residual:build_resnet18",
         "resnet50": "privaudit.networks.residual:build_resnet50",
         "resnext50": "privaudit.networks.residual:build_resnext50",
@@ -96,7 +100,7 @@ def load_factory(name: str, input_shape: tuple[int, ...]) -> Any:
     # Training scripts often lower torch's precision where they are imported: that must not reach what runs after it.
     with full_fp32():
         factory = import_reference(name, "network") if ":" in name else NETWORKS.load(name)
-    if len(input_shape) != 3 and name != "mlp" and name in NETWORKS:
+    if len(input_shape) != 3 and name.split("-")[0] != "mlp" and name in NETWORKS:
         raise UsageError(
             f"network '{name}' takes images, but an input has shape {list(input_shape)}",
             hint="Use --network mlp for feature vectors.",

@@ -212,6 +212,9 @@ def plan_purge(
     if not (settings.out / artifacts.COMPARISONS).is_symlink():
         for folder in artifacts.comparisons_with(store.audit, settings.out):
             plan.sort(folder, artifacts.COMPARISON, evidence, artifacts.COMPARISON[0].kind)
+    defences = settings.out / artifacts.DEFENCES / store.audit
+    if defences.is_dir() and not (defences.is_symlink() or defences.parent.is_symlink()):
+        plan.sort(defences, artifacts.DEFENCE_FILES, evidence, artifacts.LEFT_OUT.kind)
     studies = settings.out / artifacts.REPRODUCTION
     if not studies.is_symlink() and any(studies.glob(f"{store.audit}-*/*")):
         # Its first figure may show pictures of this audit.

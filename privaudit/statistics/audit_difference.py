@@ -43,7 +43,32 @@ def difference(first: Estimate, second: Estimate, paired: bool) -> Difference:
     return Difference(a=first.value, b=second.value, difference=value, ci=_interval(value, first, second, paired))
 
 
+def shown_below(first: Estimate, second: Estimate, paired: bool) -> float | None:
+    """Return the one-sided p-value of "``second`` is not below ``first``", by the error of `difference`.
+
+    None where a side has too few clusters.
+    """
+    found = _error(first, second, paired)
+    if found is None:
+        return None
+    error, degrees = found
+    value = second.value - first.value
+    if error == 0:
+        return 0.0 if value < 0 else 1.0
+    return float(stats.t.cdf(value / error, degrees))
+
+
 def _interval(value: float, first: Estimate, second: Estimate, paired: bool) -> Interval | None:
+    found = _error(first, second, paired)
+    if found is None:
+        return None
+    error, degrees = found
+    reach = float(stats.t.ppf(0.975, degrees)) * error
+    return max(-1.0, value - reach), min(1.0, value + reach)
+
+
+def _error(first: Estimate, second: Estimate, paired: bool) -> tuple[float, float] | None:
+    """Standard error of the difference, and its degrees of freedom."""
     sides = [np.asarray(side.influence, np.float64) for side in (first, second)]
     counts = [len(side) for side in sides]
     if min(counts) < FEWEST_PAIRS:
@@ -53,8 +78,7 @@ def _interval(value: float, first: Estimate, second: Estimate, paired: bool) -> 
     else:
         variances = [_variance(side) for side in sides]
         variance, degrees = sum(variances), welch_degrees(variances, counts)
-    reach = float(stats.t.ppf(0.975, degrees)) * math.sqrt(variance)
-    return max(-1.0, value - reach), min(1.0, value + reach)
+    return math.sqrt(variance), degrees
 
 
 def _variance(influence: FloatArray) -> float:

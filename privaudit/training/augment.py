@@ -11,6 +11,9 @@ from privaudit.training.recipe import Augmentation
 #: Pixels that an image is shifted by at most; what comes in is black, or for small shifts the image's mirrored edge.
 CROP_PADDING, SHIFT_PADDING = 4, 2
 
+#: Images of fewer pixels a side than this are shifted by one pixel alone where it is to be a little.
+WIDE_ENOUGH = 14
+
 
 class Augmenter:
     """Random shifts and mirror images of one training's batches.
@@ -20,7 +23,8 @@ class Augmenter:
     Parameters
     ----------
     kind
-        ``flip``: mirror half of the images. ``crop``: shift by up to 4 pixels. ``shift-flip``: shift by up to 2
+        ``flip``: mirror half of the images. ``crop``: shift by up to 4 pixels. ``shift``: by up to 2, small images by
+        1, black coming in: for digits and letters, which a mirror makes others. ``shift-flip``: shift by up to 2
         pixels, edges mirrored, and mirror each image in every other epoch, half of them in the first
         (Jordan 2024, arXiv 2404.00498, section 3.6).
     shape
@@ -35,6 +39,8 @@ class Augmenter:
         self.kind = kind
         self._generator = generator
         self._padding = {"crop": CROP_PADDING, "crop-flip": CROP_PADDING, "shift-flip": SHIFT_PADDING}.get(kind, 0)
+        if kind == "shift":
+            self._padding = SHIFT_PADDING if min(shape[0], shape[1]) >= WIDE_ENOUGH else 1
         if kind == "shift-flip":
             self._mirrored_first = torch.rand(members, generator=generator) < 0.5
         if kind != "none":
@@ -74,7 +80,7 @@ class Augmenter:
         if self.kind == "none":
             return images
         batch, height, width, channels = images.shape
-        if self.kind in ("crop", "crop-flip"):
+        if self.kind in ("crop", "crop-flip", "shift"):
             pad = self._padding
             images = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
         # One gather of whole pixels does both: no per-sample work.

@@ -177,7 +177,8 @@ def _train(
                 group["lr"] = recipe.rate_at(step, steps) * times
             inputs = augmentation(samples.take(batch))
             with hardware.autocast():
-                loss = functional.cross_entropy(model(as_network_input(inputs)).float(), samples.labels[batch])
+                logits = model(as_network_input(inputs)).float()
+                loss = functional.cross_entropy(logits, samples.labels[batch], label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

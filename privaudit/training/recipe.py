@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from privaudit.errors import UsageError
 
-Augmentation = Literal["none", "flip", "crop", "crop-flip", "shift-flip"]
+Augmentation = Literal["none", "flip", "crop", "crop-flip", "shift", "shift-flip"]
 
 
 #: Where a triangle of learning rates begins and ends, as shares of its highest one.
 FIRST_RATE, LAST_RATE = 0.2, 0.07
 
 #: Parameters that came after audits had been named by the others: part of an audit's identity where they are used.
-LATER = ("bias_rate", "averaging")
+LATER = ("bias_rate", "averaging", "label_smoothing")
 
 
 class Recipe(BaseModel):
@@ -40,6 +40,9 @@ class Recipe(BaseModel):
         1.0, gt=0, allow_inf_nan=False, description="BatchNorm's biases learn so many times as fast"
     )
     averaging: bool = Field(False, description="end with an average over the path of the weights")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, allow_inf_nan=False, description="share of each label that is spread over all classes"
+    )
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Recipe:

@@ -110,7 +110,14 @@ class Estimate:
         )
 
 
-def estimate(plan: AuditPlan, missing: list[TrainingJob], inversion: InversionPlan | None, *, keep: bool) -> Estimate:
+def estimate(
+    plan: AuditPlan,
+    missing: list[TrainingJob],
+    inversion: InversionPlan | None,
+    *,
+    keep: bool,
+    measured_before: Measured | None = None,
+) -> Estimate:
     """Measure, then multiply.
 
     Parameters
@@ -121,6 +128,8 @@ def estimate(plan: AuditPlan, missing: list[TrainingJob], inversion: InversionPl
         The models that are yet to be trained.
     keep
         Whether the calibration of the inversions may be kept in the store.
+    measured_before
+        What trainings of the same network took, where that was measured already and nothing is to be inverted.
     """
     pending: list[Searches] = []
     setting = None
@@ -130,7 +139,9 @@ def estimate(plan: AuditPlan, missing: list[TrainingJob], inversion: InversionPl
     tiers = tuple(dict.fromkeys(one.tier for one in pending))
     nothing = Cost(0.0, 0.0)
     found = Measured(nothing, nothing, {}, peak_memory(), 0)
-    if missing or tiers:
+    if measured_before is not None and not tiers:
+        found = measured_before
+    elif missing or tiers:
         found = measure(plan, setting if tiers else None, tiers, plan.workers)
     inverting = nothing
     for one in pending:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from privaudit.audit.metadata import leave_out
 from privaudit.config import AuditSettings
 from privaudit.data import Dataset, Limits, load_dataset
 from privaudit.data.formats.image_files import Resizing
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
 def load_data(settings: AuditSettings, limits: Limits, mixed: int | None = None) -> Dataset:
     """Load what the settings name; ``mixed`` is the size that images in files of several sizes get."""
     if is_held_name(settings.dataset):
-        return object_dataset(settings.dataset, table_options(settings), settings.samples, limits, settings.seed)
-    return load_dataset(
-        settings.dataset,
-        data_dir=settings.data_dir,
-        samples=settings.samples,
-        limits=limits,
-        seed=settings.seed,
-        image_size=Resizing(settings.image_size, settings.image_fit, mixed),
-        table=table_options(settings),
-    )
+        drawn = object_dataset(settings.dataset, table_options(settings), settings.samples, limits, settings.seed)
+    else:
+        drawn = load_dataset(
+            settings.dataset,
+            data_dir=settings.data_dir,
+            samples=settings.samples,
+            limits=limits,
+            seed=settings.seed,
+            image_size=Resizing(settings.image_size, settings.image_fit, mixed),
+            table=table_options(settings),
+        )
+    return leave_out(drawn, settings.without)
 
 
 def demand_same_again(plan: AuditPlan) -> None:
@@ -45,7 +48,7 @@ def demand_same_again(plan: AuditPlan) -> None:
     if not (is_read_by_items(name) if is_held_name(name) else is_function(name)):
         return
     with other_draws():
-        again = load_data(plan.settings, Limits(len(plan.data), len(plan.data)))
+        again = load_data(plan.settings, Limits(plan.data.drawn, plan.data.drawn))
     parts = ("x_train", "y_train", "x_test", "y_test", "sample_ids")
     changed = [name for name in parts if not np.array_equal(getattr(plan.data, name), getattr(again, name))]
     if changed:

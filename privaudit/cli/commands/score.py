@@ -43,7 +43,8 @@ FILE.csv, FILE.tsv or FILE.parquet with --label COLUMN: every other column is
 a feature, unless it is the --id, the --subject, or to --leave-out.
 
 Networks: airbench (made to be trained in ten epochs), airbench-narrow,
-  airbench-wide, cnn, mlp, resnet18, resnet50, resnext50, module:factory.
+  airbench-wide, cnn, mlp, either -narrow or -dropout, resnet18, resnet50,
+  resnext50, module:factory.
 Recipes: airbench (that network's), fast (one-cycle), paper (200 epochs,
   ÷10 at 100 and 150).
 """

@@ -16,7 +16,6 @@ from privaudit.report.brief.verdict import Judgement
 from privaudit.report.content import comparability, most_exposed, wording
 from privaudit.report.content.elements import Step
 from privaudit.report.content.python_call import repeated
-from privaudit.results.audit.audit_description import AuditIdentity
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults
@@ -111,19 +110,11 @@ def leak(now: Situation) -> Step | None:
         new = None if given is None else given.model_copy(update={"file": "NEW.safetensors"})
         about = now.results.about.model_copy(update={"target": new})
         return Step(title, [wording.command(now.results.model_copy(update={"about": about})), compare], effect)
-    if identity is None or identity.recipe is None:
+    if identity is None:
         return Step(title, [compare], effect)
-    return Step(title, [_shorter(now.results, identity), compare], effect)
-
-
-def _shorter(results: ScoreResults, identity: AuditIdentity) -> str:
-    """The audit's command with half of the epochs."""
-    recipe = identity.recipe
-    if recipe is None:
-        return wording.command(results)
-    half = recipe.model_copy(update={"epochs": max(1, recipe.epochs // 2)})
-    about = results.about.model_copy(update={"identity": identity.model_copy(update={"recipe": half})})
-    return wording.command(results.model_copy(update={"about": about}))
+    effect = "It holds fewer epochs, stronger regularisation, a smaller network and more against this audit, and names "
+    effect += "the cheapest in right answers that halves the people given away, or says that none is shown to."
+    return Step(title, [f"privaudit defend {now.audit}", compare], effect)
 
 
 def more_models(now: Situation) -> Step | None:

@@ -87,6 +87,24 @@ class Bars(FigureData):
     rows: list[Bar]
 
 
+class TradeOffPoint(Result):
+    """A measure: what it keeps across, what it leaves up, and whether no other one beats it in both."""
+
+    name: str
+    across: Estimate
+    up: Estimate
+    on_front: bool
+
+
+class TradeOff(FigureData):
+    """Points, the audited configuration first; ``guessing`` is as low as an attacker gets who knows nothing."""
+
+    name_across: str
+    name_up: str
+    guessing: float
+    points: list[TradeOffPoint]
+
+
 class ForestCell(Result):
     """One claim on one data set: an estimate a series, and the word that was decided of each."""
 

@@ -294,6 +294,7 @@ def command(results: ScoreResults) -> str:
         **({} if data.table is None else {name.replace("_", "-"): value or None for name, value in data.table}),
         **pretrained_wording.flags(identity, data),
         "samples": data.samples,
+        "without": data.without,
         "network": identity.network if identity.estimator is None else None,
         "target": None if about.target is None else about.target.file,
         "shadows": results.shadows,
@@ -315,7 +316,9 @@ def _training_flags(identity: AuditIdentity) -> dict[str, object]:
         return {"estimator": identity.estimator.name}
     if (recipe := identity.recipe) is None:
         return {"training": known(identity.training_function, "training_function").name}
-    changed = recipe.model_dump(include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment"})
+    changed = recipe.model_dump(
+        include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment", "label_smoothing"}
+    )
     return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.wording import clip, inert
-from privaudit.report.drawing import figure_tables, forest_plot, inversion_figures
+from privaudit.report.drawing import figure_tables, forest_plot, inversion_figures, trade_off_plot
 from privaudit.report.drawing.fonts import legible
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
 
@@ -300,6 +300,7 @@ DRAWINGS: dict[str, Drawing[Any]] = {
     "scatter": Drawing(figure_data.Scatter, _scatter, figure_tables.table_of_scatter, 2.7),
     "bars": Drawing(figure_data.Bars, _bars, figure_tables.table_of_bars),
     "forest": Drawing(figure_data.Forest, forest_plot.draw_forest, forest_plot.table_of_forest),
+    "trade-off": Drawing(figure_data.TradeOff, trade_off_plot.draw_trade_off, trade_off_plot.table_of_trade_off, 3.4),
     "shares": Drawing(figure_data.Bars, _shares, figure_tables.table_of_bars),
     "pictures": Drawing(figure_data.Pictures, _pictures, height=2.5, shows_samples=True),
     "inversion-pictures": Drawing(

@@ -38,7 +38,9 @@ DASH_DOT_DOTTED = Line("dash-dot-dotted", (6, 2, 1, 2, 1, 2))
 CURVES = (SOLID, LONG_DASHED, DASH_DOTTED, DASH_DOT_DOTTED)
 
 #: By kind of figure, the line at what means nothing found: guessing, no change, no relation.
-NOTHING: dict[str, Line] = {"roc": DOTTED, "histogram": DASHED, "scatter": DASHED, "bars": DASHED, "forest": DASHED}
+NOTHING: dict[str, Line] = {"roc": DOTTED} | dict.fromkeys(
+    ("histogram", "scatter", "bars", "forest", "trade-off"), DASHED
+)
 
 
 def at(kind: str, meaning: str = "guessing") -> str:

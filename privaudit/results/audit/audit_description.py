@@ -164,7 +164,8 @@ class DataDescription(SparseResult):
     """How to load the data again, and what it was: ``train`` and ``test`` are numbers of samples.
 
     ``image_size`` and ``image_fit`` say how images in files became images of one size.
-    ``table`` is what the columns of a table in a file are for.
+    ``table`` is what the columns of a table in a file are for, ``without`` the file of ids that were left out of the
+    ``samples`` that were drawn.
     """
 
     dataset: str
@@ -180,6 +181,7 @@ class DataDescription(SparseResult):
     classes: list[str]
     input_shape: list[int] = Field(default_factory=list)
     table: TableOptions | None = None
+    without: str | None = None
 
 
 class CodeDescription(SparseResult):

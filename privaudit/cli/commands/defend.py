@@ -1,0 +1,81 @@
+"""``privaudit defend``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from privaudit import api
+from privaudit.cli.options import json_option, options_of
+from privaudit.cli.output import answer, answer_json
+from privaudit.config import DefendOptions
+from privaudit.results.defence_results import DefenceAnswer, OutputMeasure, Variant
+from privaudit.runtime.progress import readable_time
+
+EPILOG = """\b
+Examples:
+  privaudit defend --dataset digits --dry-run
+  privaudit defend
+  privaudit defend --max-accuracy-loss 0.01
+  privaudit defend --dataset customers.csv --label churned --id customer_id
+  privaudit defend --dataset cifar10 --samples 2000 --network cnn --json
+
+\b
+Without a dataset it defends the audit that is named, or the latest of the
+store. Every variation is an ordinary audit of the same store: a run that was
+stopped goes on, and what was audited before is not trained again.
+A sweep is a TOML file, a table for each variation: [half], epochs = 10.
+"""
+
+
+@click.command("defend", epilog=EPILOG)
+@options_of(DefendOptions)
+@json_option
+def command(as_json: bool, **options: Any) -> None:
+    """Say what lowers an audit's risk and what it costs: other ways to train, and showing less of what it says."""
+    if options.pop("dry_run"):
+        planned = api.defend(dry_run=True, **options)
+        if as_json:
+            answer_json(planned)
+        else:
+            answer(
+                f"{len(planned.variants) - 1} variations, {planned.to_train} models to train, about "
+                f"{readable_time(planned.seconds)}, {planned.disk_bytes / 1e6:,.0f} MB of disk"
+            )
+        return
+    results = api.defend(**options)
+    if as_json:
+        answer_json(results)
+    else:
+        _print(results)
+
+
+def _print(results: DefenceAnswer) -> None:
+    from privaudit.report.content.wording import rate
+
+    answer(f"{'':<44}{'found at ' + rate(results.fpr):>15}{'accuracy':>10}  halved")
+    for row in results.variants:
+        _print_variant(row, f"{results.fpr:g}")
+    if results.outputs is not None:
+        answer("at the output, by an attacker who adapts to what is shown")
+        for measure in results.outputs.measures:
+            _print_output(measure, f"{results.fpr:g}")
+    answer(results.sentence)
+    answer(f"table: {results.table}")
+    for path in results.report.made:
+        answer(f"report: {path}")
+
+
+def _print_variant(row: Variant, rate: str) -> None:
+    found = row.tpr_at_fpr.get(rate)
+    risk = "–" if found is None else f"{100 * found:.2f}%"
+    halved = "" if row.halving is None else row.halving.halves
+    answer(f"{row.title:<44}{risk:>15}{100 * row.shadow_accuracy:>9.2f}%  {halved}")
+
+
+def _print_output(measure: OutputMeasure, rate: str) -> None:
+    found = measure.adaptive.tpr_at_fpr.get(rate)
+    risk = "–" if found is None else f"{100 * found:.2f}%"
+    halved = "" if measure.halving is None else measure.halving.halves
+    answer(f"{measure.title:<44}{risk:>15}{'':>10}  {halved}")

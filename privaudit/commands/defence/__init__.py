@@ -1,0 +1,1 @@
+"""What ``privaudit defend`` does: variations of an audit, measures at its output, and what they come to."""

@@ -1,0 +1,1 @@
+"""The report on what lowers an audit's risk, and what it costs."""

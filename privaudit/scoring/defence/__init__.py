@@ -1,0 +1,1 @@
+"""Measures against leakage, held against each other."""

@@ -1,0 +1,206 @@
+"""What `privaudit defend` computes, against oracles: the front, the price, the halving, the attacker who adapts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.special import softmax
+
+from privaudit.attacks.lira import online
+from privaudit.attacks.released_outputs import ALL, MEASURES, Answers, adaptive, readable_logits, unadapted
+from privaudit.commands.defence.variation_audits import most_exposed_ids
+from privaudit.results.defence_results import Halving, OutputMeasure, Variant
+from privaudit.results.measures import Attack, Difference
+from privaudit.scoring.defence.accuracy_price import accuracy_change, accuracy_of
+from privaudit.scoring.defence.pareto_front import pareto_front
+from privaudit.scoring.defence.recommendation import corrected, decide, halve
+from privaudit.shadow.design import paired_design
+from privaudit.signals import signals_of
+from privaudit.statistics.audit_difference import Estimate
+from privaudit.statistics.roc import auc
+
+BY_NAME = {one.name: one for one in MEASURES}
+PAIRS, SAMPLES, CLASSES = 6, 1500, 5
+
+
+def answers_of(leak: float, seed: int = 0) -> Answers:
+    """Shadow models whose true class is further ahead where they saw the sample."""
+    random = np.random.default_rng(seed)
+    keep = paired_design(SAMPLES, 2 * PAIRS, seed)
+    labels = random.integers(0, CLASSES, SAMPLES)
+    logits = random.normal(size=(2 * PAIRS, SAMPLES, CLASSES))
+    logits += random.normal(size=(SAMPLES, CLASSES))
+    logits[:, np.arange(SAMPLES), labels] += 1 + leak * keep
+    right = np.stack([logits.argmax(axis=2) == labels for _ in range(3)], axis=2)
+    return Answers(logits, right, labels, keep)
+
+
+# The front and the price.
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_front_is_what_nothing_beats(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    accuracy, risk = (random.integers(0, 6, 12) / 6 for _ in range(2))
+    accuracy[random.random(12) < 0.1] = np.nan
+    expected = [
+        bool(np.isfinite(a))
+        and not any((b >= a and s <= r) and (b > a or s < r) for b, s in zip(accuracy, risk, strict=True))
+        for a, r in zip(accuracy, risk, strict=True)
+    ]
+    assert pareto_front(accuracy, risk).tolist() == expected
+
+
+def test_a_price_is_zero_between_equals_and_its_interval_covers() -> None:
+    random = np.random.default_rng(0)
+    right = random.random((16, 90)) < 0.8
+    same = accuracy_change(right, right)
+    assert (same.difference, same.ci) == (0, (0, 0))
+    assert accuracy_of(np.ones((4, 9), np.bool_))[1] is None  # two pairs are too few
+    covered = 0
+    for _ in range(300):
+        hard, moved = random.normal(0.9, 1, 90), random.normal(0.03, 0.1)
+        sides = [
+            (hard + shift + random.normal(size=(16, 90)) + random.normal(0, 0.1, (16, 1))) > 0 for shift in (0, moved)
+        ]
+        truth = stats.norm.cdf((0.9 + moved) / np.sqrt(2.01)) - stats.norm.cdf(0.9 / np.sqrt(2.01))
+        low, high = accuracy_change(*sides).ci or (1, 0)
+        covered += low <= truth <= high
+    assert covered >= 0.93 * 300
+
+
+def test_halving_is_the_paired_t_test_against_half() -> None:
+    random = np.random.default_rng(1)
+    before, after = random.normal(0.2, 0.03, 8), random.normal(0.07, 0.03, 8)
+    sides = [Estimate(float(one.mean()), (one - one.mean()) / 8) for one in (before, after)]
+    found = halve(*sides, paired=True)
+    expected = stats.ttest_rel(after, before / 2, alternative="less")
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.goal == pytest.approx(before.mean() / 2)
+    assert found.difference.difference == pytest.approx(after.mean() - before.mean() / 2)
+    (alone,) = corrected([found])
+    many = corrected([found, *(found.model_copy(update={"p": 0.9}) for _ in range(9))])
+    assert alone.p_corrected == found.p
+    assert many[0].p_corrected == pytest.approx(min(1.0, 10 * expected.pvalue))
+
+
+# The rule.
+
+
+def halving(p: float | None, lower: bool = True) -> Halving:
+    change = Difference(a=0.1, b=0.05, difference=-0.05 if lower else 0.05, ci=None)
+    return corrected([Halving(goal=0.1, difference=change, p=p, halves="not shown")])[0]
+
+
+def variant(name: str, tpr: float | None, price: float = 0.0, p: float | None = None) -> Variant:
+    fields: dict[str, Any] = dict.fromkeys(("auc_ci", "accuracy", "shadow_accuracy_ci", "told_right", "most_exposed"))
+    change = Difference(a=0.9, b=0.9 + price, difference=price, ci=None)
+    return Variant(
+        **fields, name=name, title=name, changes={}, audit=name, samples=1, shadows=8, auc=0.6, mean_risk=0.6,
+        tpr_at_fpr={"0.01": tpr}, tpr_ci={}, shadow_accuracy=0.9, most_exposed_ci=None, accuracy_change=change,
+        halving=None if p is None else halving(p),
+    )  # fmt: skip
+
+
+def output(name: str, tpr: float, helps: bool) -> OutputMeasure:
+    attack = Attack(auc=0.6, auc_ci=None, tpr_at_fpr={"0.01": tpr}, tpr_ci={}, smallest_fpr=0.001)
+    return OutputMeasure(
+        name=name, title=name, unadapted=attack, adaptive=attack, attack="margin", attacks={}, helps=helps,
+        halving=halving(0.001),
+    )  # fmt: skip
+
+
+def test_the_cheapest_that_is_shown_to_halve_is_recommended() -> None:
+    audited = variant("baseline", 0.2)
+    dear, cheap = variant("dear", 0.01, -0.05, 0.001), variant("cheap", 0.05, -0.01, 0.01)
+    free = variant("free", 0.09, 0.0, 0.2)
+    assert decide([audited, dear, cheap, free], []).recommended == "cheap"
+    assert decide([audited, dear, cheap, free], [], max_accuracy_loss=0.005).verdict == "nothing helped"
+    assert decide([audited, free], []).recommended is None
+
+
+def test_a_measure_at_the_output_counts_only_by_the_attack_that_adapts() -> None:
+    audited, free = variant("baseline", 0.2), variant("free", 0.09, 0.0, 0.2)
+    assert decide([audited, free], [output("obscure", 0.05, helps=False)]).verdict == "nothing helped"
+    found = decide([audited, free], [output("obscure", 0.01, helps=False), output("label", 0.05, helps=True)])
+    assert (found.recommended, found.at_output) == ("label", True)
+    trained = variant("trained", 0.05, -0.1, 0.001)
+    assert decide([audited, trained], [output("label", 0.01, helps=True)]).recommended == "trained"
+
+
+def test_what_guessing_finds_can_not_be_halved_and_what_is_not_resolved_not_told() -> None:
+    better = variant("better", 0.005, 0.0, 0.001)
+    assert decide([variant("baseline", 0.015), better], []).verdict == "nothing to halve"
+    assert decide([variant("baseline", None), better], []).verdict == "too little evidence"
+    few = variant("few", 0.01).model_copy(update={"halving": halving(None)})
+    assert decide([variant("baseline", 0.2), few], []).verdict == "too little evidence"
+
+
+# The attacker.
+
+
+def test_a_temperature_leaves_an_attacker_who_knows_it_as_he_was() -> None:
+    answers = answers_of(1.5)
+    release = BY_NAME["temperature-5"]
+    everything = adaptive(answers.statistics(ALL), answers.keep)
+    softened = adaptive(answers.statistics(release), answers.keep)
+    for name in ("margin", "scaled-logit"):
+        assert softened[name] == pytest.approx(everything[name], rel=1e-3, abs=1e-3)
+    # And any scale, known or not, leaves LiRA's ratio as it is: mean and spread go with it.
+    margins = answers.statistics(ALL)["margin"].astype(np.float64)
+    assert online(7 * margins, answers.keep) == pytest.approx(online(margins, answers.keep), rel=1e-6, abs=1e-9)
+    of_adaptive = auc(everything["margin"].ravel(), answers.keep.ravel())
+    unaware = unadapted(margins, answers.shown_margins(release), answers.keep)
+    assert auc(unaware.ravel(), answers.keep.ravel()) < of_adaptive - 0.05
+
+
+def test_who_does_not_know_and_need_not_finds_the_same() -> None:
+    answers = answers_of(1.0)
+    margins = answers.statistics(ALL)["margin"].astype(np.float64)
+    found = unadapted(margins, margins, answers.keep)
+    assert found == pytest.approx(online(margins, answers.keep), rel=0.05, abs=0.02)
+
+
+def test_labels_of_random_models_say_nothing() -> None:
+    random = np.random.default_rng(3)
+    answers = answers_of(0.0)
+    right = random.random((2 * PAIRS, SAMPLES, 7)) < 0.6
+    blind = Answers(answers.logits, right, answers.labels, answers.keep)
+    for scores in adaptive(blind.statistics(BY_NAME["label"]), answers.keep).values():
+        assert auc(scores.ravel(), answers.keep.ravel()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_less_that_is_shown_leaves_less_to_whoever_adapts() -> None:
+    answers = answers_of(1.5)
+    found = {
+        one.name: max(auc(scores.ravel(), answers.keep.ravel()) for scores in tried.values())
+        for one in (ALL, BY_NAME["rounded-1"], BY_NAME["label"])
+        for tried in [adaptive(answers.statistics(one), answers.keep)]
+    }
+    assert found["logits"] > found["rounded-1"] > found["label"] > 0.52
+
+
+def test_what_is_hidden_is_filled_in_as_the_release_allows() -> None:
+    logits = np.log([[0.6, 0.25, 0.1, 0.05], [0.01, 0.02, 0.03, 0.94]])
+    top = softmax(readable_logits(logits, BY_NAME["top-1"]), axis=1)
+    assert top == pytest.approx(np.array([[0.6, *[0.4 / 3] * 3], [0.02, 0.02, 0.02, 0.94]]))
+    told = readable_logits(logits, BY_NAME["top-3"])
+    assert signals_of(told, np.array([1, 0])) == pytest.approx(signals_of(logits, np.array([1, 0])), rel=1e-5)
+    rounded = np.exp(readable_logits(logits, BY_NAME["rounded-1"]))
+    assert rounded[1] == pytest.approx([0.025, 0.025, 0.025, 0.9])
+    # A sure model's rest is far below what 1 − p can say, and is told all the same.
+    sure = np.array([[60.0, 1.0, 0.0, 0.0]])
+    assert readable_logits(sure, BY_NAME["top-1"])[0, 1] == pytest.approx(-60 + np.log((np.e + 2) / 3), rel=1e-6)
+
+
+def test_no_class_is_emptied_of_its_most_exposed() -> None:
+    table = pd.DataFrame({"sample_id": np.arange(100), "label": [0] * 10 + [1] * 90, "lira": 0.0})
+    table["risk"] = np.where(table["label"] == 0, 0.9, np.linspace(0.5, 0.8, 100))
+    chosen = most_exposed_ids(table, 0.1)
+    assert len(chosen) == 10
+    assert sum(int(str(one)) < 10 for one in chosen) == 5
+    assert [one for one in chosen if int(str(one)) >= 10] == [95, 96, 97, 98, 99]
