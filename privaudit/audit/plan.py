@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
 from privaudit.audit.metadata import group_samples
 from privaudit.audit.network_and_recipe import choose_training
+from privaudit.audit.privacy.canaries import Canaries, choose_canaries, own_ids
+from privaudit.audit.privacy.private_recipe import demand_fit, statistics_for
 from privaudit.config import CUDA_DEFAULTS, FEWEST_SAMPLES, AuditSettings, Defaults, defaults_for
 from privaudit.data import Dataset, Limits, default_folder, load_dataset
 from privaudit.data.formats.load import is_function, lasting_name
@@ -20,7 +21,7 @@ from privaudit.data.tables.table_roles import table_options
 from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
-from privaudit.networks import check_network, network_source
+from privaudit.networks import network_source
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, CodeDescription, DataDescription
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, slug
@@ -69,7 +70,7 @@ class AuditPlan:
             "training": TRAINING_FORMAT,
             "recipe": specification.recipe.identity() if specification.training is None else None,
             "seed": specification.seed,
-            "canaries": len(self.canaries),
+            **self.canaries.identity(),
             "device": hardware.device,
             "precision": hardware.precision,
         }
@@ -104,11 +105,10 @@ class AuditPlan:
         """The pool (training samples, then canaries) and the never-trained samples."""
         data, canaries = self.data, self.canaries
         kept = data.without_test_rows(canaries.rows)
-        extra = len(canaries) > 0
         size = len(data) + len(canaries)
         return AuditArrays(
-            pool_inputs=np.concatenate([data.x_train, data.x_test[canaries.rows]]) if extra else data.x_train,
-            pool_labels=np.concatenate([data.y_train, canaries.labels]) if extra else data.y_train,
+            pool_inputs=np.concatenate([data.x_train, canaries.inputs]) if len(canaries) else data.x_train,
+            pool_labels=np.concatenate([data.y_train, canaries.labels]) if len(canaries) else data.y_train,
             test_inputs=kept.x_test,
             test_labels=kept.y_test,
             control_rows=np.sort(generator(self.settings.seed, "control-rows").permutation(size)[:CONTROL_ROWS]),
@@ -247,7 +247,7 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         network=absolute_reference(network),
         input_shape=data.input_shape,
         classes=data.classes,
-        statistics=data.channel_statistics(),
+        statistics=statistics_for(recipe, data),
         recipe=recipe,
         seed=settings.seed,
         hardware=hardware,
@@ -260,8 +260,8 @@ def plan_audit(settings: AuditSettings) -> AuditPlan:
         raise UsageError(
             f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
         )
-    check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
-    canaries = choose_canaries(data, settings.canaries, settings.seed)
+    demand_fit(specification)
+    canaries = choose_canaries(data, settings.canaries, settings.seed, settings.canary_kind)
     columns = {} if data.table is None else data.table.groups
     properties = group_samples(settings.metadata, columns, data.sample_ids, len(canaries))
     given = None if settings.target is None else read_given_target(settings.target, specification)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
+from privaudit.audit.privacy.private_recipe import statistics_for
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import GivenTarget
 from privaudit.shadow.store import AuditStore
-from privaudit.training.recipe import Recipe
+from privaudit.training.recipe import PRIVATE, Recipe
 
 
 def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
@@ -24,7 +25,8 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored.to_json())
     # A given target is in the store: its file may be gone.
     given = None if description.target is None else GivenTarget(description.target)
-    plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
+    statistics = statistics_for(recipe, plan.data)
+    plan = replace(plan, specification=replace(plan.specification, recipe=recipe, statistics=statistics), given=given)
     if plan.data.fingerprint != description.identity.fingerprint:
         raise UsageError(
             f"the data of audit {store.audit} has changed: its fingerprint was "
@@ -94,9 +96,11 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         **({} if data.table is None else dict(data.table)),
         network=code.network or identity.network,
         training=code.training,
-        recipe=None if identity.recipe is None else identity.recipe.name,
+        # A promise is in the stored recipe already: it takes no accountant to open an audit again.
+        recipe=None if identity.recipe is None or identity.recipe.name == PRIVATE else identity.recipe.name,
         seed=identity.seed,
         device=identity.device,
         precision=identity.precision,
         canaries=identity.canaries,
+        canary_kind=identity.canary_kind or "mislabelled",
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from privaudit.config.options import NARROWED, AnyPath, Folder, Named, Options
+from privaudit.config.privacy_options import ClaimOptions, PrivateTrainingOptions
 from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
@@ -120,7 +121,7 @@ class _OwnAuditOptions(Options):
     target: AnyPath | None = Field(
         None, description="Audit this trained model: weights in FILE.safetensors, or a state dict in FILE.pt."
     )
-    recipe: str | None = Field(None, description="How to train: airbench, fast or paper [the network's].")
+    recipe: str | None = Field(None, description="How to train: airbench, fast, paper or dp-sgd [the network's].")
     training: Named | None = Field(
         None, description="Train by a function of your own instead: FILE.py:function or module:function."
     )
@@ -134,7 +135,7 @@ class _OwnAuditOptions(Options):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto, fp32 or bf16 [auto: bf16 where the hardware has it]."
     )
-    canaries: int = Field(0, ge=0, description="Add this many mislabelled samples as a positive control [{default}].")
+    canaries: int = Field(0, ge=0, description="Add this many planted samples as a positive control [{default}].")
     queries: str = Field("original", description="Views to query with, averaged: original, flip, shift [{default}].")
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = Field(
         "margin", description="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [{default}]."
@@ -170,6 +171,8 @@ class AuditOptions(
     RedactOption,
     DeclareOption,
     EngineOptions,
+    ClaimOptions,
+    PrivateTrainingOptions,
     _OwnAuditOptions,
     TableColumnOptions,
     DataDirOption,

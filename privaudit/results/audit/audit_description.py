@@ -9,6 +9,17 @@ from pydantic import Field
 from privaudit.results.base import Result, SparseResult
 
 
+class PrivacyDescription(SparseResult):
+    """What a training with differential privacy promises, and by which means."""
+
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    epsilon: float
+    delta: float
+    accountant: str
+
+
 class RecipeDescription(SparseResult):
     """How models are trained: those parameters of `privaudit.training.recipe.Recipe` that count for the identity."""
 
@@ -18,6 +29,7 @@ class RecipeDescription(SparseResult):
     learning_rate: float
     weight_decay: float
     augment: str
+    privacy: PrivacyDescription | None = None
 
 
 class TrainingFunctionIdentity(SparseResult):
@@ -40,6 +52,8 @@ class AuditIdentity(SparseResult):
         The training loop's format.
     recipe
         Its parameters; None where a function of the user's trains.
+    canary_kind
+        What canaries are; unset where they are mislabelled test samples.
     fp32
         "ieee" on a GPU in fp32: until that was pinned, cuDNN's convolutions were TF32.
     target
@@ -55,6 +69,7 @@ class AuditIdentity(SparseResult):
     training_function: TrainingFunctionIdentity | None = None
     seed: int
     canaries: int = 0
+    canary_kind: str | None = None
     device: str
     precision: str
     fp32: str | None = None
