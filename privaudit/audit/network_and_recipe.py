@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privaudit.audit.privacy.private_recipe import demand_no_privacy, private_network, private_recipe
+from privaudit.audit.privacy.private_recipe import demand_canaries, demand_no_privacy, private_network, private_recipe
 from privaudit.config import OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
@@ -23,6 +23,7 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
     A network trains by its own recipe where it has one, else by ``fast``. What the settings name goes before the
     defaults of the dataset, and those before the recipe's.
     """
+    demand_canaries(settings)
     if settings.recipe == PRIVATE and settings.training is None:
         usual = private_network(default_network(defaults, data), data)
         return settings.network or usual, private_recipe(settings, data)

@@ -71,6 +71,17 @@ def private_network(usual: str, data: Dataset) -> str:
     return usual if usual in ("cnn", "mlp") else "cnn" if data.is_image else "mlp"
 
 
+def demand_canaries(settings: AuditSettings) -> None:
+    """Raise `UsageError` for a claim that there is nothing to hold against, and for a δ of no claim."""
+    if settings.claim_epsilon is None and settings.claim_delta is not None:
+        raise UsageError(f"--claim-delta {settings.claim_delta:g} is that of a claim", hint="Add --claim-epsilon E.")
+    if settings.claim_epsilon is not None and not settings.canaries:
+        raise UsageError(
+            f"--claim-epsilon {settings.claim_epsilon:g}: a claim is held against canaries, and there are none",
+            hint="Add --canaries 200: the more there are, the larger an ε can be refuted.",
+        )
+
+
 def demand_no_privacy(settings: AuditSettings) -> None:
     """Raise `UsageError` where a flag of dp-sgd is given with another training."""
     if given := settings.private_training():

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
+from privaudit.report.content.command_flags import claim_flags, inversion_flags, training_flags
 from privaudit.report.content.texts import terms, text
-from privaudit.results.audit.audit_description import AuditIdentity, TrainingFunctionIdentity
+from privaudit.results.audit.audit_description import TrainingFunctionIdentity
 from privaudit.results.audit.controls import Epsilon, NegativeControl
-from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.score_results import Exposure, MostExposed, ScoreResults, Stability, Training
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, Correlation
@@ -297,11 +297,13 @@ def command(results: ScoreResults) -> str:
         "network": identity.network,
         "target": None if about.target is None else about.target.file,
         "shadows": results.shadows,
-        **_training_flags(identity),
+        **training_flags(identity),
         "canaries": identity.canaries or None,
+        "canary-kind": identity.canary_kind,
+        **claim_flags(results.promise),
         "statistic": results.statistic,
         "rmia-gamma": gamma,
-        **_inversion_flags(results.inversion),
+        **inversion_flags(results.inversion),
         "queries": ",".join(results.queries) if len(results.queries) > 1 else None,
         "seed": identity.seed,
         "device": identity.device,
@@ -310,30 +312,10 @@ def command(results: ScoreResults) -> str:
     return shlex.join(["privaudit", "score", *flags_of(flags)])
 
 
-def _training_flags(identity: AuditIdentity) -> dict[str, object]:
-    if (recipe := identity.recipe) is None:
-        return {"training": known(identity.training_function, "training_function").name}
-    changed = recipe.model_dump(include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment"})
-    return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
-
-
 def training_function(found: TrainingFunctionIdentity) -> str:
     """A training function of the user's, by its name and its file's checksum."""
     source = "" if found.source is None else f", whose file's SHA-256 begins {found.source[:16]}"
     return f"by the user's function {clip(found.name)}{source}"
-
-
-def _inversion_flags(found: InversionResults | None) -> dict[str, object]:
-    if found is None:
-        return {"invert": 0}
-    return {
-        # Where a list of ids lies, and what it is called, is its owner's business.
-        "invert": "ids:FILE" if str(found.asked).startswith("ids:") else found.asked,
-        "invert-at": found.at if found.at != "trained" else None,
-        "invert-preset": found.preset if found.preset != "default" else None,
-        "gradient-noise": found.gradient_noise or None,
-        "gradient-clip": found.gradient_clip,
-    }
 
 
 def flags_of(values: Mapping[str, object]) -> list[str]:
