@@ -125,7 +125,11 @@ def gate(options: GateOptions) -> GateAnswer:
     from privaudit.shadow.locate_audit import locate_audit
 
     limits = [parse_rate_limit(text) for text in options.max_tpr]
-    of_name: dict[Literal["auc", "asr"], float | None] = {"auc": options.max_auc, "asr": options.max_asr}
+    of_name: dict[Literal["auc", "asr", "epsilon"], float | None] = {
+        "auc": options.max_auc,
+        "asr": options.max_asr,
+        "epsilon": options.max_epsilon,
+    }
     limits += [Limit(quantity=name, most=most) for name, most in of_name.items() if most is not None]
     return run_gate(
         *locate_audit(AuditSettings.of(options), options.audit),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from privaudit.audit.estimators.estimator_plan import estimator_name
+from privaudit.audit.privacy.private_recipe import demand_canaries, demand_no_privacy, private_network, private_recipe
 from privaudit.config import CUDA_DEFAULTS, OWN_RECIPE, AuditSettings, Defaults, has_own_recipe
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
 from privaudit.networks.airbench import SMALLEST_SIDE
-from privaudit.training.recipe import Recipe, resolve_recipe
+from privaudit.training.recipe import PRIVATE, Recipe, resolve_recipe
 
 #: Steps that a shadow model takes by default at least, and in an epoch: few samples get smaller batches, and very few
 #: more epochs.
@@ -23,8 +24,14 @@ def choose_training(settings: AuditSettings, defaults: Defaults, data: Dataset) 
     A network trains by its own recipe where it has one, else by ``fast``. What the settings name goes before the
     defaults of the dataset, and those before the recipe's.
     """
+    demand_canaries(settings)
     if settings.estimator is not None:
+        demand_no_privacy(settings)
         return estimator_name(settings), resolve_recipe("fast", {"epochs": 1})
+    if settings.recipe == PRIVATE and settings.training is None:
+        usual = private_network(default_network(defaults, data), data)
+        return settings.network or usual, private_recipe(settings, data)
+    demand_no_privacy(settings)
     network = settings.network or default_network(defaults, data)
     changes = settings.recipe_changes()
     if settings.training is not None:

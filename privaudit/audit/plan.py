@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from privaudit.audit.canaries import Canaries, choose_canaries, own_ids
 from privaudit.audit.estimators.estimator_plan import estimator_hardware
 from privaudit.audit.inputs.load_data import load_data
 from privaudit.audit.inputs.trained_code import code_of, source_of_network, versions_of
@@ -19,6 +18,8 @@ from privaudit.audit.network_and_recipe import choose_training, full_run
 from privaudit.audit.pretrained.embeddings import Embedded, embeddings_of, of_heads, stand_in
 from privaudit.audit.pretrained.identity import identity_of
 from privaudit.audit.pretrained.resolve import choose_pretrained, defaults_of_pretrained, resolve_pretrained
+from privaudit.audit.privacy.canaries import Canaries, choose_canaries, own_ids
+from privaudit.audit.privacy.private_recipe import demand_fit, statistics_for
 from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
 from privaudit.data import Dataset, Limits, default_folder
 from privaudit.data.formats.load import lasting_name
@@ -27,7 +28,6 @@ from privaudit.engines.base import Engine
 from privaudit.engines.choice import choose_engine
 from privaudit.errors import DataError, StoreError, UsageError
 from privaudit.estimators.build import estimator_identity, lasting_estimator
-from privaudit.networks import check_network
 from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
 from privaudit.results.statement.subject_risk import SubjectSource
 from privaudit.runtime import files
@@ -78,7 +78,7 @@ class AuditPlan:
             "training": TRAINING_FORMAT,
             "recipe": specification.recipe.identity() if specification.by_recipe else None,
             "seed": specification.seed,
-            "canaries": len(self.canaries),
+            **self.canaries.identity(),
             "device": hardware.device,
             "precision": hardware.precision,
         }
@@ -123,11 +123,11 @@ class AuditPlan:
         data, canaries = self.data, self.canaries
         kept = self.test_rows
         x_train, x_test = self.embedded.parts if self.embedded else (data.x_train, data.x_test)
-        extra = len(canaries) > 0
+        planted = x_test[canaries.rows] if self.embedded else canaries.inputs
         size = len(data) + len(canaries)
         return AuditArrays(
-            pool_inputs=np.concatenate([x_train, x_test[canaries.rows]]) if extra else x_train,
-            pool_labels=np.concatenate([data.y_train, canaries.labels]) if extra else data.y_train,
+            pool_inputs=np.concatenate([x_train, planted]) if len(canaries) else x_train,
+            pool_labels=np.concatenate([data.y_train, canaries.labels]) if len(canaries) else data.y_train,
             test_inputs=x_test[kept],
             test_labels=data.y_test[kept],
             control_rows=np.sort(generator(self.settings.seed, "control-rows").permutation(size)[:CONTROL_ROWS]),
@@ -286,7 +286,7 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
         network=absolute_reference(network),
         input_shape=data.input_shape,
         classes=data.classes,
-        statistics=data.channel_statistics(),
+        statistics=statistics_for(recipe, data),
         recipe=recipe,
         seed=settings.seed,
         hardware=hardware,
@@ -302,8 +302,8 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
             f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
         )
     if specification.estimator is None and not specification.is_head:
-        check_network(specification.build("check"), data.input_shape, data.classes, recipe.batch_size)
-    canaries = choose_canaries(data, settings.canaries, settings.seed)
+        demand_fit(specification)
+    canaries = choose_canaries(data, settings.canaries, settings.seed, settings.canary_kind)
     properties = group_samples(settings.metadata, data.groups, data.sample_ids, len(canaries))
     read = read_given_target if specification.estimator is None else partial(read_given_estimator, data.class_names)
     given = None if settings.target is None else read(settings.target, specification)

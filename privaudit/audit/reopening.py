@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
+from privaudit.audit.privacy.private_recipe import statistics_for
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.objects.held import held_code, held_data, hold_code, hold_data, is_held_name, title_of
@@ -12,7 +13,7 @@ from privaudit.results.audit.audit_description import AuditDescription, AuditIde
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import GivenTarget
 from privaudit.shadow.store import AuditStore
-from privaudit.training.recipe import Recipe
+from privaudit.training.recipe import PRIVATE, Recipe
 
 
 def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
@@ -25,7 +26,10 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     recipe = plan.specification.recipe if stored is None else Recipe.model_validate(stored.to_json())
     # A given target is in the store: its file may be gone.
     given = None if description.target is None else GivenTarget(description.target)
-    plan = replace(plan, specification=replace(plan.specification, recipe=recipe), given=given)
+    specification = replace(plan.specification, recipe=recipe)
+    if recipe.privacy is not None:
+        specification = replace(specification, statistics=statistics_for(recipe, plan.data))
+    plan = replace(plan, specification=specification, given=given)
     if plan.data.fingerprint != description.identity.fingerprint:
         is_object = is_held_name(known.dataset)
         raise UsageError(
@@ -120,11 +124,13 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         training=code.training,
         weights=code.weights,
         train=code.train,
-        recipe=None if identity.recipe is None else identity.recipe.name,
+        # A promise is in the stored recipe already: it takes no accountant to open an audit again.
+        recipe=None if identity.recipe is None or identity.recipe.name == PRIVATE else identity.recipe.name,
         seed=identity.seed,
         device=identity.device,
         precision=identity.precision,
         canaries=identity.canaries,
+        canary_kind=identity.canary_kind or "mislabelled",
     )
 
 

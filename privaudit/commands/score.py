@@ -9,6 +9,7 @@ from privaudit.audit.inputs.load_data import demand_same_again
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.inversion.inversion_scope import choose_inversion
 from privaudit.audit.plan import AuditPlan, plan_audit
+from privaudit.audit.privacy.private_recipe import spoken
 from privaudit.audit.result_files import SCORES
 from privaudit.audit.thumbnails import check_images, write_thumbnails
 from privaudit.commands.score_stored import score_stored
@@ -130,7 +131,7 @@ def _announce(plan: AuditPlan, cost: Estimate, inversion: InversionPlan | None) 
             f"  the target was given: {plan.given.file} (SHA-256 {plan.given.sha256[:16]}…), taken to have been "
             f"trained on all {len(plan.data):,} samples"
         )
-    for note in plan.notes:
+    for note in (*spoken(recipe), *plan.notes):
         talk(f"  {note}")
     if not cost.models:
         talk("  every model is there already: nothing to train")

@@ -19,6 +19,7 @@ from privaudit.audit.stored_signals import StoredSignals, read_stored_signals
 from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
 from privaudit.results.audit.controls import Controls, Epsilon
+from privaudit.results.audit.promise import Promise
 from privaudit.results.audit.score_results import About, Accuracy, ScoreResults, TargetAttack, Training
 from privaudit.results.base import write_result
 from privaudit.results.measures import Attack
@@ -28,6 +29,8 @@ from privaudit.scoring import controls
 from privaudit.scoring.blind_baseline import blind_baseline
 from privaudit.scoring.canary_epsilon import bounds_of_canaries
 from privaudit.scoring.external_target_check import doubts_about
+from privaudit.scoring.promise.counts import counts_of_canaries
+from privaudit.scoring.promise.judgement import DELTA, judge_claim
 from privaudit.scoring.reliability.outliers import drawn_in, sentences
 from privaudit.scoring.sample_scores import score
 from privaudit.scoring.target_audit import audit_target, split_test
@@ -102,7 +105,8 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
             shift=never_seen(stored.shadow[:, :samples], stored.keep[:, :samples], stored.shadow_test, seed),
         ),
         duplicates=find_duplicates(train, test, seed),
-        epsilon=_epsilon(plan, stored),
+        epsilon=(epsilon := _epsilon(plan, stored)),
+        promise=_promise(plan, stored, epsilon),
         mean_risk=float(scores.table.loc[real, "risk"].mean()),
         accuracy=accuracy,
         training=_training(plan),
@@ -153,6 +157,33 @@ def _epsilon(plan: AuditPlan, stored: StoredSignals) -> Epsilon | None:
     margin, keep = signal(stored.shadow[:, canary, 0], "margin"), stored.keep[:, canary]
     of_coin_model = signal(plan.store.read_signals([COIN])[0, canary, 0], "margin")
     return bounds_of_canaries(of_coin_model, plan.coins, margin, keep, plan.settings.seed)
+
+
+def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> Promise | None:
+    """What a claim of differential privacy can be held against, and the claim; None without canaries.
+
+    Shadow models see half of the samples. Under dp-sgd their promise is the target's; that of another training may not
+    be, so that the model that saw everything and canaries by coins alone is held against a claim about it.
+    """
+    if found is None:
+        return None
+    canary, recipe = plan.facts.canary, plan.specification.recipe
+    private = None if plan.specification.training is not None else recipe.privacy
+    promise = counts_of_canaries(
+        signal(plan.store.read_signals([COIN])[0, canary, 0], "margin"),
+        plan.coins,
+        signal(stored.shadow[:, canary, 0], "margin"),
+        stored.keep[:, canary],
+        None if private is None else found.trials,
+    )
+    settings = plan.settings
+    if settings.claim_epsilon is not None:
+        delta = private.delta if private is not None else DELTA
+        delta = delta if settings.claim_delta is None else settings.claim_delta
+        return promise.model_copy(update={"claim": judge_claim(promise, settings.claim_epsilon, delta, "flags")})
+    if private is not None:
+        return promise.model_copy(update={"claim": judge_claim(promise, private.epsilon, private.delta, "recipe")})
+    return promise
 
 
 def _about(plan: AuditPlan, doubts: list[str]) -> About:

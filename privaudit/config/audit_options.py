@@ -14,6 +14,7 @@ from privaudit.config.estimator_option import EstimatorOption
 from privaudit.config.image_options import ImageFileOptions, PretrainedOptions
 from privaudit.config.object_options import ScoreObjectOptions
 from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
+from privaudit.config.privacy_options import ClaimOptions, PrivateTrainingOptions
 from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
@@ -142,7 +143,7 @@ class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
         description="Fit estimators of scikit-learn's kind instead: random-forest, logistic-regression, "
         "hist-gradient-boosting, xgboost, lightgbm, or a function of yours that makes one.",
     )
-    recipe: str | None = Field(None, description="How to train: airbench, fast or paper [the network's].")
+    recipe: str | None = Field(None, description="How to train: airbench, fast, paper or dp-sgd [the network's].")
     without: AnyPath | None = Field(
         None, description="Leave these training samples out: a file of ids, as unlearn takes them."
     )
@@ -162,7 +163,7 @@ class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto, fp32 or bf16 [auto: bf16 where the hardware has it]."
     )
-    canaries: int = Field(0, ge=0, description="Add this many mislabelled samples as a positive control [{default}].")
+    canaries: int = Field(0, ge=0, description="Add this many planted samples as a positive control [{default}].")
     queries: str = Field("original", description="Views to query with, averaged: original, flip, shift [{default}].")
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = Field(
         "margin", description="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [{default}]."
@@ -198,6 +199,8 @@ class AuditOptions(
     RedactOption,
     DeclareOption,
     EngineOptions,
+    ClaimOptions,
+    PrivateTrainingOptions,
     _OwnAuditOptions,
     TableColumnOptions,
     DataDirOption,

@@ -11,7 +11,7 @@ OWN_RECIPE = "airbench"
 
 def has_own_recipe(network: str) -> bool:
     """Whether the network is one of ours that has a recipe of its own; a user's file may be called like it."""
-    return ":" not in network and network.split("-")[0] == OWN_RECIPE
+    return ":" not in network and network.split("-")[0] == OWN_RECIPE and not network.endswith("-groupnorm")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ _OF_BYTES = ("digits", "mnist", "cifar10", "cifar100", "tiny-imagenet", "image-f
 _WHY: dict[ModelKind, str] = {
     "target": "it is the model that was audited: trained on all samples, and nothing was forgotten",
     "shadow": "a shadow model, trained on a random half of the samples to measure by",
-    "coin": "it was trained on mislabelled canaries, to bound ε by",
+    "coin": "it was trained on canaries, to bound ε by",
     "retrained": "a reference that unlearning was held against; the model of --method retrain is in its run's folder, "
     "with a record of removal",
 }

@@ -24,6 +24,7 @@ NETWORKS = Registry(
     "network",
     {
         "airbench": "privaudit.networks.airbench:build_airbench",
+        "airbench-groupnorm": "privaudit.networks.group_norm:build_airbench_groupnorm",
         "airbench-narrow": "privaudit.networks.airbench:build_narrow",
         "airbench-wide": "privaudit.networks.airbench:build_wide",
         "cnn": "privaudit.networks.cnn:build_cnn",
@@ -33,6 +34,7 @@ NETWORKS = Registry(
         "mlp-dropout": "privaudit.networks.mlp:build_dropout",
         "mlp-narrow": "privaudit.networks.mlp:build_narrow",
         "resnet18": "privaudit.networks.residual:build_resnet18",
+        "resnet18-groupnorm": "privaudit.networks.group_norm:build_resnet18_groupnorm",
         "resnet50": "privaudit.networks.residual:build_resnet50",
         "resnext50": "privaudit.networks.residual:build_resnext50",
     },

@@ -13,20 +13,21 @@ SMALL_IMAGE = 64
 
 def build_resnet18(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """ResNet-18 (He et al. 2016)."""
-    return _adapt(models.resnet18(weights=None, num_classes=classes), input_shape)
+    return adapt_stem(models.resnet18(weights=None, num_classes=classes), input_shape)
 
 
 def build_resnet50(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """ResNet-50 (He et al. 2016)."""
-    return _adapt(models.resnet50(weights=None, num_classes=classes), input_shape)
+    return adapt_stem(models.resnet50(weights=None, num_classes=classes), input_shape)
 
 
 def build_resnext50(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """ResNeXt-50, 32×4d (Xie et al. 2017)."""
-    return _adapt(models.resnext50_32x4d(weights=None, num_classes=classes), input_shape)
+    return adapt_stem(models.resnext50_32x4d(weights=None, num_classes=classes), input_shape)
 
 
-def _adapt(network: Any, input_shape: tuple[int, ...]) -> nn.Module:
+def adapt_stem(network: Any, input_shape: tuple[int, ...]) -> nn.Module:
+    """Give a residual network of torchvision's a first layer for these inputs."""
     height, width, channels = input_shape
     width_of_stem = network.conv1.out_channels
     if min(height, width) < SMALL_IMAGE:

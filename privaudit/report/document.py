@@ -136,7 +136,7 @@ def _sections(
         *(orders_and_purges.section_of_comparison(found, index) for index, found in enumerate(orders, start=1)),
         *orders_and_purges.sections_on_purging(results),
         evidence.controls(results),
-        *evidence.epsilon(results),
+        *evidence.epsilon(results, declared_in(folder)),
         evidence.limits(results, unlearned=bool(runs)),
         evidence.how_to_reproduce(results, commands, _hashes(folder, runs)),
     ]

@@ -14,16 +14,18 @@ class Limit(Result):
     """The most that a quantity may be, 0 … 1; ``rate`` is the false positive rate of a ``tpr``.
 
     ``tpr`` is the share of members found at that rate; ``asr`` the mean risk of the most exposed, judged by models that
-    did not pick them.
+    did not pick them; ``epsilon``, 0 and more, is what canaries show that ε must at least be.
     """
 
-    quantity: Literal["tpr", "auc", "asr"]
+    quantity: Literal["tpr", "auc", "asr", "epsilon"]
     rate: float | None = None
     most: float
 
     @property
     def name(self) -> str:
         """As people say it."""
+        if self.quantity == "epsilon":
+            return "ε"
         return self.quantity.upper() + ("" if self.rate is None else f" at {100 * self.rate:g}% false alarms")
 
 

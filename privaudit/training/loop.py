@@ -126,6 +126,10 @@ def train(
         As soon as an epoch's mean loss is not a finite number.
     """
     with seeded_layers(seed, hardware.torch_device):
+        if recipe.privacy is not None:
+            from privaudit.training.private.loop import train_privately  # It is built of this file's parts.
+
+            return train_privately(model, samples, members, recipe, seed, hardware, on_epoch)
         return _train(model, samples, members, recipe, seed, hardware, on_epoch)
 
 

@@ -27,6 +27,8 @@ Examples:
   privaudit score --dataset customers.csv --label churned --group region \
       --leave-out notes --test 30%
   privaudit score --dataset digits --canaries 40 --shadows 64
+  privaudit score --recipe dp-sgd --epsilon 8 --canaries 150
+  privaudit score --training own.py:fit --canaries 150 --claim-epsilon 3
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
@@ -42,11 +44,12 @@ FILE.npz (x_train, y_train, x_test, y_test), module:factory (returns the same),
 FILE.csv, FILE.tsv or FILE.parquet with --label COLUMN: every other column is
 a feature, unless it is the --id, the --subject, or to --leave-out.
 
-Networks: airbench (made to be trained in ten epochs), airbench-narrow,
-  airbench-wide, cnn, mlp, either -narrow or -dropout, resnet18, resnet50,
-  resnext50, module:factory.
+Networks: airbench (made to be trained in ten epochs), airbench-groupnorm,
+  airbench-narrow, airbench-wide, cnn, mlp, either -narrow or -dropout,
+  resnet18, resnet18-groupnorm, resnet50, resnext50, module:factory.
 Recipes: airbench (that network's), fast (one-cycle), paper (200 epochs,
-  ÷10 at 100 and 150).
+  ÷10 at 100 and 150), dp-sgd (differential privacy: pip install privaudit[dp];
+  its noise follows from the seed: for an audit, not for deployment).
 """
 
 
@@ -87,7 +90,7 @@ def _print(results: ScoreAnswer) -> None:
     print_accuracy(results.accuracy)
     negative, positive = results.controls.negative, results.controls.positive
     if positive is not None:
-        answer(f"{positive.count} mislabelled samples: mean attack success rate {positive.mean_asr:.3f}")
+        answer(f"{positive.count} planted samples: mean attack success rate {positive.mean_asr:.3f}")
     if negative is not None:
         verdict = "holds" if negative.holds else "FAILED: do not trust this audit"
         answer(f"control on never-trained samples: AUC {negative.auc:.4f} ({verdict})")
@@ -97,6 +100,10 @@ def _print(results: ScoreAnswer) -> None:
 
         answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")
         answer(f"ε from one training of many canaries: ε ≥ {bounds.one_run.epsilon:.2f}")
+    if results.promise is not None and results.promise.claim is not None:
+        from privaudit.report.content.claim_wording import sentence
+
+        answer(sentence(results.promise.claim))
     if results.inversion is not None:
         _print_inversion(results.inversion)
     answer(f"scores: {results.scores_file}")

@@ -14,6 +14,7 @@ from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.gate_results import Check, Limit, Verdict
 from privaudit.results.measures import Attack, Interval
 from privaudit.results.statement.declaration import DeclaredLimits
+from privaudit.scoring.promise.judgement import DELTA, judge_claim
 
 
 def limits_of(declared: DeclaredLimits) -> list[Limit]:
@@ -24,6 +25,8 @@ def limits_of(declared: DeclaredLimits) -> list[Limit]:
         limits.append(Limit(quantity="auc", most=declared.auc))
     if declared.asr is not None:
         limits.append(Limit(quantity="asr", most=declared.asr))
+    if declared.epsilon is not None:
+        limits.append(Limit(quantity="epsilon", most=declared.epsilon))
     return limits
 
 
@@ -49,6 +52,8 @@ def hold(results: ScoreResults, limits: Sequence[Limit], attack: str | None, *, 
 
 def check_limit(results: ScoreResults, limit: Limit, attack: str, *, of_target: bool) -> Check:
     """Hold the figures of an attack, or of the target, against one limit."""
+    if limit.quantity == "epsilon":
+        return _of_epsilon(results, limit)
     if attack not in results.attacks:
         raise UsageError(f"no attack '{attack}' in {results.audit}", hint=f"There are: {', '.join(results.attacks)}.")
     measured = results.target if of_target else results.attacks[attack]
@@ -60,6 +65,32 @@ def check_limit(results: ScoreResults, limit: Limit, attack: str, *, of_target: 
         verdict, reason = _of_sides(verdict, reason, results, attack, of_target)
     said = sentence(limit, value, bounds, verdict, reason)
     return Check(**dict(limit), value=value, ci=bounds, verdict=verdict, reason=reason, sentence=said)
+
+
+#: What a limit on ε that holds is worth.
+NOT_REFUTED = "not refuted, which is all that an audit can find: it bounds ε from below alone"
+
+
+def _of_epsilon(results: ScoreResults, limit: Limit) -> Check:
+    """Hold what canaries show of ε against a limit: it holds where they could have refuted it, and do not."""
+    if results.promise is None:
+        reason = "there are no canaries that would bound ε: score with --canaries 200"
+        said = sentence(limit, None, None, "too little evidence", reason)
+        return Check(**dict(limit), value=None, ci=None, verdict="too little evidence", reason=reason, sentence=said)
+    claim = results.promise.claim
+    found = judge_claim(results.promise, limit.most, DELTA if claim is None else claim.delta, "flags")
+    verdict: Verdict = "holds"
+    reason = NOT_REFUTED
+    if doubt := distrust(results):
+        verdict, reason = "too little evidence", doubt
+    elif found.verdict == "refuted":
+        verdict, reason = "breached", ""
+    elif found.verdict == "too little evidence":
+        verdict = found.verdict
+        reason = f"a perfect attack on these canaries shows ε ≥ {found.refutable:.2f}: more --canaries reach further"
+    head = f"ε is at least {found.bound:.3g} ({100 * found.confidence:g}% confidence, δ {found.delta:g})"
+    said = f"{head}, at most {limit.most:g} allowed: {verdict}" + (f": {reason}" if reason else "")
+    return Check(**dict(limit), value=found.bound, ci=None, verdict=verdict, reason=reason, sentence=said)
 
 
 def distrust(results: ScoreResults) -> str:

@@ -14,6 +14,7 @@ from privaudit.report.brief import plain
 from privaudit.report.brief.limit_checks import distrust
 from privaudit.report.brief.verdict import Judgement
 from privaudit.report.content import comparability, most_exposed, wording
+from privaudit.report.content.claim_wording import claim_on
 from privaudit.report.content.elements import Step
 from privaudit.report.content.python_call import repeated
 from privaudit.results.audit.score_results import ScoreResults
@@ -94,6 +95,19 @@ def _retrain(now: Situation) -> str:
 
 def _forget(run: UnlearnResults) -> str:
     return "ids:FILE" if run.forget_specification.startswith("ids:") else run.forget_specification
+
+
+def refuted_claim(now: Situation) -> Step | None:
+    """A promise that planted records refute is none."""
+    found = claim_on(now.results, now.declared)
+    if now.is_distrusted or found is None or found.verdict != "refuted":
+        return None
+    return Step(
+        "Do not rely on the claim of differential privacy, and look for the fault",
+        [],
+        f"Planted records show an ε of at least {found.bound:.2f}, and {found.epsilon:g} was claimed. Look at how "
+        "samples are drawn, at whether each gradient is clipped by itself, and at what the noise is scaled by.",
+    )
 
 
 def leak(now: Situation) -> Step | None:
@@ -212,6 +226,7 @@ RULES: tuple[Rule, ...] = (
     failed_check,
     rejected_unlearning,
     partial_unlearning,
+    refuted_claim,
     leak,
     more_models,
     unlike_sides,

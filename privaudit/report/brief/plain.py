@@ -32,6 +32,13 @@ def percent(value: float) -> str:
     return f"{scaled:.1f}".removesuffix(".0") + "%" if scaled >= 1 or scaled == 0 else f"{scaled:.2g}%"
 
 
+def measured(check: Check) -> str:
+    """What was measured of a limit."""
+    if check.value is None:
+        return "–"
+    return f"ε ≥ {check.value:.2f}" if check.quantity == "epsilon" else percent(check.value)
+
+
 def share_of(value: float) -> str:
     """``0.01 -> 1 in 100`` where that is a whole number, else a percentage."""
     times = 1 / value
@@ -74,6 +81,8 @@ def limit_in_words(limit: Limit) -> str:
     most = percent(limit.most)
     if limit.quantity == "tpr" and limit.rate is not None:
         return f"At most {most} rightly named, when {share_of(limit.rate)} others is named wrongly"
+    if limit.quantity == "epsilon":
+        return f"Differential privacy with an ε of at most {limit.most:g}"
     if limit.quantity == "auc":
         return f"Of two people, one trained on, the right one is picked at most {most} of the time"
     return f"The most exposed people are judged rightly at most {most} of the time"
@@ -83,6 +92,8 @@ def why_untold(check: Check, distrusted: str) -> str:
     """Why a limit can't be told."""
     if distrusted:
         return "a check of this measurement failed"
+    if check.quantity == "epsilon":
+        return "there are too few planted records to show so much, even if all were found"
     if check.value is None:
         return "there are too few comparison models to measure at this rate"
     if check.ci is None:

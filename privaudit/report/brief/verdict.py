@@ -8,6 +8,7 @@ from privaudit.report.brief import plain
 from privaudit.report.brief.limit_checks import distrust, hold, limits_of
 from privaudit.report.brief.plain import of_whom, percent, share_of, span
 from privaudit.report.content import comparability, wording
+from privaudit.report.content.claim_wording import claim_on
 from privaudit.report.content.elements import Table
 from privaudit.report.content.wording import interval
 from privaudit.results.audit.score_results import ScoreResults
@@ -38,7 +39,24 @@ def judge(results: ScoreResults, declared: Declaration | None) -> Judgement:
     limits = [one for one in limits if one.rate is None or f"{one.rate:g}" in plain.subject(results).tpr_at_fpr]
     checks = hold(results, limits, None, of_target=False) if limits else []
     verdict = _of_checks(checks) if checks else _against_guessing(results)
-    return Judgement(verdict, _answer(results, verdict, checks), _basis(results, declared, checks), checks)
+    basis = [*_basis(results, declared, checks), *_of_claim(results, declared)]
+    return Judgement(verdict, _answer(results, verdict, checks), basis, checks)
+
+
+def _of_claim(results: ScoreResults, declared: Declaration | None) -> list[str]:
+    """A promise of differential privacy, and what planted records say of it."""
+    found = claim_on(results, declared)
+    if found is None or distrust(results):
+        return []
+    whose = {"flags": "claimed", "declaration": "declared", "recipe": "promised by the training"}[found.claimant]
+    said = f"Differential privacy with ε {found.epsilon:g} is {whose}; planted records show that ε is at least "
+    reach = f"{found.bound:.2f} (95% confidence), and would show {found.refutable:.2f} if all were found"
+    head = {
+        "refuted": "that claim is refuted",
+        "not refuted": "that claim is not refuted",
+        "too little evidence": "they are too few to refute that claim",
+    }[found.verdict]
+    return [f"{said}{reach}: {head}."]
 
 
 def table_of_limits(judgement: Judgement, results: ScoreResults) -> Table | None:
@@ -50,7 +68,9 @@ def table_of_limits(judgement: Judgement, results: ScoreResults) -> Table | None
         said = plain.VERDICTS[check.verdict]
         if check.verdict == "too little evidence":
             said += f": {plain.why_untold(check, distrust(results))}"
-        measured = "–" if check.value is None else percent(check.value)
+        if check.quantity == "epsilon" and check.verdict == "holds":
+            said = "not refuted"
+        measured = plain.measured(check)
         rows.append([plain.limit_in_words(check), measured + ("" if check.ci is None else f" ({_range(check)})"), said])
     return Table("Declared limits", ["Limit", "Measured (95% range)", "Verdict"], rows)
 
@@ -93,7 +113,7 @@ def _answer(results: ScoreResults, verdict: Verdict, checks: list[Check]) -> str
     if deciding and deciding[0].quantity != "tpr" and deciding[0].value is not None:
         # Not of how many are named: that stands behind it.
         one = deciding[0]
-        measured = percent(one.value or 0.0) + ("" if one.ci is None else f" ({_range(one)})")
+        measured = plain.measured(one) + ("" if one.ci is None else f" ({_range(one)})")
         head += f" ({plain.limit_in_words(one)}: it is {measured})"
     attack = plain.subject(results)
     rate = plain.told_rate(attack, [*deciding, *checks])

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
 from privaudit.report.content import pretrained_wording
+from privaudit.report.content.command_flags import claim_flags, inversion_flags, training_flags
 from privaudit.report.content.python_call import repeated
 from privaudit.report.content.texts import terms, text
-from privaudit.results.audit.audit_description import AuditIdentity, EstimatorIdentity, TrainingFunctionIdentity
+from privaudit.results.audit.audit_description import EstimatorIdentity, TrainingFunctionIdentity
 from privaudit.results.audit.controls import Epsilon, NegativeControl
-from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.score_results import Exposure, MostExposed, ScoreResults, Stability, Training
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, Correlation
@@ -298,28 +298,19 @@ def command(results: ScoreResults) -> str:
         "network": identity.network if identity.estimator is None else None,
         "target": None if about.target is None else about.target.file,
         "shadows": results.shadows,
-        **_training_flags(identity),
+        **training_flags(identity),
         "canaries": identity.canaries or None,
+        "canary-kind": identity.canary_kind,
+        **claim_flags(results.promise),
         "statistic": results.statistic,
         "rmia-gamma": gamma,
-        **_inversion_flags(results.inversion),
+        **inversion_flags(results.inversion),
         "queries": ",".join(results.queries) if len(results.queries) > 1 else None,
         "seed": identity.seed,
         "device": identity.device,
         "precision": identity.precision,
     }
     return repeated(["privaudit", "score", *flags_of(flags)], about)
-
-
-def _training_flags(identity: AuditIdentity) -> dict[str, object]:
-    if identity.estimator is not None:
-        return {"estimator": identity.estimator.name}
-    if (recipe := identity.recipe) is None:
-        return {"training": known(identity.training_function, "training_function").name}
-    changed = recipe.model_dump(
-        include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment", "label_smoothing"}
-    )
-    return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
 
 
 def training_function(found: TrainingFunctionIdentity) -> str:
@@ -332,19 +323,6 @@ def estimator(found: EstimatorIdentity) -> str:
     """How an estimator was made: by a file of the user's, or by its class and what is not as its library has it."""
     source = "" if found.source is None else f", made by a file whose SHA-256 begins {found.source[:16]}"
     return f"fitted to its members alone: {clip(found.builds or found.name)}{source}"
-
-
-def _inversion_flags(found: InversionResults | None) -> dict[str, object]:
-    if found is None:
-        return {"invert": 0}
-    return {
-        # Where a list of ids lies, and what it is called, is its owner's business.
-        "invert": "ids:FILE" if str(found.asked).startswith("ids:") else found.asked,
-        "invert-at": found.at if found.at != "trained" else None,
-        "invert-preset": found.preset if found.preset != "default" else None,
-        "gradient-noise": found.gradient_noise or None,
-        "gradient-clip": found.gradient_clip,
-    }
 
 
 def flags_of(values: Mapping[str, object]) -> list[str]:

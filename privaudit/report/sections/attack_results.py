@@ -103,9 +103,16 @@ def _training(identity: AuditIdentity) -> str:
         return wording.estimator(identity.estimator)
     if (recipe := identity.recipe) is None:
         return wording.training_function(known(identity.training_function, "training_function"))
-    return (
+    said = (
         f"recipe '{recipe.name}': {recipe.epochs} epochs, batch {recipe.batch_size}, highest learning "
         f"rate {recipe.learning_rate:g}, augmentation {recipe.augment}, {identity.precision}"
+    )
+    if (privacy := recipe.privacy) is None:
+        return said
+    return (
+        f"{said}; differential privacy with ε {privacy.epsilon:g} at δ {privacy.delta:g} by {privacy.accountant}, "
+        f"noise multiplier {privacy.noise_multiplier:g}, gradients clipped to {privacy.max_grad_norm:g}, sampling rate "
+        f"{privacy.sample_rate:.4g}; the noise follows from the seed: for an audit, not for deployment"
     )
 
 

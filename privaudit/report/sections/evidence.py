@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from privaudit.report.content import comparability, pretrained_wording, unlearning_wording, wording
+from privaudit.report.content import claim_wording, comparability, pretrained_wording, unlearning_wording, wording
+from privaudit.report.content.claim_wording import claim_on
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.texts import text, texts
 from privaudit.report.content.wording import interval, known, percent, warned
+from privaudit.results.audit.promise import ClaimFound, Promise
 from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.statement.declaration import Declaration
 
 COLUMNS = ["Experiment", "Must read", "Read", "Verdict"]
 
@@ -37,7 +40,7 @@ def controls(results: ScoreResults) -> Section:
     ]
     if (positive := results.controls.positive) is not None:
         read = f"{percent(positive.mean_asr)}, others {percent(positive.others_mean_asr)}"
-        what = f"{positive.count} mislabelled samples in the shadow pool"
+        what = f"{positive.count} planted samples in the shadow pool"
         rows.append([what, "risk near 100%", read, "see value"])
     said = [text("controls.meaning")]
     if of_sides:
@@ -50,7 +53,7 @@ def controls(results: ScoreResults) -> Section:
     )
 
 
-def epsilon(results: ScoreResults) -> list[Section]:
+def epsilon(results: ScoreResults, declared: Declaration | None) -> list[Section]:
     """Lower bounds on ε, where canaries were trained on."""
     if (bounds := results.epsilon) is None:
         return []
@@ -72,7 +75,28 @@ def epsilon(results: ScoreResults) -> list[Section]:
         "ε may be far larger, and is infinite for training without noise."
     )
     table = Table("Bounds", ["From", "Bound", "Evidence"], rows)
-    return [Section("epsilon", "Lower bounds on ε", [said, text("epsilon.how")], [table])]
+    found = claim_on(results, declared)
+    claimed = [] if found is None else [claim_wording.sentence(found), text("epsilon.claim")]
+    tables = [table, *([] if found is None or results.promise is None else [_claim(results.promise, found)])]
+    return [Section("epsilon", "Lower bounds on ε", [*claimed, said, text("epsilon.how")], tables)]
+
+
+def _claim(promise: Promise, found: ClaimFound) -> Table:
+    """Each test of the claim, and what it counted."""
+    coins, trainings = promise.one_run, promise.trials
+    rows = [
+        [
+            "One training, many canaries",
+            f"ε ≥ {found.one_run:.2f}",
+            f"{coins.correct} of the {coins.guesses} surest guesses were right, of {coins.canaries} coins",
+        ]
+    ]
+    if trainings is not None and found.trials is not None:
+        counted = f"{trainings.hits} of {trainings.trials} were named, and {trainings.alarms} of {trainings.trials}"
+        rows.append(["Many trainings, one canary or another record", f"ε ≥ {found.trials:.2f}", counted])
+    rows.append(["A perfect attack on as many", f"ε ≥ {found.refutable:.2f}", "what this design could show at most"])
+    rows.append(["The claim", f"ε = {found.epsilon:g}", f"at δ = {found.delta:g}: {found.verdict}"])
+    return Table("The claim", ["From", "ε", "Evidence"], rows)
 
 
 def limits(results: ScoreResults, *, unlearned: bool) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from privaudit.report.content.claim_wording import claim_on, sentence
 from privaudit.report.content.elements import Section, Table
 from privaudit.report.content.wording import interval, percent, rate, share
 from privaudit.results.audit.controls import Epsilon
@@ -39,12 +40,14 @@ def _declared(results: ScoreResults, told: Declaration) -> Section:
         ("Claimed differential privacy", None if privacy.epsilon is None else f"ε {privacy.epsilon:g}"),
         ("Its δ, unit, accountant", _joined(privacy.delta, privacy.unit, privacy.accountant)),
         ("Measures taken", "; ".join(told.measures)),
-        ("Limits", _limits(limits.tpr, limits.auc, limits.asr)),
+        ("Limits", _limits(limits.tpr, limits.auc, limits.asr, limits.epsilon)),
         ("Valid until", told.valid_until),
         ("Void before, on", told.retest_when),
     ]
     said = ["The owner of the audit says this; nothing here was measured, and nothing vouches for it."]
-    if privacy.epsilon is not None:
+    if (claim := claim_on(results, told)) is not None and privacy.epsilon is not None:
+        said.append(f"{sentence(claim)} It is a claim about datasets with one record more or less.")
+    elif privacy.epsilon is not None:
         said.append(_beside(privacy.epsilon, results.epsilon))
     if people.records:
         said.append(
@@ -64,10 +67,11 @@ def _joined(*values: object) -> str:
     return ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values if value is not None)
 
 
-def _limits(tpr: dict[str, float] | None, auc: float | None, asr: float | None) -> str:
+def _limits(tpr: dict[str, float] | None, auc: float | None, asr: float | None, epsilon: float | None) -> str:
     said = [f"TPR at {rate(one)} FPR at most {percent(most)}" for one, most in (tpr or {}).items()]
     said += [] if auc is None else [f"AUC at most {auc:g}"]
     said += [] if asr is None else [f"mean risk of the most exposed at most {percent(asr)}"]
+    said += [] if epsilon is None else [f"ε at most {epsilon:g}"]
     return "; ".join(said)
 
 

@@ -260,7 +260,7 @@ def _controls(results: ScoreResults) -> Answer:
         else f"NO: {len(found) - held} of {len(found)} failed. Do not rely on this audit."
     ]
     if (positive := results.controls.positive) is not None:
-        said.append(f"{positive.count} mislabelled samples read a risk of {percent(positive.mean_asr)}.")
+        said.append(f"{positive.count} planted samples read a risk of {percent(positive.mean_asr)}.")
     return Answer(question, said + comparability.on_page_one(results), "controls")
 
 

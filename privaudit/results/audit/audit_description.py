@@ -10,6 +10,17 @@ from pydantic import Field
 from privaudit.results.base import Result, SparseResult
 
 
+class PrivacyDescription(SparseResult):
+    """What a training with differential privacy promises, and by which means."""
+
+    noise_multiplier: float
+    max_grad_norm: float
+    sample_rate: float
+    epsilon: float
+    delta: float
+    accountant: str
+
+
 class RecipeDescription(SparseResult):
     """How models are trained: those parameters of `privaudit.training.recipe.Recipe` that count for the identity."""
 
@@ -19,6 +30,7 @@ class RecipeDescription(SparseResult):
     learning_rate: float
     weight_decay: float
     augment: str
+    privacy: PrivacyDescription | None = None
 
 
 class TrainingFunctionIdentity(SparseResult):
@@ -92,6 +104,8 @@ class AuditIdentity(SparseResult):
         Its parameters; None where a function of the user's trains, or an estimator is fitted.
     estimator
         Which one; unset where networks are trained. Its name is the network's too.
+    canary_kind
+        What canaries are; unset where they are mislabelled test samples.
     fp32
         "ieee" on a GPU in fp32: until that was pinned, cuDNN's convolutions were TF32.
     target
@@ -110,6 +124,7 @@ class AuditIdentity(SparseResult):
     estimator: EstimatorIdentity | None = None
     seed: int
     canaries: int = 0
+    canary_kind: str | None = None
     device: str
     precision: str
     fp32: str | None = None

@@ -16,7 +16,7 @@ class NegativeControl(Result):
 
 
 class PositiveControl(Result):
-    """Mean attack success rate of mislabelled samples, and of the others."""
+    """Mean attack success rate of canaries, and of the others."""
 
     count: int
     mean_asr: float

@@ -10,6 +10,7 @@ from privaudit.results.audit.audit_description import AuditIdentity, DataDescrip
 from privaudit.results.audit.controls import Controls, Duplicates, Epsilon
 from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.outliers import Outliers
+from privaudit.results.audit.promise import Promise
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
@@ -246,6 +247,7 @@ class ScoreResults(Result):
     controls: Controls
     duplicates: Duplicates | None = None
     epsilon: Epsilon | None
+    promise: Promise | None = None
     mean_risk: float
     accuracy: Accuracy | None
     training: Training | None

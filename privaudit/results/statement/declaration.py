@@ -56,6 +56,9 @@ class DeclaredLimits(_Part):
     )
     auc: float | None = Field(None, ge=0.5, le=1, description="AUC, at most", examples=[0.6])
     asr: float | None = Field(None, ge=0.5, le=1, description="mean risk of the most exposed, at most", examples=[0.9])
+    epsilon: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="epsilon, at most: canaries must not refute it", examples=[8.0]
+    )
 
 
 class Declaration(_Part):

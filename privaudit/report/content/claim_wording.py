@@ -1,0 +1,40 @@
+"""A claim of differential privacy and what was found of it, in words."""
+
+from __future__ import annotations
+
+from privaudit.results.audit.promise import ClaimFound
+from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.statement.declaration import Declaration
+from privaudit.scoring.promise.judgement import DELTA, judge_claim
+
+WHOSE = {"flags": "Claimed", "declaration": "Declared", "recipe": "Promised by the training"}
+
+
+def claim_on(results: ScoreResults, declared: Declaration | None) -> ClaimFound | None:
+    """Return the claim that counts, held against the audit: that of the flags, else the declared one, else dp-sgd's.
+
+    None where there is none, or nothing that it could be held against.
+    """
+    if (promise := results.promise) is None:
+        return None
+    made = promise.claim
+    if made is not None and made.claimant == "flags":
+        return made
+    privacy = None if declared is None else declared.privacy
+    if privacy is not None and privacy.epsilon is not None:
+        return judge_claim(promise, privacy.epsilon, DELTA if privacy.delta is None else privacy.delta, "declaration")
+    return made
+
+
+def sentence(found: ClaimFound) -> str:
+    """The claim, the bound beside it, and the verdict."""
+    said = (
+        f"{WHOSE[found.claimant]}: ε {found.epsilon:g} at δ {found.delta:g}. Found: ε ≥ {found.bound:.2f} with "
+        f"{100 * found.confidence:g}% confidence"
+    )
+    if found.verdict == "refuted":
+        return f"{said}: the claim is refuted."
+    reach = f"a perfect attack on as many planted records would show ε ≥ {found.refutable:.2f}"
+    if found.verdict == "too little evidence":
+        return f"{said}. {reach[0].upper()}{reach[1:]}: too little evidence to refute the claim, were it wrong."
+    return f"{said}, where {reach}: the claim is not refuted, which proves nothing beyond this attack."

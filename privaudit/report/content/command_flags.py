@@ -1,0 +1,43 @@
+"""The flags of the command that a report repeats, from what is stored."""
+
+from __future__ import annotations
+
+from privaudit.results.audit.audit_description import AuditIdentity
+from privaudit.results.audit.inversion_results import InversionResults
+from privaudit.results.audit.promise import Promise
+
+
+def training_flags(identity: AuditIdentity) -> dict[str, object]:
+    """How models were trained: by a recipe, or by a function of the user's."""
+    if identity.estimator is not None:
+        return {"estimator": identity.estimator.name}
+    if (recipe := identity.recipe) is None:
+        return {"training": None if identity.training_function is None else identity.training_function.name}
+    changed = recipe.model_dump(
+        include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment", "label_smoothing"}
+    )
+    if recipe.privacy is not None:
+        del changed["augment"], changed["label_smoothing"]
+        changed |= recipe.privacy.model_dump(include={"noise_multiplier", "max_grad_norm", "delta"})
+    return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
+
+
+def claim_flags(promise: Promise | None) -> dict[str, object]:
+    """The claim, where flags made it."""
+    if promise is None or promise.claim is None or promise.claim.claimant != "flags":
+        return {}
+    return {"claim-epsilon": promise.claim.epsilon, "claim-delta": promise.claim.delta}
+
+
+def inversion_flags(found: InversionResults | None) -> dict[str, object]:
+    """Whose gradients were inverted, and how."""
+    if found is None:
+        return {"invert": 0}
+    return {
+        # Where a list of ids lies, and what it is called, is its owner's business.
+        "invert": "ids:FILE" if str(found.asked).startswith("ids:") else found.asked,
+        "invert-at": found.at if found.at != "trained" else None,
+        "invert-preset": found.preset if found.preset != "default" else None,
+        "gradient-noise": found.gradient_noise or None,
+        "gradient-clip": found.gradient_clip,
+    }

@@ -1,0 +1,67 @@
+"""A promise of differential privacy, and what canaries say of it: part of ``score.json``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from privaudit.results.base import Result
+
+ClaimVerdict = Literal["refuted", "not refuted", "too little evidence"]
+
+#: Who made a claim: the flags, the declaration, or the recipe dp-sgd of itself.
+Claimant = Literal["flags", "declaration", "recipe"]
+
+
+class GuessedCoins(Result):
+    """One training: of so many canaries, each in by a coin, how many coins were guessed, and how many rightly."""
+
+    correct: int
+    guesses: int
+    canaries: int
+
+
+class CountedTrainings(Result):
+    """Many trainings: how often one canary was told to be in where it was, and where it was not, of so many each."""
+
+    hits: int
+    alarms: int
+    trials: int
+
+
+class ClaimFound(Result):
+    """A claim beside what was found of it.
+
+    Parameters
+    ----------
+    epsilon, delta, claimant
+        The claim: of datasets with a record more or less.
+    confidence
+        Of the verdict: where several tests are made, each has a share of its error.
+    one_run, trials
+        The largest ε that each test refutes at that δ; None where it was not made.
+    bound
+        The larger of the two.
+    refutable
+        The largest ε that a perfect attack on the same canaries and trainings would have refuted.
+    verdict
+        ``refuted`` where the bound is above the claim, ``too little evidence`` where not even a perfect attack's would
+        have been.
+    """
+
+    epsilon: float
+    delta: float
+    claimant: Claimant
+    confidence: float
+    one_run: float
+    trials: float | None
+    bound: float
+    refutable: float
+    verdict: ClaimVerdict
+
+
+class Promise(Result):
+    """What any claim can be held against, and the claim that was made when the audit was scored, if there was one."""
+
+    one_run: GuessedCoins
+    trials: CountedTrainings | None = None
+    claim: ClaimFound | None = None

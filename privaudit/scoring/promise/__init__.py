@@ -1,0 +1,1 @@
+"""A promise of differential privacy, held against canaries."""

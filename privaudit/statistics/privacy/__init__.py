@@ -1,0 +1,1 @@
+"""What counts of an attack say about a claimed ε."""

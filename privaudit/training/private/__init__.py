@@ -1,0 +1,1 @@
+"""Training with differential privacy: what is promised, and how each step keeps it."""

@@ -1,0 +1,123 @@
+"""DP-SGD: Poisson sampling, every sample's gradient clipped, Gaussian noise on their sum.
+
+What is drawn here follows from a seed, as everything in an audit does, so that whoever knows the seed can take the
+noise off again, and numbers of finite precision are no real ones (Mironov 2012). The training is that of an audit: what
+it finds out holds for a training with secure randomness, and its models are not for deployment.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from privaudit.errors import TrainingDiverged
+from privaudit.runtime.seeds import derive_seed
+from privaudit.training.hardware import Hardware
+from privaudit.training.loop import Samples, TrainingRecord, as_network_input, make_optimizer
+from privaudit.training.private.clipped_sums import ClippedSums, clipped_sums
+from privaudit.training.private.mechanism import PrivateTraining
+
+if TYPE_CHECKING:
+    from privaudit.training.recipe import Recipe
+
+
+def train_privately(
+    model: nn.Module,
+    samples: Samples,
+    members: npt.NDArray[np.int64],
+    recipe: Recipe,
+    seed: int,
+    hardware: Hardware,
+    on_epoch: Callable[[int], None] | None = None,
+) -> TrainingRecord:
+    """Train ``model`` in place by a recipe that has a `PrivateTraining`; parameters are those of `loop.train`.
+
+    The losses on record are those of the samples that were drawn: they are not private, and stay with the audit.
+    """
+    privacy = recipe.privacy
+    assert privacy is not None  # noqa: S101 - such recipes alone come here
+    start = time.perf_counter()
+    rows = torch.from_numpy(np.ascontiguousarray(members)).to(hardware.torch_device)
+    steps = privacy.steps(recipe.epochs)
+    drawing = torch.Generator().manual_seed(derive_seed(seed, "poisson"))
+    noise = torch.Generator(hardware.torch_device).manual_seed(derive_seed(seed, "noise"))
+    optimizer, engine = make_optimizer(model, recipe), clipped_sums(model, hardware)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.train()
+    losses: list[float] = []
+    total, drawn, seen = 0.0, 0, 0
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate_at(step, steps)
+        batch = rows[draw_batch(len(rows), privacy.sample_rate, drawing).to(rows.device)]
+        sums, loss = sum_over(engine, samples, batch, privacy.max_grad_norm)
+        for parameter, gradient in zip(trained, noisy_mean(sums, trained, len(rows), privacy, noise), strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        total, drawn, seen = total + loss, drawn + len(batch), seen + len(batch)
+        # Epochs end where so many steps are done as are an epoch's.
+        done = (step + 1) * recipe.epochs // steps
+        if done > len(losses):
+            losses.append(total / max(drawn, 1))
+            total, drawn = 0.0, 0
+            _demand_finite(losses[-1], model, recipe)
+            if on_epoch is not None:
+                on_epoch(done)
+    model.eval()
+    return TrainingRecord(time.perf_counter() - start, losses, seen)
+
+
+def draw_batch(samples: int, rate: float, generator: torch.Generator) -> torch.Tensor:
+    """Draw every sample with the same chance, independently: int64 positions, none to all of them."""
+    return torch.nonzero(torch.rand(samples, generator=generator) < rate).squeeze(1)
+
+
+def sum_over(
+    engine: ClippedSums, samples: Samples, batch: torch.Tensor, norm: float
+) -> tuple[list[torch.Tensor] | None, float]:
+    """Return the sum of a batch's clipped gradients, and of its losses; None of an empty batch."""
+    sums: list[torch.Tensor] | None = None
+    total = 0.0
+    if not len(batch):
+        return sums, total
+    for part in batch.split(engine.most[samples.device.type]):
+        found, loss = engine(as_network_input(samples.take(part)), samples.labels[part], norm)
+        sums = found if sums is None else [one + another for one, another in zip(sums, found, strict=True)]
+        total += loss
+    return sums, total
+
+
+def noisy_mean(
+    sums: list[torch.Tensor] | None,
+    trained: list[nn.Parameter],
+    samples: int,
+    privacy: PrivateTraining,
+    generator: torch.Generator,
+) -> list[torch.Tensor]:
+    """Add noise to the sums, and divide by the number of samples that a batch has on average.
+
+    That number does not depend on who was drawn: a mean over those who were would tell how many.
+    """
+    deviation = privacy.noise_multiplier * privacy.max_grad_norm
+    expected = privacy.sample_rate * samples
+    found = []
+    for index, parameter in enumerate(trained):
+        drawn = torch.randn(parameter.shape, generator=generator, device=parameter.device) * deviation
+        found.append((drawn if sums is None else sums[index] + drawn).div_(expected))
+    return found
+
+
+def _demand_finite(loss: float, model: nn.Module, recipe: Recipe) -> None:
+    whole = all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
+    if not (math.isfinite(loss) and whole):
+        raise TrainingDiverged(
+            f"the loss became {loss} (recipe '{recipe.name}', learning rate {recipe.learning_rate})",
+            hint="Try a lower --learning-rate.",
+        )
