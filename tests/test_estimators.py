@@ -24,13 +24,13 @@ from sklearn.tree import DecisionTreeClassifier
 import privaudit
 from privaudit.attacks import lira
 from privaudit.audit.estimators.estimator_plan import unseen_classes
-from privaudit.config.estimator_option import estimator_text
 from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.estimators.build import build_estimator, estimator_identity, shown_name
 from privaudit.estimators.fitted import LEAST, MOST, SEEDS, fit_estimator, seeded
 from privaudit.estimators.saved_models import read_estimator
 from privaudit.estimators.stored_answers import StoredAnswers
 from privaudit.estimators.tree_checks import demand_sound_trees
+from privaudit.objects.estimator_text import estimator_text
 from privaudit.runtime import files
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.design import paired_design

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from privaudit.config.estimator_option import EstimatorOption
 from privaudit.config.image_options import ImageFileOptions, PretrainedOptions
-from privaudit.config.object_options import ScoreObjectOptions
+from privaudit.config.object_options import EstimatorOption, ScoreObjectOptions
 from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
 from privaudit.config.privacy_options import ClaimOptions, PrivateTrainingOptions
 from privaudit.config.table_options import TableColumnOptions

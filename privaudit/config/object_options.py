@@ -1,4 +1,4 @@
-"""Options that only Python can give: data and networks that are at hand as objects."""
+"""Options that Python can give as objects: data and networks that are at hand, and estimators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PlainValidator
 
-from privaudit.config.options import Flag, Named, Options
+from privaudit.config.options import Flag, Named, Options, reference
+from privaudit.objects.estimator_text import estimator_text, importable_name
 from privaudit.objects.held import hold_data
 
 if TYPE_CHECKING:
@@ -77,3 +78,20 @@ class UnlearnObjectOptions(Options):
     network: NetworkObject | None = Field(
         None, description="The network that score was given, where it lives in no file and is not at hand any more."
     )
+
+
+def _as_estimator(value: object) -> str:
+    if isinstance(value, str | Path):
+        return str(value)
+    if callable(getattr(value, "get_params", None)) and not isinstance(value, type):
+        return estimator_text(value)
+    if isinstance(value, type) and callable(getattr(value, "get_params", None)):
+        name = importable_name(value)
+        return f"{name}()" if name is not None else reference(value, "estimator")
+    if not callable(value):
+        raise ValueError("it is no estimator, no name of one, and no function that makes one")
+    return reference(value, "estimator")
+
+
+#: A name, ``FILE.py:make``, a function without arguments, or an estimator, of which a text is kept.
+EstimatorOption = Annotated[object, PlainValidator(_as_estimator), Flag(metavar="NAME|FILE.py:make")]

@@ -6,9 +6,9 @@ import re
 import sys
 from typing import Any
 
-from privaudit.config.estimator_option import estimator_text
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.estimators.expression import build_expression
+from privaudit.objects.estimator_text import estimator_text
 from privaudit.runtime.registry import Registry, absolute_reference, import_reference, source_digest, without_folder
 from privaudit.runtime.user_code import user_code
 

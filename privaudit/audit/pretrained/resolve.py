@@ -141,6 +141,11 @@ def check_pretrained(settings: AuditSettings, pretrained: Pretrained, data: Data
     if pretrained.is_frozen:
         if parse_queries(settings.queries) != ORIGINAL:
             raise UsageError(f"--queries {settings.queries} with --train head: each image is embedded once, as it is")
+        if settings.canary_kind != "mislabelled":
+            raise UsageError(
+                f"--canary-kind {settings.canary_kind} with --train head: what is no image is embedded by nobody",
+                hint="Leave it out: mislabelled test images are canaries too.",
+            )
         if settings.target is not None:
             raise UsageError(
                 "--target with --train head: a head of your own can't be taken in yet",

@@ -1,4 +1,4 @@
-"""The option that names an estimator: by name, by a function that makes it, or the estimator itself, as text.
+"""An estimator as text: the expression that builds it again.
 
 An estimator that is given as an object is kept as the expression that builds it again, so that workers and later
 commands find it, and so that nothing is pickled: ``sklearn.ensemble.RandomForestClassifier(max_depth=3)``.
@@ -9,12 +9,8 @@ from __future__ import annotations
 import inspect
 import math
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import PlainValidator
-
-from privaudit.config.options import Flag, reference
 from privaudit.errors import UsageError
 
 #: Parameters that change no answer or are set for every model anew: no text says them.
@@ -36,7 +32,7 @@ def estimator_text(estimator: Any) -> str:
     UsageError
         Where its class lies in no module that can be imported again, or a parameter can't be written down.
     """
-    name = _importable(type(estimator))
+    name = importable_name(type(estimator))
     if name is None:
         raise UsageError(
             f"estimator {type(estimator).__name__} can't be found again by workers and later commands: its class lies "
@@ -65,7 +61,7 @@ def _same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and repr(value) == repr(default)
 
 
-def _importable(found: Any) -> str | None:
+def importable_name(found: Any) -> str | None:
     """The shortest ``module.name`` by which a class or function can be imported; None where there is none."""
     module, name = getattr(found, "__module__", None), getattr(found, "__qualname__", getattr(found, "__name__", ""))
     if module is None:  # A function of NumPy's.
@@ -101,24 +97,7 @@ def _value(value: Any, what: str) -> str:
         return _value(value.item(), what)
     if callable(getattr(value, "tolist", None)):
         return _value(value.tolist(), what)
-    name = _importable(value) if callable(value) else None
+    name = importable_name(value) if callable(value) else None
     if name is None:
         raise UsageError(f"{what} is a {type(value).__name__}, which no text can say", hint=HOW)
     return name
-
-
-def _as_estimator(value: object) -> str:
-    if isinstance(value, str | Path):
-        return str(value)
-    if callable(getattr(value, "get_params", None)) and not isinstance(value, type):
-        return estimator_text(value)
-    if isinstance(value, type) and callable(getattr(value, "get_params", None)):
-        name = _importable(value)
-        return f"{name}()" if name is not None else reference(value, "estimator")
-    if not callable(value):
-        raise ValueError("it is no estimator, no name of one, and no function that makes one")
-    return reference(value, "estimator")
-
-
-#: A name, ``FILE.py:make``, a function without arguments, or an estimator, of which a text is kept.
-EstimatorOption = Annotated[object, PlainValidator(_as_estimator), Flag(metavar="NAME|FILE.py:make")]
