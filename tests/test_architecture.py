@@ -41,6 +41,7 @@ FLOORS = [
     ["report.brief"],
     ["report.sections"],
     ["report.drawing"],
+    ["report.exposure"],
     ["report.content"],
     ["unlearning.methods", "unlearning.requests", "unlearning.schedule"],
     ["unlearning"],

@@ -32,8 +32,8 @@ def print_accuracy(found: Accuracy | None) -> None:
 def print_risks(results: ScoreAnswer) -> None:
     """Answer with the histogram of risk and the most exposed samples; ids are redacted where the report's are."""
     from privaudit.audit.result_files import read_table
-    from privaudit.report.content.most_exposed import leaders
     from privaudit.report.content.wording import clip, inert
+    from privaudit.report.exposure.most_exposed import leaders
     from privaudit.report.redaction import Privacy, salt_of
     from privaudit.report.sample_ids import Naming
 

@@ -14,12 +14,13 @@ from privaudit.errors import UsageError
 from privaudit.report import redaction
 from privaudit.report.brief.brief import build_brief
 from privaudit.report.brief.declared import declared_in
-from privaudit.report.content import exposed_subjects, unlearning_wording, wording
+from privaudit.report.content import unlearning_wording, wording
 from privaudit.report.content.elements import Report, Section
-from privaudit.report.content.glossary import GLOSSARY, REFERENCES
 from privaudit.report.content.python_call import repeated
 from privaudit.report.drawing.figures import with_tables, with_tables_behind, without_samples
 from privaudit.report.explorer import explore
+from privaudit.report.exposure import exposed_subjects
+from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.redaction import Privacy
 from privaudit.report.sample_ids import Naming
 from privaudit.report.sample_images import samples_shown

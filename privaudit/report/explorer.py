@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from privaudit.report.content import most_exposed, wording
+from privaudit.report.content import wording
 from privaudit.report.content.elements import Column, Explorer
 from privaudit.report.content.method_names import method
 from privaudit.report.content.texts import terms
+from privaudit.report.exposure import most_exposed
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.unlearning.run import UnlearnResults
 

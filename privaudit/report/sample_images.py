@@ -10,12 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.errors import UsageError
-from privaudit.report.content import most_exposed, wording
+from privaudit.report.content import wording
 from privaudit.report.content.elements import Figure, Section, tabulate
 from privaudit.report.content.figure_data import Picture, PictureRow, Pictures
 from privaudit.report.content.python_call import with_flag
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import clip, percent
+from privaudit.report.exposure import most_exposed
 from privaudit.report.sample_ids import Naming
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.runtime import files

@@ -136,7 +136,8 @@ def _print_sides(controls: Controls) -> None:
 
 def _print_told_right(results: ScoreAnswer) -> None:
     """How many samples are told right in most models, how many chance tells so, and whom other models confirm."""
-    from privaudit.report.content import most_exposed, wording
+    from privaudit.report.content import wording
+    from privaudit.report.exposure import most_exposed
 
     told, samples = results.told_right, results.samples
     if told is None:

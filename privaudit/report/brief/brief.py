@@ -12,10 +12,11 @@ from privaudit.report.brief.next_steps import Situation, next_steps
 from privaudit.report.brief.people import of_people
 from privaudit.report.brief.plain import percent, share_of, span
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
-from privaudit.report.content import comparability, most_exposed, wording
+from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Brief
 from privaudit.report.content.pretrained_wording import headline
 from privaudit.report.content.wording import clip
+from privaudit.report.exposure import most_exposed
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from privaudit.report.brief import plain
 from privaudit.report.brief.limit_checks import distrust
 from privaudit.report.brief.verdict import Judgement
-from privaudit.report.content import comparability, most_exposed, wording
+from privaudit.report.content import comparability, wording
 from privaudit.report.content.claim_wording import claim_on
 from privaudit.report.content.elements import Step
 from privaudit.report.content.python_call import repeated
+from privaudit.report.exposure import most_exposed
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults

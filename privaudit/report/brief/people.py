@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from privaudit.report.brief.plain import percent, share_of, span
-from privaudit.report.content import exposed_subjects
+from privaudit.report.exposure import exposed_subjects
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.subject_risk import SubjectRisk
 

@@ -9,9 +9,9 @@ from privaudit import __version__
 from privaudit.report import redaction
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Fact, Figure, Report, Section, Table
-from privaudit.report.content.glossary import GLOSSARY, REFERENCES
 from privaudit.report.content.unlearning_wording import signed
 from privaudit.report.drawing.figures import with_tables
+from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.reproduction import reproduction_methods
 from privaudit.report.reproduction import reproduction_tables as tables
 from privaudit.report.reproduction.reproduction_figures import figures_of

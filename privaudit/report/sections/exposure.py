@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from privaudit.report.content import most_exposed, wording
+from privaudit.report.content import wording
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.figure_data import Bar, Bars, Estimate, Histogram
 from privaudit.report.content.wording import clip, interval, percent
 from privaudit.report.drawing import line_styles
+from privaudit.report.exposure import most_exposed
 from privaudit.results.audit.score_results import Exposure, GroupExposure, ScoreResults
 from privaudit.scoring.reliability.confirmation import is_certain
 

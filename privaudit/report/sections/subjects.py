@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pandas as pd
 
-from privaudit.report.content import exposed_subjects
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
-from privaudit.report.content.exposed_subjects import ExposedSubject
 from privaudit.report.content.figure_data import Histogram
 from privaudit.report.content.texts import texts
 from privaudit.report.content.wording import area, found_at, interval, percent, share
 from privaudit.report.drawing import line_styles
+from privaudit.report.exposure import exposed_subjects
+from privaudit.report.exposure.exposed_subjects import ExposedSubject
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.subject_risk import SubjectRisk
 

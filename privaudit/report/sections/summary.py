@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from privaudit.report.content import comparability, most_exposed, wording
+from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Answer, Fact
 from privaudit.report.content.method_names import method
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import area, clip, interval, known, number, percent, rate, warned
+from privaudit.report.exposure import most_exposed
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.measures import Attack, Interval
 from privaudit.results.unlearning.run import UnlearnResults
