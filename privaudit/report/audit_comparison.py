@@ -10,12 +10,13 @@ from privaudit import __version__
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Answer, Explorer, Fact, Figure, Report, Section, Table, tabulate
 from privaudit.report.content.figure_data import Scatter
+from privaudit.report.content.texts import terms, text
 from privaudit.report.content.wording import clip, interval, number, percent, rate, warned
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
 from privaudit.report.drawing.figures import with_tables
 from privaudit.report.explorer import columns_of
-from privaudit.report.glossary import GLOSSARY, REFERENCES, terms, text
+from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.report.sections.attack_results import title_of
 from privaudit.results.comparison_results import ComparedAudit, ComparedGroup, ComparisonResults, GroupRisk
 from privaudit.results.measures import Difference, Interval

@@ -6,11 +6,12 @@ from privaudit import __version__
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Answer, Fact, Figure, Report, Section, Table, tabulate
 from privaudit.report.content.figure_data import Estimate, TradeOff, TradeOffPoint
+from privaudit.report.content.texts import text
 from privaudit.report.content.wording import percent, rate, warned
 from privaudit.report.defence.defence_wording import found_at, halves, points, with_interval
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figures import with_tables
-from privaudit.report.glossary import GLOSSARY, REFERENCES, text
+from privaudit.report.glossary import GLOSSARY, REFERENCES
 from privaudit.results.defence_results import DefenceResults, OutputMeasure, OutputMeasures, Variant
 from privaudit.results.measures import Attack, Interval
 
