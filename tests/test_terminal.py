@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import stat
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -225,6 +228,30 @@ def test_nobody_is_named_where_the_ranking_is_chance(scored: Scored, capsys: pyt
     changed = told.model_copy(update={"named": False, "reason": "the ranking can't be told from chance"})
     print_risks(scored.results.model_copy(update={"told_right": changed}))
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("privaudit ver", "plain,verify\n"),
+        ("privaudit gate --max-t", "plain,--max-tpr\n"),
+        ("privaudit report a", "plain,a-1\n"),
+    ],
+)
+def test_a_shell_completes_commands_flags_and_audits(tmp_path: Path, typed: str, offered: str) -> None:
+    (tmp_path / "shadow_models" / "a-1").mkdir(parents=True)
+    (tmp_path / "shadow_models" / "a-1" / "audit.json").write_text("{}")
+    asked = {"_PRIVAUDIT_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    command = "import sys; sys.argv[0] = 'privaudit'; from privaudit.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, offered, "")
 
 
 def test_every_command_about_an_audit_is_among_these() -> None:
