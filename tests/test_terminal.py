@@ -99,6 +99,11 @@ def test_a_folder_of_something_else_is_told(places: PlaceOptions, tmp_path: Path
     assert "privaudit list" in str(raised.value)
 
 
+def test_a_name_that_no_file_can_have_is_told(places: PlaceOptions) -> None:
+    with pytest.raises(UsageError, match=r"cannot look for the audit 'aaaa.*…: File name too long"):
+        locate_audit(places, "a" * 300)
+
+
 def test_commands_take_folders(small_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Both folders, from where neither the store nor the output is the default."""
     monkeypatch.chdir(tmp_path)
