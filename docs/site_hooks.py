@@ -36,6 +36,10 @@ FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1\s*$", re.MULTILINE | re.DOTALL)
 _LIST_AT_ONCE = re.compile(r"^((?![-*|>#\s]|\d+\.).+\n)(?=(?:[-*]|\d+\.) )", re.MULTILINE)
 
 
+#: A block of code that is a file, as the tests of the pages read it.
+NAMED_BLOCK = re.compile(r"^(`{3,}\w+) file=(\S+)$", re.MULTILINE)
+
+
 def slug(text: str, separator: str) -> str:
     """Return a heading's anchor, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", separator)
@@ -63,7 +67,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links to files elsewhere into links to where the site shows them; end paragraphs before lists."""
+    """Turn links to files elsewhere into links to where the site shows them; write what only GitHub reads for both."""
     source = source_of(page.file.src_uri)
 
     def turned(found: re.Match[str]) -> str:
@@ -74,6 +78,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         link = posixpath.relpath(site_path(shown(target)), posixpath.dirname(page.file.src_uri) or ".")
         return f"{found[1]}{link}{sign}{anchor}{found[3]}"
 
+    markdown = NAMED_BLOCK.sub(r'\1 title="\2"', markdown)
     return outside_fences(markdown, lambda text: _LIST_AT_ONCE.sub(r"\1\n", LINK.sub(turned, text)))
 
 

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import io
-import json
+import os
 import re
 import stat
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import pandas as pd
 import pytest
 
 import privaudit as public
 from privaudit.cli import output
-from privaudit.cli.main import COMMANDS, cli
-from privaudit.cli.risk_summary import BINS, BLOCKS, SIGNS, histogram
+from privaudit.cli.commands.score import _print as show
+from privaudit.cli.main import COMMANDS
+from privaudit.cli.risk_summary import BINS, BLOCKS, SIGNS, histogram, print_accuracy, print_risks
 from privaudit.config.audit_options import PlaceOptions, TalkOptions
 from privaudit.errors import PrivauditError, UsageError
+from privaudit.report.redaction import Privacy, salt_of
+from privaudit.report.sample_ids import hashes_of
+from privaudit.results.audit.score_results import Accuracy, ScoreAnswer
 from privaudit.runtime.progress import Audience, progress, speaking_to, talk, write_log
 from privaudit.shadow.locate_audit import locate_audit
 from tests.pages import command_of
@@ -90,6 +99,11 @@ def test_a_folder_of_something_else_is_told(places: PlaceOptions, tmp_path: Path
     assert "privaudit list" in str(raised.value)
 
 
+def test_a_name_that_no_file_can_have_is_told(places: PlaceOptions) -> None:
+    with pytest.raises(UsageError, match=r"cannot look for the audit 'aaaa.*…: File name too long"):
+        locate_audit(places, "a" * 300)
+
+
 def test_commands_take_folders(small_audit: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Both folders, from where neither the store nor the output is the default."""
     monkeypatch.chdir(tmp_path)
@@ -107,18 +121,39 @@ def test_long_commands_can_be_quiet_and_log(name: str) -> None:
     assert issubclass(OPTIONS[name], TalkOptions)
 
 
-def test_quiet_spares_stderr_and_a_log_has_it_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    signals, log = write_signals(tmp_path / "one.npz", 2.0), tmp_path / "log.txt"
-    results = public.score(signals=signals, out=tmp_path / "out", quiet=True, log=log)
-    with pytest.raises(PrivauditError):
-        public.score(signals=tmp_path / "none.npz", out=tmp_path / "out", quiet=True, log=log)
-    assert capsys.readouterr() == ("", "")
-    written = log.read_text("utf-8")
+@dataclass(frozen=True)
+class Scored:
+    """One audit of signals, made quietly and with a log."""
+
+    results: ScoreAnswer
+    log: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Scored:
+    """400 samples, each leaking more than the one before: whom to name can be told."""
+    root = tmp_path_factory.mktemp("scored")
+    signals = np.load(write_signals(root / "plain.npz", 0.0))
+    logits = signals["logits"].copy()
+    logits[:, np.arange(400), signals["labels"]] += np.linspace(0, 5, 400) * signals["keep"]
+    np.savez(root / "one.npz", logits=logits, keep=signals["keep"], labels=signals["labels"])
+    said = io.StringIO()
+    with redirect_stderr(said), redirect_stdout(said):
+        results = public.score(signals=root / "one.npz", out=root / "out", quiet=True, log=root / "log.txt")
+        with pytest.raises(PrivauditError):
+            public.score(signals=root / "none.npz", out=root / "out", quiet=True, log=root / "log.txt")
+    return Scored(results, root / "log.txt", said.getvalue())
+
+
+def test_quiet_spares_stderr_and_a_log_has_it_all(scored: Scored) -> None:
+    assert scored.said == ""
+    written = scored.log.read_text("utf-8")
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  +\S", line) for line in written.splitlines())
-    assert f"  audit {results.audit}\n" in written
+    assert f"  audit {scored.results.audit}\n" in written
     assert re.search(r"asked for: .*--quiet.*none\.npz", written)
     assert re.search(r"  error: .*none\.npz", written)
-    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(scored.log.stat().st_mode) == 0o600
 
 
 def test_a_log_that_cannot_be_written_is_told_before_anything_else(tmp_path: Path) -> None:
@@ -164,16 +199,10 @@ def test_a_dumb_terminal_gets_ascii(stdout: io.TextIOWrapper, monkeypatch: pytes
     assert output.can_show(BLOCKS)
 
 
-def test_a_score_is_seen_at_a_glance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import pandas as pd
-
-    signals = str(write_signals(tmp_path / "one.npz", 4.0))
-    words = ["score", "--signals", signals, "--out", str(tmp_path / "out"), "--quiet"]
-    cli.main(words, standalone_mode=False)
-    shown, said = capsys.readouterr()
-    assert said == ""
-    (scores,) = re.findall(r"^scores: (.+)$", shown, re.MULTILINE)
-    table = pd.read_parquet(scores).set_index("sample_id")
+def test_a_score_is_seen_at_a_glance(scored: Scored, capsys: pytest.CaptureFixture[str]) -> None:
+    show(scored.results)
+    shown = capsys.readouterr().out
+    table = pd.read_parquet(scored.results.scores).set_index("sample_id")
     named = re.findall(r"^ {6}(\d+), class (\d): risk (\d\.\d\d) \((\d\.\d\d)–(\d\.\d\d)\)$", shown, re.MULTILINE)
     assert len(named) == 5
     for sample, label, *figures in named:
@@ -182,13 +211,52 @@ def test_a_score_is_seen_at_a_glance(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert figures == [f"{row[name]:.2f}" for name in ("risk", "risk_low", "risk_high")]
     assert re.search(r"^risk of samples, 0 \|.{16}\| 1$", shown, re.MULTILINE)
     assert re.search(r"^accuracy: shadow models \d+\.\d% on their members, \d+\.\d% on others$", shown, re.MULTILINE)
-    # The same once ids are redacted: nobody is named; and JSON stays one object.
-    cli.main([*words, "--redact", "ids"], standalone_mode=False)
-    hidden = capsys.readouterr().out
-    assert len(re.findall(r"^ {6}[0-9a-f]{12,}, class \d: risk", hidden, re.MULTILINE)) == 5
-    assert re.findall(r"^ {6}\d{1,3}, class", hidden, re.MULTILINE) == []
-    cli.main([*words, "--json"], standalone_mode=False)
-    assert json.loads(capsys.readouterr().out)["samples"] == 400
+    # Once ids are redacted in the report, they are here.
+    hashes = hashes_of(table.index, salt_of(Path(scored.results.scores).parent, Privacy(redact_ids=True)) or b"")
+    show(scored.results)
+    hidden = re.findall(r"^ {6}(\S+), class \d: risk", capsys.readouterr().out, re.MULTILINE)
+    assert hidden == [hashes[table.index.get_loc(int(sample))] for sample, *_ in named]
+
+
+def test_accuracies_of_the_target_come_first(capsys: pytest.CaptureFixture[str]) -> None:
+    print_accuracy(Accuracy(target_train=1.0, target_test=0.9044, shadow_members=0.995, shadow_others=0.88))
+    print_accuracy(None)
+    assert capsys.readouterr().out.splitlines() == [
+        "accuracy: target 100.0% on its members, 90.4% on test samples",
+        "accuracy: shadow models 99.5% on their members, 88.0% on others",
+    ]
+
+
+def test_nobody_is_named_where_the_ranking_is_chance(scored: Scored, capsys: pytest.CaptureFixture[str]) -> None:
+    told = scored.results.told_right
+    assert told is not None
+    changed = told.model_copy(update={"named": False, "reason": "the ranking can't be told from chance"})
+    print_risks(scored.results.model_copy(update={"told_right": changed}))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("privaudit ver", "plain,verify\n"),
+        ("privaudit gate --max-t", "plain,--max-tpr\n"),
+        ("privaudit report a", "plain,a-1\n"),
+    ],
+)
+def test_a_shell_completes_commands_flags_and_audits(tmp_path: Path, typed: str, offered: str) -> None:
+    (tmp_path / "shadow_models" / "a-1").mkdir(parents=True)
+    (tmp_path / "shadow_models" / "a-1" / "audit.json").write_text("{}")
+    asked = {"_PRIVAUDIT_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    command = "import sys; sys.argv[0] = 'privaudit'; from privaudit.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=tmp_path,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, offered, "")
 
 
 def test_every_command_about_an_audit_is_among_these() -> None:

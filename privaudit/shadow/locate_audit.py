@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from privaudit import artifacts
 from privaudit.config.audit_options import PlaceOptions
+from privaudit.config.options import shown
 from privaudit.errors import UsageError
 from privaudit.runtime.links import absolute
 from privaudit.shadow.store import LATEST, audits_in
@@ -41,6 +42,13 @@ def locate_audit(settings: Places, named: str | Path | None) -> tuple[Places, st
     """
     if named is None:
         return settings, None
+    try:
+        return _located(settings, named)
+    except OSError as error:  # A name that no file can have, or a folder that nobody may look into.
+        raise UsageError(f"cannot look for the audit {shown(str(named))}: {error.strerror}") from error
+
+
+def _located(settings: Places, named: str | Path) -> tuple[Places, str | None]:
     store, out, name = Path(settings.store), Path(settings.out), str(named)
     if Path(name).name == name and (name in audits_in(store) or (out / name).is_dir()):
         return settings, name
