@@ -297,7 +297,7 @@ def test_an_estimator_that_fails_is_told_with_its_reason(name: str, said: str) -
 def test_full_grown_trees_leak_and_logistic_regression_little() -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(160, 5)).astype(np.float32)
-    y = (x[:, 0] + draw.normal(size=160) > 0).astype(np.int64)
+    y = (x[:, 0] + 2 * draw.normal(size=160) > 0).astype(np.int64)
     keep = paired_design(len(y), 8, 0)
     areas = {}
     for name in ("logistic-regression", "sklearn.ensemble.RandomForestClassifier(n_estimators=10)"):
@@ -305,8 +305,8 @@ def test_full_grown_trees_leak_and_logistic_regression_little() -> None:
         scores = lira.online(np.stack([signals_of(one, y)[:, SIGNALS.index("margin")] for one in logits]), keep)
         areas[name] = roc_auc_score(keep.ravel(), scores.ravel())
     little, much = areas.values()
-    assert much > 0.85
-    assert little < 0.65
+    assert much > 0.75
+    assert little < 0.6
 
 
 def a_specification(shape: tuple[int, ...]) -> ModelSpecification:
@@ -368,7 +368,7 @@ def test_a_given_estimator_is_asked_as_the_audit_s_own_are_and_needs_one_to_be_c
     np.testing.assert_allclose(np.exp(said), np.clip(forest.predict_proba(arrays["x_test"]), MOST, 1), atol=1e-6)
     assert store.is_finished("target")
     assert files.read_json(store.record("target"))["given"]["file"] == "mine.skops"
-    with pytest.raises(UsageError, match="Name its kind|is an estimator"):
+    with pytest.raises(UsageError, match="is an estimator"):
         read_given_target(tmp_path / "mine.skops", specification)
 
 
