@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,7 @@ def large(rows: int, columns: int = 200) -> tuple[np.ndarray, np.ndarray]:
     return inputs, labels.astype(np.int64)
 
 
-def write_table(name: str, folder: Path) -> dict[str, str]:
+def write_table(name: str, folder: Path) -> dict[str, Any]:
     """Write a table, and return the options that name it."""
     if name == "adult-like":
         path = folder / "adult-like.csv"
@@ -82,7 +83,7 @@ def write_table(name: str, folder: Path) -> dict[str, str]:
     return {"dataset": str(path)}
 
 
-def audit(options: dict[str, str], estimator: object, shadows: int, folder: Path, workers: int | None) -> str:
+def audit(options: dict[str, Any], estimator: Any, shadows: int, folder: Path, workers: int | None) -> str:
     """Audit one, and return its row."""
     start = time.perf_counter()
     made = privaudit.score(
@@ -109,7 +110,7 @@ def audit(options: dict[str, str], estimator: object, shadows: int, folder: Path
     )
 
 
-def quickly(options: dict[str, str], estimator: object, shadows: int) -> str:
+def quickly(options: dict[str, Any], estimator: Any, shadows: int) -> str:
     """Fit and attack the models of an audit; return its row, but for what LiRA alone does not tell."""
     start = time.process_time()
     plan = plan_audit(AuditSettings(**options, estimator=estimator, shadows=shadows))
