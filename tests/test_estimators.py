@@ -50,7 +50,7 @@ def save_rows(path: Path, rows: int = 60) -> dict[str, npt.NDArray[Any]]:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(rows + 30, 4)).astype(np.float32)
     y = (x[:, 0] + draw.normal(size=rows + 30) > 0).astype(np.int64)
-    arrays = {"x_train": x[:rows], "y_train": y[:rows], "x_test": x[rows:], "y_test": y[rows:]}
+    arrays: dict[str, Any] = {"x_train": x[:rows], "y_train": y[:rows], "x_test": x[rows:], "y_test": y[rows:]}
     np.savez(path, **arrays)
     return arrays
 
@@ -60,9 +60,9 @@ def forest_audit(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One finished audit of forests; read it, never change it."""
     root = tmp_path_factory.mktemp("forests")
     arrays = save_rows(root / "rows.npz")
-    places = {"store": root / "store", "out": root / "out"}
-    asked = {"dataset": root / "rows.npz", "shadows": 6, "workers": 1}
-    results = privaudit.score(**asked, **places, estimator=FOREST)  # type: ignore[call-overload]
+    places: dict[str, Any] = {"store": root / "store", "out": root / "out"}
+    asked: dict[str, Any] = {"dataset": root / "rows.npz", "shadows": 6, "workers": 1}
+    results = privaudit.score(**asked, **places, estimator=FOREST)
     return {"root": root, "arrays": arrays, "results": results, "asked": asked, "places": places}
 
 
@@ -105,7 +105,7 @@ def test_asked_again_nothing_is_fitted_and_a_lost_model_comes_out_the_same(
         files.remove(path)
     # Neither a seed of its own nor threads are part of what an estimator is.
     same = RandomForestClassifier(n_estimators=20)
-    again = privaudit.score(**forest_audit["asked"], store=tmp_path / "store", out=tmp_path / "out", estimator=same)  # type: ignore[call-overload]
+    again = privaudit.score(**forest_audit["asked"], store=tmp_path / "store", out=tmp_path / "out", estimator=same)
     assert (again.audit, again.trained) == (forest_audit["results"].audit, 1)
     assert store.model("0002").read_bytes() == before
     assert again.attacks["lira"].auc == forest_audit["results"].attacks["lira"].auc
@@ -123,25 +123,25 @@ def test_the_report_says_what_was_fitted_and_how_to_do_it_again(forest_audit: di
 def test_an_estimator_forgets_by_a_new_fit_and_by_nothing_else(forest_audit: dict[str, Any], tmp_path: Path) -> None:
     for name in ("store", "out"):
         shutil.copytree(forest_audit["places"][name], tmp_path / name)
-    places = {"store": tmp_path / "store", "out": tmp_path / "out"}
+    places: dict[str, Any] = {"store": tmp_path / "store", "out": tmp_path / "out"}
     for method in ("ga", "shadow-teacher"):
         with pytest.raises(UsageError, match=f"--method {method} changes the weights of a network by gradient steps"):
-            privaudit.unlearn(method=method, forget="random:10%", **places)  # type: ignore[call-overload]
-    planned: Any = privaudit.unlearn(order="risk", forget="random:10%", dry_run=True, **places)  # type: ignore[call-overload]
+            privaudit.unlearn(method=method, forget="random:10%", **places)
+    planned: Any = privaudit.unlearn(order="risk", forget="random:10%", dry_run=True, **places)
     assert planned.method == "retrain"
     assert "gradient steps" in planned.chosen.why
-    done: Any = privaudit.unlearn(forget="random:10%", workers=1, **places)  # type: ignore[call-overload]
+    done: Any = privaudit.unlearn(forget="random:10%", workers=1, **places)
     assert (done.method, done.outcome, done.forget) == ("retrain", "exact", 6)
     assert done.relearn.steps == {}
     _check_export_of_run(places)
     store = AuditStore(tmp_path / "store", forest_audit["results"].audit)
     with pytest.raises(UsageError, match="what an estimator said, and not the estimator"):
-        privaudit.load_model(store.audit, **places)  # type: ignore[arg-type]
-    purged = privaudit.purge(audit=store.audit, forget="random:5%", yes=True, **places)  # type: ignore[arg-type]
+        privaudit.load_model(store.audit, **places)
+    purged = privaudit.purge(audit=store.audit, forget="random:5%", yes=True, **places)
     assert {path.name for path in store.folder.rglob("*.safetensors")} == set()
     assert not purged.models_kept
     assert all("said of every sample" in one.why for one in purged.unlearned_removed)
-    assert not privaudit.verify(store.audit, **places).damaged  # type: ignore[arg-type]
+    assert not privaudit.verify(store.audit, **places).damaged
 
 
 def _check_export_of_run(places: dict[str, Path]) -> None:
@@ -177,7 +177,7 @@ def test_an_exported_estimator_is_the_one_that_was_audited(forest_audit: dict[st
         ({"estimator": "os.system('id')"}, "is neither a value nor a class with parameters by name"),
         ({"estimator": "sklearn.utils.murmurhash3_32(key=1)"}, "no class of scikit-learn's kind"),
         ({"estimator": 3}, "it is no estimator"),
-        ({"estimator": RandomForestClassifier(class_weight={0: math})}, "which no text can say"),  # type: ignore[dict-item]
+        ({"estimator": RandomForestClassifier(class_weight={0: math})}, "which no text can say"),
     ],
 )
 def test_what_means_nothing_to_an_estimator_or_is_none_is_told(
@@ -297,7 +297,7 @@ def test_an_estimator_that_fails_is_told_with_its_reason(name: str, said: str) -
 def test_full_grown_trees_leak_and_logistic_regression_little() -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(160, 5)).astype(np.float32)
-    y = (x[:, 0] + draw.normal(size=160) > 0).astype(np.int64)
+    y = (x[:, 0] + 2 * draw.normal(size=160) > 0).astype(np.int64)
     keep = paired_design(len(y), 8, 0)
     areas = {}
     for name in ("logistic-regression", "sklearn.ensemble.RandomForestClassifier(n_estimators=10)"):
@@ -305,8 +305,8 @@ def test_full_grown_trees_leak_and_logistic_regression_little() -> None:
         scores = lira.online(np.stack([signals_of(one, y)[:, SIGNALS.index("margin")] for one in logits]), keep)
         areas[name] = roc_auc_score(keep.ravel(), scores.ravel())
     little, much = areas.values()
-    assert much > 0.85
-    assert little < 0.65
+    assert much > 0.75
+    assert little < 0.6
 
 
 def a_specification(shape: tuple[int, ...]) -> ModelSpecification:
@@ -360,7 +360,8 @@ def test_a_given_estimator_is_asked_as_the_audit_s_own_are_and_needs_one_to_be_c
     skops.dump(forest, tmp_path / "mine.skops")
     specification = a_specification((4,))
     given = read_given_estimator(("no", "yes"), tmp_path / "mine.skops", specification)
-    asked = AuditArrays(*(arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")), np.arange(10))
+    parts: list[Any] = [arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+    asked = AuditArrays(*parts, control_rows=np.arange(10))
     store = AuditStore(tmp_path, "audit")
     take_in(TrainingJob("target", np.arange(60), specification, store), given, asked)
     samples = Samples.from_arrays(arrays["x_test"], arrays["y_test"], "cpu")
@@ -368,7 +369,7 @@ def test_a_given_estimator_is_asked_as_the_audit_s_own_are_and_needs_one_to_be_c
     np.testing.assert_allclose(np.exp(said), np.clip(forest.predict_proba(arrays["x_test"]), MOST, 1), atol=1e-6)
     assert store.is_finished("target")
     assert files.read_json(store.record("target"))["given"]["file"] == "mine.skops"
-    with pytest.raises(UsageError, match="Name its kind|is an estimator"):
+    with pytest.raises(UsageError, match="is an estimator"):
         read_given_target(tmp_path / "mine.skops", specification)
 
 

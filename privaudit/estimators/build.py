@@ -95,8 +95,8 @@ def estimator_identity(name: str) -> dict[str, str | None]:
     is made by name or by an expression, its class and every parameter that is not its library's default.
     """
     if is_expression(name):
-        builds = estimator_text(build_estimator(name))
-        return {"name": builds, "builds": builds, "source": None}
+        text = estimator_text(build_estimator(name))
+        return {"name": text, "builds": text, "source": None}
     source = source_digest(import_reference(name, "estimator")) if ":" in name else ESTIMATORS.source(name)
     builds = estimator_text(build_estimator(name)) if ESTIMATORS.is_ours(name) else None
     return {"name": without_folder(name), "builds": builds, "source": source}

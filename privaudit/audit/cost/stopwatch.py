@@ -246,10 +246,14 @@ def _fitting(estimator: str, task: _Task) -> tuple[Cost, Cost]:
         inputs, labels = arrays.pool_inputs[picked], arrays.pool_labels[picked]
         fitted: list[FittedEstimator] = []
         fit = partial(fit_estimator, estimator, inputs, labels, classes, 0)
-        taken = _timed(lambda found=fitted, fit=fit: found.append(fit()[0]), "cpu")
+        taken = _timed(partial(_keep_in, fitted, fit), "cpu")
         if taken.wall > ENOUGH_SECONDS or rows == size:
             return taken * (1 / rows), _timed(partial(fitted[0].log_probabilities, inputs), "cpu") * (1 / rows)
         rows *= 4
+
+
+def _keep_in(fitted: list[FittedEstimator], fit: Callable[[], tuple[FittedEstimator, float]]) -> None:
+    fitted.append(fit()[0])
 
 
 def _train_by(function: TrainingFunction, name: str, specification: ModelSpecification, samples: Samples) -> None:
