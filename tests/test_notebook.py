@@ -169,6 +169,17 @@ def test_plots_are_the_reports_on_axes(space: dict[str, Any]) -> None:
     np.testing.assert_array_equal(drawn.get_xdata(), np.array(curve.fpr)[shown])
     np.testing.assert_array_equal(drawn.get_ydata(), np.array(curve.tpr)[shown])
     assert sum(bar.get_height() for bar in space["risk"].patches) == audit.samples
+    table = pd.read_parquet(Path(space["forgotten"].folder) / "exposure.parquet")
+    axes = space["forgotten"].plot.roc()
+    before, after = axes.lines[:2]
+    assert [line.get_label() for line in axes.lines][:2] == ["before", "after"]
+    gone = table["forgotten"]
+    for line, ratio in ((before, table["original"]), (after, table["unlearned"])):
+        for fpr, tpr in zip(line.get_xdata()[:-1], line.get_ydata()[:-1], strict=True):
+            # The threshold lies below so many of the forgotten, and above the next one.
+            following = ratio[gone].nlargest(round(fpr * gone.sum()) + 1).min()
+            assert tpr == pytest.approx((ratio[~gone] > following).mean())
+        assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (1, 1)
     figure, both = pyplot.subplots(1, 2)
     assert audit.plot.roc(ax=both[0]) is both[0]
     assert space["forgotten"].plot.risk(ax=both[1]) is both[1]

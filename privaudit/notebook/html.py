@@ -67,7 +67,7 @@ def html_of_unlearning(answer: UnlearnAnswer) -> str:
         rows.append((f"Right answers on {what}", ", ".join(told)))
     if answer.tow is not None and answer.tow_do_nothing is not None:
         rows.append(("ToW", f"{answer.tow:.3f} (doing nothing {answer.tow_do_nothing:.3f})"))
-    rows += [("Results", answer.folder), ("Report", answer.report.html)]
+    rows += [("Results", answer.folder), ("Report", answer.report.html or "")]
     return _page(
         f"Unlearning {answer.run}: {pictures.OUTCOMES.get(answer.outcome, answer.outcome)}",
         [unlearning_wording.summary(answer)[-1], *answer.warnings],
@@ -97,7 +97,7 @@ def _rows_of_audit(answer: ScoreAnswer) -> list[tuple[str, str]]:
         *rows,
         ("Samples, shadow models", f"{answer.samples:,}, {answer.shadows}"),
         ("Controls", checks_in_words(answer)),
-        ("Report", answer.report.html),
+        ("Report", answer.report.html or ""),
     ]
 
 
