@@ -32,12 +32,16 @@ def cells_of(kind: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """All that the notebook defined, run in one namespace in a folder of its own."""
+    """All that the notebook defined, run in one namespace in a folder of its own.
+
+    As on a machine with one core, where this process trains: others would first have to import torch.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("notebook"))
+        patch.setattr("privaudit.engines.local.available_cores", lambda: 1)
         space: dict[str, Any] = {"__name__": "__main__"}
         for number, source in enumerate(cells_of("code")):
             cell(source, f"<cell {number}>", space)
@@ -165,6 +169,17 @@ def test_plots_are_the_reports_on_axes(space: dict[str, Any]) -> None:
     np.testing.assert_array_equal(drawn.get_xdata(), np.array(curve.fpr)[shown])
     np.testing.assert_array_equal(drawn.get_ydata(), np.array(curve.tpr)[shown])
     assert sum(bar.get_height() for bar in space["risk"].patches) == audit.samples
+    table = pd.read_parquet(Path(space["forgotten"].folder) / "exposure.parquet")
+    axes = space["forgotten"].plot.roc()
+    before, after = axes.lines[:2]
+    assert [line.get_label() for line in axes.lines][:2] == ["before", "after"]
+    gone = table["forgotten"]
+    for line, ratio in ((before, table["original"]), (after, table["unlearned"])):
+        for fpr, tpr in zip(line.get_xdata()[:-1], line.get_ydata()[:-1], strict=True):
+            # The threshold lies below so many of the forgotten, and above the next one.
+            following = ratio[gone].nlargest(round(fpr * gone.sum()) + 1).min()
+            assert tpr == pytest.approx((ratio[~gone] > following).mean())
+        assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (1, 1)
     figure, both = pyplot.subplots(1, 2)
     assert audit.plot.roc(ax=both[0]) is both[0]
     assert space["forgotten"].plot.risk(ax=both[1]) is both[1]
@@ -187,9 +202,9 @@ def test_a_notebook_shows_the_brief_and_nothing_that_runs(space: dict[str, Any])
             assert kind == "data:image/svg+xml;base64"
             assert b"<svg" in base64.b64decode(content)
     evil = "<script>alert(1)</script>"
-    for one in (audit, forgotten):
-        assert evil not in one.model_copy(update={"warnings": [evil]})._repr_html_()
-        assert "&lt;script&gt;" in one.model_copy(update={"warnings": [evil]})._repr_html_()
+    shown = audit.model_copy(update={"warnings": [evil], "audit": evil})._repr_html_()
+    assert evil not in shown
+    assert shown.count("&lt;script&gt;") == 2
 
 
 def test_the_report_says_how_to_repeat_it_in_python(space: dict[str, Any]) -> None:
@@ -207,3 +222,19 @@ def test_the_report_says_how_to_repeat_it_in_python(space: dict[str, Any]) -> No
 def test_views_are_what_the_functions_say(space: dict[str, Any]) -> None:
     assert isinstance(space["audit"], ScoredAudit)
     assert isinstance(space["forgotten"], UnlearnedModel)
+
+
+@pytest.mark.slow
+def test_a_network_of_no_file_trains_alike_in_this_process_and_in_others(space: dict[str, Any], tmp_path: Path) -> None:
+    """By value it arrives whole: two processes come to the weights of this one, to the bit."""
+    weights = []
+    for workers in (1, 2):
+        places: dict[str, Any] = {"store": tmp_path / f"store{workers}", "out": tmp_path / "out"}
+        found = privaudit.score(
+            data=space["table"], label="diagnosis", network=space["Net"], shadows=4, epochs=2, invert=0,
+            workers=workers, **places
+        )  # fmt: skip
+        files = sorted((places["store"] / found.audit).rglob("*.safetensors"))
+        weights.append([(file.name, file.read_bytes()) for file in files])
+    assert len(weights[0]) == 5
+    assert weights[0] == weights[1]

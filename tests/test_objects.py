@@ -38,12 +38,13 @@ def read(value: Any, **roles: Any) -> Dataset:
 def some_frame() -> pd.DataFrame:
     """120 rows of every common kind of column, a third of them of another class."""
     random = np.random.default_rng(0)
+    days: Any = random.integers(0, 900, 120)
     frame = pd.DataFrame(
         {
             "age": random.integers(18, 90, 120),
             "income": np.where(random.random(120) < 0.1, np.nan, random.normal(3e4, 1e4, 120).round(2)),
             "city": random.choice(["Ulm", "Bonn", "Köln"], 120),
-            "since": pd.to_datetime("2020-01-31") + pd.to_timedelta(random.integers(0, 900, 120), "D"),
+            "since": pd.Timestamp("2020-01-31") + pd.to_timedelta(days, "D"),
             "active": random.random(120) < 0.5,
             "churned": np.where(np.arange(120) % 3 == 0, "yes", "no"),
             "customer": [f"K-{number:04d}" for number in range(120)],
@@ -146,7 +147,7 @@ def test_datasets_of_hugging_face() -> None:
 
 
 ARRAY = np.full((30, 4), SECRET, np.float64)
-FRAME = pd.DataFrame(ARRAY, columns=list("abcd")).assign(y=np.arange(30) % 2)
+FRAME: Any = pd.DataFrame(ARRAY, columns=list("abcd")).assign(y=np.arange(30) % 2)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,7 @@ FRAME = pd.DataFrame(ARRAY, columns=list("abcd")).assign(y=np.arange(30) % 2)
         ({"train": FRAME, "test": FRAME}, {}, "Name it with label='COLUMN'"),
         (FRAME, {"label": "a"}, "a"),
         (FRAME.iloc[:0], {"label": "y"}, "thing has no row"),
+        (pd.concat({"x": FRAME}, axis=1), {"label": "y"}, "thing: its columns have 2 levels"),
         (pd.concat([FRAME, FRAME[["a"]]], axis=1), {"label": "y"}, "two columns may not be called alike: 'a'"),
         (FRAME.assign(a=[[SECRET]] * 30), {"label": "y"}, "column 'a': holds a list a cell"),
         (FRAME.assign(y=[None] + [1, 0] * 14 + [1]), {"label": "y"}, "row 0, column 'y': the label is missing"),

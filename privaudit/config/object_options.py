@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator
 
 from privaudit.config.options import Flag, Named, Options, reference
 from privaudit.objects.estimator_text import estimator_text, importable_name
-from privaudit.objects.held import hold_data
+from privaudit.objects.held import hold_data, is_held_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,8 @@ DATA_TYPES = (
 
 def _as_data(value: object) -> str:
     """Hold data, and stand its name for it."""
+    if isinstance(value, str) and is_held_data(value):
+        return value  # It was held when these options were another command's.
     if isinstance(value, str | Path):
         raise ValueError(f"it is a name, and data= takes what is at hand: dataset={str(value)!r} reads it")
     if callable(value):

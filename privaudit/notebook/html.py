@@ -15,9 +15,11 @@ import pandas as pd
 
 from privaudit.errors import PrivauditError
 from privaudit.report.brief import pictures, plain
-from privaudit.report.brief.brief import build_brief
+from privaudit.report.brief.brief import TOLD_PRIORS, checks_in_words
 from privaudit.report.brief.declared import declared_in
+from privaudit.report.brief.limit_checks import distrust, limits_of
 from privaudit.report.brief.plain import percent
+from privaudit.report.brief.verdict import judge
 from privaudit.report.content import unlearning_wording, wording
 from privaudit.report.content.elements import Figure
 from privaudit.report.drawing.figures import drawings
@@ -31,15 +33,23 @@ BOX = "border-left:4px solid #1b6ca8;padding:.2em 1em;margin:.5em 0;max-width:60
 
 def html_of_audit(answer: ScoreAnswer, table: pd.DataFrame | None, folder: Path) -> str:
     """Show an audit; ``table`` is its score table, None where it is not there any more."""
-    shown = pd.DataFrame({"risk": []}) if table is None else table[~table["canary"]]
-    brief = build_brief(answer, shown, [], _declared(folder))
-    figures = [*brief.pictures[:1], *(brief.distribution[:1] if len(shown) else [])]
+    declared = _declared(folder)
+    judgement = judge(answer, declared)
+    figures = [] if distrust(answer) else _naming(answer, declared)
+    if table is not None:
+        figures.append(pictures.of_risk(table[~table["canary"]]))
     return _page(
-        f"Audit {answer.audit}: {brief.verdict}",
-        [brief.answer, *brief.basis, *(answer.warnings or [])],
+        f"Audit {answer.audit}: {judgement.word}",
+        [judgement.answer, *judgement.basis, *(answer.warnings or [])],
         figures,
-        _rows_of_audit(answer, brief.checks),
+        _rows_of_audit(answer),
     )
+
+
+def _naming(answer: ScoreAnswer, declared: Declaration | None) -> list[Figure]:
+    """The brief's picture, of a thousand people."""
+    limits, prior = ([], None) if declared is None else (limits_of(declared.limits), declared.people.prior)
+    return pictures.of_naming(answer, limits, prior or TOLD_PRIORS[0])[:1]
 
 
 def html_of_unlearning(answer: UnlearnAnswer) -> str:
@@ -57,7 +67,7 @@ def html_of_unlearning(answer: UnlearnAnswer) -> str:
         rows.append((f"Right answers on {what}", ", ".join(told)))
     if answer.tow is not None and answer.tow_do_nothing is not None:
         rows.append(("ToW", f"{answer.tow:.3f} (doing nothing {answer.tow_do_nothing:.3f})"))
-    rows += [("Results", answer.folder), ("Report", answer.report.html)]
+    rows += [("Results", answer.folder), ("Report", answer.report.html or "")]
     return _page(
         f"Unlearning {answer.run}: {pictures.OUTCOMES.get(answer.outcome, answer.outcome)}",
         [unlearning_wording.summary(answer)[-1], *answer.warnings],
@@ -73,7 +83,7 @@ def _declared(folder: Path) -> Declaration | None:
         return None
 
 
-def _rows_of_audit(answer: ScoreAnswer, checks: str) -> list[tuple[str, str]]:
+def _rows_of_audit(answer: ScoreAnswer) -> list[tuple[str, str]]:
     attack, accuracy = plain.subject(answer), answer.accuracy
     rows = [("AUC of the attack", wording.area(attack))]
     for rate, name in (("0.01", "1%"), ("0.001", "0.1%")):
@@ -86,8 +96,8 @@ def _rows_of_audit(answer: ScoreAnswer, checks: str) -> list[tuple[str, str]]:
     return [
         *rows,
         ("Samples, shadow models", f"{answer.samples:,}, {answer.shadows}"),
-        ("Controls", checks),
-        ("Report", answer.report.html),
+        ("Controls", checks_in_words(answer)),
+        ("Report", answer.report.html or ""),
     ]
 
 

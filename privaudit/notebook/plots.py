@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from privaudit.errors import PrivauditError
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Of matplotlib, which brings no types.
 Axes = Any
+
+#: The models of an unlearning run, as a chart calls them.
+MODELS = {"original": "before", "unlearned": "after", "retrained": "retrained"}
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,18 @@ class UnlearningPlots:
     ----------
     results
         Of the run.
+    exposure
+        Reads its table of LiRA's ratio of every sample under every model.
     """
 
     results: UnlearnResults
+    exposure: Callable[[], pd.DataFrame]
 
     def roc(self, ax: Axes | None = None) -> Axes:
-        """Draw how well the forgotten are told from others, by LiRA on the model before, after, and retrained.
+        """Draw how well LiRA tells those who stayed from the forgotten: before, after, and where it was retrained.
+
+        Before, both were trained on, and the curve is that of guessing. After, it should be where retraining is: what
+        was forgotten looks as if it had never been there.
 
         Parameters
         ----------
@@ -88,20 +99,25 @@ class UnlearningPlots:
         Raises
         ------
         PrivauditError
-            Where no shadow model was left to judge by.
+            Where comparison models can't tell: of whole classes, or where the samples were purged.
         """
         from privaudit.report.content.figure_data import Curves
         from privaudit.report.drawing.on_axes import draw_on
+        from privaudit.results.measures import Curve
+        from privaudit.statistics.roc import roc
 
-        found = {name.replace("_", " "): again.forget for name, again in self.results.reaudit.items()}
-        curves = {name: attack.curve for name, attack in found.items() if attack is not None}
-        drawn = {name: curve for name, curve in curves.items() if curve is not None}
-        if not drawn:
+        table = self.exposure()
+        stayed = ~table["forgotten"].to_numpy(bool)
+        ratios = {said: table[name].to_numpy() for name, said in MODELS.items() if name in table}
+        if stayed.all() or not stayed.any() or any(np.isnan(one).any() for one in ratios.values()):
             raise PrivauditError(
-                f"there is no ROC of {self.results.run}: no comparison model could tell the forgotten from others",
-                hint="plot.risk() shows how many still look trained on.",
+                f"there is no ROC of {self.results.run}: no comparison model can tell the forgotten from the others",
+                hint="Of whole classes .accuracy says how often each model is right.",
             )
-        return draw_on("roc", Curves(curves=drawn), ax)
+        curves = {said: Curve.model_validate(roc(one, stayed).sketch()) for said, one in ratios.items()}
+        axes = draw_on("roc", Curves(curves=curves), ax)
+        axes.set(xlabel="forgotten that look trained on", ylabel="retained that look trained on")
+        return axes
 
     def risk(self, ax: Axes | None = None) -> Axes:
         """Draw how many of the forgotten look trained on: before, after, and where they never were. See `roc`."""

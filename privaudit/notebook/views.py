@@ -64,7 +64,7 @@ class UnlearnedModel(UnlearnAnswer):
     @property
     def plot(self) -> UnlearningPlots:
         """Its pictures: ``plot.roc()``, ``plot.risk()``."""
-        return UnlearningPlots(self)
+        return UnlearningPlots(self, lambda: _read(Path(self.folder) / "exposure.parquet"))
 
     @classmethod
     def around(cls, answer: UnlearnAnswer) -> UnlearnedModel:

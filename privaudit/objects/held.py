@@ -45,6 +45,11 @@ def _hold(held: dict[str, Any], title: str, value: Any) -> str:
     return name
 
 
+def is_held_data(name: str) -> bool:
+    """Whether data of this name is at hand."""
+    return name in _data
+
+
 def held_data(name: str) -> Any:
     """Return the data of this name; `UsageError` says how to give it again."""
     if name not in _data:

@@ -59,7 +59,7 @@ def build_brief(
         unlearned=[] if runs else ["Nobody was unlearned in this audit."],
         runs=pictures.table_of_runs(runs),
         steps=next_steps(Situation(results, judgement, runs, declared)),
-        checks=_checks(results),
+        checks=checks_in_words(results),
         reach=_reach(results, table, runs),
         numbers=_numbers(results),
         sign_off=SIGN_OFF,
@@ -157,7 +157,8 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
     return said[:MOST_EXPOSED]
 
 
-def _checks(results: ScoreResults) -> str:
+def checks_in_words(results: ScoreResults) -> str:
+    """Say how the experiments with a known answer came out."""
     found = wording.negative_controls(results)
     if distrust(results):
         return "FAILED: do not rely on this audit."

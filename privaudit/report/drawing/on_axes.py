@@ -13,7 +13,8 @@ def draw_on(kind: str, data: figure_data.FigureData, axes: Any | None = None) ->
     import matplotlib
 
     if axes is not None:
-        DRAWINGS[kind].draw(_Borrowed(axes), data)
+        borrowed: Any = _Borrowed(axes)
+        DRAWINGS[kind].draw(borrowed, data)
         return axes
     from matplotlib import pyplot
 
