@@ -9,6 +9,7 @@ Of CIFAR-10's training images, one class after the other and in the order of a f
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import safetensors.torch
-import timm
 import torch
 from torch.nn import functional
 
@@ -50,6 +50,7 @@ def train_backbone(images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64],
         torch.from_numpy(images).permute(0, 3, 1, 2) / 255, (SIDE, SIDE), mode="bilinear", antialias=True
     )
     x, y = (x - 0.5) / 0.5, torch.from_numpy(labels)
+    timm: Any = importlib.import_module("timm")
     network = timm.create_model("test_resnet", num_classes=10)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     steps = epochs * -(-len(x) // 64)

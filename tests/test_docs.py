@@ -102,7 +102,8 @@ def _check_values(name: str, given: dict[str, Any]) -> None:
         and not settings.dataset.endswith((".npz", ".csv"))
         and ":" not in settings.dataset
     ):
-        assert settings.dataset in (*DATASETS, "NAME", "PHOTOS"), f"there is no dataset {settings.dataset}"
+        # A folder of photos is called so on every page.
+        assert settings.dataset in (*DATASETS, "NAME", "photos", "PHOTOS"), f"there is no dataset {settings.dataset}"
     if name == "unlearn":
         from privaudit.commands.unlearning.unlearn_request import request_of
 

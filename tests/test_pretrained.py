@@ -59,13 +59,14 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     )
     fake.get_pretrained_cfg = lambda name, allow_unregistered: config
 
-    def create_model(name: str, pretrained: bool, num_classes: int, in_chans: int) -> nn.Module:
+    def create_model(name: str, pretrained: bool, num_classes: int, in_chans: int) -> Tiny:
         assert (name, pretrained, in_chans) == ("tiny", False, 3)
         return Tiny(num_classes)
 
     fake.create_model = create_model
     monkeypatch.setitem(sys.modules, "timm", fake)
-    return fake
+    module: ModuleType = fake
+    return module
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def weights(tmp_path: Path) -> Path:
     torch.manual_seed(7)
     network = Tiny(1000)
     with torch.no_grad():
-        network.stem[1].running_mean.fill_(0.1)  # type: ignore[union-attr,operator]
+        network.state_dict()["stem.1.running_mean"].fill_(0.1)
     path = tmp_path / "tiny.safetensors"
     safetensors.torch.save_file(network.state_dict(), path)
     return path
@@ -144,7 +145,7 @@ def test_flags_of_pretrained_networks_mean_nothing_elsewhere(timm: ModuleType, t
 
 def test_features_and_images_of_another_scale_are_refused(timm: ModuleType, tmp_path: Path, weights: Path) -> None:
     random = np.random.default_rng(0)
-    labels = {"y_train": np.arange(40) % 2, "y_test": np.arange(40) % 2}
+    labels: dict[str, Any] = {"y_train": np.arange(40) % 2, "y_test": np.arange(40) % 2}
     for name, shape in (("rows", (40, 5)), ("scaled", (40, 8, 8, 3))):
         x = random.normal(0, 3, shape).astype(np.float32)
         np.savez(tmp_path / f"{name}.npz", x_train=x, x_test=x + 1, **labels)
@@ -203,9 +204,9 @@ def test_a_function_names_what_is_trained_and_batchnorm_below_stands_still(tmp_p
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert trained == {"fc.weight", "fc.bias"}
     model = PretrainedClassifier(Preparation(SIDE, MEAN, DEVIATION), network, 3, ["fc"]).train()
-    before = network.stem[1].running_mean.clone()  # type: ignore[union-attr,operator]
+    before = network.state_dict()["stem.1.running_mean"].clone()
     model(torch.rand(4, 3, SIDE, SIDE))
-    assert torch.equal(network.stem[1].running_mean, before)  # type: ignore[arg-type]
+    assert torch.equal(network.state_dict()["stem.1.running_mean"], before)
     freeze(whole := Tiny(3), f"{tmp_path}/part.py:by_name")
     assert [name for name, parameter in whole.named_parameters() if parameter.requires_grad] == ["fc.bias"]
     with pytest.raises(UsageError, match=r"has no parameter 'fc.weights'"):
@@ -245,7 +246,7 @@ def test_an_audit_of_a_head_from_images_to_the_exported_model(
     plan = plan_audit(given)
     shown = {"timm": "0", "network": "timm:tiny"}
     assert plan.identity.network == shown["network"]
-    options = {name: value for name, value in given.given().items() if name != "address"}
+    options: Any = {name: value for name, value in given.given().items() if name != "address"}
     results = privaudit.score(**options)
     identity = AuditIdentity.model_validate(results.about.identity)
     assert identity.pretrained is not None
@@ -296,9 +297,10 @@ def test_weights_below_a_head_that_moved_are_asked_for(
 ) -> None:
     given = settings(tmp_path, dataset=images, weights=weights, train="head", shadows=4, epochs=1)
     name = plan_audit(given, embed=False).name
-    privaudit.score(**given.given())
+    options: Any = given.given()
+    privaudit.score(**options)
     moved = weights.rename(tmp_path / "elsewhere.safetensors")
-    places = {"store": tmp_path / "s", "out": tmp_path / "o"}
+    places: Any = {"store": tmp_path / "s", "out": tmp_path / "o"}
     with pytest.raises(UsageError, match="the weights of the network below it are not at") as gone:
         privaudit.load_model(name, **places)
     assert "load_model(…, weights=PATH)" in str(gone.value.hint)

@@ -17,6 +17,7 @@ from privaudit.networks.pretrained.description import Preparation, Pretrained
 from privaudit.networks.pretrained.libraries import (
     build_timm,
     build_transformers,
+    names_of_transformers,
     prepare_timm,
     prepare_transformers,
 )
@@ -108,7 +109,7 @@ def build_pretrained(pretrained: Pretrained, classes: int, seed: int) -> Pretrai
     """
     network, heads = _network(pretrained, classes, seed)
     if pretrained.weights is not None:
-        give_weights(network, read_weights(weight_files(pretrained.weights)), heads, pretrained.weights)
+        give_weights(network, _tensors(pretrained.weights, pretrained, network), heads, pretrained.weights)
     if not pretrained.is_frozen:
         freeze(network, pretrained.train)
     model = PretrainedClassifier(pretrained.preparation, network, classes, heads)
@@ -120,7 +121,13 @@ def left_out(pretrained: Pretrained, classes: int) -> tuple[str, ...]:
     if pretrained.weights is None:
         return ()
     network, heads = _network(pretrained, classes, 0)
-    return give_weights(network, read_weights(weight_files(pretrained.weights)), heads, pretrained.weights)
+    return give_weights(network, _tensors(pretrained.weights, pretrained, network), heads, pretrained.weights)
+
+
+def _tensors(path: Path, pretrained: Pretrained, network: nn.Module) -> Mapping[str, torch.Tensor]:
+    """Read the weights, by the names of this network."""
+    tensors = read_weights(weight_files(path))
+    return tensors if pretrained.library == "timm" else names_of_transformers(network, tensors)
 
 
 def _network(pretrained: Pretrained, classes: int, seed: int) -> tuple[nn.Module, tuple[str, ...]]:

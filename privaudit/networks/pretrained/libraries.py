@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from privaudit.errors import DataError, UsageError
 from privaudit.networks.pretrained.description import Preparation
+from privaudit.runtime.torch_globals import seeded_globals
 from privaudit.runtime.user_code import user_code
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
@@ -135,6 +137,33 @@ def build_transformers(network: str, classes: int) -> tuple[nn.Module, Sequence[
         return transformers.AutoModelForImageClassification.from_config(described).float(), ("classifier",)
     except ValueError as error:
         raise UsageError(f"--network {network}: models of type '{kind}' do not classify images") from error
+
+
+def names_of_transformers(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+    """Return weights by the names that this version of transformers has for them; saved files keep older ones.
+
+    What it knows no name for stays called as it was; what it would draw at random is left out.
+    """
+    made: Any = type(network)
+    verbosity: Any = importlib.import_module("transformers.utils.logging")
+    before = verbosity.get_verbosity()
+    verbosity.set_verbosity_error()
+    try:
+        with user_code(), warnings.catch_warnings(), seeded_globals(0):
+            warnings.simplefilter("ignore")
+            named, told = made.from_pretrained(
+                None,
+                config=network.config,
+                state_dict=dict(tensors),
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+    finally:
+        verbosity.set_verbosity(before)
+    unlike = {one if isinstance(one, str) else one[0] for one in told["mismatched_keys"]}
+    absent = unlike | set(told["missing_keys"])
+    unknown = {name: tensors[name] for name in told["unexpected_keys"] if name in tensors}
+    return unknown | {name: tensor for name, tensor in named.state_dict().items() if name not in absent}
 
 
 def _json_of(path: Path) -> dict[str, object]:

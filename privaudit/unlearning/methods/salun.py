@@ -35,7 +35,8 @@ class SaliencyUnlearning(RandomLabels):
 
     def __init__(self, context: Context, parameters: SaliencyParameters) -> None:
         super().__init__(context, parameters)
-        self._weights = list(context.model.parameters())
+        # What is frozen has no gradient, and is not to move.
+        self._weights = [weight for weight in context.model.parameters() if weight.requires_grad]
         self._original = [weight.detach().clone() for weight in self._weights]
         self.mask = salient(self._gradient(), parameters.share)
 

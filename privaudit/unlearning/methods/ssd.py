@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import JsonValue
+from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
@@ -80,7 +81,7 @@ class SelectiveDampening(Unlearner):
         self.retain_steps += len(context.retain)
         dampened = torch.zeros((), dtype=torch.int64, device=context.samples.device)
         with torch.no_grad():
-            for name, weight in context.model.named_parameters():
+            for name, weight in _learning(context.model).items():
                 to_forget = of_forget[name] / len(context.forget)
                 to_all = (of_forget[name] + of_retain[name]) / everyone
                 factor = dampening(to_forget, to_all, self.parameters.alpha, self.parameters.dampening)
@@ -97,8 +98,9 @@ class SelectiveDampening(Unlearner):
         """Σ over the samples of the squared gradient of each, for every weight."""
         context = self.context
         context.model.eval()
-        weights = {name: weight.detach() for name, weight in context.model.named_parameters()}
-        buffers = dict(context.model.named_buffers())
+        weights = {name: weight.detach() for name, weight in _learning(context.model).items()}
+        buffers = {**dict(context.model.named_parameters()), **dict(context.model.named_buffers())}
+        buffers = {name: tensor.detach() for name, tensor in buffers.items() if name not in weights}
 
         def loss(weights: dict[str, torch.Tensor], inputs: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
             logits = functional_call(context.model, (weights, buffers), (inputs[None],))
@@ -116,6 +118,11 @@ class SelectiveDampening(Unlearner):
 
     def details(self) -> dict[str, JsonValue]:
         return {"weights_dampened": self._dampened}
+
+
+def _learning(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that are trained, by name: what is frozen is not to move."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def dampening(to_forget: torch.Tensor, to_all: torch.Tensor, alpha: float, strength: float) -> torch.Tensor:
