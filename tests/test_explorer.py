@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
@@ -110,6 +111,27 @@ def test_a_title_sorts_by_mouse_and_by_keyboard(page: Any) -> None:
     risk.get_by_role("button").click()
     values = [float(text.rstrip("%")) for text in cells(page, 2)]
     assert values == sorted(values, reverse=True)
+
+
+def test_columns_beside_the_window_are_named(page: Any) -> None:
+    beside = page.locator(".hidden-columns")
+    titles = [one.strip(" ▼▲") for one in page.locator(".viewport thead button").all_inner_texts()]
+    expect(beside).to_contain_text("to the right, by scrolling")
+    expect(beside).to_contain_text(titles[-1])
+    expect(beside).not_to_contain_text("to the left")
+    page.locator(".viewport").evaluate("it => { it.scrollLeft = it.scrollWidth; }")
+    expect(beside).to_contain_text("to the left: Sample")
+    expect(beside).not_to_contain_text("to the right")
+    page.locator(".viewport").evaluate("it => { it.scrollLeft = 0; }")
+
+
+def test_equal_risks_stand_in_the_order_of_the_ranking(page: Any, small_audit: dict[str, Any]) -> None:
+    table = pd.read_parquet(small_audit["results"]["scores"])
+    ranked = table[~table["canary"]].sort_values("rank")["sample_id"]
+    title = page.locator(".viewport").get_by_role("columnheader", name="Risk").first.get_by_role("button")
+    if page.locator(".viewport th").nth(2).get_attribute("aria-sort") != "descending":
+        title.click()
+    assert cells(page, 0) == [str(one) for one in ranked[:8]]
 
 
 def test_search_and_filters(page: Any) -> None:

@@ -12,9 +12,10 @@ from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.report.content.texts import text
 from privaudit.report.sample_ids import hashes_of
+from privaudit.results.purge_record import SampleIdentifier
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
-from privaudit.unlearning.requests.request_cells import SampleIdentifier, plain
+from privaudit.unlearning.requests.request_cells import plain
 
 #: Kept beside the results by their owner: whoever holds it can tell which hash is whose.
 SALT = "redaction.salt"

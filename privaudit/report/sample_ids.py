@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from privaudit.results.base import Result
-from privaudit.unlearning.requests.request_cells import SampleIdentifier, plain
+from privaudit.results.purge_record import SampleIdentifier
+from privaudit.unlearning.requests.request_cells import plain
 
 #: Hexadecimal digits of a redacted id; more where two would be equal.
 DIGITS = 12

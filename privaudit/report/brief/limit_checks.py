@@ -62,7 +62,7 @@ def check_limit(results: ScoreResults, limit: Limit, attack: str, *, of_target: 
     value, bounds, why = _measured(limit, measured, results, of_target)
     verdict, reason = _within(limit, bounds, why, distrust(results))
     if not distrust(results):
-        verdict, reason = _of_sides(verdict, reason, results, attack, of_target)
+        verdict, reason = _withdrawn(verdict, reason, results, attack, of_target)
     said = sentence(limit, value, bounds, verdict, reason)
     return Check(**dict(limit), value=value, ci=bounds, verdict=verdict, reason=reason, sentence=said)
 
@@ -111,14 +111,15 @@ def _within(limit: Limit, bounds: Interval | None, reason: str, distrust: str) -
     return "too little evidence", "the limit lies within the interval: more --shadows narrow it"
 
 
-def _of_sides(
+def _withdrawn(
     verdict: Verdict, reason: str, results: ScoreResults, attack: str, of_target: bool
 ) -> tuple[Verdict, str]:
-    """The verdict where training and test samples may not be alike.
+    """Withdraw a verdict that rests on training and test samples being alike, where they are not.
 
-    The target's figures hold the one against the other: they can't be told. Test samples that were trained on pull them
-    toward ½: what is breached nonetheless is breached, what holds may hold by them alone. Figures of shadow models
-    stand; those with a population from the test set say what it may cost them.
+    The target's figures compare training with test samples. Where these differ by themselves, such a figure can't be
+    told. Where test samples were trained on, it is too low: a limit that is breached all the same stays breached, and
+    one that holds may hold for that reason alone, so it can't be told either. Figures of shadow models compare models
+    with models and stand; an attack with a population from the test set says what that may cost it.
     """
     if not of_target:
         weaker = attack in ("rmia", "population") and comparability.failed(results)

@@ -119,14 +119,15 @@ def of_unlearning(runs: Sequence[UnlearnResults]) -> list[Figure]:
         values = [_looks_trained_on(run, name) for name in ("original", "unlearned", "retrained")]
         if values[1] is not None:
             estimates = [None if one is None else Estimate(value=one) for one in values]
-            rows.append(Bar(name=clip(METHODS.get(run.method, run.method), 26), values=estimates))
+            became = IN_A_WORD.get(run.outcome_or_exact or "", "unclear")
+            rows.append(Bar(name=clip(f"{run.method}, {run.forget:,}: {became}", 26), values=estimates))
     if not rows:
         return []
     return [
         Figure(
             "shares",
             "Of the people to be forgotten, how many still look trained on: before, after, and in a model that never "
-            "saw them.",
+            "saw them. A row a run: method, people, what became of it.",
             "Dots for each unlearning: the share that looks trained on before, after and in a model that never saw "
             "them.",
             Bars(
@@ -167,6 +168,16 @@ def table_of_runs(runs: Sequence[UnlearnResults]) -> Table | None:
     caption = "Unlearning, the latest first" + (f"; {more} earlier in the annex" if more else "")
     return Table(caption, ["What was done", "Outcome", "Still look trained on", "Right answers on new data"], rows)
 
+
+#: Outcomes in a word or two, beside a figure.
+IN_A_WORD: dict[str, str] = {
+    "exact": "forgotten",
+    "close": "forgotten",
+    "partial": "in part",
+    "unchanged": "not forgotten",
+    "ruined": "ruined",
+    "unclear": "unclear",
+}
 
 #: Outcomes of unlearning, in plain words.
 OUTCOMES: dict[str, str] = {

@@ -154,7 +154,7 @@ def _basis(results: ScoreResults, declared: Declaration | None, checks: list[Che
     if not checks:
         limits = None if declared is None else declared.limits
         said.append(
-            "No limit was declared, so this is held against guessing."
+            "No limit was declared, so this is held against guessing; whether it is acceptable is yours to decide."
             if limits is None or not limits_of(limits)
             else "The declared limits name rates that this audit does not store, so this is held against guessing."
         )

@@ -19,7 +19,7 @@ from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence, Outc
 from privaudit.results.unlearning.predecessor import Predecessor
 
 #: Which sample; a report gives what stands for its id there.
-SampleIdentifier = Annotated[int | str, BeforeValidator(lambda one: one if isinstance(one, int | str) else str(one))]
+ShownSample = Annotated[int | str, BeforeValidator(lambda one: one if isinstance(one, int | str) else str(one))]
 Numbers = dict[str, int | float]
 
 
@@ -103,7 +103,7 @@ class RetainedChange(Result):
 class ExposedSample(Result):
     """A retained sample that became more exposed: LiRA's ratio by model."""
 
-    sample_id: SampleIdentifier
+    sample_id: ShownSample
     class_name: str
     original: float
     unlearned: float

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit import __version__
+from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.unlearning.removal_record import (
     Evidence,
     MethodRecord,
@@ -22,7 +23,7 @@ from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.runtime import files
 from privaudit.unlearning.requests.forget_requests import RemovalRequest
 from privaudit.unlearning.requests.forget_set import ForgetSet
-from privaudit.unlearning.requests.request_cells import SampleIdentifier, plain
+from privaudit.unlearning.requests.request_cells import plain
 
 RECORD = "record.json"
 FORMAT = 1

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from privaudit.data.text_files import DELIMITERS, Row, cells_of
 from privaudit.errors import UsageError
+from privaudit.results.purge_record import SampleIdentifier
 from privaudit.unlearning.requests.request_cells import (
     KnownSamples,
-    SampleIdentifier,
     as_integer,
     is_missing,
     plain,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-SampleIdentifier = int | str
+from privaudit.results.purge_record import SampleIdentifier
 
 #: Above this a number that went through a float need not be what it was.
 _EXACT_FLOATS = 2**53
