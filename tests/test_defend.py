@@ -31,7 +31,7 @@ from privaudit.training.recipe import RECIPES, resolve_recipe
 def defended(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The small audit against a fifth of its epochs."""
     root = tmp_path_factory.mktemp("defended")
-    places = {name: root / name for name in ("store", "out")}
+    places: dict[str, Any] = {name: root / name for name in ("store", "out")}
     for name, folder in places.items():
         shutil.copytree(small_audit["root"] / name, folder)
     sweep = root / "sweep.toml"
@@ -121,8 +121,8 @@ def test_variations_suit_data_and_network(tmp_path: Path) -> None:
     found, skipped = names(AuditSettings(dataset="digits", samples=200, device="cpu"))
     assert found >= {"half-epochs", "weight-decay", "augmentation", "smaller-network", "dropout", "more-data"}
     random = np.random.default_rng(0)
-    features = {"x_train": random.normal(size=(60, 4)), "x_test": random.normal(size=(30, 4))}
-    labels = {name: np.arange(count) % 2 for name, count in (("y_train", 60), ("y_test", 30))}
+    features: dict[str, Any] = {"x_train": random.normal(size=(60, 4)), "x_test": random.normal(size=(30, 4))}
+    labels: dict[str, Any] = {name: np.arange(count) % 2 for name, count in (("y_train", 60), ("y_test", 30))}
     np.savez(tmp_path / "features.npz", **features, **labels)
     found, skipped = names(AuditSettings(dataset=str(tmp_path / "features.npz"), device="cpu"))
     assert {"augmentation", "more-data"}.isdisjoint(found)
@@ -168,9 +168,9 @@ def test_a_sweep_s_mistake_is_named(tmp_path: Path, content: str, said: str) -> 
 
 def test_a_stored_audit_is_what_it_is(defended: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--epochs means nothing beside"):
-        privaudit.defend(defended["audit"], epochs=3, **defended["places"])
+        privaudit.defend(audit=defended["audit"], epochs=3, **defended["places"])
     with pytest.raises(UsageError, match="no audit 'unknown'"):
-        privaudit.defend("unknown", **defended["places"])
+        privaudit.defend(audit="unknown", **defended["places"])
 
 
 # What variations are made of.
@@ -179,7 +179,7 @@ def test_a_stored_audit_is_what_it_is(defended: dict[str, Any]) -> None:
 def test_samples_are_left_out_by_a_file_and_stay_out(small_npz: Path, tmp_path: Path) -> None:
     listed = tmp_path / "out.csv"
     listed.write_text("sample_id\n3\n17\n200\n", "utf-8")
-    places = {"store": tmp_path / "store", "out": tmp_path / "out"}
+    places: dict[str, Any] = {"store": tmp_path / "store", "out": tmp_path / "out"}
     settings = AuditSettings(dataset=str(small_npz), network="cnn", without=listed, device="cpu", **places)
     plan = plan_audit(settings)
     assert len(plan.data) == 297

@@ -76,8 +76,8 @@ def test_a_price_is_zero_between_equals_and_its_interval_covers() -> None:
 def test_halving_is_the_paired_t_test_against_half() -> None:
     random = np.random.default_rng(1)
     before, after = random.normal(0.2, 0.03, 8), random.normal(0.07, 0.03, 8)
-    sides = [Estimate(float(one.mean()), (one - one.mean()) / 8) for one in (before, after)]
-    found = halve(*sides, paired=True)
+    first, second = (Estimate(float(one.mean()), (one - one.mean()) / 8) for one in (before, after))
+    found = halve(first, second, paired=True)
     expected = stats.ttest_rel(after, before / 2, alternative="less")
     assert found.p == pytest.approx(expected.pvalue)
     assert found.goal == pytest.approx(before.mean() / 2)

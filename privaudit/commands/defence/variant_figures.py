@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -141,7 +141,7 @@ def table_of(variants: Sequence[Variant], outputs: OutputMeasures | None) -> pd.
     return pd.DataFrame(rows)
 
 
-def _risk(auc: float, auc_ci: object, rates: dict[str, float | None], cis: dict[str, object]) -> dict[str, object]:
+def _risk(auc: float, auc_ci: object, rates: Mapping[str, object], cis: Mapping[str, object]) -> dict[str, object]:
     found: dict[str, object] = {"auc": auc} | _bounds("auc", auc_ci)
     for rate in ("0.01", "0.001"):
         found |= {f"tpr_at_{rate}": rates.get(rate)} | _bounds(f"tpr_at_{rate}", cis.get(rate))

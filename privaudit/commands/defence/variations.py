@@ -178,7 +178,7 @@ def _variation(file: Path, name: str, options: object) -> Variation:
 def varied_settings(plan: AuditPlan, variation: Variation) -> AuditSettings:
     """Return the settings of a variation: the audited configuration's, all of them said, with its changes."""
     settings, specification = plan.settings, plan.specification
-    changes = dict(variation.changes)
+    changes: dict[str, object] = dict(variation.changes)
     recipe = specification.recipe
     network = str(changes.get("network", specification.network))
     # Another recipe, or a network that has one of its own, brings its own rates and sizes.
