@@ -38,7 +38,9 @@ def test_without_sampling_it_is_the_gaussian_mechanism(noise: float, steps: int)
 
 
 def test_sampling_amplifies_and_steps_add_up() -> None:
-    whole, sampled, longer = (epsilon_of(2.0, rate, steps, 1e-5) for rate, steps in [(1, 100), (0.02, 100), (0.02, 400)])
+    whole, sampled, longer = (
+        epsilon_of(2.0, rate, steps, 1e-5) for rate, steps in [(1, 100), (0.02, 100), (0.02, 400)]
+    )
     assert sampled < longer < whole
     # As few are drawn, ε grows with the root of the number of steps, and a little faster.
     assert 1.5 < longer / sampled < 4
