@@ -169,7 +169,7 @@ def test_the_seed_decides_every_bit_and_the_number_of_steps_is_everybodys() -> N
     assert privacy(sample_rate=0.125).steps(20) == 160
 
 
-@pytest.mark.parametrize("name", sorted(WITH_GROUP_NORM))
+@pytest.mark.parametrize("name", ["airbench-narrow", "resnet18"])
 def test_batch_norm_is_refused_and_its_variant_named(name: str) -> None:
     model = build_network(name, (32, 32, 3), 10, ((0.5,) * 3, (0.25,) * 3), 0)
     with pytest.raises(UsageError, match=f"can't train the network '{name}'") as refused:
@@ -177,7 +177,7 @@ def test_batch_norm_is_refused_and_its_variant_named(name: str) -> None:
     assert WITH_GROUP_NORM[name] in str(refused.value.hint)
 
 
-@pytest.mark.parametrize("name", ["airbench-groupnorm", "resnet18-groupnorm", "cnn", "mlp"])
+@pytest.mark.parametrize("name", sorted({*WITH_GROUP_NORM.values(), "mlp"}))
 def test_networks_without_it_are_taken(name: str) -> None:
     model = build_network(name, (32, 32, 3), 10, ((0.5,) * 3, (0.25,) * 3), 0)
     demand_own_gradients(model, name)
