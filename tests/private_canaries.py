@@ -10,20 +10,21 @@ from unittest import mock
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
+from torch import nn
 
-from privaudit.networks import build_network
 from privaudit.results.audit.promise import GuessedCoins
+from privaudit.runtime.torch_globals import seeded_globals
 from privaudit.shadow.trainer import one_thread
 from privaudit.signals import signals_of
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, logits_of, train
 from privaudit.training.private import clipped_sums, loop
-from privaudit.training.private.mechanism import PrivateTraining, steps_of
+from privaudit.training.private.mechanism import PrivateTraining
 from privaudit.training.recipe import PRIVATE, RECIPES, Recipe
 
-#: Canaries, and in how many times the data's scale: where nothing is clipped, large inputs have large gradients.
-CANARIES, SCALE = 500, 3.0
-REAL = 400
+#: Real samples, canaries, and what a canary has in the one feature that is its own: no two of them meet in a linear
+#: network, and where nothing is clipped, its gradient is about as large as that.
+REAL, CANARIES, SCALE = 400, 500, 10.0
 RATE, EPOCHS, DELTA = 0.125, 20, 1e-5
 HARDWARE = Hardware("cpu", "fp32")
 
@@ -32,15 +33,14 @@ NOISE = 6.568
 
 
 @cache
-def _pool() -> tuple[Samples, int]:
-    """The digits as features, and behind them noise with drawn labels."""
+def _pool() -> Samples:
+    """Digits as features, which have none of the canaries'; and behind them the canaries, with drawn labels."""
     digits = load_digits()
-    data, target = digits.data[:REAL], digits.target[:REAL]
-    random = np.random.default_rng(0)
-    made_up = SCALE * random.random((CANARIES, 64)).astype(np.float32)
-    inputs = np.concatenate([(data / 16).astype(np.float32), made_up])
-    labels = np.concatenate([target, random.integers(0, 10, CANARIES)]).astype(np.int64)
-    return Samples.from_arrays(inputs, labels, "cpu"), REAL
+    inputs = np.zeros((REAL + CANARIES, 64 + CANARIES), np.float32)
+    inputs[:REAL, :64] = digits.data[:REAL] / 16
+    inputs[REAL:, 64:] = SCALE * np.eye(CANARIES)
+    drawn = np.random.default_rng(0).integers(0, 10, CANARIES)
+    return Samples.from_arrays(inputs, np.concatenate([digits.target[:REAL], drawn]).astype(np.int64), "cpu")
 
 
 def private_recipe(noise: float = NOISE) -> Recipe:
@@ -51,29 +51,22 @@ def private_recipe(noise: float = NOISE) -> Recipe:
     return RECIPES[PRIVATE].model_copy(update={"privacy": privacy, "epochs": EPOCHS, "batch_size": 81})
 
 
-def guess_coins(seed: int, recipe: Recipe, trainings: int = 1) -> GuessedCoins:
-    """Train so many models, each with coins of its own, and guess the surest half of all coins by the margin.
-
-    A coin bears on its own training alone, so that all of them together are coins of one mechanism that keeps the
-    promise of each.
-    """
-    samples, real = _pool()
-    scores, coins = [], []
-    for training in range(trainings):
-        random = np.random.default_rng([seed, training])
-        coin = random.random(CANARIES) < 0.5
-        members = np.concatenate([np.arange(real), real + np.flatnonzero(coin)])
-        model = build_network("mlp", (64,), 10, ([0.3] * 64, [0.4] * 64), seed * 1000 + training)
-        with one_thread(HARDWARE):
-            train(model, samples, members, recipe, seed * 1000 + training, HARDWARE)
-            rows = np.arange(real, real + CANARIES)
-            signals = signals_of(logits_of(model, samples, rows), samples.labels[rows].numpy())
-        scores.append(signals[:, 0] - np.median(signals[:, 0]))
-        coins.append(coin)
-    score, truth = np.concatenate(scores), np.concatenate(coins)
-    surest = np.argsort(-np.abs(score))[: len(score) // 2]
-    correct = int(((score[surest] > 0) == truth[surest]).sum())
-    return GuessedCoins(correct=correct, guesses=len(surest), canaries=len(truth))
+def guess_coins(seed: int, recipe: Recipe) -> GuessedCoins:
+    """Train one model, and guess the surest half of its coins by the margin, against canaries of the same label."""
+    samples = _pool()
+    coins = np.random.default_rng(seed).random(CANARIES) < 0.5
+    members = np.concatenate([np.arange(REAL), REAL + np.flatnonzero(coins)])
+    rows = np.arange(REAL, REAL + CANARIES)
+    labels = samples.labels[rows].numpy()
+    with one_thread(HARDWARE), seeded_globals(seed):
+        model = nn.Sequential(nn.Linear(64 + CANARIES, 10))
+        train(model, samples, members, recipe, seed, HARDWARE)
+        score = signals_of(logits_of(model, samples, rows), labels)[:, 0]
+    for label in range(10):
+        score[labels == label] -= np.median(score[labels == label])
+    surest = np.argsort(-np.abs(score))[: CANARIES // 2]
+    correct = int(((score[surest] > 0) == coins[surest]).sum())
+    return GuessedCoins(correct=correct, guesses=len(surest), canaries=CANARIES)
 
 
 @contextmanager
@@ -106,13 +99,9 @@ def twice_divided() -> Iterator[None]:
     true_mean = loop.noisy_mean
 
     def mean(sums, trained, samples, privacy, generator):  # type: ignore[no-untyped-def]
-        less = privacy.model_copy(
-            update={"noise_multiplier": privacy.noise_multiplier / (privacy.sample_rate * samples)}
-        )
-        return true_mean(sums, trained, samples, privacy, generator)
+        less = privacy.noise_multiplier / (privacy.sample_rate * samples)
+        changed = privacy.model_copy(update={"noise_multiplier": less})
+        return true_mean(sums, trained, samples, changed, generator)
 
     with mock.patch.object(loop, "noisy_mean", mean):
         yield
-
-
-STEPS = steps_of(EPOCHS, RATE)

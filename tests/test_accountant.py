@@ -65,6 +65,7 @@ def test_noise_that_is_given_promises_the_same() -> None:
     assert asked.privacy.epsilon <= 3.0
 
 
+@pytest.mark.slow
 def test_an_audit_of_dp_sgd_holds_its_own_promise_against_canaries(
     privaudit: Run, small_npz: Path, tmp_path: Path
 ) -> None:

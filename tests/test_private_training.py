@@ -76,13 +76,15 @@ def test_each_sample_is_clipped_by_itself(network: str, norm: float) -> None:
         model = Branching()
     inputs, labels = 2 * torch.rand(5, *shape), torch.tensor([0, 1, 2, 1, 0])
     expected = one_by_one(model, inputs, labels, norm)
+    with torch.no_grad():
+        total = float(functional.cross_entropy(model(inputs), labels, reduction="sum"))
     engines = [Vmapped(model, HARDWARE)]
     if network != "branching":
         assert is_of_layers(model)
         engines.append(OfLayers(model, HARDWARE))  # type: ignore[arg-type]
     for engine in engines:
         found, loss = engine(inputs, labels, norm)
-        assert loss == pytest.approx(float(functional.cross_entropy(model(inputs), labels, reduction="sum")), rel=1e-5)
+        assert loss == pytest.approx(total, rel=1e-5)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
@@ -167,7 +169,7 @@ def test_the_seed_decides_every_bit_and_the_number_of_steps_is_everybodys() -> N
     assert privacy(sample_rate=0.125).steps(20) == 160
 
 
-@pytest.mark.parametrize("name", sorted(WITH_GROUP_NORM))
+@pytest.mark.parametrize("name", ["airbench-narrow", "resnet18"])
 def test_batch_norm_is_refused_and_its_variant_named(name: str) -> None:
     model = build_network(name, (32, 32, 3), 10, ((0.5,) * 3, (0.25,) * 3), 0)
     with pytest.raises(UsageError, match=f"can't train the network '{name}'") as refused:
@@ -175,7 +177,7 @@ def test_batch_norm_is_refused_and_its_variant_named(name: str) -> None:
     assert WITH_GROUP_NORM[name] in str(refused.value.hint)
 
 
-@pytest.mark.parametrize("name", ["airbench-groupnorm", "resnet18-groupnorm", "cnn", "mlp"])
+@pytest.mark.parametrize("name", sorted({*WITH_GROUP_NORM.values(), "mlp"}))
 def test_networks_without_it_are_taken(name: str) -> None:
     model = build_network(name, (32, 32, 3), 10, ((0.5,) * 3, (0.25,) * 3), 0)
     demand_own_gradients(model, name)

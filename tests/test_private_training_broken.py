@@ -13,9 +13,6 @@ from tests.private_canaries import DELTA, everybody, guess_coins, private_recipe
 
 CLAIM = 1.0
 
-#: More of them, more coins: what is broken in a small way shows in many.
-TRAININGS = 4
-
 
 @pytest.mark.slow
 def test_a_promise_that_is_kept_is_rarely_refuted() -> None:
@@ -33,6 +30,6 @@ def test_a_promise_that_is_kept_is_rarely_refuted() -> None:
 def test_a_promise_that_is_broken_is_refuted(broken: Callable[[], AbstractContextManager[None]]) -> None:
     """Noise on the mean of an unclipped batch; a forgotten sampling rate; noise divided by the batch once more."""
     with broken():
-        coins = guess_coins(21, private_recipe(), TRAININGS)
+        coins = guess_coins(21, private_recipe())
     found = judge_claim(Promise(one_run=coins), CLAIM, DELTA, "flags")
     assert found.verdict == "refuted", found
