@@ -71,7 +71,19 @@ def test_an_audit_of_dp_sgd_holds_its_own_promise_against_canaries(
 ) -> None:
     """Scored, opened again without an accountant, and held by a gate; the same again trains nothing."""
     places = ("--store", tmp_path / "store", "--out", tmp_path / "out")
-    asked = ("score", "--dataset", small_npz, "--recipe", "dp-sgd", "--epsilon", "2", "--epochs", "2", "--shadows", "4")
+    asked: tuple[str | Path, ...] = (
+        "score",
+        "--dataset",
+        small_npz,
+        "--recipe",
+        "dp-sgd",
+        "--epsilon",
+        "2",
+        "--epochs",
+        "2",
+        "--shadows",
+        "4",
+    )
     asked = (*asked, "--canaries", "40", "--network", "mlp", "--invert", "0", "--device", "cpu", *places, "--json")
     done = privaudit(*asked)
     assert done.returncode == 0, done.stderr

@@ -52,6 +52,7 @@ def likeliest(correct: int, guesses: int, canaries: int, epsilon: float, delta: 
         b_eq=[1.0],
         bounds=(0, 1),
     )
+    assert found.fun is not None
     return -float(found.fun)
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from privaudit.audit.cost.audit_estimate import Estimate, estimate, makespan, unfinished
+from privaudit.audit.cost.audit_estimate import Estimate, estimate, makespan
 from privaudit.audit.cost.stopwatch import Cost, Measured, measure
 from privaudit.audit.inversion.inversion_plan import measured, plan_inversion
 from privaudit.audit.inversion.inversion_stage import InversionStage
+from privaudit.audit.inversion.unfinished_searches import unfinished
 from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.config import read_settings
 from privaudit.inversion.proxies import ITERATIONS

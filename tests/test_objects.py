@@ -74,7 +74,7 @@ def test_equal_content_is_the_same_data_and_a_changed_cell_is_not() -> None:
     same = read(frame.copy(), label="churned").fingerprint
     assert read(frame, label="churned").fingerprint == same
     assert read(frame.astype({"city": "category"}), label="churned").x_train.shape[0] == 96
-    frame.iloc[3, 0] += 1
+    frame.iloc[3:4, 0] = frame.iloc[3:4, 0] + 1
     assert read(frame, label="churned").fingerprint != same
 
 

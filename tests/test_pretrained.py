@@ -88,9 +88,8 @@ def images(tmp_path: Path) -> str:
 
 def settings(folder: Path, **given: Any) -> AuditSettings:
     places = {"store": folder / "s", "out": folder / "o"}
-    return AuditSettings(
-        **places | {"network": "timm:tiny", "precision": "fp32", "device": "cpu", "workers": 1} | given
-    )
+    usual: dict[str, Any] = {"network": "timm:tiny", "precision": "fp32", "device": "cpu", "workers": 1}
+    return AuditSettings(**places | usual | given)
 
 
 # What is asked for, and what is not there.

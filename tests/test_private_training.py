@@ -150,14 +150,15 @@ def test_without_noise_it_is_gradient_descent() -> None:
         with torch.no_grad():
             parameters = list(twin.parameters())
             for one, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-                one -= 0.3 * gradient
+                one.sub_(0.3 * gradient)
     for one, other in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_the_seed_decides_every_bit_and_the_number_of_steps_is_everybodys() -> None:
     samples, members = digits()
-    weights, told = [], []
+    weights: list[torch.Tensor] = []
+    told: list[int] = []
     for seed in (1, 1, 2):
         model = build_network("cnn", (8, 8, 1), 10, ((0.5,), (0.25,)), 0)
         train(model, samples, members, recipe(), seed, HARDWARE, told.append)

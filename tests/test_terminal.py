@@ -202,7 +202,7 @@ def test_a_dumb_terminal_gets_ascii(stdout: io.TextIOWrapper, monkeypatch: pytes
 def test_a_score_is_seen_at_a_glance(scored: Scored, capsys: pytest.CaptureFixture[str]) -> None:
     show(scored.results)
     shown = capsys.readouterr().out
-    table = pd.read_parquet(scored.results.scores).set_index("sample_id")
+    table = pd.read_parquet(scored.results.scores_file).set_index("sample_id")
     named = re.findall(r"^ {6}(\d+), class (\d): risk (\d\.\d\d) \((\d\.\d\d)–(\d\.\d\d)\)$", shown, re.MULTILINE)
     assert len(named) == 5
     for sample, label, *figures in named:
@@ -212,7 +212,7 @@ def test_a_score_is_seen_at_a_glance(scored: Scored, capsys: pytest.CaptureFixtu
     assert re.search(r"^risk of samples, 0 \|.{16}\| 1$", shown, re.MULTILINE)
     assert re.search(r"^accuracy: shadow models \d+\.\d% on their members, \d+\.\d% on others$", shown, re.MULTILINE)
     # Once ids are redacted in the report, they are here.
-    hashes = hashes_of(table.index, salt_of(Path(scored.results.scores).parent, Privacy(redact_ids=True)) or b"")
+    hashes = hashes_of(table.index, salt_of(Path(scored.results.scores_file).parent, Privacy(redact_ids=True)) or b"")
     show(scored.results)
     hidden = re.findall(r"^ {6}(\S+), class \d: risk", capsys.readouterr().out, re.MULTILINE)
     assert hidden == [hashes[table.index.get_loc(int(sample))] for sample, *_ in named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from privaudit.results.base import Result
+from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.unlearning.ledger import GuardRecord, SequencingRecord
 from privaudit.results.unlearning.outcome import OutcomeEvidence, OutcomeName
 from privaudit.results.unlearning.predecessor import Predecessor
@@ -15,7 +16,6 @@ from privaudit.results.unlearning.run import (
     Numbers,
     Reaudit,
     Relearn,
-    SampleIdentifier,
     ULira,
 )
 

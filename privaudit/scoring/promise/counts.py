@@ -62,7 +62,8 @@ def guesses_to_make(ratio: FloatArray, keep: npt.NDArray[np.bool_]) -> int:
     right = np.mean([_right_of_surest(row, inside) for row, inside in zip(ratio, keep, strict=True)], axis=0)
     numbers = sorted({max(min(FEWEST_GUESSES, canaries), round(share * canaries)) for share in SHARES}, reverse=True)
     bounds = [epsilon_of_one_run(int(right[number - 1]), number, canaries, DELTA, CONFIDENCE) for number in numbers]
-    return numbers[int(np.argmax(bounds))]
+    best: int = numbers[int(np.argmax(bounds))]
+    return best
 
 
 def _right_of_surest(ratio: FloatArray, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
