@@ -11,7 +11,15 @@ from scipy import stats
 from scipy.special import softmax
 
 from privaudit.attacks.lira import online
-from privaudit.attacks.released_outputs import ALL, MEASURES, Answers, adaptive, readable_logits, unadapted
+from privaudit.attacks.released_outputs import (
+    ALL,
+    MEASURES,
+    Answers,
+    adaptive,
+    derivable_from,
+    readable_logits,
+    unadapted,
+)
 from privaudit.commands.defence.variation_audits import most_exposed_ids
 from privaudit.results.defence_results import Halving, OutputMeasure, Variant
 from privaudit.results.measures import Attack, Difference
@@ -163,6 +171,12 @@ def test_who_does_not_know_and_need_not_finds_the_same() -> None:
     margins = answers.statistics(ALL)["margin"].astype(np.float64)
     found = unadapted(margins, margins, answers.keep)
     assert found == pytest.approx(online(margins, answers.keep), rel=0.05, abs=0.02)
+
+
+def test_who_sees_more_has_every_attack_of_who_sees_less() -> None:
+    found = {name: {one.name for one in derivable_from(BY_NAME[name], MEASURES)} for name in BY_NAME}
+    assert found["temperature-5"] == {"rounded-2", "rounded-1", "top-3", "top-1"}
+    assert (found["rounded-2"], found["top-3"], found["label"]) == ({"rounded-1"}, {"top-1"}, set())
 
 
 def test_labels_of_random_models_say_nothing() -> None:

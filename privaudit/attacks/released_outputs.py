@@ -8,7 +8,7 @@ attacker who does not is given beside it as what it is: the measure's obscurity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -67,6 +67,14 @@ MEASURES = (
 def measures_for(classes: int) -> tuple[Release, ...]:
     """Return the measures that let out less than everything of so many classes."""
     return tuple(one for one in MEASURES if one.kind != "top" or one.value < classes - 1)
+
+
+def derivable_from(release: Release, others: Iterable[Release]) -> list[Release]:
+    """Return those measures whose output anybody can make of this one's: attacks on theirs are attacks on it too."""
+    found = [one for one in others if one.kind not in ("all", "temperature", "label") and one != release]
+    if release.kind in ("all", "temperature"):
+        return found
+    return [one for one in found if one.kind == release.kind and one.value < release.value]
 
 
 def shown_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:

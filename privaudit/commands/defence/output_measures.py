@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit.attacks.lira import online
-from privaudit.attacks.released_outputs import ALL, Answers, Release, adaptive, measures_for, unadapted
+from privaudit.attacks.released_outputs import (
+    ALL,
+    STATISTICS,
+    Answers,
+    Release,
+    adaptive,
+    derivable_from,
+    measures_for,
+    unadapted,
+)
 from privaudit.audit.outlying_models import models_left
 from privaudit.audit.plan import AuditPlan
 from privaudit.results.audit.score_results import ScoreResults
@@ -50,15 +59,17 @@ def measure_outputs(plan: AuditPlan, results: ScoreResults) -> OutputMeasures | 
     rows = _rows(plan, len(keys))
     keep = plan.store.read_design()[left][:, rows]
     answers = _ask(plan, keys, rows, keep)
-    statistics = answers.statistics(ALL)
-    reference = _attacked(statistics, keep)
-    best = _best(reference)
-    measures = [_row(ALL, None, reference, best)]
-    for release in measures_for(answers.logits.shape[2]):
-        shown = answers.statistics(release)
-        found = _attacked(shown, keep)
-        row = _row(release, _unaware(release, statistics["margin"], answers), found, _best(found))
-        measures.append(_held_against(row, measures[0]))
+    releases = (ALL, *measures_for(answers.logits.shape[2]))
+    own = {release: _attacked(answers.statistics(release), keep) for release in releases}
+    margins = answers.shown_margins(ALL)
+    measures: list[OutputMeasure] = []
+    for release in releases:
+        found = dict(own[release])
+        for coarser in derivable_from(release, releases):
+            # Whoever sees more can hide it from himself: LiRA's Gaussians fit some coarser answers better.
+            found |= {f"{coarser.name}: {name}": own[coarser][name] for name in STATISTICS}
+        row = _row(release, _unaware(release, margins, answers), found, _best(found))
+        measures.append(_held_against(row, measures[0]) if measures else row)
     return OutputMeasures(samples=len(rows), copies=answers.right.shape[2] - 1, measures=measures)
 
 
@@ -123,7 +134,7 @@ def _tpr(attack: Attack) -> float:
 
 def _unaware(release: Release, fitted: FloatArray, answers: Answers) -> Attack | None:
     """Attack as whoever takes what is let out for all that the model says; None where that is no attack to speak of."""
-    if release.kind == "label":
+    if release.kind in ("all", "label"):
         return None
     keep = answers.keep
     clusters = np.broadcast_to((np.arange(len(keep)) // 2)[:, np.newaxis], keep.shape)
