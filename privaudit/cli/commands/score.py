@@ -28,7 +28,7 @@ Examples:
       --leave-out notes --test 30%
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --recipe dp-sgd --epsilon 8 --canaries 150
-  privaudit score --training own.py:fit --canaries 150 --claim-epsilon 3
+  privaudit score --dataset digits --canaries 150 --claim-epsilon 3
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
