@@ -36,16 +36,9 @@ from privaudit.engines.local import LocalEngine
 from privaudit.results.measures import Attack
 from privaudit.runtime import torch_globals
 from privaudit.runtime.progress import Progress, progress
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import shadow_keys
-from privaudit.shadow.trainer import (
-    AuditArrays,
-    ModelSpecification,
-    TrainingJob,
-    one_thread,
-    read_record,
-    train_job,
-    train_with_new_seeds,
-)
+from privaudit.shadow.trainer import AuditArrays, TrainingJob, one_thread, read_record, train_job, train_with_new_seeds
 from privaudit.signals import signal
 from privaudit.statistics.jackknife import Refits
 from privaudit.statistics.performance import performance

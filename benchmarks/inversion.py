@@ -30,7 +30,7 @@ from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import find_structure
 from privaudit.inversion.presets import feature_attack, resolve_attack
 from privaudit.results.audit.inversion_results import EngineChoice
-from privaudit.shadow.trainer import ModelSpecification
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.recipe import resolve_recipe
 

@@ -48,15 +48,9 @@ from privaudit.results.unlearning.calibration import Calibration
 from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import open_audit
-from privaudit.shadow.trainer import (
-    ModelSpecification,
-    load_model,
-    one_thread,
-    save_model,
-    signals_on,
-    train_with_new_seeds,
-)
+from privaudit.shadow.trainer import load_model, one_thread, save_model, signals_on, train_with_new_seeds
 from privaudit.signals import signal
 from privaudit.training.loop import Samples
 from privaudit.trials.calibration.calibrate import CalibrationOf

@@ -15,7 +15,8 @@ from privaudit.errors import UsageError
 from privaudit.networks import build_network
 from privaudit.networks.airbench import EPOCHS_OF_FIRST_BIAS, Whitening, build_airbench
 from privaudit.networks.build import assemble
-from privaudit.shadow.trainer import ModelSpecification, one_thread, train_with_new_seeds
+from privaudit.shadow.specification import ModelSpecification
+from privaudit.shadow.trainer import one_thread, train_with_new_seeds
 from privaudit.training.averaging import AverageWeights
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, logits_of, make_optimizer, train

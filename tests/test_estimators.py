@@ -36,8 +36,9 @@ from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.external_estimator import read_given_estimator
 from privaudit.shadow.external_target import read_given_target, take_in
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob, load_model
+from privaudit.shadow.trainer import AuditArrays, TrainingJob, load_model
 from privaudit.signals import SIGNALS, signals_of
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, logits_of

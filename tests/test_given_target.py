@@ -26,8 +26,9 @@ from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.networks.cnn import build_cnn
 from privaudit.scoring.external_target_check import doubts_about
 from privaudit.shadow.external_target import read_given_target, take_in
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob, load_model, save_model
+from privaudit.shadow.trainer import AuditArrays, TrainingJob, load_model, save_model
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import RECIPES
 from tests.conftest import SMALL, Run

@@ -32,7 +32,8 @@ from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.presets import MatchingAttack
 from privaudit.networks import NETWORKS, build_network
 from privaudit.runtime.torch_globals import full_fp32, pin_cublas, pinned_cudnn
-from privaudit.shadow.trainer import ModelSpecification, load_model, one_thread
+from privaudit.shadow.specification import ModelSpecification
+from privaudit.shadow.trainer import load_model, one_thread
 from privaudit.signals import signal, signals_of
 from privaudit.testing.unlearner import practice_context
 from privaudit.training import loop

@@ -19,7 +19,7 @@ from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients, matching_cost
 from privaudit.inversion.presets import MatchingAttack
 from privaudit.networks.build import build_network
-from privaudit.shadow.trainer import ModelSpecification
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.training.hardware import Hardware
 from privaudit.training.recipe import resolve_recipe
 from tests.test_inversion import CLASSES, PIXELS, convolutional, network, samples

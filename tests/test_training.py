@@ -11,7 +11,8 @@ import torch
 
 from privaudit.errors import TrainingDiverged, UsageError
 from privaudit.networks import build_network, check_network, network_source
-from privaudit.shadow.trainer import ModelSpecification, train_with_new_seeds
+from privaudit.shadow.specification import ModelSpecification
+from privaudit.shadow.trainer import train_with_new_seeds
 from privaudit.training.augment import Augmenter
 from privaudit.training.hardware import Hardware, resolve_hardware
 from privaudit.training.loop import Samples, as_network_input, logits_of, train

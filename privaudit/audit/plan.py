@@ -39,8 +39,9 @@ from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.external_estimator import read_given_estimator
 from privaudit.shadow.external_target import GivenTarget, read_given_target
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, TrainingJob
+from privaudit.shadow.trainer import AuditArrays, TrainingJob
 from privaudit.signals import SIGNALS
 from privaudit.training.custom_training import load_training, takes_what_it_is_given, training_identity
 from privaudit.training.hardware import Hardware, resolve_hardware

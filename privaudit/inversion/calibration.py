@@ -15,7 +15,7 @@ from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, Objective, match_gradients
 from privaudit.inversion.presets import MatchingAttack
 from privaudit.results.audit.inversion_results import EngineChoice
-from privaudit.shadow.trainer import ModelSpecification
+from privaudit.shadow.specification import ModelSpecification
 
 #: Memory that one batch of searches may take: on a CPU fixed, so that its size does not depend on the machine.
 CPU_BYTES = 1 << 30

@@ -33,8 +33,9 @@ from privaudit.inversion.proxies import proxies_of
 from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.seeds import derive_seed
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import ModelSpecification, load_model, one_thread
+from privaudit.shadow.trainer import load_model, one_thread
 
 Tier = Literal["proxies", "features", "matching"]
 

@@ -10,7 +10,7 @@ from privaudit.estimators.saved_models import read_estimator
 from privaudit.results.audit.audit_description import GivenTargetDescription
 from privaudit.runtime import files
 from privaudit.shadow.external_target import GivenTarget
-from privaudit.shadow.trainer import ModelSpecification
+from privaudit.shadow.specification import ModelSpecification
 
 
 def read_given_estimator(class_names: tuple[str, ...], path: Path, specification: ModelSpecification) -> GivenTarget:

@@ -18,15 +18,8 @@ from privaudit.results.base import write_result
 from privaudit.runtime import files
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_weights import read_checkpoint
-from privaudit.shadow.trainer import (
-    AuditArrays,
-    ModelSpecification,
-    TrainingJob,
-    as_kept,
-    one_thread,
-    save_model,
-    write_signals,
-)
+from privaudit.shadow.specification import ModelSpecification
+from privaudit.shadow.trainer import AuditArrays, TrainingJob, as_kept, one_thread, save_model, write_signals
 from privaudit.shadow.weight_names import (
     COUNT,
     NAMED,

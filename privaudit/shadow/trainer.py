@@ -19,74 +19,23 @@ from privaudit.engines.base import Engine, Report, run_jobs
 from privaudit.errors import DataError, TrainingDiverged
 from privaudit.estimators.fitted import fit_estimator, fit_untrained
 from privaudit.estimators.stored_answers import StoredAnswers, as_stored
-from privaudit.networks import build_network, untied
-from privaudit.networks.pretrained.build import build_head, build_pretrained
-from privaudit.networks.pretrained.description import Pretrained
+from privaudit.networks import untied
 from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import read_result, write_result
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress, talk
 from privaudit.runtime.seeds import derive_seed
 from privaudit.runtime.torch_globals import full_fp32, pin_cublas, pinned_cudnn
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import COIN, REMEDY, TARGET, AuditStore
 from privaudit.signals import signals_of
 from privaudit.training.custom_training import load_training, train_by_function
 from privaudit.training.hardware import Hardware, keep_freed_memory
 from privaudit.training.loop import Samples, TrainingRecord, logits_of, train
-from privaudit.training.recipe import Recipe
 from privaudit.training.views import ORIGINAL, QUERIES
 
 #: How many seeds a training that diverges is tried with.
 MOST_ATTEMPTS = 5
-
-
-@dataclass(frozen=True)
-class ModelSpecification:
-    """Everything besides its members and its key that decides a model's weights.
-
-    ``training`` names a function of the user's that trains in place of the recipe, which then decides nothing;
-    ``estimator`` an estimator in place of network and recipe.
-    ``pretrained`` says what a network of timm or transformers starts from; where only its head is trained, inputs are
-    embeddings.
-    """
-
-    network: str
-    input_shape: tuple[int, ...]
-    classes: int
-    statistics: tuple[tuple[float, ...], tuple[float, ...]]
-    recipe: Recipe
-    seed: int
-    hardware: Hardware
-    training: str | None = None
-    estimator: str | None = None
-    pretrained: Pretrained | None = None
-
-    @property
-    def by_recipe(self) -> bool:
-        """Whether a network is trained by the recipe, so that it decides anything."""
-        return self.training is None and self.estimator is None
-
-    @property
-    def is_head(self) -> bool:
-        """Whether models are heads, which take what the rest of a pretrained network makes of images."""
-        return self.pretrained is not None and self.pretrained.is_frozen
-
-    def build(self, *purpose: str | int) -> nn.Module:
-        """A freshly initialised network on the device; equal purposes give equal weights.
-
-        Of an estimator, which is made when it is fitted, a table of no answers.
-        """
-        if self.estimator is not None:
-            return StoredAnswers.empty(self.classes)
-        seed = derive_seed(self.seed, "initialise", *purpose)
-        network: nn.Module
-        if self.pretrained is None:
-            network = build_network(self.network, self.input_shape, self.classes, self.statistics, seed)
-        elif self.is_head:
-            network = build_head(self.input_shape[0], self.classes, self.statistics, seed)
-        else:
-            network = build_pretrained(self.pretrained, self.classes, seed)
-        return network.to(self.hardware.torch_device)
 
 
 @dataclass(frozen=True)

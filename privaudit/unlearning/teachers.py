@@ -16,8 +16,9 @@ from torch import nn
 from privaudit.errors import EvidenceError
 from privaudit.runtime import files
 from privaudit.runtime.seeds import generator
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import REMEDY, AuditStore, shadow_key
-from privaudit.shadow.trainer import ModelSpecification, load_model
+from privaudit.shadow.trainer import load_model
 from privaudit.training.loop import Samples, logits_of
 
 #: LiRA needs four models to judge with, and one pair can teach.

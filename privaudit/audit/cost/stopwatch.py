@@ -25,7 +25,8 @@ from privaudit.inversion.inversion_jobs import InversionJob, InversionSetting, T
 from privaudit.runtime import files
 from privaudit.runtime.progress import Progress, talk
 from privaudit.runtime.scratch import scratch_folder
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, one_thread
+from privaudit.shadow.specification import ModelSpecification
+from privaudit.shadow.trainer import AuditArrays, one_thread
 from privaudit.training.custom_training import TrainingFunction, load_training, train_by_function
 from privaudit.training.loop import Samples, logits_of, train
 

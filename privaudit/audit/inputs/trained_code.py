@@ -11,7 +11,7 @@ from privaudit.networks.pretrained.libraries import CONFIG
 from privaudit.results.audit.audit_description import CodeDescription
 from privaudit.runtime import files
 from privaudit.runtime.version import version_of
-from privaudit.shadow.trainer import ModelSpecification
+from privaudit.shadow.specification import ModelSpecification
 
 
 def source_of_network(specification: ModelSpecification) -> str | None:

@@ -22,8 +22,9 @@ from privaudit.results.base import read_result, write_result
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import AuditStore, shadow_key
-from privaudit.shadow.trainer import ModelSpecification, one_thread
+from privaudit.shadow.trainer import one_thread
 from privaudit.unlearning.requests.forget_requests import read_requests
 from privaudit.unlearning.requests.request_cells import KnownSamples
 

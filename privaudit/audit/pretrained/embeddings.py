@@ -21,7 +21,8 @@ from privaudit.networks.pretrained.description import Pretrained
 from privaudit.runtime import files
 from privaudit.runtime.progress import progress
 from privaudit.runtime.user_code import user_code
-from privaudit.shadow.trainer import ModelSpecification, one_thread
+from privaudit.shadow.specification import ModelSpecification
+from privaudit.shadow.trainer import one_thread
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import as_network_input
 

@@ -6,7 +6,7 @@ from privaudit.config import AuditSettings
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
 from privaudit.networks import check_network
-from privaudit.shadow.trainer import ModelSpecification
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.training.private.accountant import ACCOUNTANT, epsilon_of, noise_for
 from privaudit.training.private.fitness import demand_own_gradients
 from privaudit.training.private.mechanism import PrivateTraining, steps_of

@@ -13,8 +13,9 @@ from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.scoring.target_audit import split_test
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import TARGET, AuditStore
-from privaudit.shadow.trainer import AuditArrays, ModelSpecification, load_model
+from privaudit.shadow.trainer import AuditArrays, load_model
 from privaudit.training.loop import Samples
 from privaudit.unlearning.requests.forget_set import ForgetSet
 

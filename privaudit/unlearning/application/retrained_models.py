@@ -16,16 +16,9 @@ from privaudit.results.base import write_result
 from privaudit.runtime import files
 from privaudit.runtime.identity import digest_of
 from privaudit.runtime.progress import progress, readable_time, talk
+from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import TARGET, shadow_key
-from privaudit.shadow.trainer import (
-    AuditArrays,
-    ModelSpecification,
-    as_kept,
-    one_thread,
-    read_record,
-    save_model,
-    train_with_new_seeds,
-)
+from privaudit.shadow.trainer import AuditArrays, as_kept, one_thread, read_record, save_model, train_with_new_seeds
 from privaudit.training.loop import Samples
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
