@@ -9,7 +9,7 @@ import pandas as pd
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.figure_data import Histogram
 from privaudit.report.content.texts import texts
-from privaudit.report.content.wording import area, found_at, interval, percent, share
+from privaudit.report.content.wording import area, found_at, interval, percent, rate, share
 from privaudit.report.drawing import line_styles
 from privaudit.report.exposure import exposed_subjects
 from privaudit.report.exposure.exposed_subjects import ExposedSubject
@@ -69,7 +69,7 @@ def _independence(found: SubjectRisk) -> list[str]:
 
 
 def _spread(found: SubjectRisk) -> str:
-    said = ", ".join(f"{percent(value)} for {percent(float(name))}" for name, value in found.quantiles.items())
+    said = ", ".join(f"{percent(value)} for {rate(name)}" for name, value in found.quantiles.items())
     return (
         f"Taking records for independent, a person's risk is on average {percent(found.mean_risk)}; at most {said} of "
         f"the people. {found.certain:,} are told right at least nine times in ten; chance alone tells "
