@@ -360,8 +360,9 @@ def test_a_given_estimator_is_asked_as_the_audit_s_own_are_and_needs_one_to_be_c
     skops.dump(forest, tmp_path / "mine.skops")
     specification = a_specification((4,))
     given = read_given_estimator(("no", "yes"), tmp_path / "mine.skops", specification)
-    parts: list[Any] = [arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    asked = AuditArrays(*parts, control_rows=np.arange(10))
+    asked = AuditArrays(
+        arrays["x_train"], arrays["y_train"], arrays["x_test"], arrays["y_test"], control_rows=np.arange(10)
+    )
     store = AuditStore(tmp_path, "audit")
     take_in(TrainingJob("target", np.arange(60), specification, store), given, asked)
     samples = Samples.from_arrays(arrays["x_test"], arrays["y_test"], "cpu")
