@@ -15,7 +15,7 @@ from privaudit.results.unlearning.run import (
     Numbers,
     Reaudit,
     Relearn,
-    SampleIdentifier,
+    ShownSample,
     ULira,
 )
 
@@ -30,7 +30,7 @@ class NamedRequest(Result):
 class SkippedSample(Result):
     """A sample that was asked for and is not in the audit."""
 
-    sample_id: SampleIdentifier
+    sample_id: ShownSample
     requests: tuple[NamedRequest, ...] = ()
 
 
