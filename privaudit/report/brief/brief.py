@@ -139,11 +139,12 @@ def _exposed(results: ScoreResults, table: pd.DataFrame) -> list[str]:
             "out. The annex lists more."
         )
     else:
+        nobody = "Single people" if results.subjects is None else "People by a single record"
         said.append(
-            "Single people cannot be told: whom one half of the comparison models singles out, the other half does not "
+            f"{nobody} cannot be told: whom one half of the comparison models singles out, the other half does not "
             "confirm, so any name would be luck."
             if results.told_right is not None and results.told_right.leaders_confirmed is not None
-            else "Single people cannot be told: there are too few comparison models to confirm any name."
+            else f"{nobody} cannot be told: there are too few comparison models to confirm any name."
         )
     said += of_people(results, table)
     for name, found in results.groups.items():

@@ -16,6 +16,10 @@ from privaudit.results.unlearning.run import (
     Numbers,
     Reaudit,
     Relearn,
+<<<<<<< HEAD
+=======
+    ShownSample,
+>>>>>>> w5-rep
     ULira,
 )
 
@@ -30,7 +34,7 @@ class NamedRequest(Result):
 class SkippedSample(Result):
     """A sample that was asked for and is not in the audit."""
 
-    sample_id: SampleIdentifier
+    sample_id: ShownSample
     requests: tuple[NamedRequest, ...] = ()
 
 
