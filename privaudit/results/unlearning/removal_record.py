@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from privaudit.results.base import Result
-from privaudit.results.purge_record import SampleIdentifier
 from privaudit.results.unlearning.ledger import GuardRecord, SequencingRecord
 from privaudit.results.unlearning.outcome import OutcomeEvidence, OutcomeName
 from privaudit.results.unlearning.predecessor import Predecessor
@@ -16,10 +15,6 @@ from privaudit.results.unlearning.run import (
     Numbers,
     Reaudit,
     Relearn,
-<<<<<<< HEAD
-=======
-    ShownSample,
->>>>>>> w5-rep
     ULira,
 )
 
