@@ -15,6 +15,7 @@ from privaudit.results.unlearning.run import (
     Numbers,
     Reaudit,
     Relearn,
+    ShownSample,
     ULira,
 )
 
