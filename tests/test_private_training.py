@@ -17,7 +17,7 @@ from privaudit.errors import UsageError
 from privaudit.networks import build_network
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, as_network_input, train
-from privaudit.training.private.clipped_sums import OfLayers, Vmapped, clipped_sums, is_of_layers
+from privaudit.training.private.clipped_sums import ClippedSums, OfLayers, Vmapped, clipped_sums, is_of_layers
 from privaudit.training.private.fitness import WITH_GROUP_NORM, demand_own_gradients
 from privaudit.training.private.loop import draw_batch, noisy_mean
 from privaudit.training.private.mechanism import PrivateTraining
@@ -42,7 +42,7 @@ def one_by_one(model: nn.Module, inputs: torch.Tensor, labels: torch.Tensor, nor
     for sample, label in zip(inputs, labels, strict=True):
         loss = functional.cross_entropy(model(sample[None]), label[None])
         gradient = torch.autograd.grad(loss, list(model.parameters()))
-        length = torch.sqrt(sum((one**2).sum() for one in gradient))  # type: ignore[arg-type]
+        length = torch.cat([one.flatten() for one in gradient]).norm()
         sums = [total + one * min(1.0, norm / float(length)) for total, one in zip(sums, gradient, strict=True)]
     return sums
 
@@ -78,10 +78,10 @@ def test_each_sample_is_clipped_by_itself(network: str, norm: float) -> None:
     expected = one_by_one(model, inputs, labels, norm)
     with torch.no_grad():
         total = float(functional.cross_entropy(model(inputs), labels, reduction="sum"))
-    engines = [Vmapped(model, HARDWARE)]
+    engines: list[ClippedSums] = [Vmapped(model, HARDWARE)]
     if network != "branching":
         assert is_of_layers(model)
-        engines.append(OfLayers(model, HARDWARE))  # type: ignore[arg-type]
+        engines.append(OfLayers(model, HARDWARE))
     for engine in engines:
         found, loss = engine(inputs, labels, norm)
         assert loss == pytest.approx(total, rel=1e-5)

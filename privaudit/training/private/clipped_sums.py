@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -53,7 +52,9 @@ class Vmapped:
     So nothing that the network does with a batch can let one sample into another's gradient.
     """
 
-    most: ClassVar[Mapping[str, int]] = MappingProxyType({"cpu": 64, "cuda": 256})
+    @property
+    def most(self) -> Mapping[str, int]:
+        return {"cpu": 64, "cuda": 256}
 
     def __init__(self, model: nn.Module, hardware: Hardware) -> None:
         self._trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
@@ -111,7 +112,9 @@ class OfLayers:
     A linear layer's is an outer product, whose norm is known without it.
     """
 
-    most: ClassVar[Mapping[str, int]] = MappingProxyType({"cpu": 64, "cuda": 512})
+    @property
+    def most(self) -> Mapping[str, int]:
+        return {"cpu": 64, "cuda": 512}
 
     def __init__(self, model: nn.Module, hardware: Hardware) -> None:
         self._model = model
