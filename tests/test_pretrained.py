@@ -87,9 +87,9 @@ def images(tmp_path: Path) -> str:
 
 
 def settings(folder: Path, **given: Any) -> AuditSettings:
-    places = {"store": folder / "s", "out": folder / "o"}
     usual: dict[str, Any] = {"network": "timm:tiny", "precision": "fp32", "device": "cpu", "workers": 1}
-    return AuditSettings(**places | usual | given)
+    places: dict[str, Any] = {"store": folder / "s", "out": folder / "o"}
+    return AuditSettings(**(places | usual | given))
 
 
 # What is asked for, and what is not there.
