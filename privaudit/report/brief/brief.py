@@ -36,6 +36,11 @@ MOST_EXPOSED = 4
 
 TOLD_PRIORS = (0.5, 0.01)
 
+NAMING = (
+    "To name somebody is to tell, from what the model answers about their record, that it was trained on it. "
+    "It finds out nothing else of them."
+)
+
 SIGN_OFF = ["Reviewed by", "Decision", "Date and signature"]
 
 
@@ -104,7 +109,7 @@ def _meaning(results: ScoreResults, judgement: Judgement, prior: float | None) -
     rate = plain.told_rate(attack, list(judgement.checks))
     if rate is None or (tpr := attack.tpr_at_fpr[rate]) is None:
         return ["Too few comparison models: how often an accusation would be right cannot be told."]
-    said = []
+    said = [NAMING]
     for one in TOLD_PRIORS if prior is None else (prior,):
         found = accusation(one, float(rate), tpr, attack.tpr_ci[rate], results.samples)
         if found.precision is not None:
@@ -166,7 +171,7 @@ def checks_in_words(results: ScoreResults) -> str:
     if not found:
         said = "No experiment with a known answer could be run, since the models were trained elsewhere."
     else:
-        said = f"All {len(found)} experiments in which there is nothing to find found nothing."
+        said = f"All {len(found)} experiments in which there is nothing to find found nothing, as it must be."
     if (positive := results.controls.positive) is not None:
         said += f" {positive.count:,} planted records were found in {percent(positive.mean_asr)} of tries."
     if comparability.unlike(results):
