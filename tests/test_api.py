@@ -38,7 +38,7 @@ def names_of(command: click.Command) -> set[str]:
 
 
 #: Commands by name, and options that make no sense in Python.
-OF_THE_COMMAND_LINE = {"reproduce": {"list"}, "report": {"reveal"}}
+OF_THE_COMMAND_LINE = {"reproduce": {"list"}, "report": {"reveal"}, "export": {"audit"}}
 
 #: Arguments that take objects, which nobody can type into a shell.
 IN_PYTHON = {"score": {"data"}, "unlearn": {"data", "network"}}

@@ -75,7 +75,7 @@ def _argument(model: type[Options], name: str, flag: Flag) -> Callable[[Command]
             raise click.UsageError(f"'{value}' and {flag.also} {by_flag}: name one.", context)
         if value is None and by_flag is None and required:
             raise click.MissingParameter(ctx=context, param=argument)
-        return value or by_flag
+        return by_flag if value is None else value
 
     option = click.option(
         flag.also,

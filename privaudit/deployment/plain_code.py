@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,16 +113,31 @@ def standing_alone(network: str, arguments: str) -> str:
         if isinstance(node, ast.Import | ast.ImportFrom):
             last = max(last, node.end_lineno or node.lineno)
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("privaudit."):
-            wanted += [alias.name for alias in node.names]
+            wanted += [_stand_in(str(node.module), alias.name) for alias in node.names]
             for line in range(node.lineno - 1, node.end_lineno or node.lineno):
                 lines[line] = ""
     head = [f"# The network {network} of privaudit {__version__} (Apache License 2.0): its source, which stands alone."]
     body = "\n".join(lines[:last]).rstrip() + "\n"
-    stand_ins = "".join(f"\n\n{STAND_INS[name]}" for name in wanted)
+    stand_ins = "".join(f"\n\n{code}" for code in wanted)
     build = f"return {factory.__name__}({arguments})"
     build = f'def build() -> nn.Module:\n    """Build the network of this model."""\n    {build}'
     rest = "\n".join(lines[last:]).strip("\n")
     return "\n".join([*head, body]) + f"{stand_ins}\n\n{rest}\n\n\n{build}\n"
+
+
+def _stand_in(module: str, name: str) -> str:
+    """Return the source of what a network imports from the package: what stands for it, else its definition."""
+    if name in STAND_INS:
+        return STAND_INS[name]
+    source = inspect.getsource(importlib.import_module(module))
+    defined: dict[str | None, ast.stmt] = {}
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node]
+        defined |= {getattr(one, "id", getattr(one, "name", None)): node for one in targets}
+    # With the constants that it reads.
+    read = {found.id for found in ast.walk(defined[name]) if isinstance(found, ast.Name)} - {name}
+    needed = [defined[one] for one in sorted(read & defined.keys()) if isinstance(defined[one], ast.Assign)]
+    return "\n\n".join(f"{ast.get_source_segment(source, node)}\n" for node in [*needed, defined[name]])
 
 
 def place_of_logits(classifier: Classifier, input_shape: tuple[int, ...]) -> str:

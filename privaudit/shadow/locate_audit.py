@@ -42,6 +42,8 @@ def locate_audit(settings: Places, named: str | Path | None) -> tuple[Places, st
     """
     if named is None:
         return settings, None
+    if not str(named):
+        raise UsageError("the audit's name is empty", hint="Leave it out for the latest one: privaudit list.")
     try:
         return _located(settings, named)
     except OSError as error:  # A name that no file can have, or a folder that nobody may look into.

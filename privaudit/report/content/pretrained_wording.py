@@ -41,7 +41,7 @@ def limits(results: ScoreResults) -> list[str]:
     """Return what an audit of a pretrained network does not say."""
     if (found := found_in(results)) is None or found.weights == "random":
         return []
-    return texts("limits.head" if found.is_head else "limits.pretrained")
+    return texts("limits.head") if found.is_head else texts("limits.pretrained")
 
 
 def flags(identity: AuditIdentity, data: DataDescription) -> dict[str, object]:

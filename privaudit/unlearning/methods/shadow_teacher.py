@@ -84,7 +84,9 @@ class ShadowTeacher(Unlearner):
         forget, retain = len(context.forget), len(context.retain)
         #: Of a batch that is forget samples.
         self.cycles = parameters.cycles
-        self._share = min(parameters.most, parameters.oversampling * forget / (forget + retain))
+        # No batch is smaller than half of one: in it, all of few are no larger share than this.
+        all_of_them = 2 * forget / recipe.batch_size
+        self._share = min(parameters.most, parameters.oversampling * forget / (forget + retain), all_of_them)
         gradients = parameters.effort * recipe.epochs * retain
         self.cycle_budget = max(1, round(self._share * parameters.cycle_effort * recipe.epochs * retain))
         self._passes = self._share * gradients / forget
