@@ -106,7 +106,7 @@ def _print(results: UnlearnAnswer) -> None:
     if results.chosen.by == "auto" and results.method != "retrain":
         exact = readable_time(math.ceil(results.chosen.exact_seconds))
         answer(f"the exact alternative: --method retrain, about {exact}")
-    if (calibrated := results.chosen.calibration) is not None:
+    if (calibrated := results.chosen.calibration) is not None and calibrated.candidates:
         cost = calibrated.cost
         paid = "an earlier request paid for it" if cost.reused else "paid once"
         answer(
