@@ -67,8 +67,8 @@ def unlike(problem: UnlearningProblem, kind: ForgetSetKind, sets: list[ForgetSet
     if held >= LIKE * asked:
         return None
     return (
-        f"since no samples are as exposed as the request's: {asked:.2f} of what the model says of those is memorised, and "
-        f"{held:.2f} of what it says of the next riskiest, on which trials would tell nothing"
+        f"since no samples are as exposed as the request's: {asked:.2f} of what the model says of those is memorised, "
+        f"and {held:.2f} of what it says of the next riskiest, on which trials would tell nothing"
     )
 
 
