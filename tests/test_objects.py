@@ -361,6 +361,27 @@ def test_code_arrives_by_value_in_another_process(tmp_path: Path, monkeypatch: p
     assert done.stdout.decode().strip() == "[4, 2, 5] [4, 2, 5] False"
 
 
+def test_code_of_one_name_is_what_came_with_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes live on between calls, and notebooks define a name again and again."""
+    carried = {}
+    for width in (5, 6):
+        monkeypatch.setattr(held, "_code", {})
+        name = network.hold_network(in_notebook(f"def net(shape, classes): return {width}\n")["net"])
+        carried[width] = with_code(job)
+    read_and_call = (
+        "import sys, pickle\nname, calls = pickle.loads(sys.stdin.buffer.read())\n"
+        "print(*(call(name, None, None) for call in calls))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", read_and_call],
+        input=cloudpickle.dumps((name, [carried[5], carried[6], carried[5]])),
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert done.stdout.decode().strip() == "5 6 5"
+
+
 def test_what_is_not_at_hand_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held, "_data", {})
     monkeypatch.setattr(held, "_code", {})

@@ -52,6 +52,13 @@ def _settings(results: ScoreResults) -> dict[tuple[Kind, str], str]:
         if (function := identity.training_function) is not None:
             say("configuration", "training function", function.name)
             say("configuration", "its code (SHA-256)", _cut("source", function.source))
+        if (estimator := identity.estimator) is not None:
+            say("configuration", "estimator", estimator.builds or estimator.name)
+            say("configuration", "its code (SHA-256)", _cut("source", estimator.source))
+        if (pretrained := identity.pretrained) is not None:
+            say("configuration", "pretrained weights (SHA-256)", _cut("source", pretrained.weights))
+            say("configuration", "what of it is trained", pretrained.train)
+            say("configuration", "size of its images", pretrained.size)
         say("data", "dataset", identity.dataset)
         say("data", "fingerprint", _cut("fingerprint", identity.fingerprint))
         say("attack settings", "canaries", identity.canaries)

@@ -6,6 +6,7 @@ from privaudit.audit.code_examination import examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
 from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.inputs.load_data import demand_same_again
+from privaudit.audit.inputs.trained_code import versions_of
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.inversion.inversion_scope import choose_inversion
 from privaudit.audit.plan import AuditPlan, plan_audit
@@ -99,7 +100,8 @@ def train_missing(plan: AuditPlan, inversion: InversionPlan | None, *, announce:
 def _warn_of_other_versions(plan: AuditPlan) -> None:
     """Say where another version of what trains began the audit."""
     then, now = plan.store.read_description().versions, plan.describe().versions
-    for library in ("torch",) if plan.specification.estimator is None else ESTIMATOR_LIBRARIES:
+    of_network = ("torch", *versions_of(plan.specification))
+    for library in of_network if plan.specification.estimator is None else ESTIMATOR_LIBRARIES:
         before, by_now = then.get(library), now.get(library)
         if before != by_now:
             talk(

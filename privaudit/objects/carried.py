@@ -18,7 +18,8 @@ from privaudit.objects import held
 #: Tells this process from all others, of other machines too.
 _PROCESS = secrets.token_hex(8)
 
-_arrived: set[str] = set()
+#: The code that this process holds of another's: names are used again for other code.
+_current: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class Carried:
         return str(self.function.__name__)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Hold the code here, once, and call the function."""
+        """Hold the code here, unless it is what is held, and call the function."""
         digest = hashlib.sha256(self.code).hexdigest()
-        if self.origin != _PROCESS and digest not in _arrived:
+        if self.origin != _PROCESS and _current != [digest]:
             import cloudpickle
 
             held.take_in(cloudpickle.loads(self.code))
-            _arrived.add(digest)
+            _current[:] = [digest]
         return self.function(*arguments)
 
 

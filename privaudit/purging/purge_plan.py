@@ -222,7 +222,10 @@ def plan_purge(
     for path in artifacts.exports_of(store.audit, settings.out):
         # One may be in use: it is named, and left.
         why = "an exported model, a copy of one of this audit's, perhaps in use: delete it if that goes"
-        plan.unknown.append((path.with_name("model.safetensors"), why))
+        if (estimator := path.with_name("model.skops")).exists():
+            plan.unknown.append((estimator, f"{why} (an estimator may hold training samples as they are)"))
+        else:
+            plan.unknown.append((path.with_name("model.safetensors"), why))
     plan.others = _other_audits(settings, store, forget, seed, plan.ids)
     plan.notes = [
         f"{sum(evidence.saw.values())} of {len(evidence.saw)} shadow models saw at least one of the {len(plan.ids):,} "

@@ -22,8 +22,7 @@ def estimator_hardware(settings: AuditSettings, device: str, precision: str) -> 
     UsageError
         Where anything was asked for that means nothing to an estimator, or there is none of that name.
     """
-    networks = ("network", "training", "recipe", "epochs", "batch_size", "learning_rate", "weight_decay", "augment")
-    for name in networks:
+    for name in ("network", "training", "recipe", *settings.recipe_changes()):
         if getattr(settings, name) is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} means nothing with --estimator: it is for networks",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from privaudit.audit.network_and_recipe import demand_no_recipe
+from privaudit.audit.privacy.private_recipe import demand_canaries, demand_no_privacy
 from privaudit.config import AuditSettings, Defaults
 from privaudit.data import Dataset
 from privaudit.errors import DataError, UsageError
@@ -15,7 +16,7 @@ from privaudit.networks.pretrained.build import build_pretrained, left_out, prep
 from privaudit.networks.pretrained.description import ALL, HEAD, RANDOM, Pretrained, library_of
 from privaudit.networks.pretrained.weights import digest_of_weights, listed, weight_files
 from privaudit.runtime.registry import absolute_reference, without_folder
-from privaudit.training.recipe import Recipe, resolve_recipe
+from privaudit.training.recipe import PRIVATE, Recipe, resolve_recipe
 from privaudit.training.views import ORIGINAL, parse_queries
 
 #: What a pretrained network is trained with: few epochs at a low rate, so that what it knows is not lost at once.
@@ -92,6 +93,13 @@ def choose_pretrained(
     settings: AuditSettings, pretrained: Pretrained, data: Dataset
 ) -> tuple[str, Recipe, tuple[str, ...]]:
     """Return the network's name, its recipe, and what is to be known of it on these data; errors as its parts."""
+    demand_canaries(settings)
+    if settings.recipe == PRIVATE:
+        raise UsageError(
+            f"--recipe {PRIVATE} with --network {settings.network}: it trains networks from the start",
+            hint="Use --network cnn, mlp or one with GroupNorm; or leave the recipe out.",
+        )
+    demand_no_privacy(settings)
     notes = check_pretrained(settings, pretrained, data)
     return pretrained.network, recipe_of_pretrained(settings, pretrained), notes
 

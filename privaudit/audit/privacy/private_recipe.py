@@ -75,6 +75,12 @@ def demand_canaries(settings: AuditSettings) -> None:
     """Raise `UsageError` for a claim that there is nothing to hold against, and for a δ of no claim."""
     if settings.claim_epsilon is None and settings.claim_delta is not None:
         raise UsageError(f"--claim-delta {settings.claim_delta:g} is that of a claim", hint="Add --claim-epsilon E.")
+    if settings.claim_epsilon is not None and settings.target is not None:
+        raise UsageError(
+            f"--claim-epsilon {settings.claim_epsilon:g} with --target: canaries are trained on here, and say "
+            "nothing of a training elsewhere",
+            hint="Hold a claim against the training itself: --training FILE.py:function --canaries 200.",
+        )
     if settings.claim_epsilon is not None and not settings.canaries:
         raise UsageError(
             f"--claim-epsilon {settings.claim_epsilon:g}: a claim is held against canaries, and there are none",

@@ -73,8 +73,12 @@ NOT_REFUTED = "not refuted, which is all that an audit can find: it bounds ε fr
 
 def _of_epsilon(results: ScoreResults, limit: Limit) -> Check:
     """Hold what canaries show of ε against a limit: it holds where they could have refuted it, and do not."""
-    if results.promise is None:
-        reason = "there are no canaries that would bound ε: score with --canaries 200"
+    if results.promise is None or results.about.target is not None:
+        reason = (
+            "there are no canaries that would bound ε: score with --canaries 200"
+            if results.promise is None
+            else "canaries were trained on here, and say nothing of the training of the model that was handed in"
+        )
         said = sentence(limit, None, None, "too little evidence", reason)
         return Check(**dict(limit), value=None, ci=None, verdict="too little evidence", reason=reason, sentence=said)
     claim = results.promise.claim

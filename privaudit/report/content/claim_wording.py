@@ -13,9 +13,10 @@ WHOSE = {"flags": "Claimed", "declaration": "Declared", "recipe": "Promised by t
 def claim_on(results: ScoreResults, declared: Declaration | None) -> ClaimFound | None:
     """Return the claim that counts, held against the audit: that of the flags, else the declared one, else dp-sgd's.
 
-    None where there is none, or nothing that it could be held against.
+    None where there is none, or nothing that it could be held against: canaries were trained on here, and say nothing
+    of a model that was handed in.
     """
-    if (promise := results.promise) is None:
+    if (promise := results.promise) is None or results.about.target is not None:
         return None
     made = promise.claim
     if made is not None and made.claimant == "flags":
