@@ -22,6 +22,7 @@ def benchmark(*options: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_it_runs_on_a_cpu_as_wide_as_a_trial_finds_best(small_npz: Path) -> None:
     said = benchmark("--dataset", small_npz, *TINY, "--shadows", "4", "--at-once", "1", "2")
     assert "4 × cnn" in said

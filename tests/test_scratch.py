@@ -94,7 +94,14 @@ def test_memory_is_preferred_unless_a_folder_is_named_or_room_is_short(
         assert folder.parent.name == "temporary"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_training_data_does_not_outlive_a_stopped_run(tmp_path: Path, sent: signal.Signals) -> None:
     """Workers share the data in files; one signal ends all processes at once, and nothing is left for long."""
     images = np.random.default_rng(0).integers(0, 256, (1200, 32, 32, 3), np.uint8)

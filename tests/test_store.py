@@ -128,7 +128,15 @@ def test_other_queries_train_nothing(privaudit: Run, small_audit: dict[str, Any]
     assert privaudit("verify", "--store", tmp_path / "store").returncode == 0
 
 
-@pytest.mark.parametrize("victim", ["models/0002.safetensors", "signals/0005.npy", "models/0001.json", "audit.json"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        "models/0002.safetensors",
+        pytest.param("signals/0005.npy", marks=pytest.mark.slow),
+        pytest.param("models/0001.json", marks=pytest.mark.slow),
+        "audit.json",
+    ],
+)
 def test_damage_is_named_set_aside_and_mended(
     privaudit: Run, small_audit: dict[str, Any], tmp_path: Path, victim: str
 ) -> None:

@@ -485,6 +485,7 @@ def test_risk_and_its_reference_come_from_different_shadow_models(small_audit: d
     assert built_in[1] < 0 or built_in[0] > 0
 
 
+@pytest.mark.slow
 def test_another_statistic_is_another_run(privaudit: Run, small_audit: dict[str, Any], tmp_path: Path) -> None:
     """Scores made anew with another statistic, or more shadow models, must not be answered with an old run."""
     root = small_audit["root"]
