@@ -254,10 +254,12 @@ DEFENCE, DEFENCE_TABLE, DEFENCE_REPORT = (
     Artifact(path, About.NOBODY, "audits of variations", Purge.KEEP)
     for path in ("defence.json", "results.csv", REPORT.path)
 )
-LEFT_OUT = Artifact(
-    "most-exposed.csv", About.SOME, "the score table", Purge.REMOVE, "lists of the most exposed that were left out"
+# A stored audit reads its list again, so one is named by what it says; earlier versions wrote over the only one.
+LEFT_OUT, _ONLY_LEFT_OUT = (
+    Artifact(path, About.SOME, "the score table", Purge.REMOVE, "lists of the most exposed that were left out")
+    for path in ("most-exposed-{digest}.csv", "most-exposed.csv")
 )
-DEFENCE_FILES = (DEFENCE, DEFENCE_TABLE, DEFENCE_REPORT, LEFT_OUT)
+DEFENCE_FILES = (DEFENCE, DEFENCE_TABLE, DEFENCE_REPORT, LEFT_OUT, _ONLY_LEFT_OUT)
 VERDICTS = Artifact("verdicts.json", About.NOBODY, "results of experiments", Purge.KEEP)
 EXPERIMENT = Artifact("{experiment}/results.{ending:json|csv}", About.NOBODY, "trials", Purge.KEEP)
 EXPERIMENTS = (VERDICTS, EXPERIMENT)

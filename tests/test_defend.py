@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 import privaudit
 from privaudit.audit.plan import plan_audit
 from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.defence.output_measures import measure_outputs
 from privaudit.commands.defence.variations import BASELINE, Variation, default_variations, read_sweep, varied_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
@@ -145,6 +147,36 @@ def test_a_variation_keeps_all_that_it_does_not_change(small_npz: Path) -> None:
     assert np.array_equal(dropped.design(8), plan.design(8))
     other = plan_audit(varied_settings(plan, Variation("paper", "", {"recipe": "paper"})))
     assert other.specification.recipe == RECIPES["paper"]
+
+
+def test_a_variation_of_a_private_training_keeps_its_promise() -> None:
+    pytest.importorskip("opacus")
+    asked: dict[str, Any] = {"recipe": "dp-sgd", "noise_multiplier": 1.3, "delta": 1e-4, "max_grad_norm": 0.5}
+    plan = plan_audit(AuditSettings(dataset="digits", samples=200, epochs=6, device="cpu", **asked))
+    # A stored audit's settings say nothing of it.
+    stored = replace(plan, settings=plan.settings.changed(**dict.fromkeys(asked)))
+    for one in (plan, stored):
+        assert plan_audit(varied_settings(one, Variation("same", "", {}))).name == plan.name
+        for change in ({"epochs": 3}, {"epsilon": 2.0}, {"delta": 1e-6}):
+            found = plan_audit(varied_settings(one, Variation("", "", change))).specification.recipe.privacy
+            assert found is not None
+            assert found.max_grad_norm == 0.5
+            assert found.delta == change.get("delta", 1e-4)
+            assert (found.noise_multiplier == 1.3) == ("epsilon" not in change)
+        plain = plan_audit(varied_settings(one, Variation("", "", {"recipe": "fast"})))
+        assert plain.specification.recipe.privacy is None
+    assert {"epsilon": 1.0} in [one.changes for one in default_variations(stored)[0]]
+
+
+def test_of_an_estimator_only_the_data_are_varied() -> None:
+    plan = plan_audit(AuditSettings(dataset="digits", samples=200, estimator="random-forest", device="cpu"))
+    found, skipped = default_variations(plan)
+    assert [one.name for one in found] == ["more-data", "without-most-exposed"]
+    assert "an estimator is audited" in " ".join(skipped)
+    assert plan_audit(varied_settings(plan, Variation("same", "", {}))).name == plan.name
+    assert len(plan_audit(varied_settings(plan, found[0])).data) == 400
+    nothing: Any = None
+    assert measure_outputs(plan, nothing) is None
 
 
 @pytest.mark.parametrize(

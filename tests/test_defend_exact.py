@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from scipy import stats
 from scipy.special import softmax
 
+from privaudit.artifacts import DEFENCE_FILES, LEFT_OUT, artifact_at
 from privaudit.attacks.lira import online
 from privaudit.attacks.released_outputs import (
     ALL,
@@ -20,8 +24,20 @@ from privaudit.attacks.released_outputs import (
     readable_logits,
     unadapted,
 )
+from privaudit.commands.defence import defend, output_measures, variation_audits
 from privaudit.commands.defence.variation_audits import most_exposed_ids
-from privaudit.results.defence_results import Halving, OutputMeasure, Variant
+from privaudit.commands.defence.variations import Variation
+from privaudit.config import AuditSettings
+from privaudit.errors import StoreError
+from privaudit.report.defence.defence_wording import sentence
+from privaudit.results.defence_results import (
+    CONTROL_FAILED,
+    DefenceResults,
+    Halving,
+    OutputMeasure,
+    OutputMeasures,
+    Variant,
+)
 from privaudit.results.measures import Attack, Difference
 from privaudit.scoring.defence.accuracy_price import accuracy_change, accuracy_of
 from privaudit.scoring.defence.pareto_front import pareto_front
@@ -109,13 +125,13 @@ def variant(name: str, tpr: float | None, price: float = 0.0, p: float | None = 
     change = Difference(a=0.9, b=0.9 + price, difference=price, ci=None)
     return Variant(
         **fields, name=name, title=name, changes={}, audit=name, samples=1, shadows=8, auc=0.6, mean_risk=0.6,
-        tpr_at_fpr={"0.01": tpr}, tpr_ci={}, shadow_accuracy=0.9, most_exposed_ci=None, accuracy_change=change,
-        halving=None if p is None else halving(p),
+        tpr_at_fpr={"0.01": tpr}, tpr_ci={"0.01": None}, shadow_accuracy=0.9, most_exposed_ci=None,
+        accuracy_change=change, halving=None if p is None else halving(p),
     )  # fmt: skip
 
 
 def output(name: str, tpr: float, helps: bool) -> OutputMeasure:
-    attack = Attack(auc=0.6, auc_ci=None, tpr_at_fpr={"0.01": tpr}, tpr_ci={}, smallest_fpr=0.001)
+    attack = Attack(auc=0.6, auc_ci=None, tpr_at_fpr={"0.01": tpr}, tpr_ci={"0.01": None}, smallest_fpr=0.001)
     return OutputMeasure(
         name=name, title=name, unadapted=attack, adaptive=attack, attack="margin", attacks={}, helps=helps,
         halving=halving(0.001),
@@ -146,6 +162,41 @@ def test_what_guessing_finds_can_not_be_halved_and_what_is_not_resolved_not_told
     assert decide([variant("baseline", None), better], []).verdict == "too little evidence"
     few = variant("few", 0.01).model_copy(update={"halving": halving(None)})
     assert decide([variant("baseline", 0.2), few], []).verdict == "too little evidence"
+
+
+def test_an_audit_whose_control_failed_is_no_evidence() -> None:
+    def failed(one: Variant) -> Variant:
+        return one.model_copy(update={"warnings": (CONTROL_FAILED,)})
+
+    audited, dear, cheap = (
+        variant("baseline", 0.2),
+        variant("dear", 0.01, -0.05, 0.001),
+        variant("cheap", 0.05, 0, 0.01),
+    )
+    assert decide([failed(audited), dear, cheap], []).verdict == "too little evidence"
+    assert decide([audited, dear, failed(cheap)], []).recommended == "dear"
+    assert decide([audited, failed(cheap)], []).verdict == "nothing helped"
+    assert "A negative control of the audited" in told([failed(audited), cheap])
+    assert "Not counted, as a negative control failed: cheap." in told([audited, failed(cheap)])
+
+
+def test_what_costs_too_much_is_not_said_not_to_halve() -> None:
+    audited, dear = variant("baseline", 0.2), variant("dear", 0.01, -0.05, 0.001)
+    label = output("label", 0.05, helps=True)
+    assert "is shown to halve the members found for at most 1 points of accuracy. Showing label is" in told(
+        [audited, dear], [label], max_accuracy_loss=0.01
+    )
+
+
+def told(variants: list[Variant], outputs: list[OutputMeasure] | None = None, **limit: float) -> str:
+    """The sentence on what the rule decides."""
+    found, listed = decide(variants, outputs or [], **limit), outputs or []
+    results = DefenceResults(
+        audit="audit", fpr=0.01, variants=variants, outputs=OutputMeasures(samples=1, copies=1, measures=listed),
+        skipped=[], tests=len(variants), max_accuracy_loss=limit.get("max_accuracy_loss"), verdict=found.verdict,
+        recommended=found.recommended, sentence="",
+    )  # fmt: skip
+    return sentence(results)
 
 
 # The attacker.
@@ -218,3 +269,51 @@ def test_no_class_is_emptied_of_its_most_exposed() -> None:
     assert len(chosen) == 10
     assert sum(int(str(one)) < 10 for one in chosen) == 5
     assert [one for one in chosen if int(str(one)) >= 10] == [95, 96, 97, 98, 99]
+
+
+def test_another_list_of_the_most_exposed_is_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({"sample_id": np.arange(100), "label": 0, "lira": 0.0, "canary": False})
+    table["risk"] = np.linspace(0.5, 0.8, 100)
+    tables = iter([table, table, table.assign(risk=table["risk"][::-1].to_numpy())])
+    monkeypatch.setattr(variation_audits, "read_table", lambda _: next(tables))
+    baseline: Any = SimpleNamespace(settings=SimpleNamespace(out=tmp_path), name="audit")
+    left_out = Variation("without-most-exposed", "", {})
+    first, same, other = (
+        Path(str(variation_audits.leave_out_most_exposed(baseline, left_out).changes["without"])) for _ in range(3)
+    )
+    assert first == same != other
+    assert first.read_text("utf-8").split() == ["sample_id", "95", "96", "97", "98", "99"]
+    assert artifact_at(first.name, DEFENCE_FILES) is artifact_at("most-exposed-0.csv", DEFENCE_FILES) is LEFT_OUT
+
+
+@pytest.mark.parametrize("is_head", [False, True])
+def test_embeddings_of_images_are_not_turned(is_head: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def logits_of(_: object, samples: object, __: object = None, seen_as: object = (0, 0, False)) -> Any:
+        asked.append(seen_as)
+        return np.zeros((3, 2))
+
+    monkeypatch.setattr(output_measures, "load_model", lambda *_: None)
+    monkeypatch.setattr(output_measures, "logits_of", logits_of)
+    specification = SimpleNamespace(is_head=is_head, hardware=SimpleNamespace(device="cpu"), statistics=((0,), (1,)))
+    plan: Any = SimpleNamespace(
+        arrays=SimpleNamespace(pool_labels=np.zeros(3, np.int64), pool_inputs=np.zeros((3, 4), np.float32)),
+        data=SimpleNamespace(is_image=True),
+        settings=SimpleNamespace(seed=0),
+        specification=specification,
+        store=SimpleNamespace(model=lambda key: key),
+    )
+    monkeypatch.setattr(output_measures, "one_thread", lambda _: nullcontext())
+    output_measures._ask(plan, ["0000"], np.arange(3), np.ones((1, 3), np.bool_))
+    assert (set(asked) == {(0, 0, False)}) == is_head
+
+
+def test_nothing_is_planned_upon_a_purged_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise StoreError("purged")
+
+    baseline = SimpleNamespace(store=SimpleNamespace(demand_not_purged=refuse))
+    monkeypatch.setattr(defend, "open_baseline", lambda *_: baseline)
+    with pytest.raises(StoreError, match="purged"):
+        defend.plan_defence(AuditSettings(dataset="digits"), set(), None, None)

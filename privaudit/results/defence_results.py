@@ -14,6 +14,9 @@ Halves = Literal["yes", "not shown", "no", "too few models"]
 
 Verdict = Literal["recommended", "nothing helped", "nothing to halve", "too little evidence"]
 
+#: The warning of an audit that finds something where there is nothing: it is no ground for a recommendation.
+CONTROL_FAILED = "a negative control failed: do not trust this audit"
+
 
 class Halving(Result):
     """A measure's TPR at 1% FPR held against half of what it was.

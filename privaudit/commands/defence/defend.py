@@ -61,7 +61,10 @@ def run_defence(
     talk("  measures at the output of the audited models")
     outputs = measure_outputs(own.plan, own.scored.results)
     if outputs is None:
-        skipped = [*skipped, "Measures at the output: the store does not hold every shadow model, or too few."]
+        why = "the store does not hold every shadow model, or too few."
+        if own.plan.specification.estimator is not None:
+            why = "of estimators the store keeps answers, and not what could be asked again."
+        skipped = [*skipped, f"Measures at the output: {why}"]
     results = _results(rows, outputs, skipped, max_accuracy_loss)
     write_result(folder / DEFENCE.path, results)
     table = folder / DEFENCE_TABLE.path
@@ -77,6 +80,7 @@ def _plan(
     """The baseline, then every variation that can be planned, and what is left out."""
     listed = None if sweep is None else read_sweep(sweep)
     baseline = open_baseline(settings, given, audit)
+    baseline.store.demand_not_purged()
     found, skipped = default_variations(baseline) if listed is None else (listed, [])
     steps: dict[tuple[object, ...], Measured] = {}
     cost = cost_of(baseline, steps)

@@ -49,8 +49,10 @@ FEWEST_MODELS = 6
 def measure_outputs(plan: AuditPlan, results: ScoreResults) -> OutputMeasures | None:
     """Ask the stored shadow models again, and attack what each measure lets out.
 
-    None where models are gone, or too few to attack with.
+    None where models are gone, or too few to attack with, and of estimators, which take no further questions.
     """
+    if plan.specification.estimator is not None:
+        return None
     every = np.ones(results.shadows, np.bool_)
     left = np.flatnonzero(every if results.outliers is None else models_left(results.outliers, results.shadows))
     keys = [shadow_keys(results.shadows)[index] for index in left]
@@ -88,7 +90,9 @@ def _ask(plan: AuditPlan, keys: list[str], rows: npt.NDArray[np.int64], keep: np
     with progress(f"asking {len(keys)} models again", len(keys)) as bar, one_thread(hardware):
         plain = Samples.from_arrays(inputs, labels, hardware.device)
         noisy = [Samples.from_arrays(copy, labels, hardware.device) for copy in _noisy_copies(plan, inputs)]
-        views = [seen_as for name in QUERIES for seen_as in QUERIES[name]] if plan.data.is_image else [(0, 0, False)]
+        # A head takes embeddings, whatever they are made of.
+        are_images = plan.data.is_image and not plan.specification.is_head
+        views = [seen_as for name in QUERIES for seen_as in QUERIES[name]] if are_images else [(0, 0, False)]
         for key in keys:
             model = load_model(plan.specification, plan.store.model(key))
             answers = [logits_of(model, plain, None, seen_as) for seen_as in views]

@@ -12,7 +12,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.commands.compare import Scored
 from privaudit.commands.defence.variations import Variation
 from privaudit.report.content import comparability, wording
-from privaudit.results.defence_results import OutputMeasure, OutputMeasures, Variant
+from privaudit.results.defence_results import CONTROL_FAILED, OutputMeasure, OutputMeasures, Variant
 from privaudit.scoring.defence.accuracy_price import Right, accuracy_change, accuracy_of
 from privaudit.scoring.defence.pareto_front import pareto_front
 from privaudit.scoring.defence.recommendation import DECIDING_RATE, corrected, halve
@@ -71,7 +71,7 @@ def _warnings(scored: Scored) -> list[str]:
     negatives = (scored.results.controls.negative, scored.results.controls.untrained)
     failed = any(control is not None and not control.holds for control in negatives)
     return [
-        *(["a negative control failed: do not trust this audit"] if failed else []),
+        *([CONTROL_FAILED] if failed else []),
         *([wording.UNLIKE] if wording.are_unlike(scored.results) else []),
         *comparability.repeated(scored.results),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import pandas as pd
@@ -110,13 +111,16 @@ def cost_of(plan: AuditPlan, known: dict[tuple[object, ...], Measured]) -> Estim
 def leave_out_most_exposed(baseline: AuditPlan, variation: Variation) -> Variation:
     """Write a list of those whose risk is highest, and return the variation that leaves them out.
 
-    No class loses more than half of its samples.
+    No class loses more than half of its samples. The list is named by its content: another one takes nothing from the
+    audit that was made by this one.
     """
     table = read_table(baseline.settings.out / baseline.name / SCORES)
-    path = LEFT_OUT.at(baseline.settings.out / DEFENCES / baseline.name)
     ids = most_exposed_ids(table[~table["canary"]], SHARE_LEFT_OUT)
+    content = "sample_id\n" + "".join(f"{one}\n" for one in ids)
+    digest = hashlib.sha256(content.encode("utf-8")).hexdigest()[:8]
+    path = LEFT_OUT.at(baseline.settings.out / DEFENCES / baseline.name, digest=digest)
     files.claim(path.parent)
-    files.write_text(path, "sample_id\n" + "".join(f"{one}\n" for one in ids))
+    files.write_text(path, content)
     files.seal(path)
     return Variation(variation.name, variation.title, {"without": str(path)})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.config import AuditSettings, decoded, has_own_recipe
+from privaudit.config.privacy_options import PrivateTrainingOptions
 from privaudit.errors import UsageError
 from privaudit.training.recipe import RECIPES, Recipe
 
@@ -72,7 +73,12 @@ def default_variations(plan: AuditPlan) -> tuple[list[Variation], list[str]]:
     """Return what suits an audit, and what does not, a sentence each."""
     found: list[Variation] = []
     skipped: list[str] = []
-    if plan.specification.training is None:
+    if plan.specification.estimator is not None:
+        skipped.append(
+            "Epochs, weight decay, augmentation, label smoothing, DP-SGD and other networks: an estimator is audited, "
+            "and they are for networks; --sweep FILE names other estimators."
+        )
+    elif plan.specification.training is None:
         _of_recipe(plan, plan.specification.recipe, found, skipped)
         _of_network(plan, found, skipped)
     else:
@@ -81,7 +87,7 @@ def default_variations(plan: AuditPlan) -> tuple[list[Variation], list[str]]:
             "says itself how; --sweep FILE names other functions (training) and networks."
         )
     _of_data(plan, found, skipped)
-    if plan.specification.training is None:
+    if plan.specification.by_recipe:
         _private(plan, found, skipped)
     return found, skipped
 
@@ -128,13 +134,17 @@ def _of_data(plan: AuditPlan, found: list[Variation], skipped: list[str]) -> Non
 
 
 def _private(plan: AuditPlan, found: list[Variation], skipped: list[str]) -> None:
-    if PRIVATE_RECIPE not in RECIPES or "epsilon" not in AuditSettings.model_fields:
+    if plan.specification.pretrained is not None:
+        skipped.append("Differentially private training: the recipe dp-sgd is not for pretrained networks.")
+    elif PRIVATE_RECIPE not in RECIPES or "epsilon" not in AuditSettings.model_fields:
         skipped.append("Differentially private training: this version has no recipe for it.")
     elif importlib.util.find_spec(PRIVATE_LIBRARY) is None:
         skipped.append("Differentially private training: pip install 'privaudit[dp]' adds it.")
     else:
+        # What is trained so already changes its ε alone.
+        recipe: dict[str, Value] = {} if plan.specification.recipe.privacy else {"recipe": PRIVATE_RECIPE}
         found += [
-            Variation(f"dp-epsilon-{epsilon:g}", f"DP-SGD at ε = {epsilon:g}", {"recipe": "dp-sgd", "epsilon": epsilon})
+            Variation(f"dp-epsilon-{epsilon:g}", f"DP-SGD at ε = {epsilon:g}", recipe | {"epsilon": epsilon})
             for epsilon in PRIVATE_EPSILONS
         ]
 
@@ -180,17 +190,34 @@ def varied_settings(plan: AuditPlan, variation: Variation) -> AuditSettings:
     settings, specification = plan.settings, plan.specification
     changes: dict[str, object] = dict(variation.changes)
     recipe = specification.recipe
+    is_estimator = specification.estimator is not None or "estimator" in changes
     network = str(changes.get("network", specification.network))
     # Another recipe, or a network that has one of its own, brings its own rates and sizes.
     another = "recipe" in changes or has_own_recipe(network) != has_own_recipe(specification.network)
     own: dict[str, object] = dict.fromkeys(settings.recipe_changes())
-    if specification.training is None and "training" not in changes and not another:
+    if is_estimator:
+        own |= {"recipe": None}
+    elif specification.training is None and "training" not in changes and not another:
         own = {name: getattr(recipe, name) for name in own if hasattr(recipe, name)} | {"recipe": recipe.name}
     elif "training" in changes or another:
         own |= {"recipe": None}
     if "training" in changes:
         changes |= {"recipe": None}
-    same = {"network": specification.network, "samples": plan.data.drawn, "shadows": plan.shadows}
+    own |= _promise(recipe, own | changes)
+    same = {
+        "network": None if is_estimator else specification.network,
+        "samples": plan.data.drawn,
+        "shadows": plan.shadows,
+    }
     # Whatever was inverted, attacked by hand or shown is the audited model's own affair.
     beside = {"target": None, "invert": 0, "show_samples": False, "declare": None}
     return AuditSettings(**settings.model_dump() | same | own | beside | changes)
+
+
+def _promise(recipe: Recipe, varied: Mapping[str, object]) -> dict[str, object]:
+    """What dp-sgd was audited with, where it stays the recipe: its noise (unless ε is named), δ and norm."""
+    promise: dict[str, object] = dict.fromkeys(PrivateTrainingOptions.model_fields)
+    if recipe.privacy is not None and varied.get("recipe") == PRIVATE_RECIPE:
+        promise |= {name: getattr(recipe.privacy, name) for name in ("delta", "max_grad_norm")}
+        promise |= {"noise_multiplier": None if "epsilon" in varied else recipe.privacy.noise_multiplier}
+    return promise

@@ -60,11 +60,12 @@ def _fact(label: str, value: float | None, bounds: Interval | None) -> Fact:
 
 def _outputs_in_brief(results: DefenceResults) -> list[str]:
     if results.outputs is None:
-        return ["It was not measured: the store does not hold every shadow model."]
-    helping = [one.title for one in results.outputs.measures if one.helps]
-    if not helping:
-        return ["None of it hinders an attacker who knows of it so much that it could be shown."]
-    return [f"An attacker who knows of it finds fewer with {'; '.join(helping)}. How many are left is below."]
+        return ["It was not measured: why is said where it says what was not tried."]
+    measures = results.outputs.measures
+    halving = [one.title for one in measures if one.halving is not None and one.halving.halves == "yes"]
+    if not halving:
+        return ["None of it is shown to halve what an attacker who knows of it finds."]
+    return [f"What an attacker who knows of it finds is shown to be halved by {'; '.join(halving)}."]
 
 
 def _training(results: DefenceResults) -> Section:
@@ -172,7 +173,7 @@ def _output_table(results: DefenceResults, outputs: OutputMeasures) -> Table:
             "By whoever adapts (95%)": lambda row: found(row.adaptive),
             "Best attack": lambda row: row.attack,
             "Change": lambda row: "–" if row.change is None else points(row.change),
-            "Helps": helps,
+            "Fewer (not corrected)": helps,
             "Halved": lambda row: halves(row.halving),
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import interval, number, percent, rate
-from privaudit.results.defence_results import DefenceResults, Halving, OutputMeasure, Variant
+from privaudit.results.defence_results import CONTROL_FAILED, DefenceResults, Halving, OutputMeasure, Variant
 from privaudit.results.measures import Difference, Interval
 
 
@@ -50,6 +50,8 @@ def sentence(results: DefenceResults) -> str:
     baseline, alarms = results.variants[0], rate(results.fpr)
     before = found_at(baseline, results.fpr)
     match results.verdict:
+        case "too little evidence" if CONTROL_FAILED in baseline.warnings:
+            return text("defence.control-failed")
         case "too little evidence":
             return text("defence.too-little") if before is not None else text("defence.not-resolved")
         case "nothing to halve":
@@ -75,26 +77,41 @@ def _recommended(results: DefenceResults, alarms: str) -> str:
     measure = next(one for one in _measures(results) if one.name == results.recommended)
     found = measure.adaptive
     return (
-        f"No variation of the training is shown to halve the members found. Showing {measure.title} is: at {alarms} "
-        f"false alarms {with_interval(found.tpr_at_fpr[key], found.tpr_ci[key])} of them are found by an attacker who "
-        f"knows of it. {text('defence.output-caution')} {_tested(results)}"
+        f"No variation of the training is shown to halve the members found{_limit(results)}.{_untrusted(results)} "
+        f"Showing {measure.title} is: at {alarms} false alarms "
+        f"{with_interval(found.tpr_at_fpr[key], found.tpr_ci[key])} of them are found by an attacker who knows of it. "
+        f"{text('defence.output-caution')} {_tested(results)}"
     )
 
 
 def _nothing(results: DefenceResults, alarms: str) -> str:
-    rows = [one for one in results.variants[1:] if found_at(one, results.fpr) is not None]
+    trusted = [one for one in results.variants[1:] if CONTROL_FAILED not in one.warnings]
+    rows = [one for one in trusted if found_at(one, results.fpr) is not None]
     nearest = min(rows, key=lambda one: found_at(one, results.fpr) or 0.0, default=None)
     key = f"{results.fpr:g}"
-    said = f"Nothing that was tried is shown to halve the members found at {alarms} false alarms"
-    if results.max_accuracy_loss is not None:
-        said += f" for at most {100 * results.max_accuracy_loss:g} points of accuracy"
+    said = f"Nothing that was tried is shown to halve the members found at {alarms} false alarms{_limit(results)}"
     if nearest is None:
-        return f"{said}. {_tested(results)}"
+        return f"{said}.{_untrusted(results)} {_tested(results)}"
     return (
         f"{said}, {percent(found_at(results.variants[0], results.fpr) or 0.0)} as it was audited. The fewest are found "
         f"with {nearest.title}: {with_interval(nearest.tpr_at_fpr[key], nearest.tpr_ci[key])}, at "
-        f"{points(nearest.accuracy_change)} of accuracy. {_tested(results)}"
+        f"{points(nearest.accuracy_change)} of accuracy.{_untrusted(results)} {_tested(results)}"
     )
+
+
+def _limit(results: DefenceResults) -> str:
+    most = results.max_accuracy_loss
+    return "" if most is None else f" for at most {100 * most:g} points of accuracy"
+
+
+def _untrusted(results: DefenceResults) -> str:
+    """Name what halves by figures that are not to be trusted."""
+    named = [
+        one.title
+        for one in results.variants[1:]
+        if CONTROL_FAILED in one.warnings and one.halving is not None and one.halving.halves == "yes"
+    ]
+    return f" Not counted, as a negative control failed: {'; '.join(named)}." if named else ""
 
 
 def _measures(results: DefenceResults) -> list[OutputMeasure]:

@@ -2,7 +2,8 @@
 
 The cheapest in accuracy of those that are shown to halve the members found at 1% false alarms: their TPR lies below
 half of what it was by a one-sided test over pairs of models, Holm-corrected over every measure that was tried. A way to
-train goes before a measure at the output, which only counts by the attack that adapts to it.
+train goes before a measure at the output, which only counts by the attack that adapts to it. An audit whose negative
+control failed is no evidence: not for a variation, and of the audited configuration not for anything.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from privaudit.results.defence_results import Halves, Halving, OutputMeasure, Variant, Verdict
+from privaudit.results.defence_results import CONTROL_FAILED, Halves, Halving, OutputMeasure, Variant, Verdict
 from privaudit.statistics.audit_difference import Estimate, difference, shown_below
 from privaudit.statistics.paired_tests import holm
 
@@ -72,7 +73,7 @@ def decide(
     """
     baseline, *others = variants
     tpr = baseline.tpr_at_fpr.get(DECIDING_RATE)
-    if tpr is None:
+    if tpr is None or CONTROL_FAILED in baseline.warnings:
         return Decision("too little evidence")
     if tpr / 2 < float(DECIDING_RATE):
         # Whoever guesses finds as many: half of it is nothing that a measure could reach.
@@ -81,7 +82,8 @@ def decide(
     of_all = [one.halving for one in measures if one.halving is not None]
     if not of_all or all(one.halves == "too few models" for one in of_all):
         return Decision("too little evidence")
-    helping = [one for one in others if one.halving is not None and one.halving.halves == "yes"]
+    trusted = [one for one in others if CONTROL_FAILED not in one.warnings]
+    helping = [one for one in trusted if one.halving is not None and one.halving.halves == "yes"]
     affordable = [one for one in helping if max_accuracy_loss is None or -change_of(one) <= max_accuracy_loss]
     if affordable:
         best = max(affordable, key=lambda one: (change_of(one), -(one.tpr_at_fpr[DECIDING_RATE] or 0.0)))
