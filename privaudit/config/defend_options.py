@@ -12,14 +12,17 @@ from privaudit.config.options import AnyPath, Flag, Options
 
 
 class _OwnDefendOptions(Options):
-    audit: Annotated[str | None, Flag(is_argument=True)] = Field(
+    audit: Annotated[str | None, Flag(is_argument=True, also="--audit")] = Field(
         None, description="The audit's name [the latest of the store]; without one the flags of score say what it is."
     )
     sweep: AnyPath | None = Field(
         None, description="TOML file with the variations to try, a table of options each [a handful that suit]."
     )
-    max_accuracy_loss: float | None = Field(
-        None, ge=0, le=1, description="The most accuracy that a recommended measure may cost, 0.01 for a point."
+    max_accuracy_loss: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="The most accuracy that a recommended measure may cost, 0.01 for a point [{default}].",
     )
     config: AnyPath | None = Field(None, description="TOML file with any flag of score; flags beat it.")
 

@@ -49,7 +49,8 @@ def choose_canaries(data: Dataset, count: int, seed: int, kind: str = MISLABELLE
     """
     if count > len(data.y_test) // 2:
         raise UsageError(
-            f"--canaries {count}: canaries are test samples, and at most half of the {len(data.y_test)} may become one"
+            f"--canaries {count}: canaries are test samples, and at most half of the {len(data.y_test)} may become one",
+            hint=f"Use --canaries {len(data.y_test) // 2} or fewer; of a table, --test 50% leaves more to test with.",
         )
     random = generator(seed, "canaries")
     rows = random.permutation(len(data.y_test))[:count]
