@@ -18,7 +18,7 @@ audit: $(VENV)/.installed
 
 # A file is run by one process, since its tests share what they train.
 test: $(VENV)/.installed-dev lint
-	$(RUN)/pytest --numprocesses 2 --dist loadfile
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # The tests most likely to break, by file, the longest first: the command line, and one small audit that is unlearned from,
 # purged and reported (report, api); the house and its pages, statistics, attacks, the measures of unlearning, results.
