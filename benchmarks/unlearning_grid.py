@@ -38,8 +38,8 @@ from torch import nn
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.unlearning.run_naming import decides_unlearning
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, with_scores
-from privaudit.commands.unlearning.unlearn_request import decides_unlearning
 from privaudit.config import AuditSettings, Sequencing
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError

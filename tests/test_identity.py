@@ -11,7 +11,7 @@ import pandas as pd
 
 from privaudit.audit.plan import plan_audit
 from privaudit.commands import score_signals
-from privaudit.commands.unlearning import unlearn_request
+from privaudit.commands.unlearning import run_naming, unlearn_request
 from privaudit.config import AuditSettings, UnlearnSettings
 from privaudit.runtime.identity import Identity, digest_of, slug
 from privaudit.trials.treatment import Scene, Treatment
@@ -58,7 +58,7 @@ def test_a_run_is_named_by_all_that_changes_its_results() -> None:
         "class": (UnlearnSettings(method="ga", forget="class:3,7", order="loss", seed=2), request("loss")),
         "retrain": (UnlearnSettings(method="retrain", forget="random:10%"), None),
     }
-    names = {name: unlearn_request.run_name(one, bench, FORGET, made) for name, (one, made) in asked.items()}
+    names = {name: run_naming.run_name(one, bench, FORGET, made) for name, (one, made) in asked.items()}
     assert names == {
         "ids": "ga-risk-ids-7662078d",
         "class": "ga-loss-class-3-7-cefc2824",

@@ -295,15 +295,7 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
         estimator=None if settings.estimator is None else lasting_estimator(settings.estimator),
         pretrained=pretrained,
     )
-    if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
-        raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
-    # An unknown or unfit network is told before anything is trained.
-    if parse_queries(settings.queries) != ORIGINAL and not data.is_image:
-        raise UsageError(
-            f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
-        )
-    if specification.estimator is None and not specification.is_head:
-        demand_fit(specification)
+    _demand_fit(settings, specification, data)
     canaries = choose_canaries(data, settings.canaries, settings.seed, settings.canary_kind)
     properties = group_samples(settings.metadata, data.groups, data.sample_ids, len(canaries))
     read = read_given_target if specification.estimator is None else partial(read_given_estimator, data.class_names)
@@ -311,6 +303,18 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
     notes += [] if given is None else given.notes
     plan = AuditPlan(settings, data, canaries, specification, shadows, workers, tuple(notes), properties, given)
     return plan.with_embeddings(embed=embed) if specification.is_head else plan
+
+
+def _demand_fit(settings: AuditSettings, specification: ModelSpecification, data: Dataset) -> None:
+    """Raise `UsageError` for a training function, a network or views that don't fit, before anything is trained."""
+    if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
+        raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
+    if parse_queries(settings.queries) != ORIGINAL and not data.is_image:
+        raise UsageError(
+            f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
+        )
+    if specification.estimator is None and not specification.is_head:
+        demand_fit(specification)
 
 
 def engine_of(settings: AuditSettings, hardware: Hardware) -> Engine:

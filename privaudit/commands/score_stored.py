@@ -26,7 +26,7 @@ from privaudit.results.measures import Attack
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring import controls
-from privaudit.scoring.blind_baseline import blind_baseline
+from privaudit.scoring.blind_baseline import Side, blind_baseline
 from privaudit.scoring.canary_epsilon import bounds_of_canaries
 from privaudit.scoring.external_target_check import doubts_about
 from privaudit.scoring.promise.counts import counts_of_canaries
@@ -97,13 +97,7 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         queries=plan.queries,
         **scores.parts(),
         target=TargetAttack(**dict(target)),
-        controls=Controls(
-            negative=controls.never_trained(stored.shadow_test, seed),
-            untrained=controls.untrained(stored.untrained, stored.keep[:, plan.arrays.control_rows]),
-            positive=controls.positive(scores.table["asr"].to_numpy(), plan.facts.canary),
-            blind=blind_baseline(train, test, seed),
-            shift=never_seen(stored.shadow[:, :samples], stored.keep[:, :samples], stored.shadow_test, seed),
-        ),
+        controls=_controls(plan, stored, scores.table, (train, test)),
         duplicates=find_duplicates(train, test, seed),
         epsilon=(epsilon := _epsilon(plan, stored)),
         promise=_promise(plan, stored, epsilon),
@@ -115,6 +109,18 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         trained=0,
     )
     return _with_warnings(results, doubts), scores.table
+
+
+def _controls(plan: AuditPlan, stored: StoredSignals, table: pd.DataFrame, sides: tuple[Side, Side]) -> Controls:
+    """Run every experiment with a known answer; ``sides`` are the training and the test samples as they were given."""
+    seed, samples = plan.settings.seed, len(plan.data)
+    return Controls(
+        negative=controls.never_trained(stored.shadow_test, seed),
+        untrained=controls.untrained(stored.untrained, stored.keep[:, plan.arrays.control_rows]),
+        positive=controls.positive(table["asr"].to_numpy(), plan.facts.canary),
+        blind=blind_baseline(*sides, seed),
+        shift=never_seen(stored.shadow[:, :samples], stored.keep[:, :samples], stored.shadow_test, seed),
+    )
 
 
 def _with_warnings(results: ScoreResults, doubts: list[str]) -> ScoreResults:

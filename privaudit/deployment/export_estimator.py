@@ -20,6 +20,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.config import AuditSettings
 from privaudit.deployment.describe_model import describe_model
+from privaudit.deployment.export_folder import result_of, with_sums, write_folder
 from privaudit.deployment.find_model import StoredModel, record_of_run
 from privaudit.deployment.model_description import ExportedModel, ExportResult, ModelDescription
 from privaudit.errors import StoreError, UsageError
@@ -36,7 +37,7 @@ from privaudit.shadow.trainer import as_kept, load_model, one_thread, train_with
 from privaudit.training.loop import Samples
 from privaudit.unlearning.application.retrained_models import RetrainJob
 
-MODEL, LOADER, README, SUMS = "model.skops", "load.py", "README.txt", "SHA256SUMS"
+MODEL, LOADER, README = "model.skops", "load.py", "README.txt"
 NEEDS = ("scikit-learn", "skops")
 
 _LOADER = '''"""Load this estimator without privaudit: it takes features float32 [N, {features}]."""
@@ -82,21 +83,8 @@ def export_estimator(model: StoredModel, folder: Path) -> ExportResult:
     job = _of_target(plan, model) if model.run is None else _of_run(plan, model, model.run)
     fitted = _fit_again(plan, job, model)
     content = _content(fitted, about, _encoding_of(model))
-    files.demand_writable(folder)
-    for name in (EXPORTED, SUMS, *(name for name in content if name not in (EXPORTED, SUMS))):
-        files.write_bytes(folder / name, content[name])
-    exported = ExportedModel.model_validate_json(content[EXPORTED])
-    return ExportResult(
-        audit=about.audit,
-        run=about.run,
-        outcome=about.outcome,
-        deployable=about.deployable,
-        folder=str(folder),
-        files=tuple(content),
-        sha256=exported.weights_sha256,
-        record_sha256=about.record_sha256,
-        needs=exported.needs,
-    )
+    write_folder(folder, content)
+    return result_of(about, folder, content)
 
 
 def _of_target(plan: AuditPlan, model: StoredModel) -> RetrainJob:
@@ -175,8 +163,7 @@ def _content(fitted: FittedEstimator, about: ModelDescription, encoding: bytes |
     }
     if encoding is not None:
         content["encoding.json"] = encoding
-    sums = "".join(f"{hashlib.sha256(part).hexdigest()}  {name}\n" for name, part in sorted(content.items()))
-    return content | {SUMS: sums.encode()}
+    return with_sums(content)
 
 
 def _readme(about: ModelDescription, is_table: bool) -> str:

@@ -19,6 +19,7 @@ from privaudit.data.tables.encoding import TableEncoding
 from privaudit.data.tables.word_forms import TRUTHS
 from privaudit.deployment.describe_model import demand_deployable, describe_model
 from privaudit.deployment.export_estimator import export_estimator, is_of_estimators
+from privaudit.deployment.export_folder import demand_own_folder, result_of, with_sums, write_folder
 from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.loaded_model import LoadedModel, code_of, load_stored
 from privaudit.deployment.model_description import ExportedModel, ExportResult
@@ -30,7 +31,7 @@ from privaudit.runtime.registry import absolute_reference
 from privaudit.runtime.user_code import user_code
 from privaudit.unlearning.application.removal_record import LIMITS as LIMITS_OF_REMOVAL
 
-WEIGHTS, README, SUMS = "model.safetensors", "README.txt", "SHA256SUMS"
+WEIGHTS, README = "model.safetensors", "README.txt"
 
 #: What every loader imports.
 NEEDS = ("torch", "safetensors")
@@ -79,7 +80,7 @@ def export_model(
             f"{model.path} is not to be deployed: {about.why}",
             hint="privaudit export AUDIT writes the target model, privaudit export RUN an unlearned one.",
         )
-    _demand_own_folder(folder)
+    demand_own_folder(folder)
     if is_of_estimators(model):
         return export_estimator(model, folder)
     loaded = load_stored(model, network, weights)
@@ -90,52 +91,14 @@ def export_model(
         loaded.pretrained,
     )
     content = _content(loaded, code)
-    files.demand_writable(folder)
-    for name in _own_names(folder):
-        files.remove(folder / name)
-    # What says whose folder it is comes first: an export that is killed is known by it, and made again.
-    for name in (EXPORTED, SUMS, *(name for name in content if name not in (EXPORTED, SUMS))):
-        files.write_bytes(folder / name, content[name])
+    write_folder(folder, content)
     try:
         _hold_against(folder, loaded)
     except Exception:
         for name in content:
             files.remove(folder / name)
         raise
-    exported = ExportedModel.model_validate_json(content[EXPORTED])
-    return ExportResult(
-        audit=about.audit,
-        run=about.run,
-        outcome=about.outcome,
-        deployable=about.deployable,
-        folder=str(folder),
-        files=tuple(content),
-        sha256=exported.weights_sha256,
-        record_sha256=about.record_sha256,
-        needs=exported.needs,
-    )
-
-
-def _demand_own_folder(folder: Path) -> None:
-    """Refuse a folder that holds anything but an earlier export."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file: an export is a folder")
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    strange = [name for name in there if name not in (*_own_names(folder), "__pycache__")]
-    if strange:
-        raise UsageError(
-            f"{folder} holds {', '.join(strange[:4])}: an export is put into a folder of its own",
-            hint="Name another with --out, or empty it.",
-        )
-
-
-def _own_names(folder: Path) -> list[str]:
-    """The files of an earlier export, by its list of them; none where there is no such."""
-    sums = folder / SUMS
-    if not ((folder / EXPORTED).is_file() and sums.is_file()):
-        return []
-    lines = sums.read_text("utf-8", errors="replace").splitlines()
-    return [SUMS, *(Path(line.partition("  ")[2]).name for line in lines)]
+    return result_of(about, folder, content)
 
 
 def _content(loaded: LoadedModel, code: NetworkCode) -> dict[str, bytes]:
@@ -188,8 +151,7 @@ def _content(loaded: LoadedModel, code: NetworkCode) -> dict[str, bytes]:
         LOADER: environment.get_template("load.py.jinja").render(given).encode(),
         README: environment.get_template("README.txt.jinja").render(given).encode(),
     }
-    sums = "".join(f"{hashlib.sha256(part).hexdigest()}  {name}\n" for name, part in sorted(content.items()))
-    return content | {SUMS: sums.encode()}
+    return with_sums(content)
 
 
 def _row_imports(loaded: LoadedModel) -> tuple[str, ...]:

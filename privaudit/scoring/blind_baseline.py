@@ -37,11 +37,11 @@ REDRAWS = 9_999
 MOST_INDICATORS = 32
 
 
-def blind_baseline(
-    train: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
-    test: tuple[npt.NDArray[Any], npt.NDArray[np.int64]],
-    seed: int,
-) -> BlindBaseline | None:
+#: Inputs and labels of training or of test samples.
+Side = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
+
+
+def blind_baseline(train: Side, test: Side, seed: int) -> BlindBaseline | None:
     """Tell training from test samples by inputs and labels alone, cross-fitted in two halves.
 
     Inputs are told apart within classes: a class weighs the same on both sides. Whether classes are mixed alike is a

@@ -71,7 +71,7 @@ def score(
     statistic: str = "margin",
     seed: int = 0,
 ) -> Scores:
-    """ShadowAttack every shadow model with the others, and score every sample of the pool.
+    """Attack every shadow model with the others, and score every sample of the pool.
 
     Parameters
     ----------
@@ -94,20 +94,9 @@ def score(
     real, of_risk = ~facts.canary, OF_STATISTIC[statistic]
     judged = evidence.of_samples(real)
     keep, used, clusters = judged.keep, judged.cells, clusters_of(judged)
-    attacks: dict[str, Attack] = {}
-    gaps: dict[str, FloatArray] = {}
     union = Union(keep[used], clusters[used])
     ratio = np.empty(evidence.keep.shape)
-    for name, attack in ATTACKS.items():
-        if not attack.applies_to(judged):
-            continue
-        cells = attack.score(judged)
-        left_out = _joined(union, attack, judged, cells)
-        attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
-        union.add(name, cells[used])
-        gaps[name] = gap(np.where(used, cells, np.nan), keep)
-        if name == of_risk:
-            ratio[:, real] = cells
+    attacks, gaps, ratio[:, real] = _attacked(judged, union, clusters, of_risk)
     if facts.canary.any():
         ratio[:, facts.canary] = ATTACKS[of_risk].score(evidence)[:, facts.canary]
     correlation = pair_correlation(judged.plain(statistic), keep, judged.partners)
@@ -184,6 +173,27 @@ def _with_columns(
             columns[name] = np.full(len(table), np.nan)
             columns[name][rows] = known
     return table.assign(**columns)
+
+
+def _attacked(
+    judged: Evidence, union: Union, clusters: npt.NDArray[np.int64], of_risk: str
+) -> tuple[dict[str, Attack], dict[str, FloatArray], FloatArray]:
+    """Run every attack that applies, and join it to the union; return what each finds, its gaps, and risk's scores."""
+    keep, used = judged.keep, judged.cells
+    attacks: dict[str, Attack] = {}
+    gaps: dict[str, FloatArray] = {}
+    ratio = np.empty(keep.shape)
+    for name, attack in ATTACKS.items():
+        if not attack.applies_to(judged):
+            continue
+        cells = attack.score(judged)
+        left_out = _joined(union, attack, judged, cells)
+        attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
+        union.add(name, cells[used])
+        gaps[name] = gap(np.where(used, cells, np.nan), keep)
+        if name == of_risk:
+            ratio = cells
+    return attacks, gaps, ratio
 
 
 def _refits(attack: ShadowAttack, evidence: Evidence) -> Refits:

@@ -191,24 +191,28 @@ def _train(
             if average is not None:
                 average.after_step(step)
         losses.append(total.item() / len(rows))
-        if not np.isfinite(losses[-1]):
-            raise TrainingDiverged(
-                f"the loss became {losses[-1]} in epoch {epoch + 1} of {recipe.epochs} "
-                f"(recipe '{recipe.name}', learning rate {recipe.learning_rate})",
-                hint="Try a lower --learning-rate.",
-            )
+        demand_finite(losses, recipe)
         if on_epoch is not None:
             on_epoch(epoch + 1)
     if adapting is not None:
         adapting.begin_epoch(-1)
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-        raise TrainingDiverged(
-            f"the last step left weights that are not numbers (recipe '{recipe.name}', learning rate "
-            f"{recipe.learning_rate})",
-            hint="Try a lower --learning-rate.",
-        )
+    demand_finite(losses, recipe, model)
     model.eval()
     return TrainingRecord(time.perf_counter() - start, losses, len(rows) * recipe.epochs)
+
+
+def demand_finite(losses: list[float], recipe: Recipe, model: nn.Module | None = None) -> None:
+    """Raise `TrainingDiverged` where the last epoch's loss, or a weight of ``model``, is not a finite number."""
+    what = None
+    if not np.isfinite(losses[-1]):
+        what = f"the loss became {losses[-1]} in epoch {len(losses)} of {recipe.epochs}"
+    elif model is not None and not all(bool(torch.isfinite(one).all()) for one in model.parameters()):
+        what = "the last step left weights that are not numbers"
+    if what is not None:
+        raise TrainingDiverged(
+            f"{what} (recipe '{recipe.name}', learning rate {recipe.learning_rate})",
+            hint="Try a lower --learning-rate.",
+        )
 
 
 #: Training inputs that a network with a part computed from them looks at.

@@ -77,6 +77,11 @@ def check_method(name: str) -> None:
     UNLEARNERS.check(name, besides=(RETRAIN,))
 
 
+def takes_order(method: str) -> bool:
+    """Tell whether the order of the forget set can matter to a method."""
+    return method != RETRAIN and bool(UNLEARNERS.load(method).takes_forget_steps)
+
+
 class StopUnlearning(Exception):
     """Raised by a step that must not be taken; the model stays as it was before."""
 

@@ -116,32 +116,7 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
     """Resolve what ``--invert`` and its companions ask for; None where nothing is to be inverted."""
     settings = plan.settings
     asked = settings.invert
-    if asked is not None and str(asked) == "0":
-        return None
-    if plan.specification.estimator is not None:
-        if asked is None:
-            return None
-        raise UsageError(
-            f"--invert {asked} with --estimator: inversion reads the gradients of a network, and {plan.network_name} "
-            "has none",
-            hint="Leave --invert out.",
-        )
-    if asked is None and plan.specification.pretrained is not None:
-        return None  # What gradients of a network of any make and size give away is not measured unasked.
-    if plan.specification.is_head:
-        raise UsageError(
-            f"--invert {asked} with --train head: the gradient of a head holds an embedding, not the image",
-            hint="Leave it out.",
-        )
-    if not plan.data.is_image:
-        if asked is None:
-            return None
-        raise UsageError(
-            f"--invert {asked}: an input of {plan.data.name} has shape {list(plan.data.input_shape)}; only images are "
-            "inverted",
-            hint="Leave --invert out.",
-        )
-    if plan.shadows < 4:
+    if _left_out(plan, asked):
         return None
     attack = resolve_attack(settings.invert_preset, plan.data.input_shape)
     features = feature_attack(plan.data.input_shape)
@@ -187,6 +162,38 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
         pixels=pixels,
         notes=tuple(notes),
     )
+
+
+def _left_out(plan: AuditPlan, asked: int | str | None) -> bool:
+    """Tell whether nothing is to be inverted; `UsageError` where what was asked for can't be."""
+    if asked is not None and str(asked) == "0":
+        return True
+    if plan.specification.estimator is not None:
+        if asked is None:
+            return True
+        raise UsageError(
+            f"--invert {asked} with --estimator: inversion reads the gradients of a network, and {plan.network_name} "
+            "has none",
+            hint="Leave --invert out.",
+        )
+    if asked is None and plan.specification.pretrained is not None:
+        return True  # What gradients of a network of any make and size give away is not measured unasked.
+    if plan.specification.is_head:
+        raise UsageError(
+            f"--invert {asked} with --train head: the gradient of a head holds an embedding, not the image",
+            hint="Leave it out.",
+        )
+    if not plan.data.is_image:
+        if asked is None:
+            return True
+        raise UsageError(
+            f"--invert {asked}: an input of {plan.data.name} has shape {list(plan.data.input_shape)}; only images are "
+            "inverted",
+            hint="Leave --invert out.",
+        )
+    if plan.shadows < 4:
+        return True
+    return False
 
 
 def _asked_rows(plan: AuditPlan, asked: int | str | None, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:

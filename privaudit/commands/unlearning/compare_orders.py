@@ -8,14 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit.audit.result_files import spreadsheet_text
+from privaudit.commands.unlearning.run_naming import decides_unlearning
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, estimate_scenes
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
 from privaudit.commands.unlearning.unlearn_request import (
     chosen_samples,
-    decides_unlearning,
     request_of,
     shown_forget,
-    takes_order,
 )
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
@@ -50,6 +49,7 @@ from privaudit.unlearning.application.retrained_models import (
 )
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.application.teacher_models import check_applicable
+from privaudit.unlearning.base import takes_order
 from privaudit.unlearning.schedule.ordering import score_of
 
 DEFAULT_SEEDS = 3

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from dataclasses import dataclass
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.earlier_run import (
@@ -18,6 +15,7 @@ from privaudit.commands.unlearning.earlier_run import (
     link_to,
     together,
 )
+from privaudit.commands.unlearning.run_naming import decides_unlearning, run_name
 from privaudit.commands.unlearning.unlearn_auto import AutoRequest, calibrated_choice
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.config import Sequencing, UnlearnSettings
@@ -27,7 +25,6 @@ from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.predecessor import Predecessor
 from privaudit.results.unlearning.run import Chosen, UnlearnRequested
-from privaudit.runtime.identity import Identity, slug
 from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.estimator_methods import demand_retraining, why_not_on_estimators
 from privaudit.unlearning.application.method_choice import (
@@ -37,11 +34,10 @@ from privaudit.unlearning.application.method_choice import (
     choose_method,
     sentence_of,
 )
-from privaudit.unlearning.application.problem import Bench
 from privaudit.unlearning.application.retrained_models import expected_seconds
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.application.teacher_models import check_applicable, why_no_teachers
-from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method
+from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method, takes_order
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.schedule.ordering import check_order, score_of
@@ -225,11 +221,6 @@ def by_evidence(settings: UnlearnSettings) -> bool:
     return free and plain and settings.guard == "on" and not settings.tune
 
 
-def takes_order(method: str) -> bool:
-    """Tell whether the order of the forget set can matter to a method."""
-    return method != RETRAIN and bool(UNLEARNERS.load(method).takes_forget_steps)
-
-
 def only_by_steps(settings: UnlearnSettings) -> str | None:
     """Return what of the request only a method can do that is handed forget samples, in words; None where nothing."""
     if "order" in settings.model_fields_set and settings.order != "none":
@@ -301,51 +292,6 @@ def given_parameters(settings: UnlearnSettings) -> dict[str, str | float]:
     """Return the method's parameters that were asked for by value."""
     common = {name: getattr(settings, name) for name in ("passes", "learning_rate", "batch_size")}
     return {name: value for name, value in common.items() if value is not None} | parse_changes(settings.parameter)
-
-
-def run_name(
-    settings: UnlearnSettings,
-    bench: Bench,
-    forget: ForgetSet,
-    request: Request | None,
-    earlier: EarlierRun | None = None,
-) -> str:
-    """Return a name with 8 digits of the hash of everything that changes the run's results."""
-    what: dict[str, object] = {
-        **decides_unlearning(bench, forget),
-        "method": settings.method,
-        "reference": settings.reference,
-        "seed": settings.seed,
-        "forget": forget.rows.tolist(),
-        "requests": [[entry.sample_id, entry.request_id, entry.date] for entry in forget.requests],
-    }
-    if forget.skipped:
-        what["skipped"] = [[entry.sample_id, entry.request_id, entry.date] for entry in forget.skipped]
-    if earlier is not None:
-        what["from"] = earlier.name
-    sequenced = request is not None and takes_order(request.method)
-    if request is not None:
-        what |= {"parameters": asdict(request.parameters), "u_lira": settings.u_lira, "tune": settings.tune}
-        what["guard"] = request.guard
-        if request.by_evidence:
-            what["by_evidence"] = True
-    if request is not None and sequenced:
-        what["sequencing"] = request.sequencing.to_json()
-    # A method that another package brings may be edited under the same name.
-    if (source := UNLEARNERS.source(settings.method)) is not None:
-        what["source"] = source
-    order = settings.order + ("-descending" if settings.descending else "")
-    words = [settings.method, order] if sequenced else [settings.method]
-    # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
-    forgotten = "" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
-    return Identity.of(**what).named(*words, slug(forgotten) or "ids")
-
-
-def decides_unlearning(bench: Bench, forget: ForgetSet | None = None) -> dict[str, object]:
-    """Return what decides any unlearning of an audit: its name, its size, and the scores [of the forget set alone]."""
-    table = bench.table if forget is None else bench.table.loc[forget.rows]
-    scores = table[["risk", "lira", "loss"]].to_numpy(np.float64)
-    return {"audit": bench.store.audit, "shadows": bench.shadows, "scores": scores}
 
 
 def shown_forget(settings: UnlearnSettings) -> str:

@@ -7,7 +7,6 @@ it finds out holds for a training with secure randomness, and its models are not
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,10 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from privaudit.errors import TrainingDiverged
 from privaudit.runtime.seeds import derive_seed
 from privaudit.training.hardware import Hardware
-from privaudit.training.loop import Samples, TrainingRecord, as_network_input, make_optimizer
+from privaudit.training.loop import Samples, TrainingRecord, as_network_input, demand_finite, make_optimizer
 from privaudit.training.private.clipped_sums import ClippedSums, clipped_sums
 from privaudit.training.private.mechanism import PrivateTraining
 
@@ -67,7 +65,7 @@ def train_privately(
         if done > len(losses):
             losses.append(total / max(drawn, 1))
             total, drawn = 0.0, 0
-            _demand_finite(losses[-1], model, recipe)
+            demand_finite(losses, recipe, model)
             if on_epoch is not None:
                 on_epoch(done)
     model.eval()
@@ -112,12 +110,3 @@ def noisy_mean(
         drawn = torch.randn(parameter.shape, generator=generator, device=parameter.device) * deviation
         found.append((drawn if sums is None else sums[index] + drawn).div_(expected))
     return found
-
-
-def _demand_finite(loss: float, model: nn.Module, recipe: Recipe) -> None:
-    whole = all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
-    if not (math.isfinite(loss) and whole):
-        raise TrainingDiverged(
-            f"the loss became {loss} (recipe '{recipe.name}', learning rate {recipe.learning_rate})",
-            hint="Try a lower --learning-rate.",
-        )

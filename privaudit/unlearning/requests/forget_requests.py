@@ -18,27 +18,21 @@ from privaudit.data.text_files import DELIMITERS, Row, cells_of
 from privaudit.errors import UsageError
 from privaudit.results.purge_record import SampleIdentifier
 from privaudit.unlearning.requests.request_cells import (
+    NOTHING,
     KnownSamples,
     as_integer,
     is_missing,
     plain,
+    shown_cell,
     why_no_integer,
 )
-from privaudit.unlearning.requests.request_file import COLUMNS, Sheet, normalised, read_sheet
+from privaudit.unlearning.requests.request_doubts import demand_no_doubt
+from privaudit.unlearning.requests.request_file import Sheet, read_sheet
 
 #: How many lines, and how many unknown ids, a message shows.
 SHOWN_LINES, SHOWN_UNKNOWN = 5, 20
 
-NOTHING = "Nothing was done."
-
 _PATH = re.compile(r".*[/\\].*|.*\.[A-Za-z]{3,4}")
-
-#: Names of columns that hold ids of somebody or something, though privaudit does not know whose.
-_NAME_OF_IDS = re.compile(
-    r"(?i:(?!class|label)(.*[\s_.-])?"
-    r"(ids?|key|index|idx|uid|samples?|subjects?|persons?|people|users?|patients?|customers?|members?|rows?))"
-    r"|.*[a-z]I[Dd]"
-)
 
 
 @dataclass(frozen=True)
@@ -113,9 +107,7 @@ def read_requests(path: Path, known: KnownSamples, *, skip_unknown: bool = False
     if not sheet.rows:
         raise UsageError(f"{path} names no sample below its header", hint=f"Write one sample_id a line. {NOTHING}")
     by_path = _goes_by_path(path, sheet, known)
-    _demand_one_column_of_ids(path, sheet, known)
-    _demand_no_shift(path, sheet, known, by_path)
-    _demand_no_doubt_of_header(path, sheet, known)
+    demand_no_doubt(path, sheet, known, by_path)
     named, problems = [], []
     for row in sheet.rows:
         found = _understand(sheet, row, known, by_path)
@@ -154,77 +146,6 @@ def _goes_by_path(path: Path, sheet: Sheet, known: KnownSamples) -> bool:
     return paths > 0 or (known.paths is not None and not ids and any(_PATH.fullmatch(cell) for cell in cells))
 
 
-def _demand_one_column_of_ids(path: Path, sheet: Sheet, known: KnownSamples) -> None:
-    """Refuse a column ``id`` that may number the requests where another column may hold the samples' ids."""
-    if sheet.header is None or len(sheet.header) < 2 or "id" not in sheet.columns:
-        return
-    at = sheet.columns["id"]
-    if known.called is not None and normalised(sheet.header[at]) == normalised(known.called):
-        for column, name in enumerate(sheet.header):
-            rows = [(known.row_of_id(_cell(row, at)), known.row_of_id(_cell(row, column))) for row in sheet.rows]
-            if _is_named_sample_id(name) and any(one != other for one, other in rows):
-                raise UsageError(
-                    f"{path}: the columns '{known.called}' and '{name}' name different samples",
-                    hint=f"Keep the one that is meant. {NOTHING}",
-                )
-        return
-    if _is_named_sample_id(sheet.header[at]):
-        return
-    numbers = [as_integer(_cell(row, at)) for row in sheet.rows]
-    counts = (
-        len(numbers) > 1 and numbers[0] is not None and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    )
-    for column, name in enumerate(sheet.header):
-        others = [_cell(row, column) for row in sheet.rows]
-        counts_too = counts and len(set(others)) == len(others)
-        if column in sheet.columns.values() or not (counts_too or _NAME_OF_IDS.fullmatch(name.strip())):
-            continue
-        if all(known.row_of_id(cell) is not None for cell in others):
-            what = "only counts the rows" if counts else "may number the requests"
-            raise UsageError(
-                f"{path}: column '{sheet.header[at]}' {what}, and column '{name}' holds ids too",
-                hint=f"Call the column that is meant sample_id. {NOTHING}",
-            )
-
-
-def _demand_no_shift(path: Path, sheet: Sheet, known: KnownSamples, by_path: bool) -> None:
-    """Refuse rows that may begin with a name of their own, which the header leaves out as R and pandas can."""
-    if sheet.header is None or len(sheet.header) < 2 or any(len(row.cells) <= sheet.width for row in sheet.rows):
-        return
-    at = sheet.columns["path" if by_path else "id"] + 1
-    find = known.row_of_path if by_path else known.row_of_id
-    if all(find(_cell(row, at)) is not None for row in sheet.rows):
-        row = sheet.rows[0]
-        raise UsageError(
-            f"{path}, line {row.line}: {_shown(row.raw)} has {len(row.cells)} cells, the header {sheet.width}: "
-            "do the rows begin with a number of their own?",
-            hint=f"Give every column a name. {NOTHING}",
-        )
-
-
-def _cell(row: Row, column: int) -> str:
-    return row.cells[column] if column < len(row.cells) else ""
-
-
-def _demand_no_doubt_of_header(path: Path, sheet: Sheet, known: KnownSamples) -> None:
-    first = [row.cells[0].strip('"') for row in sheet.rows[:2]]
-    # pandas calls a column that has no name 0, and writes that above it: be it above 1, the lines 0, 1, 2 are no proof.
-    if sheet.header is None and len(first) > 1 and first[0] == "0":
-        raise UsageError(
-            f"{path}, line {sheet.rows[0].line}: '0' may be a sample_id, or pandas' header of a column without a name",
-            hint=f"Write a header above it, or in its place: sample_id. {NOTHING}",
-        )
-    if sheet.header is not None and len(sheet.header) == 1 and known.are_text and sheet.header[0] in known.by_id:
-        raise UsageError(
-            f"{path}: '{sheet.header[0]}' on its first line may be a header, and is a sample's id",
-            hint=f"Write a header above it: sample_id. {NOTHING}",
-        )
-
-
-def _is_named_sample_id(name: str) -> bool:
-    return name.strip().lower().replace(" ", "_").replace("-", "_") in COLUMNS["id"][:2]
-
-
 def _understand(sheet: Sheet, row: Row, known: KnownSamples, by_path: bool) -> _Named | str:
     """What a row names; where it can't be told, why."""
     several = sheet.header is not None and len(sheet.header) > 1
@@ -235,20 +156,20 @@ def _understand(sheet: Sheet, row: Row, known: KnownSamples, by_path: bool) -> _
     if cell is None:
         reason = None if known.are_text or by_path else why_no_integer(row.cells[0])
         what = "several values: without a header every line is one id" if sheet.header is None else "several values"
-        return f"{_shown(row.cells[0])} is not a sample_id ({reason or what})"
+        return f"{shown_cell(row.cells[0])} is not a sample_id ({reason or what})"
     if by_path:
         if not cell:
             return "it names no path"
         return _named(sheet, row, cell, known.row_of_path(cell), known, several)
     if not known.are_text and (reason := why_no_integer(cell)) is not None:
-        return f"{_shown(cell)} is not a sample_id ({reason})"
+        return f"{shown_cell(cell)} is not a sample_id ({reason})"
     found = known.row_of_id(cell)
     if found is None and known.are_text and is_missing(cell):
-        return f"{_shown(cell)} is not a sample_id (an empty or broken cell)"
+        return f"{shown_cell(cell)} is not a sample_id (an empty or broken cell)"
     own = row.cells[sheet.columns["path"]] if several and "path" in sheet.columns and known.paths is not None else ""
     # Two names in one row must be of one sample.
     if own and known.row_of_path(own) != found:
-        return f"{_shown(cell)} and the path {_shown(own)} are not the same sample"
+        return f"{shown_cell(cell)} and the path {shown_cell(own)} are not the same sample"
     return _named(sheet, row, cell, found, known, several)
 
 
@@ -258,7 +179,7 @@ def _wrong_shape(sheet: Sheet, row: Row) -> str | None:
         row.cells.pop()
     if len(row.cells) == width:
         return None
-    return f"{_shown(row.raw)} has {len(row.cells)} cells, the header {width}"
+    return f"{shown_cell(row.raw)} has {len(row.cells)} cells, the header {width}"
 
 
 def _named(sheet: Sheet, row: Row, cell: str, found: int | None, known: KnownSamples, several: bool) -> _Named | str:
@@ -270,7 +191,7 @@ def _named(sheet: Sheet, row: Row, cell: str, found: int | None, known: KnownSam
         try:
             datetime.fromisoformat(when)
         except ValueError:
-            return f"the date {_shown(when)} can't be read (write it as 2026-01-31)"
+            return f"the date {shown_cell(when)} can't be read (write it as 2026-01-31)"
     number = None if known.are_text else as_integer(cell)
     name = plain(known.ids[found]) if found is not None else cell if number is None else number
     return _Named(row.line, cell if number is None else number, found, RemovalRequest(name, beside("request"), when))
@@ -307,7 +228,8 @@ def _resolve(
             f"{path}: {len(unknown)} of {len(named)} {what} are not in the training set: "
             + ", ".join(_shown_unknown(one, known) for one in unknown[:SHOWN_UNKNOWN])
             + more,
-            hint=f"{NOTHING} The {'path' if by_path else 'sample_id'} column of scores.parquet has the known ones."
+            hint=f"{NOTHING} The {'path' if by_path else 'sample_id'} column of scores.parquet has the known ones; "
+            "who was held out to test, or not drawn, was never trained on."
             + ("" if doubtful or len(unknown) == len(named) else " --skip-unknown goes on without these."),
         )
     rows = [one.row for one in named if one.row is not None]
@@ -332,14 +254,9 @@ def _resolve(
 
 
 def _shown_unknown(one: _Named, known: KnownSamples) -> str:
-    shown = str(one.name) if isinstance(one.name, int) else _shown(one.name)
+    shown = str(one.name) if isinstance(one.name, int) else shown_cell(one.name)
     meant = known.looks_like(one.name) if isinstance(one.name, str) else None
-    return f"{shown} (line {one.line}" + (f"; is {_shown(meant)} meant?)" if meant is not None else ")")
-
-
-def _shown(text: str) -> str:
-    clean = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-    return f"'{clean[:60]}{'…' if len(clean) > 60 else ''}'"
+    return f"{shown} (line {one.line}" + (f"; is {shown_cell(meant)} meant?)" if meant is not None else ")")
 
 
 def _cure(sheet: Sheet) -> str:

@@ -47,6 +47,10 @@ def plain(value: Any) -> SampleIdentifier:
     return int(value) if isinstance(value, int | np.integer) else str(value)
 
 
+#: What every refusal of a list says.
+NOTHING = "Nothing was done."
+
+
 @dataclass(frozen=True)
 class KnownSamples:
     """What may be named: ids ``[N]`` (integers or text), and the samples' paths where they have some.
@@ -168,3 +172,9 @@ def _composed(text: str) -> str:
 
 def _alike(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip("'\"\u200b\ufeff ").lstrip("0").removesuffix(".0")
+
+
+def shown_cell(text: str) -> str:
+    """Return a cell as messages show it: in quotes, cut, and without signs that can't be seen."""
+    clean = text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    return f"'{clean[:60]}{'…' if len(clean) > 60 else ''}'"
