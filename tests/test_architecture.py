@@ -67,6 +67,9 @@ FLOORS = [
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
+#: Lines of a file, and of a function without its docstring.
+MOST_LINES, LONGEST_FUNCTION = 350, 60
+
 #: A folder that takes longer than this to read through is two.
 MOST_FILES = 12
 
@@ -117,6 +120,17 @@ def test_every_floor_is_lived_on() -> None:
 def test_a_folder_can_be_read_through(folder: Path) -> None:
     files = [path.name for path in folder.glob("*.py") if path.stem[0] != "_"]
     assert len(files) <= MOST_FILES, f"{folder.name} holds {len(files)} files: find what two things it is for"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_file_and_its_functions_can_be_read_at_once(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("\n") <= MOST_LINES
+    for found in ast.walk(ast.parse(text)):
+        if isinstance(found, ast.FunctionDef):
+            said = ast.get_docstring(found, clean=False)
+            lines = (found.end_lineno or 0) - found.lineno + 1 - (0 if said is None else said.count("\n") + 1)
+            assert lines <= LONGEST_FUNCTION, found.name
 
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])

@@ -289,6 +289,25 @@ def test_a_leak_is_trained_away_and_doubt_takes_more_models(results: ScoreResult
     assert "--shadows 16" in step.commands[0]
 
 
+def test_where_the_rate_may_be_chance_the_answer_says_what_it_rests_on(results: ScoreResults) -> None:
+    lira = results.attacks["lira"]
+
+    def told(low: float, auc_low: float) -> str:
+        rates = {
+            "tpr_at_fpr": {"0.01": 0.03},
+            "tpr_ci": {"0.01": (low, 0.11)},
+            "auc": 0.592,
+            "auc_ci": (auc_low, 0.645),
+        }
+        changed = lira.model_copy(update=rates)
+        return judge(results.model_copy(update={"attacks": results.attacks | {"lira": changed}}), None).answer
+
+    assert "which is which in 59.2% of tries (95% range 53.7–64.5%); guessing in 50%." in told(0.0076, 0.537)
+    assert "chance" not in told(0.02, 0.537)
+    # Neither is above guessing: nothing is claimed, and nothing is to be explained.
+    assert "which is which" not in told(0.0076, 0.49)
+
+
 @pytest.mark.parametrize(
     ("outcome", "said"),
     [

@@ -227,6 +227,17 @@ def test_accuracies_of_the_target_come_first(capsys: pytest.CaptureFixture[str])
     ]
 
 
+@pytest.mark.parametrize(
+    ("members", "is_given", "is_said"), [(0.86, True, True), (0.96, True, False), (0.86, False, False)]
+)
+def test_a_target_that_fits_otherwise_is_told(
+    members: float, is_given: bool, is_said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Accuracy(target_train=1.0, target_test=0.9, shadow_members=members, shadow_others=0.88)
+    print_accuracy(found, is_given=is_given)
+    assert ("fits otherwise" in capsys.readouterr().out) == is_said
+
+
 def test_nobody_is_named_where_the_ranking_is_chance(scored: Scored, capsys: pytest.CaptureFixture[str]) -> None:
     told = scored.results.told_right
     assert told is not None

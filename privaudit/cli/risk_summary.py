@@ -20,13 +20,20 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 SIGNS = " .:-=+*#@"
 
 
-def print_accuracy(found: Accuracy | None) -> None:
-    """Answer with how often models are right on those they were trained on, and on others."""
+def print_accuracy(found: Accuracy | None, *, is_given: bool = False) -> None:
+    """Answer with how often models are right on those they were trained on, and on others.
+
+    Of a target that was given it tells too whether it fits otherwise; one trained here saw twice as many samples.
+    """
+    from privaudit.report.content.comparability import fits_unlike
+
     if found is None:
         return
     if found.target_train is not None and found.target_test is not None:
         answer(f"accuracy: target {found.target_train:.1%} on its members, {found.target_test:.1%} on test samples")
     answer(f"accuracy: shadow models {found.shadow_members:.1%} on their members, {found.shadow_others:.1%} on others")
+    if is_given and fits_unlike(found):
+        answer("      the given target fits otherwise: what shadow models say of single samples may not hold for it")
 
 
 def print_risks(results: ScoreAnswer) -> None:

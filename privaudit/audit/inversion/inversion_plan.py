@@ -191,9 +191,7 @@ def _left_out(plan: AuditPlan, asked: int | str | None) -> bool:
             "inverted",
             hint="Leave --invert out.",
         )
-    if plan.shadows < 4:
-        return True
-    return False
+    return plan.shadows < 4
 
 
 def _asked_rows(plan: AuditPlan, asked: int | str | None, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:

@@ -87,7 +87,7 @@ def _print(results: ScoreAnswer) -> None:
     answer(f"      mean attack success rate {results.mean_risk:.3f}")
     _print_told_right(results)
     print_risks(results)
-    print_accuracy(results.accuracy)
+    print_accuracy(results.accuracy, is_given=results.about.target is not None)
     negative, positive = results.controls.negative, results.controls.positive
     if positive is not None:
         answer(f"{positive.count} planted samples: mean attack success rate {positive.mean_asr:.3f}")

@@ -128,7 +128,18 @@ def _answer(results: ScoreResults, verdict: Verdict, checks: list[Check]) -> str
         f"{percent(found)} of the people in the training data{span(attack.tpr_ci[rate])}; guessing names "
         f"{percent(float(rate))}"
     )
-    return f"{head}: {named}."
+    return f"{head}: {named}.{_by_pairs(attack, rate, verdict, checks)}"
+
+
+def _by_pairs(attack: Attack, rate: str, verdict: Verdict, checks: list[Check]) -> str:
+    """Say what the verdict rests on where the rate alone may be chance."""
+    bounds = attack.tpr_ci[rate]
+    if checks or verdict != "breached" or bounds is None or bounds[0] > float(rate):
+        return ""
+    return (
+        " That rate alone may be chance. But of two people, one in the training data and one not, the attacker tells "
+        f"which is which in {percent(attack.auc)} of tries{span(attack.auc_ci)}; guessing in 50%."
+    )
 
 
 def _head(verdict: Verdict, checks: list[Check]) -> str:
@@ -185,20 +196,12 @@ def _of_target(results: ScoreResults) -> list[str]:
             f"Of models trained here for comparison it is {percent(others.tpr_at_fpr[rate] or 0.0)}"
             f"{span(others.tpr_ci[rate])}."
         )
-    if accuracy is not None and accuracy.target_train is not None and accuracy.target_test is not None:
-        apart = max(
-            abs(accuracy.target_train - accuracy.shadow_members), abs(accuracy.target_test - accuracy.shadow_others)
+    if accuracy is not None and comparability.fits_unlike(accuracy):
+        said.append(
+            "The models trained for comparison fit differently: right on "
+            f"{percent(accuracy.shadow_members)} of what they were trained on and "
+            f"{percent(accuracy.shadow_others)} of the rest, the model handed in on "
+            f"{percent(accuracy.target_train or 0.0)} and {percent(accuracy.target_test or 0.0)}. What they say of "
+            "single people may not hold for it."
         )
-        if apart > UNLIKE_FIT:
-            said.append(
-                "The models trained for comparison fit differently: right on "
-                f"{percent(accuracy.shadow_members)} of what they were trained on and "
-                f"{percent(accuracy.shadow_others)} of the rest, the model handed in on "
-                f"{percent(accuracy.target_train)} and {percent(accuracy.target_test)}. What they say of single people "
-                "may not hold for it."
-            )
     return said
-
-
-#: So far apart in right answers, comparison models are said to fit differently.
-UNLIKE_FIT = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from privaudit.report.content.elements import Table
 from privaudit.report.content.texts import text
 from privaudit.report.content.wording import interval, number, p_value, percent, warned
-from privaudit.results.audit.score_results import ScoreResults
+from privaudit.results.audit.score_results import Accuracy, ScoreResults
 
 #: What test samples that were trained on do.
 TOO_LOW = ", so the target's figure is too low"
@@ -185,3 +185,15 @@ def said_of_duplicates(results: ScoreResults) -> list[str]:
     if found.ordinary:
         return [text("duplicates.ordinary")]
     return warned(repeated(results)) or [text("duplicates.none")]
+
+
+#: So far apart in right answers, comparison models are said to fit differently.
+UNLIKE_FIT = 0.05
+
+
+def fits_unlike(found: Accuracy) -> bool:
+    """Whether the target fits otherwise than the shadow models: what they say of single people may not hold for it."""
+    if found.target_train is None or found.target_test is None:
+        return False
+    apart = abs(found.target_train - found.shadow_members), abs(found.target_test - found.shadow_others)
+    return max(apart) > UNLIKE_FIT
