@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from privaudit.audit.plan import plan_audit
 from privaudit.audit.privacy.private_recipe import private_recipe
-from privaudit.config import AuditSettings
+from privaudit.config import AuditSettings, read_settings
 from privaudit.data import load_dataset
+from privaudit.report.content.command_flags import training_flags
 from privaudit.training.private.accountant import epsilon_of, noise_for
 from privaudit.training.private.mechanism import steps_of
 from tests.conftest import Run
@@ -63,6 +65,18 @@ def test_noise_that_is_given_promises_the_same() -> None:
     given = private_recipe(AuditSettings(recipe="dp-sgd", noise_multiplier=asked.privacy.noise_multiplier), data)
     assert given.identity() == asked.identity()
     assert asked.privacy.epsilon <= 3.0
+
+
+def test_a_report_repeats_noise_and_norm_and_nothing_that_the_recipe_has_not(tmp_path: Path) -> None:
+    asked = {"dataset": "digits", "samples": 200, "network": "mlp", "recipe": "dp-sgd", "epsilon": 3.0, "epochs": 2}
+    plan = plan_audit(read_settings(asked | {"store": tmp_path, "out": tmp_path}, None))
+    flags = training_flags(plan.identity)
+    assert flags["recipe"] == "dp-sgd"
+    assert not {"augment", "label-smoothing"} & flags.keys()
+    # The same training, from what is repeated.
+    again = {name.replace("-", "_"): value for name, value in flags.items()}
+    again |= {name: asked[name] for name in ("dataset", "samples", "network")} | {"store": tmp_path, "out": tmp_path}
+    assert plan_audit(read_settings(again, None)).identity.recipe == plan.identity.recipe
 
 
 @pytest.mark.slow

@@ -17,7 +17,8 @@ def training_flags(identity: AuditIdentity) -> dict[str, object]:
         include={"epochs", "batch_size", "learning_rate", "weight_decay", "augment", "label_smoothing"}
     )
     if recipe.privacy is not None:
-        del changed["augment"], changed["label_smoothing"]
+        # The recipe takes samples and labels as they are.
+        changed = {name: value for name, value in changed.items() if name not in ("augment", "label_smoothing")}
         changed |= recipe.privacy.model_dump(include={"noise_multiplier", "max_grad_norm", "delta"})
     return {"recipe": recipe.name} | {name.replace("_", "-"): value for name, value in changed.items()}
 
