@@ -44,7 +44,7 @@ def privaudit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     server, folder = CommandServer(), tmp_path_factory.mktemp("streams")
 
     def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        return server.run([str(one) for one in arguments], cwd=cwd, folder=folder, timeout=600)
+        return server.run([str(one) for one in arguments], cwd=cwd, folder=folder, timeout=1200)
 
     yield run
     server.close()

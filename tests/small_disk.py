@@ -37,7 +37,7 @@ class SmallDisk:
         """Run the command line where the disk is mounted, with some variables of the environment set."""
         return subprocess.run(
             self._inside(sys.executable, "-m", "privaudit", *map(str, arguments)),
-            capture_output=True, text=True, cwd=ROOT, env=os.environ | environment, check=False, timeout=600,
+            capture_output=True, text=True, cwd=ROOT, env=os.environ | environment, check=False, timeout=1200,
         )  # fmt: skip
 
     def _remount(self, options: str) -> None:

@@ -131,7 +131,7 @@ def interrupt(arguments: list[str], there: Callable[[], object]) -> None:
         [sys.executable, "-m", "privaudit", *arguments],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=ROOT,
     )  # fmt: skip
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 1200
     while not there():
         assert process.poll() is None, "it ended before it could be interrupted"
         assert time.monotonic() < deadline

@@ -75,7 +75,7 @@ def test_stdout_holds_the_answer_alone(tmp_path: Path, small_audit: dict[str, An
     )
     done = subprocess.run(
         [sys.executable, tmp_path / "chatty.py", *arguments],
-        capture_output=True, text=True, cwd=ROOT, check=False, timeout=120,
+        capture_output=True, text=True, cwd=ROOT, check=False, timeout=1200,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == (3 if fails else 0), done.stderr
@@ -98,7 +98,7 @@ def test_a_full_stdout_is_named() -> None:
     with full.open("w") as stdout:
         done = subprocess.run(
             [sys.executable, "-m", "privaudit", "reproduce", "--list"],
-            stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=120,
+            stdout=stdout, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False, timeout=1200,
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot write the answer to stdout: No space left on device\n"), done.stderr
@@ -244,7 +244,7 @@ def test_stopping_is_clean(small_npz: Path, tmp_path: Path, number: signal.Signa
     )
     time.sleep(9)
     os.kill(process.pid, number)
-    _, said = process.communicate(timeout=240)
+    _, said = process.communicate(timeout=1200)
     assert process.returncode == 130, said
     # The last word: helpers that clean up behind it say nothing.
     assert said.splitlines()[-1].startswith("stopped;"), said

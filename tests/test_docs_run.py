@@ -201,7 +201,7 @@ class Place:
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=900,
+                timeout=1800,
                 env=os.environ | {"PYTHONPATH": str(ROOT)},
             )
             return Ran(done.returncode, done.stdout, done.stderr)

@@ -141,7 +141,7 @@ def run_score(folder: Path, dataset: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "privaudit", "score", "--dataset", f"theirs.py:{dataset}", "--shadows", "4"]
     return subprocess.run(
         [*command, "--epochs", "1", "--invert", "0", "--workers", "1", "--dry-run", "--json"],
-        capture_output=True, text=True, cwd=folder, check=False, timeout=120,
+        capture_output=True, text=True, cwd=folder, check=False, timeout=1200,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 

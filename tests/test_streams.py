@@ -28,7 +28,7 @@ LIST = f"{sys.executable} -m privaudit reproduce --list"
 def shell(line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line}"],
-        capture_output=True, text=True, cwd=ROOT, check=False, timeout=120,
+        capture_output=True, text=True, cwd=ROOT, check=False, timeout=1200,
     )  # fmt: skip
 
 
