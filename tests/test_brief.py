@@ -326,6 +326,8 @@ def test_what_became_of_unlearning_decides_what_follows(results: ScoreResults, o
     purged = now.results.model_copy(update={"purges": (entry,)})
     again = titles(Situation(purged, now.judgement, now.runs, now.declared))
     assert not any(title.startswith("Remove what this audit") for title in again)
+    # And page 1 says that its figures are of more people than the audit still has.
+    assert judge(purged, None).basis[-1].startswith("30 records have been purged from this audit since (last on 2026")
 
 
 def test_copies_are_to_be_taken_out_but_for_tables_that_repeat_by_nature(results: ScoreResults) -> None:

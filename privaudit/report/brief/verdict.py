@@ -180,7 +180,20 @@ def _basis(results: ScoreResults, declared: Declaration | None, checks: list[Che
         said.append(f"{results.shadows} comparison models are too few to say how sure any figure is.")
     if plain.is_own_target(results):
         said += _of_target(results)
-    return said
+    return said + _of_purges(results)
+
+
+def _of_purges(results: ScoreResults) -> list[str]:
+    """Who is no longer in an audit that was purged, though its figures still count them."""
+    if not results.purges:
+        return []
+    samples = sum(purge.samples for purge in results.purges)
+    who = "One record has" if samples == 1 else f"{samples:,} records have"
+    them = "it was" if samples == 1 else "they were"
+    return [
+        f"{who} been purged from this audit since (last on {results.purges[-1].date}): figures over everybody were "
+        f"measured before {them}, and nothing can be trained or unlearned with it any more."
+    ]
 
 
 def _of_target(results: ScoreResults) -> list[str]:
