@@ -16,9 +16,12 @@ audit: $(VENV)/.installed
 	$(RUN)/privaudit score --dataset digits --shadows 32
 	$(RUN)/privaudit unlearn --order risk --forget top-risk:72
 
-# A file is run by one process, since its tests share what they train.
+# Two processes, one thread each: torch's threads of both would wait for each other on two cores, five times as long where
+# inversion is tested. A file is run by one process, since its tests share what they train.
+PYTEST := OMP_NUM_THREADS=1 $(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.installed-dev lint
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 # The tests most likely to break, by file, the longest first: the command line, and one small audit that is unlearned from,
 # purged and reported (report, api); the house and its pages, statistics, attacks, the measures of unlearning, results.
@@ -29,10 +32,10 @@ FAST := command_line report architecture api docs statistics attacks evaluation 
 test-fast: $(VENV)/.installed-dev
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(FAST:%=tests/test_%.py)
+	$(PYTEST) $(FAST:%=tests/test_%.py)
 
 test-slow: $(VENV)/.installed-dev
-	$(RUN)/pytest -m slow
+	$(PYTEST) -m slow
 
 # What the tests of the HTML report need besides Python: a browser (as root, on Debian), and axe-core. Without them those
 # tests are skipped.
