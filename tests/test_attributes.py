@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from privaudit.scoring.attributes.attribute_advantage import judge_attacks, judge_groups, share_right
+from privaudit.scoring.attributes.attribute_advantage import groups_of, judge_attacks, judge_groups, share_right
 from privaudit.scoring.attributes.attribute_attacks import ATTACKS, Answers, conditional_logit, excess_of
 from privaudit.scoring.attributes.imputation import NONE, impute
 from tests.conftest import Run
@@ -109,14 +109,14 @@ def test_groups_are_those_of_their_records_alone() -> None:
     # Group 2 alone is remembered, and completely.
     remembered = np.flatnonzero(groups == 2)
     answers.margins[:, remembered, answers.truth[remembered]] += 50 * answers.keep[:, remembered]
-    found = {one.name: one for one in judge_groups(answers, groups, ["a", "b", "c"])}
+    found = {one.name: one for one in judge_groups(answers, groups_of(groups, ["a", "b", "c"]))}
     assert {one.records for one in found.values()} == {200}
     assert found["c"].seen == 1
     for name in ("a", "b"):
         advantage = found[name].advantage
         assert advantage is not None
         assert abs(advantage) < 0.1
-    assert judge_groups(answers, groups, ["a", "b", "c"], fewest=201) == []
+    assert groups_of(groups, ["a", "b", "c"], fewest=201) == []
 
 
 def test_imputation_learns_what_there_is_and_else_the_marginal() -> None:

@@ -17,7 +17,7 @@ from privaudit.results.base import write_result
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import derive_seed
-from privaudit.scoring.attributes.attribute_advantage import judge_attacks, judge_groups, share_right
+from privaudit.scoring.attributes.attribute_advantage import groups_of, judge_attacks, judge_groups, share_right
 from privaudit.scoring.attributes.attribute_attacks import Answers
 from privaudit.scoring.attributes.imputation import FEWEST, NONE, Imputation, impute, with_class
 
@@ -64,6 +64,8 @@ def _infer(
     )
     of_target = None if target is None else (target[..., 0].astype(np.float64), target[..., 1].astype(np.float64))
     marginal = np.broadcast_to(from_others.marginal, from_all.guesses.shape)
+    values = groups_of(column.truth, column.values)
+    told = judge_groups(answers, [*values, *groups_of(plan.data.y_train[column.rows], plan.data.class_names)])
     return AttributeInference(
         column=column.name,
         values=column.values,
@@ -78,8 +80,8 @@ def _infer(
             "marginal": share_right(marginal, column.truth),
         },
         attacks=judge_attacks(answers, of_target),
-        by_value=judge_groups(answers, column.truth, column.values),
-        by_class=judge_groups(answers, plan.data.y_train[column.rows], plan.data.class_names),
+        by_value=told[: len(values)],
+        by_class=told[len(values) :],
         notes=tuple(_notes(column, from_all)),
     )
 

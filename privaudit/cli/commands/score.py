@@ -26,7 +26,7 @@ Examples:
   privaudit score --dataset customers.csv --label churned --id customer_id
   privaudit score --dataset customers.csv --label churned --group region \
       --leave-out notes --test 30%
-  privaudit score --dataset customers.csv --label churned --sensitive income
+  privaudit score --dataset customers.csv --label churned --sensitive region
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --recipe dp-sgd --epsilon 8 --canaries 150
   privaudit score --dataset digits --canaries 150 --claim-epsilon 3

@@ -39,6 +39,10 @@ SUREST = 0.1
 SMALLEST_GROUP = 20
 
 
+#: A group's name, and which records are in it, bool ``[N]``.
+Group = tuple[str, Truths]
+
+
 @dataclass(frozen=True)
 class Guesses:
     """Whether each guess is right, and how sure the attacker is of it: ``[S, N]`` each."""
@@ -74,25 +78,20 @@ def judge_attacks(answers: Answers, of_target: tuple[Floats, Floats] | None = No
     return found
 
 
-def judge_groups(
-    answers: Answers, groups: Codes, names: Sequence[str], fewest: int = SMALLEST_GROUP
-) -> list[GroupAdvantage]:
-    """The same by group, of the attack that was fixed beforehand; groups of fewer records are left out.
+def groups_of(codes: Codes, names: Sequence[str], fewest: int = SMALLEST_GROUP) -> list[Group]:
+    """Return each group of ``fewest`` records or more: ``codes [N]`` says which of ``names`` a record belongs to."""
+    masks = [(name, codes == code) for code, name in enumerate(names)]
+    return [(name, mask) for name, mask in masks if mask.sum() >= fewest]
 
-    Parameters
-    ----------
-    answers
-        Of the shadow models.
-    groups
-        int ``[N]``: which of ``names`` each record belongs to.
-    """
-    counts = np.bincount(groups, minlength=len(names))
-    told = [group for group in range(len(names)) if counts[group] >= fewest]
-    measures = [_within(groups == group) for group in told]
-    parts = _estimates(answers, ATTACKS[PRIMARY], measures) if measures else []
+
+def judge_groups(answers: Answers, groups: Sequence[Group]) -> list[GroupAdvantage]:
+    """The same of some records each, by the attack that was fixed beforehand."""
+    if not groups:
+        return []
+    parts = _estimates(answers, ATTACKS[PRIMARY], [_within(mask) for _, mask in groups])
     return [
-        GroupAdvantage(name=names[group], records=int(counts[group]), **dict(part))
-        for group, part in zip(told, parts, strict=True)
+        GroupAdvantage(name=name, records=int(mask.sum()), **dict(part))
+        for (name, mask), part in zip(groups, parts, strict=True)
     ]
 
 
