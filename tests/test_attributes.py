@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from privaudit.report.content.inferred import attribute_wording
+from privaudit.results.audit.attribute_results import AttributeResults
 from privaudit.scoring.attributes.attribute_advantage import groups_of, judge_attacks, judge_groups, share_right
 from privaudit.scoring.attributes.attribute_attacks import ATTACKS, Answers, conditional_logit, excess_of
 from privaudit.scoring.attributes.imputation import NONE, impute
@@ -220,6 +222,13 @@ def test_what_was_found_is_kept_told_and_reported(by_heart: dict[str, Any], priv
         row[1] for one in report["sections"] if one["anchor"] == "reproduce" for row in one["tables"][0]["rows"]
     )
     assert "--sensitive coin --sensitive age" in command
+    line = attribute_wording.line(AttributeResults.model_validate(results["attributes"]).columns[0])
+    assert line.startswith("'coin' guessed with the model: right for 100% of records trained on, ")
+
+
+@pytest.mark.slow
+def test_the_same_audit_asks_nobody_twice(by_heart: dict[str, Any], privaudit: Run) -> None:
+    root, results = by_heart["root"], by_heart["results"]
     again = privaudit(
         *("score", "--dataset", root / "people.csv", "--label", "y", "--estimator", f"{root / 'own.py'}:make"),
         *(
@@ -244,10 +253,9 @@ def test_what_was_found_is_kept_told_and_reported(by_heart: dict[str, Any], priv
 
 def test_purge_removes_answers_about_columns_and_keeps_shares(by_heart: dict[str, Any], privaudit: Run) -> None:
     root, audit = by_heart["root"], by_heart["results"]["audit"]
-    (root / "ids.txt").write_text("3\n")
     places = ("--store", root / "store", "--out", root / "out")
     assert privaudit("verify", audit, *places).returncode == 0
-    done = privaudit("purge", "--audit", audit, "--forget", f"ids:{root / 'ids.txt'}", "--dry-run", "--json", *places)
+    done = privaudit("purge", "--audit", audit, "--forget", "random:1%", "--dry-run", "--json", *places)
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
     # Eight models and the target, two columns.

@@ -75,11 +75,10 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
         files.demand_whole(folder / name, REMEDY)
     results = read_result(folder / "score.json", ScoreResults)
     demand_own(folder, results)
-    results = stored.with_inferred(results, folder)
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = exposed_subjects.with_numbers(table[~table["canary"]].reset_index(drop=True))
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
-    table, results = naming.enter_table(table), naming.enter_result(results)
+    table, results = naming.enter_table(table), stored.with_inferred(naming.enter_result(results), folder)
     runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
     orders, declared = _comparisons_of_orders(folder), declared_in(folder)
     brief = build_brief(results, table, [run for run, _ in runs], declared)

@@ -27,7 +27,7 @@ FEWEST = 30
 FOLDS, MIXED = 3, 0.02
 
 #: Trees of a forest, and the fewest records in a leaf.
-TREES, LEAF = 100, 5
+TREES, LEAF = 50, 5
 
 NONE = "the marginal"
 
