@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
@@ -30,7 +31,7 @@ def samples() -> ClassSamples:
     return ClassSamples(flat, np.zeros(RECORDS, np.int64), keep)
 
 
-def judged(samples: ClassSamples, images: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
+def judged(samples: ClassSamples, images: npt.NDArray[Any]) -> Any:
     found = nearness(samples, 0, images.astype(np.float32))
     assert found is not None
     return closeness([found], np.ones((MODELS, 1), bool))
@@ -95,7 +96,8 @@ def test_the_prior_is_the_gaussian_that_samples_come_from() -> None:
 
 def test_the_ascent_ends_where_the_posterior_is_highest() -> None:
     """Of a logistic regression in one direction the top is known: w z = (1 − p(z)) · slope."""
-    prior = ClassPrior(*(np.array(part, np.float32) for part in ([0.0], [[1.0]], [-50.0], [50.0])), samples=100)
+    mean, axes, low, high = (np.array(part, np.float32) for part in ([0.0], [[1.0]], [-50.0], [50.0]))
+    prior = ClassPrior(mean, axes, low, high, samples=100)
     model = nn.Linear(1, 2)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[-1.0], [1.0]]))

@@ -19,7 +19,7 @@ from privaudit.inversion.classes.class_prior import ClassPrior
 Floats = npt.NDArray[np.float32]
 
 #: Steps, their size, and the weight of the prior.
-STEPS, RATE, WEIGHT = 150, 0.1, 0.05
+STEPS, RATE, WEIGHT = 150, 0.1, 0.002
 
 
 def reconstruct_classes(

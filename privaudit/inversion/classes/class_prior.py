@@ -51,13 +51,11 @@ class ClassPrior:
         # An axis has two directions: which one it is shown in must not depend on the library.
         turned = axes[:components]
         turned = turned * np.sign(turned[np.arange(len(turned)), np.abs(turned).argmax(axis=1)])[:, np.newaxis]
-        return cls(
-            *(
-                part.astype(np.float32)
-                for part in (mean, deviations[:, np.newaxis] * turned, rows.min(axis=0), rows.max(axis=0))
-            ),
-            samples=len(rows),
+        lengths = deviations[:, np.newaxis] * turned
+        middle, stretched, low, high = (
+            part.astype(np.float32) for part in (mean, lengths, rows.min(axis=0), rows.max(axis=0))
         )
+        return cls(middle, stretched, low, high, len(rows))
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Turn ``z [B, K]`` into flat samples ``[B, D]``, cut off where no sample lies."""
