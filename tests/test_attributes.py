@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from privaudit.audit.attributes.sensitive_columns import sensitive_columns
+from privaudit.data.dataset import Dataset
+from privaudit.data.tables.frame_encoding import FrameColumn, FrameEncoding
 from privaudit.report.content.inferred import attribute_wording
 from privaudit.results.audit.attribute_results import AttributeResults
 from privaudit.scoring.attributes.attribute_advantage import groups_of, judge_attacks, judge_groups, share_right
@@ -135,6 +139,39 @@ def test_imputation_learns_what_there_is_and_else_the_marginal() -> None:
     few = impute(features[:20], codes[:20], features[200:], 3, 0)
     assert few.name == NONE
     assert (few.marginal > 0).all()
+
+
+def test_candidates_are_words_few_numbers_or_ranges_told_without_extremes() -> None:
+    random = np.random.default_rng(6)
+    towns, age, rooms = random.integers(0, 15, 300), random.normal(40, 9, 300), random.integers(1, 4, 300)
+    names = tuple(f"town {number:02d}" for number in range(15))
+    x = np.column_stack([age, rooms, np.eye(15)[towns]]).astype(np.float32)
+    y = np.arange(300) % 2
+    columns = (FrameColumn(name="age"), FrameColumn(name="rooms"), FrameColumn(name="town", values=names))
+    data = Dataset(
+        "people", x[:200], y[:200], x[200:], y[200:], ("no", "yes"), np.arange(200), "a test", 200,
+        encoding=FrameEncoding(columns=columns),
+    )  # fmt: skip
+    settings = SimpleNamespace(sensitive=("town", "age", "rooms"), label="y", id=None, subject=None, seed=0)
+    plan: Any = SimpleNamespace(data=data, settings=settings, shadows=8, test_rows=np.arange(100))
+    town, years, room = sensitive_columns(plan)
+    # The commonest eleven, and the others as one that the commonest of them stands for.
+    assert len(town.values) == 12
+    assert town.values[-1] == "4 rarer ones"
+    for value, name in enumerate(town.values[:-1]):
+        assert (town.truth == value).tolist() == (towns[:200] == names.index(name)).tolist()
+    assert (town.with_candidate(x[:5], 3)[:, 2:].argmax(axis=1) == names.index(town.values[3])).all()
+    assert (years.binned, len(years.values)) == (True, 5)
+    assert np.bincount(years.truth).tolist() == [40] * 5
+    told = " ".join(years.values)
+    assert f"{age[:200].min():.4g}" not in told
+    assert f"{age[:200].max():.4g}" not in told
+    for value in range(5):
+        assert years.candidates[value, 0] == np.sort(x[:200][years.truth == value, 0])[20]
+    assert (room.binned, room.values) == (False, ["1", "2", "3"])
+    assert room.truth.tolist() == (rooms[:200] - 1).tolist()
+    assert room.held_out_truth.tolist() == (rooms[200:] - 1).tolist()
+    assert np.array_equal(room.without(x)[:, 1:], x[:, 2:])
 
 
 LOOKUP = '''

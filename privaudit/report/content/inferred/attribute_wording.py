@@ -6,7 +6,7 @@ from privaudit.report.content.wording import clip, percent
 from privaudit.results.audit.attribute_results import Advantage, AttributeInference, AttributeResults
 
 #: Columns that one sentence names.
-NAMED = 3
+NAMED = 2
 
 
 def points(found: Advantage) -> str:

@@ -6,7 +6,7 @@ from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.inferred.attribute_wording import points, share, verdict
 from privaudit.report.content.texts import terms, text, texts
-from privaudit.report.content.wording import clip, percent, warned
+from privaudit.report.content.wording import clip, percent
 from privaudit.report.drawing.line_styles import at
 from privaudit.results.audit.attribute_results import (
     PRIMARY,
@@ -32,7 +32,7 @@ def section(found: AttributeResults) -> Section:
         [
             *texts("attributes.how"),
             *(_of_column(one) for one in found.columns),
-            *warned([f"{clip(one.column, 40)}: {note}" for one in found.columns for note in one.notes]),
+            *(f"Note on {clip(one.column, 40)}: {note}." for one in found.columns for note in one.notes),
             text("attributes.several") if len(found.columns) > 1 else text("attributes.single"),
         ],
         [table for one in found.columns for table in _tables(one)],

@@ -13,7 +13,7 @@ from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.inferred.class_wording import verdict
 from privaudit.report.content.texts import terms, text, texts
-from privaudit.report.content.wording import clip, interval, number, percent, warned
+from privaudit.report.content.wording import clip, interval, number, percent
 from privaudit.report.drawing.line_styles import at
 from privaudit.results.audit.class_results import ClassCloseness, ClassOutcome, ClassResults
 from privaudit.results.measures import Interval, Share
@@ -35,7 +35,7 @@ def section(found: ClassResults, folder: Path, *, show_samples: bool) -> Section
         [
             _what_was_done(found),
             *texts("classes.how"),
-            *warned(found.notes),
+            *(f"Note: {note}." for note in found.notes),
             *([text("classes.not-shown")] if pictures and not show_samples else []),
         ],
         [_table(found), _by_class(found)],
