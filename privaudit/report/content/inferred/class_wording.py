@@ -27,14 +27,15 @@ def verdict(found: ClassResults) -> str:
 
 def in_brief(found: ClassResults) -> str:
     """One sentence for the first two pages, in plain words."""
-    share, bounds = found.found.nearest_member, found.found.nearest_member_ci
-    span = "" if bounds is None else f" (95% range {percent(bounds[0])}–{percent(bounds[1])})"
+    one = found.found
+    span = "" if one.auc_ci is None else f" (95% range {percent(one.auc_ci[0])}–{percent(one.auc_ci[1])})"
     told = {
-        True: "so the model gives away something of its own records",
-        False: "so it shows what the kind looks like, and nobody in particular",
+        True: "so it gives away something of the records that it was trained on",
+        False: "so it is shown to be the look of the kind, and of nobody in particular",
         None: "and there are too few comparison models to say more",
     }[found.leaks]
     return (
-        "Reconstructing from the model what a whole class looks like was attempted: the nearest record of the class is "
-        f"one that was trained on in {percent(share)} of cases{span}, where chance gives 50%, {told}."
+        "Reconstructing from the model what a whole class looks like was attempted: of two records of the class, one "
+        f"of which was trained on, it comes nearer to that one in {percent(one.auc)} of cases{span}, where chance gives "
+        f"50%, {told}."
     )
