@@ -36,6 +36,6 @@ def in_brief(found: ClassResults) -> str:
     }[found.leaks]
     return (
         "Reconstructing from the model what a whole class looks like was attempted: of two records of the class, one "
-        f"of which was trained on, it comes nearer to that one in {percent(one.auc)} of cases{span}, where chance gives "
-        f"50%, {told}."
+        f"of which was trained on, it comes nearer to that one in {percent(one.auc)} of cases{span}, where chance "
+        f"gives 50%, {told}."
     )
