@@ -35,7 +35,7 @@ from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_a
 
 
 @dataclass(frozen=True)
-class Others:
+class Inferences:
     """What is inferred besides membership: sensitive columns, and what classes look like."""
 
     columns: list[SensitiveColumn]
@@ -68,10 +68,10 @@ def dry_run(settings: AuditSettings) -> ScoreEstimate:
     if missing:
         plan = examine_training_code(plan)
     inversion = choose_inversion(plan)
-    others = Others(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
+    inferences = Inferences(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
     cost = estimate(plan, missing, inversion, keep=False)
     _announce(plan, cost, inversion)
-    others.announce(plan)
+    inferences.announce(plan)
     return cost.result(plan)
 
 
@@ -80,7 +80,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     declared = None if settings.declare is None else read_declaration(settings.declare)
     plan = examine_code(plan_audit(settings))
     inversion = choose_inversion(plan)
-    others = Others(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
+    inferences = Inferences(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
     folder = settings.out / plan.name
     if settings.show_samples:
         check_images(plan)
@@ -91,13 +91,13 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
         demand_same_again(plan)
     with plan.store.locked():
         trained = train_missing(plan, inversion)
-        others.announce(plan)
+        inferences.announce(plan)
         plan.store.mark_latest()
         # What an earlier version sealed is bound to its place from now on.
         for path in (*links.list_files(plan.store.folder), *links.list_files(folder)):
             files.bind(path)
         results = score_stored(plan, folder, trained=trained, csv=csv, inversion=inversion)
-        results = results.model_copy(update={"inferred": others.run(plan, folder)})
+        results = results.model_copy(update={"inferred": inferences.run(plan, folder)})
         if settings.show_samples:
             write_thumbnails(plan, folder)
         return ScoreAnswer.of(results, folder / SCORES, render_report(folder, privacy_of(settings)))

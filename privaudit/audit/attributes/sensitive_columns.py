@@ -19,6 +19,7 @@ from privaudit.data.dataset import Dataset
 from privaudit.data.row_names import shown
 from privaudit.data.tables.column_encoders import BooleanColumn, CategoryColumn, DateColumn, NumberColumn
 from privaudit.data.tables.encoding import TableEncoding
+from privaudit.data.tables.fit_columns import RAREST
 from privaudit.data.tables.frame_encoding import FrameEncoding
 from privaudit.errors import UsageError
 from privaudit.runtime.seeds import generator
@@ -26,7 +27,8 @@ from privaudit.runtime.seeds import generator
 Codes = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 
-#: Numbers with more different values than this are guessed as one of `BINS` ranges of equally many records.
+#: Numbers with more different values than this, or some that fewer than `RAREST` records have, are guessed as one of
+#: `BINS` ranges of equally many records.
 MOST_NUMBERS, BINS = 10, 5
 
 #: Of words the commonest are candidates, and the others one together.
@@ -203,7 +205,9 @@ def _resolve(block: Block, plan: AuditPlan) -> SensitiveColumn:
     else:
         values, candidates, codes, other_codes, binned = _of_numbers(block, cells, others)
     if len(values) < 2:
-        raise UsageError(f"--sensitive '{block.name}': every training record has the same value: there is no guessing")
+        raise UsageError(
+            f"--sensitive '{block.name}': nearly every training record has the same value: there is no guessing"
+        )
     rows = np.flatnonzero(codes != MISSING)
     total = len(rows)
     if total > MOST_RECORDS:
@@ -256,8 +260,9 @@ def _of_numbers(block: Block, cells: Features, others: Features) -> _Resolved:
     first, other = cells[:, 0].astype(np.float64), others[:, 0].astype(np.float64)
     is_known = cells[:, -1] == 0 if block.has_indicator else np.ones(len(cells), np.bool_)
     other_known = others[:, -1] == 0 if block.has_indicator else np.ones(len(others), np.bool_)
-    levels = np.unique(first[is_known])
-    binned = len(levels) > MOST_NUMBERS
+    levels, counts = np.unique(first[is_known], return_counts=True)
+    # A number that hardly anybody has is nobody's business either.
+    binned = len(levels) > MOST_NUMBERS or (len(levels) > 2 and counts.min() < RAREST)
     if binned:
         inner = np.quantile(first[is_known], np.arange(1, BINS) / BINS, method="higher")
         edges = np.unique(inner[inner > levels[0]])

@@ -65,7 +65,7 @@ def impute(known: Rows, codes: Codes, asked: Rows, values: int, seed: int) -> Im
     seed
         Decides what is random in it.
     """
-    marginal = (np.bincount(codes, minlength=values) + 0.5) / (len(codes) + 0.5 * values)
+    marginal: Floats = (np.bincount(codes, minlength=values) + 0.5) / np.float64(len(codes) + 0.5 * values)
     alike = np.broadcast_to(marginal, (len(asked), values))
     if len(codes) < FEWEST or len(np.unique(codes)) < 2 or known.shape[1] == 0:
         return Imputation(NONE, marginal, alike.copy())

@@ -60,11 +60,7 @@ def _tables(one: AttributeInference) -> list[Table]:
     attacks = terms("attributes.attacks")
     rows: list[tuple[str, AttributeAttack]] = [(attacks[name], attack) for name, attack in one.attacks.items()]
     names = {"imputation": "No model: the other columns and the class", "marginal": "No model: the commonest value"}
-    without = [
-        [title, share(one.without[name].rate), share(one.without[name].rate), "0", "–"]
-        for name, title in names.items()
-        if name in ("imputation", "marginal")
-    ]
+    without = [[names[name], share(found.rate), share(found.rate), "0", "–"] for name, found in one.without.items()]
     columns = ["Attacker", "Right, trained on", "Right, not trained on", "Advantage", "Advantage, surest tenth"]
     shown = [
         [title, share(attack.seen), share(attack.unseen), points(attack), points(attack.surest)]
