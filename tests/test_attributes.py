@@ -303,7 +303,7 @@ def test_purge_removes_answers_about_columns_and_keeps_shares(by_heart: dict[str
 
 @pytest.mark.parametrize(
     ("column", "said"),
-    [("y", "no feature (the label)"), ("cion", "is 'coin' meant?"), ("place", "")],
+    [("y", "no feature (the label)"), ("cion", "is 'coin' meant?")],
 )
 def test_a_column_that_can_not_be_guessed_is_told_before_anything_is_trained(
     column: str, said: str, privaudit: Run, tmp_path: Path
@@ -313,7 +313,8 @@ def test_a_column_that_can_not_be_guessed_is_told_before_anything_is_trained(
         *("score", "--dataset", tmp_path / "people.csv", "--label", "y", "--network", "mlp", "--shadows", "4"),
         *("--sensitive", column, "--dry-run", "--store", tmp_path / "store", "--out", tmp_path / "out"),
     )
-    assert (done.returncode, said in done.stderr) == (2 if said else 0, True), done.stderr
+    assert done.returncode == 2
+    assert said in done.stderr
 
 
 def test_images_have_no_columns(privaudit: Run, small_npz: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 import torch
 from torch import nn
 
+from privaudit.audit.inversion.classes.class_plan import choose_classes
+from privaudit.errors import UsageError
 from privaudit.inversion.classes.class_ascent import reconstruct_classes
 from privaudit.inversion.classes.class_prior import ClassPrior
 from privaudit.scoring.classes.closeness import ClassSamples, closeness, nearness
@@ -166,10 +169,15 @@ def test_what_is_not_asked_for_again_goes(audit: dict[str, Any], privaudit: Run,
     assert not list((root / "out").rglob("class*"))
 
 
-def test_an_estimator_has_no_gradient_to_climb(privaudit: Run, small_npz: Path, tmp_path: Path) -> None:
-    done = privaudit(
-        *("score", "--dataset", small_npz, "--estimator", "random-forest", "--reconstruct-classes", "yes"),
-        *("--store", tmp_path / "store", "--out", tmp_path / "out"),
+def test_an_estimator_has_no_gradient_to_climb() -> None:
+    plan: Any = SimpleNamespace(
+        settings=SimpleNamespace(reconstruct_classes="yes"),
+        specification=SimpleNamespace(estimator="random-forest"),
+        network_name="random-forest",
     )
-    assert done.returncode == 2
-    assert "--reconstruct-classes yes" in done.stderr
+    with pytest.raises(UsageError, match="--reconstruct-classes yes: it climbs the gradient of a network"):
+        choose_classes(plan, is_inverted=False)
+    plan.settings.reconstruct_classes = "auto"
+    assert choose_classes(plan, is_inverted=True) is None
+    # Unasked, nothing is climbed where no gradient is inverted.
+    assert choose_classes(plan, is_inverted=False) is None

@@ -28,7 +28,7 @@ def verdict(found: ClassResults) -> str:
 def in_brief(found: ClassResults) -> str:
     """One sentence for the first two pages, in plain words."""
     one = found.found
-    span = "" if one.auc_ci is None else f" (95% range {percent(one.auc_ci[0])}–{percent(one.auc_ci[1])})"
+    span = "" if one.auc_ci is None else f" (95% range {percent(one.auc_ci[0])[:-1]}–{percent(one.auc_ci[1])})"
     told = {
         True: "so it gives away something of the records that it was trained on",
         False: "so it is shown to be the look of the kind, and of nobody in particular",
