@@ -146,6 +146,17 @@ CALIBRATION = Artifact(
     "calibration/{name}.json", About.NOBODY, "models retrained without forget sets", Purge.REMOVE,
     "calibrations, for a target that goes too",
 )  # fmt: skip
+CANDIDATES = Artifact(
+    "attributes/{name}/{key}.npy", About.EVERYONE, "a model and the pool with other values of a column", Purge.REMOVE,
+    "answers about sensitive columns",
+)  # fmt: skip
+CLASS_SEARCHES = Artifact(
+    "classes/{name}/{key}.npy",
+    About.MEMBERS,
+    "a model and held-out samples",
+    Purge.REMOVE,
+    "reconstructions of classes",
+)
 INVERSIONS = tuple(
     Artifact(f"inversion/{{name:.+}}.{ending}", About.SOME, "models and the pool", Purge.REMOVE, "results of inversion")
     for ending in ("npz", "json")
@@ -168,6 +179,8 @@ _STRAYS = tuple(
     for path, kind in (
         ("retrained/**", NOT_PROVEN),
         ("calibration/**", CALIBRATION.kind),
+        ("attributes/**", CANDIDATES.kind),
+        ("classes/**", CLASS_SEARCHES.kind),
         ("inversion/**", "results of inversion"),
         ("controls/**", "answers of untrained models"),
         ("models/**", _STRANGE),
@@ -178,8 +191,8 @@ _STRAYS = tuple(
 
 STORE = (
     DESCRIPTION, DESIGN, ENCODING, EMBEDDINGS, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS,
-    TEST_SIGNALS, UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, *INVERSIONS, PURGES, PURGE_SALT,
-    *_STRAYS, COLUMNS,
+    TEST_SIGNALS, UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, CANDIDATES, CLASS_SEARCHES, *INVERSIONS,
+    PURGES, PURGE_SALT, *_STRAYS, COLUMNS,
 )  # fmt: skip
 
 # The output: <out>/<audit>/.
@@ -201,6 +214,17 @@ RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
         ("inversion-pictures.npz", "results of inversion and data"),
         ("thumbnails.npz", "data and the score table"),
     )
+)
+ATTRIBUTES, CLASSES = (
+    Artifact(path, About.NOBODY, "models and the pool", Purge.KEEP_IF_WHOLE, "shares over all samples")
+    for path in ("attributes.json", "classes.json")
+)
+CLASS_PICTURES = Artifact(
+    "class-reconstructions.npz",
+    About.MEMBERS,
+    "models and held-out samples",
+    Purge.REMOVE,
+    "pictures and reconstructions",
 )
 METRICS = Artifact("unlearn/{run}/metrics.json", About.FORGET_SET, "models", Purge.UNNAME)
 REMOVAL_RECORD = Artifact(
@@ -233,7 +257,7 @@ _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, 
 
 OUTPUT = (
     SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, DECLARATION, RECONSTRUCTIONS,
-    INVERSION_PICTURES, THUMBNAILS,
+    INVERSION_PICTURES, THUMBNAILS, ATTRIBUTES, CLASSES, CLASS_PICTURES,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from tests.test_compare import write_signals
 #: Anchors of every section that a report may have, by the files of `report/sections/`.
 ANCHORS = {
     *("audited", "attacks", "exposed", "samples", "intrinsic", "inversion", "unlearning-", "orders-", "purged-"),
-    *("controls", "epsilon", "limits", "reproduce", "declared", "accusations", "people"),
+    *("controls", "epsilon", "limits", "reproduce", "declared", "accusations", "people", "attributes", "classes"),
 }
 
 

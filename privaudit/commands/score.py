@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
+from privaudit.audit.attributes.attribute_run import run_attributes
+from privaudit.audit.attributes.sensitive_columns import SensitiveColumn, sensitive_columns
 from privaudit.audit.code_examination import examine_code, examine_training_code
 from privaudit.audit.cost.audit_estimate import Estimate, estimate
 from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.inputs.load_data import demand_same_again
 from privaudit.audit.inputs.trained_code import versions_of
+from privaudit.audit.inversion.classes.class_plan import ClassPlan, choose_classes
+from privaudit.audit.inversion.classes.class_run import run_classes
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.inversion.inversion_scope import choose_inversion
 from privaudit.audit.plan import AuditPlan, plan_audit
@@ -18,13 +25,39 @@ from privaudit.config import AuditSettings
 from privaudit.estimators.build import ESTIMATOR_LIBRARIES
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
-from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
+from privaudit.results.audit.score_results import Inferred, ScoreAnswer, ScoreEstimate
 from privaudit.results.base import write_result
 from privaudit.runtime import files, links
-from privaudit.runtime.progress import talk
+from privaudit.runtime.progress import readable_time, talk
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import take_in
 from privaudit.shadow.trainer import find_asked_otherwise, find_missing, query_all, train_all
+
+
+@dataclass(frozen=True)
+class Inferences:
+    """What is inferred besides membership: sensitive columns, and what classes look like."""
+
+    columns: list[SensitiveColumn]
+    classes: ClassPlan | None
+
+    def announce(self, plan: AuditPlan) -> None:
+        """Say what will be done."""
+        for column in self.columns:
+            talk(f"  to guess: '{column.name}' of {len(column.rows):,} records, among {', '.join(column.values)}")
+        if self.columns and plan.specification.estimator is not None:
+            talk(f"  each of the {plan.shadows} shadow models is fitted once more for that, unless it was asked before")
+        if self.classes is not None:
+            talk(
+                f"  classes: reconstructed from {self.classes.models} shadow models and the target, about "
+                f"{readable_time(self.classes.seconds)} of a core; --reconstruct-classes no leaves them out"
+            )
+
+    def run(self, plan: AuditPlan, folder: Path) -> Inferred:
+        """Do it, and write each result into its file."""
+        return Inferred(
+            attributes=run_attributes(plan, self.columns, folder), classes=run_classes(plan, self.classes, folder)
+        )
 
 
 def dry_run(settings: AuditSettings) -> ScoreEstimate:
@@ -35,8 +68,10 @@ def dry_run(settings: AuditSettings) -> ScoreEstimate:
     if missing:
         plan = examine_training_code(plan)
     inversion = choose_inversion(plan)
+    inferences = Inferences(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
     cost = estimate(plan, missing, inversion, keep=False)
     _announce(plan, cost, inversion)
+    inferences.announce(plan)
     return cost.result(plan)
 
 
@@ -45,6 +80,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     declared = None if settings.declare is None else read_declaration(settings.declare)
     plan = examine_code(plan_audit(settings))
     inversion = choose_inversion(plan)
+    inferences = Inferences(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
     folder = settings.out / plan.name
     if settings.show_samples:
         check_images(plan)
@@ -55,11 +91,13 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
         demand_same_again(plan)
     with plan.store.locked():
         trained = train_missing(plan, inversion)
+        inferences.announce(plan)
         plan.store.mark_latest()
         # What an earlier version sealed is bound to its place from now on.
         for path in (*links.list_files(plan.store.folder), *links.list_files(folder)):
             files.bind(path)
         results = score_stored(plan, folder, trained=trained, csv=csv, inversion=inversion)
+        results = results.model_copy(update={"inferred": inferences.run(plan, folder)})
         if settings.show_samples:
             write_thumbnails(plan, folder)
         return ScoreAnswer.of(results, folder / SCORES, render_report(folder, privacy_of(settings)))

@@ -13,7 +13,7 @@ from pydantic import Field
 from privaudit.config.image_options import ImageFileOptions, PretrainedOptions
 from privaudit.config.object_options import EstimatorOption, ScoreObjectOptions
 from privaudit.config.options import NARROWED, AnyPath, Flag, Folder, Named, Options
-from privaudit.config.privacy_options import ClaimOptions, PrivateTrainingOptions
+from privaudit.config.privacy_options import ClaimOptions, InferenceOptions, PrivateTrainingOptions
 from privaudit.config.table_options import TableColumnOptions
 
 DEFAULT_STORE = Path("shadow_models")
@@ -200,6 +200,7 @@ class AuditOptions(
     EngineOptions,
     ClaimOptions,
     PrivateTrainingOptions,
+    InferenceOptions,
     _OwnAuditOptions,
     TableColumnOptions,
     DataDirOption,
@@ -228,6 +229,7 @@ class AuditSettings(AuditOptions):
         group: tuple[str, ...] = NARROWED
         leave_out: tuple[str, ...] = NARROWED
         category: tuple[str, ...] = NARROWED
+        sensitive: tuple[str, ...] = NARROWED
         declare: Path | None = NARROWED
         store: Path = NARROWED
         out: Path = NARROWED

@@ -1,4 +1,4 @@
-"""The options of a promise of differential privacy: how it is kept in training, and how it is held against an audit."""
+"""The options of a promise of differential privacy, and of what is inferred besides membership."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from privaudit.config.options import Options
+from privaudit.config.table_options import Columns
 
 
 class PrivateTrainingOptions(Options):
@@ -43,3 +44,17 @@ class ClaimOptions(Options):
         None, gt=0, allow_inf_nan=False, description="Hold this ε against the canaries [dp-sgd's, or the declared one]."
     )
     claim_delta: float | None = Field(None, ge=0, lt=1, description="Its δ [dp-sgd's, the declared one, or 1e-5].")
+
+
+class InferenceOptions(Options):
+    """What else an attacker may want to know."""
+
+    sensitive: Columns = Field(
+        (),
+        description="A column of a table to guess from the others, the label and a model's answers. May be repeated.",
+    )
+    reconstruct_classes: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="Whether to reconstruct what each class looks like from the models: auto (with --invert, where it "
+        "takes seconds, of images), yes or no [{default}].",
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from privaudit import __version__
+from privaudit.artifacts import ATTRIBUTES, CLASSES
 from privaudit.errors import UsageError
 from privaudit.report import redaction
 from privaudit.report.brief.brief import build_brief
@@ -36,6 +37,7 @@ from privaudit.report.sections import (
     summary,
     unlearning_results,
 )
+from privaudit.report.sections.inferred import stored
 from privaudit.results.audit.score_results import About, ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.unlearning.run import UnlearnResults
@@ -45,6 +47,9 @@ from privaudit.runtime.progress import talk
 from privaudit.scoring.score_table import demand_columns, demand_own
 
 REMEDY = "Run the same privaudit score again: it makes the results anew."
+
+#: What else the report may be made from.
+BESIDE = (ATTRIBUTES.path, CLASSES.path)
 MADE_BY = f"privaudit {__version__}"
 
 #: An unlearning run's results, and what became of each sample.
@@ -73,7 +78,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     table = demand_columns(pd.read_parquet(folder / "scores.parquet"), folder / "scores.parquet")
     table = exposed_subjects.with_numbers(table[~table["canary"]].reset_index(drop=True))
     naming = Naming(table["sample_id"], redaction.salt_of(folder, shown))
-    table, results = naming.enter_table(table), naming.enter_result(results)
+    table, results = naming.enter_table(table), stored.with_inferred(naming.enter_result(results), folder)
     runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
     orders, declared = _comparisons_of_orders(folder), declared_in(folder)
     brief = build_brief(results, table, [run for run, _ in runs], declared)
@@ -130,6 +135,7 @@ def _sections(
         *([samples_shown(folder, table, results, naming)] if shown.show_samples else []),
         attack_results.risk_and_shift(table, results),
         *gradient_inversion.sections(results, table, folder, show_samples=shown.show_samples),
+        *stored.sections(results, folder, show_samples=shown.show_samples),
         *(
             unlearning_results.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
@@ -155,6 +161,7 @@ def _hashes(folder: Path, runs: Sequence[Run]) -> list[list[str]]:
     names = {run.run: unlearning_wording.shown_name(run) for run, _ in runs}
     return [
         *([name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")),
+        *([name, files.sha256_of(folder / name)] for name in BESIDE if (folder / name).is_file()),
         *(
             [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]
             for path in sorted(folder.glob("unlearn/*/metrics.json"))

@@ -26,6 +26,7 @@ Examples:
   privaudit score --dataset customers.csv --label churned --id customer_id
   privaudit score --dataset customers.csv --label churned --group region \
       --leave-out notes --test 30%
+  privaudit score --dataset customers.csv --label churned --sensitive region
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --recipe dp-sgd --epsilon 8 --canaries 150
   privaudit score --dataset digits --canaries 150 --claim-epsilon 3
@@ -106,6 +107,7 @@ def _print(results: ScoreAnswer) -> None:
         answer(sentence(results.promise.claim))
     if results.inversion is not None:
         _print_inversion(results.inversion)
+    _print_inferred(results)
     answer(f"scores: {results.scores_file}")
     for path in results.report.made:
         answer(f"report: {path}")
@@ -156,6 +158,16 @@ def _print_told_right(results: ScoreAnswer) -> None:
         answer(f"      {wording.stability(results.stability, results.shadows)}")
     if not told.named:
         answer(f"      {most_exposed.nobody(results)}")
+
+
+def _print_inferred(results: ScoreAnswer) -> None:
+    """What was inferred besides membership: columns of a table, and what classes look like."""
+    from privaudit.report.content.inferred import attribute_wording, class_wording
+
+    for column in [] if results.attributes is None else results.attributes.columns:
+        answer(attribute_wording.line(column))
+    if results.classes is not None:
+        answer(class_wording.line(results.classes))
 
 
 def _print_inversion(found: InversionResults) -> None:

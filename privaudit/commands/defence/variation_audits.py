@@ -35,7 +35,7 @@ OF_STORED = frozenset(
     {
         "store", "out", "data_dir", "workers", "engine", "address", "gpu_share", "shadows", "redact", "metadata",
         "declare", "show_samples", "statistic", "rmia_gamma", "queries", "invert", "invert_at", "invert_preset",
-        "invert_batch", "gradient_noise", "gradient_clip",
+        "invert_batch", "gradient_noise", "gradient_clip", "sensitive", "reconstruct_classes",
     }
 )  # fmt: skip
 

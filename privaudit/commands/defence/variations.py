@@ -40,7 +40,7 @@ NOT_VARIED = frozenset(
         "dataset", "data_dir", "seed", "device", "shadows", "canaries", "queries", "statistic", "rmia_gamma",
         "metadata", "invert", "invert_at", "invert_preset", "invert_batch", "gradient_noise", "gradient_clip",
         "target", "store", "out", "workers", "engine", "address", "gpu_share", "redact", "declare", "show_samples",
-        "label", "id", "subject", "group", "test",
+        "label", "id", "subject", "group", "test", "sensitive", "reconstruct_classes",
     }
 )  # fmt: skip
 

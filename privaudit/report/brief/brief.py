@@ -14,6 +14,7 @@ from privaudit.report.brief.plain import percent, share_of, span
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Brief
+from privaudit.report.content.inferred import attribute_wording, class_wording
 from privaudit.report.content.pretrained_wording import headline
 from privaudit.report.content.wording import clip
 from privaudit.report.exposure import most_exposed
@@ -185,8 +186,9 @@ def _reach(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnRes
         *([] if inverted else ["rebuilding records from gradients"]),
         *(["attacks that imitate the unlearning"] if runs and all(run.u_lira is None for run in runs) else []),
         *(["what the frozen network below the head was trained on before"] if headline(results) else []),
+        *([] if results.inferred.classes else ["rebuilding what a whole class looks like"]),
         "tampering with the training",
-        "guessing a person's unknown properties",
+        *([] if results.inferred.attributes else ["guessing a person's unknown properties"]),
     ]
     said = f"Not tried: {', '.join(not_tried)}."
     tier = None if results.inversion is None else results.inversion.drawn
@@ -196,6 +198,10 @@ def _reach(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnRes
             f"Rebuilt from the exact gradient of a single record, as hardly any attacker sees it (an upper bound): "
             f"{percent(found.rate or 0.0)} of records drawn at random{span(found.ci)}. " + said
         )
+    if (classes := results.inferred.classes) is not None:
+        said = f"{class_wording.in_brief(classes)} {said}"
+    if (attributes := results.inferred.attributes) is not None:
+        said = f"{attribute_wording.in_brief(attributes)} {said}"
     return f"{said} A stronger attack may find more."
 
 

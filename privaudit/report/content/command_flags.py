@@ -5,6 +5,7 @@ from __future__ import annotations
 from privaudit.results.audit.audit_description import AuditIdentity
 from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.promise import Promise
+from privaudit.results.audit.score_results import Inferred
 
 
 def training_flags(identity: AuditIdentity) -> dict[str, object]:
@@ -42,3 +43,10 @@ def inversion_flags(found: InversionResults | None) -> dict[str, object]:
         "gradient-noise": found.gradient_noise or None,
         "gradient-clip": found.gradient_clip,
     }
+
+
+def inferred_flags(found: Inferred, inversion: InversionResults | None) -> dict[str, object]:
+    """What else was inferred, where that is not what comes of the other flags."""
+    columns = () if found.attributes is None else tuple(one.column for one in found.attributes.columns)
+    asked = "yes" if found.classes is not None and inversion is None else None
+    return {"sensitive": columns or None, "reconstruct-classes": asked}

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from privaudit.errors import StoreError
 from privaudit.report.content import pretrained_wording
-from privaudit.report.content.command_flags import claim_flags, inversion_flags, training_flags
+from privaudit.report.content.command_flags import claim_flags, inferred_flags, inversion_flags, training_flags
 from privaudit.report.content.python_call import repeated
 from privaudit.report.content.texts import terms, text
 from privaudit.results.audit.audit_description import EstimatorIdentity, TrainingFunctionIdentity
@@ -305,6 +305,7 @@ def command(results: ScoreResults) -> str:
         "statistic": results.statistic,
         "rmia-gamma": gamma,
         **inversion_flags(results.inversion),
+        **inferred_flags(results.inferred, results.inversion),
         "queries": ",".join(results.queries) if len(results.queries) > 1 else None,
         "seed": identity.seed,
         "device": identity.device,

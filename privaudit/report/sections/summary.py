@@ -119,6 +119,8 @@ def _what_was_attacked(results: ScoreResults, table: pd.DataFrame, runs: Sequenc
         "RMIA": "rmia" not in results.attacks,
         "gradient inversion": not _was_inverted(table),
         "attacks that imitate the unlearning itself (U-LiRA)": bool(runs) and all(run.u_lira is None for run in runs),
+        "reconstruction of classes": results.inferred.classes is None,
+        "attribute inference": results.inferred.attributes is None,
         "poisoning and attacks on the training process": True,
     }
     left_out = ", ".join(name for name, is_left_out in not_tried.items() if is_left_out)

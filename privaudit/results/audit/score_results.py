@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from privaudit.results.audit.attribute_results import AttributeResults
 from privaudit.results.audit.audit_description import AuditIdentity, DataDescription, GivenTargetDescription
+from privaudit.results.audit.class_results import ClassResults
 from privaudit.results.audit.controls import Controls, Duplicates, Epsilon
 from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.outliers import Outliers
@@ -200,6 +202,21 @@ class PurgeEntry(Result):
     skipped: int = 0
 
 
+class Inferred(Result):
+    """What was inferred besides membership, each in a file of its own; None where it was not tried.
+
+    Parameters
+    ----------
+    attributes
+        Sensitive columns of a table: ``attributes.json``.
+    classes
+        What classes look like: ``classes.json``.
+    """
+
+    attributes: AttributeResults | None = None
+    classes: ClassResults | None = None
+
+
 class ScoreResults(Result):
     """An audit's results.
 
@@ -224,6 +241,8 @@ class ScoreResults(Result):
         What the command warned of.
     table_sha256
         Of the score table that these results belong to.
+    inferred
+        What else was inferred: of files beside this one, and not written here.
     """
 
     audit: str
@@ -258,18 +277,24 @@ class ScoreResults(Result):
     trained: int
     table_sha256: str | None = None
     purges: tuple[PurgeEntry, ...] = ()
+    inferred: Inferred = Field(default=Inferred(), exclude=True)
 
 
 class ScoreAnswer(ScoreResults):
-    """What ``score --json`` prints: the results, and the paths of the score table (``scores``) and of the report."""
+    """What ``score --json`` prints: the results, and the paths of the score table (``scores``) and of the report.
 
+    ``attributes`` and ``classes`` are what was inferred besides membership; None where it was not tried.
+    """
+
+    attributes: AttributeResults | None = None
+    classes: ClassResults | None = None
     scores_file: str = Field(alias="scores")
     report: ReportPaths
 
     @classmethod
     def of(cls, results: ScoreResults, scores: Path, report: ReportPaths) -> ScoreAnswer:
         """Join the results and the paths."""
-        return cls(**dict(results), scores=str(scores), report=report)
+        return cls(**dict(results), **dict(results.inferred), scores=str(scores), report=report)
 
 
 class ScoreEstimate(Result):

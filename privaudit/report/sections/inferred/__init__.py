@@ -1,0 +1,1 @@
+"""The sections on what was inferred besides membership."""
