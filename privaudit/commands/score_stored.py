@@ -16,6 +16,7 @@ from privaudit.audit.outlying_models import find_outlying, models_left
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import RESULTS, SCORES, write_table
 from privaudit.audit.stored_signals import StoredSignals, read_stored_signals
+from privaudit.config import AuditSettings
 from privaudit.data.duplicates import find_duplicates
 from privaudit.report.content import comparability
 from privaudit.results.audit.controls import Controls, Epsilon
@@ -31,6 +32,7 @@ from privaudit.scoring.canary_epsilon import bounds_of_canaries
 from privaudit.scoring.external_target_check import doubts_about
 from privaudit.scoring.promise.counts import counts_of_canaries
 from privaudit.scoring.promise.judgement import DELTA, judge_claim
+from privaudit.scoring.promise.steps import counts_of_steps
 from privaudit.scoring.reliability.outliers import drawn_in, sentences
 from privaudit.scoring.sample_scores import score
 from privaudit.scoring.target_audit import audit_target, split_test
@@ -39,6 +41,7 @@ from privaudit.shadow.store import COIN, TARGET, shadow_keys
 from privaudit.shadow.trainer import read_record
 from privaudit.signals import signal
 from privaudit.statistics.audit_difference import share_influence
+from privaudit.training.private.mechanism import PrivateTraining
 
 
 def score_stored(
@@ -171,10 +174,13 @@ def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> P
     Shadow models see half of the samples. Under dp-sgd their promise is the target's; that of another training may not
     be, so that the model that saw everything and canaries by coins alone is held against a claim about it.
     """
-    if found is None:
-        return None
     canary, recipe = plan.facts.canary, plan.specification.recipe
     private = None if plan.specification.training is not None else recipe.privacy
+    if private is not None and plan.canaries.gradients:
+        promise = counts_of_steps(plan.store.read_steps(), plan.coins, private, plan.settings.seed)
+        return _with_claim(promise, plan.settings, private)
+    if found is None:
+        return None
     promise = counts_of_canaries(
         signal(plan.store.read_signals([COIN])[0, canary, 0], "margin"),
         plan.coins,
@@ -182,7 +188,11 @@ def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> P
         stored.keep[:, canary],
         None if private is None else found.trials,
     )
-    settings = plan.settings
+    return _with_claim(promise, plan.settings, private)
+
+
+def _with_claim(promise: Promise, settings: AuditSettings, private: PrivateTraining | None) -> Promise:
+    """Hold the claim of the flags, or that of dp-sgd of itself, against what was counted."""
     if settings.claim_epsilon is not None:
         delta = private.delta if private is not None else DELTA
         delta = delta if settings.claim_delta is None else settings.claim_delta
