@@ -16,8 +16,8 @@ from privaudit.audit.outlying_models import find_outlying, models_left
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import RESULTS, SCORES, write_table
 from privaudit.audit.stored_signals import StoredSignals, read_stored_signals
-from privaudit.config import AuditSettings
 from privaudit.data.duplicates import find_duplicates
+from privaudit.report.brief.declared import declared_in
 from privaudit.report.content import comparability
 from privaudit.results.audit.controls import Controls, Epsilon
 from privaudit.results.audit.promise import Promise
@@ -178,7 +178,7 @@ def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> P
     private = None if plan.specification.training is not None else recipe.privacy
     if private is not None and plan.canaries.gradients:
         promise = counts_of_steps(plan.store.read_steps(), plan.coins, private, plan.settings.seed)
-        return _with_claim(promise, plan.settings, private)
+        return _with_claim(promise, plan, private)
     if found is None:
         return None
     promise = counts_of_canaries(
@@ -188,14 +188,17 @@ def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> P
         stored.keep[:, canary],
         None if private is None else found.trials,
     )
-    return _with_claim(promise, plan.settings, private)
+    return _with_claim(promise, plan, private)
 
 
-def _with_claim(promise: Promise, settings: AuditSettings, private: PrivateTraining | None) -> Promise:
+def _with_claim(promise: Promise, plan: AuditPlan, private: PrivateTraining | None) -> Promise:
     """Hold the claim of the flags, or that of dp-sgd of itself, against what was counted."""
+    settings = plan.settings
     if settings.claim_epsilon is not None:
-        delta = private.delta if private is not None else DELTA
-        delta = delta if settings.claim_delta is None else settings.claim_delta
+        declared = declared_in(settings.out / plan.name)
+        of_training, told = None if private is None else private.delta, None if declared is None else declared.privacy
+        known = (settings.claim_delta, of_training, None if told is None else told.delta)
+        delta = next((one for one in known if one is not None), DELTA)
         return promise.model_copy(update={"claim": judge_claim(promise, settings.claim_epsilon, delta, "flags")})
     if private is not None:
         return promise.model_copy(update={"claim": judge_claim(promise, private.epsilon, private.delta, "recipe")})

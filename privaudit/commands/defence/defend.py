@@ -15,6 +15,7 @@ from privaudit.commands.defence.variation_audits import (
     Planned,
     audit_variation,
     cost_of,
+    demand_whole_store,
     leave_out_most_exposed,
     open_baseline,
     plan_variation,
@@ -94,6 +95,9 @@ def _plan(
                 raise UsageError(f"--sweep {sweep}: [{variation.name}] {error.message}", hint=error.hint) from None
             skipped.append(f"{variation.sentence}: {error.message}.")
             continue
+        if plan is not None:
+            # Before anything is trained, and not when its turn comes.
+            demand_whole_store(variation, plan)
         if plan is not None and plan.name in names:
             skipped.append(f"{variation.sentence}: it is the same as another.")
             continue

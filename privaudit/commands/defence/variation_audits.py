@@ -20,7 +20,7 @@ from privaudit.commands.defence.variations import MOST_EXPOSED, SHARE_LEFT_OUT, 
 from privaudit.commands.score import train_missing
 from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
-from privaudit.errors import UsageError
+from privaudit.errors import StoreError, UsageError
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import ScoreResults
@@ -94,6 +94,14 @@ def plan_variation(baseline: AuditPlan, variation: Variation) -> AuditPlan | Non
     if variation.name == MOST_EXPOSED and not variation.changes:
         return None
     return examine_code(plan_audit(varied_settings(baseline, variation)))
+
+
+def demand_whole_store(variation: Variation, plan: AuditPlan) -> None:
+    """Raise `StoreError` where a variation's own audit was purged, which is another than the one that is defended."""
+    try:
+        plan.store.demand_not_purged()
+    except StoreError as error:
+        raise StoreError(f"the variation '{variation.name}': {error.message}", hint=error.hint) from None
 
 
 def cost_of(plan: AuditPlan, known: dict[tuple[object, ...], Measured]) -> Estimate:

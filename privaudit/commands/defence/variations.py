@@ -10,6 +10,7 @@ from pathlib import Path
 
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.privacy.canaries import MISLABELLED
+from privaudit.commands.defence.estimator_variations import estimator_variations
 from privaudit.config import AuditSettings, decoded, has_own_recipe
 from privaudit.config.privacy_options import PrivateTrainingOptions
 from privaudit.errors import UsageError
@@ -76,6 +77,8 @@ def default_variations(plan: AuditPlan) -> tuple[list[Variation], list[str]]:
     found: list[Variation] = []
     skipped: list[str] = []
     if plan.specification.estimator is not None:
+        gentler = estimator_variations(plan.specification.estimator)
+        found += [Variation(name, title, {"estimator": text}) for name, title, text in gentler]
         skipped.append(
             "Epochs, weight decay, augmentation, label smoothing, DP-SGD and other networks: an estimator is audited, "
             "and they are for networks; --sweep FILE names other estimators."

@@ -24,8 +24,17 @@ def claim_on(results: ScoreResults, declared: Declaration | None) -> ClaimFound 
         return made
     privacy = None if declared is None else declared.privacy
     if privacy is not None and privacy.epsilon is not None:
-        return judge_claim(promise, privacy.epsilon, DELTA if privacy.delta is None else privacy.delta, "declaration")
+        return judge_claim(promise, privacy.epsilon, delta_of(results, declared), "declaration")
     return made
+
+
+def delta_of(results: ScoreResults, declared: Declaration | None) -> float:
+    """Return the δ that an ε is held against the audit at: the flags' claim's, else the declared one, else dp-sgd's."""
+    made = None if results.promise is None else results.promise.claim
+    told = None if declared is None else declared.privacy.delta
+    if told is not None and (made is None or made.claimant != "flags"):
+        return told
+    return DELTA if made is None else made.delta
 
 
 def sentence(found: ClaimFound) -> str:
