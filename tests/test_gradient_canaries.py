@@ -19,6 +19,7 @@ from privaudit.errors import UsageError
 from privaudit.results.audit.promise import Promise
 from privaudit.scoring.promise.judgement import judge_claim
 from privaudit.scoring.promise.steps import counts_of_steps, guesses_to_make, log_odds, measured_noise
+from privaudit.shadow.trainer import one_thread
 from privaudit.statistics.privacy.gaussian import epsilon_of_mu, mu_of_trials
 from privaudit.training.loop import Samples, train
 from privaudit.training.private.canary_gradients import CanaryGradients
@@ -36,20 +37,22 @@ def read(inside: np.ndarray[Any, Any], **changes: Any) -> tuple[np.ndarray[Any, 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
     planted = CanaryGradients(np.arange(len(inside)) * 3, inside)
-    train_privately(model, samples(), np.arange(40), recipe(**changes), 7, HARDWARE, None, planted)
+    with one_thread(HARDWARE):
+        train_privately(model, samples(), np.arange(40), recipe(**changes), 7, HARDWARE, None, planted)
     return planted.observed(), model
 
 
 def test_what_is_read_is_the_noise_where_nobody_is_in() -> None:
     """And the training is what it is without canaries, to the bit."""
-    found, model = read(np.zeros(15, np.bool_), noise_multiplier=2.0, max_grad_norm=0.5, epochs=400)
-    assert found.shape == (800, 15)
-    assert found.std() == pytest.approx(1.0, rel=0.03)
-    assert measured_noise(found) == pytest.approx(1.0, rel=0.04)
+    found, model = read(np.zeros(15, np.bool_), noise_multiplier=2.0, max_grad_norm=0.5, epochs=150)
+    assert found.shape == (300, 15)
+    assert found.std() == pytest.approx(1.0, rel=0.05)
+    assert measured_noise(found) == pytest.approx(1.0, rel=0.06)
     torch.manual_seed(0)
     plain = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
-    settings = recipe(noise_multiplier=2.0, max_grad_norm=0.5, epochs=400)
-    train(plain, samples(), np.arange(40), settings, 7, HARDWARE)
+    settings = recipe(noise_multiplier=2.0, max_grad_norm=0.5, epochs=150)
+    with one_thread(HARDWARE):
+        train(plain, samples(), np.arange(40), settings, 7, HARDWARE)
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):
         assert torch.equal(one, other)
 
@@ -57,11 +60,11 @@ def test_what_is_read_is_the_noise_where_nobody_is_in() -> None:
 def test_a_canary_is_drawn_and_clipped_as_a_sample_is() -> None:
     """Next to no noise: 0 where it was not drawn, and the clipping norm where it was, in half of the steps."""
     inside = np.arange(15) % 2 == 0
-    found, _ = read(inside, noise_multiplier=1e-4, max_grad_norm=0.5, epochs=100)
+    found, _ = read(inside, noise_multiplier=1e-4, max_grad_norm=0.5, epochs=40)
     assert np.abs(found[:, ~inside]).max() < 1e-3
     drawn = np.abs(found[:, inside] - 0.5) < 1e-3
     assert (drawn | (np.abs(found[:, inside]) < 1e-3)).all()
-    assert drawn.mean() == pytest.approx(0.5, abs=0.05)
+    assert drawn.mean() == pytest.approx(0.5, abs=0.08)
 
 
 def test_the_odds_are_those_of_a_mixture() -> None:
@@ -160,3 +163,21 @@ def test_an_audit_with_gradients(small_npz: Any, tmp_path: Any) -> None:
     assert (again.trained, again.promise) == (1, promise)
     with pytest.raises(UsageError, match="has a number of the network to itself"):
         plan_audit(AuditSettings(**asked | {"canaries": 30_000}))
+
+
+@pytest.mark.parametrize(
+    ("noise", "rate", "steps", "spent"), [(1.291, 0.125, 160, 7.286), (0.5, 0.5, 2, 13.16), (1.0, 1.0, 1, 4.388)]
+)
+def test_what_is_taken_for_gaussian_is_less_than_what_is_spent(
+    noise: float, rate: float, steps: int, spent: float
+) -> None:
+    """ε at δ = 10⁻⁵ by Opacus's PRV accountant, of sampled noise; without sampling it is the Gaussian's own."""
+    random, setting = np.random.default_rng(0), privacy(noise_multiplier=noise, sample_rate=rate)
+    told = []
+    for inside in (1, 0):
+        drawn = (inside * (random.random(20_000) < rate) for _ in range(steps))
+        told.append(sum(log_odds((noise * random.normal(size=20_000) + one)[None], setting) for one in drawn) > 0)
+    tpr, fpr = (float(np.mean(one)) for one in told)
+    taken = epsilon_of_mu(float(stats.norm.ppf(tpr) - stats.norm.ppf(fpr)), 1e-5)
+    assert taken < spent + 0.1
+    assert taken > spent - 0.1 or rate < 1
