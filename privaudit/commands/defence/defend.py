@@ -17,6 +17,7 @@ from privaudit.commands.defence.variation_audits import (
     cost_of,
     demand_whole_store,
     leave_out_most_exposed,
+    left_out_before,
     open_baseline,
     plan_variation,
 )
@@ -87,7 +88,8 @@ def _plan(
     cost = cost_of(baseline, steps)
     planned = [Planned(Variation(BASELINE, "as it was audited", {}), baseline, cost)]
     names = {baseline.name}
-    for variation in found:
+    for listed_variation in found:
+        variation = left_out_before(baseline, listed_variation)
         try:
             plan = plan_variation(baseline, variation)
         except UsageError as error:
@@ -103,7 +105,8 @@ def _plan(
             continue
         names |= set() if plan is None else {plan.name}
         # Until the most exposed are known, as many models as the baseline's cost as much.
-        planned.append(Planned(variation, plan, cost if plan is None else cost_of(plan, steps)))
+        known = cost_of(baseline, steps, anew=True) if plan is None else cost_of(plan, steps)
+        planned.append(Planned(variation, plan, known))
     if len(planned) == 1:
         raise UsageError("there is no variation to try", hint="Name some: --sweep FILE.toml. " + " ".join(skipped))
     return baseline, planned, skipped
