@@ -129,6 +129,10 @@ WHOLE_MODEL, WHOLE_MODEL_RECORD = (
     Artifact(f"{{key:target|coin}}.{ending}", About.EVERYONE, "data and seed", Purge.KEEP_IF_PROVEN, "target models")
     for ending in ("safetensors", "json")
 )
+STEPS_READ, STEPS_READ_RECORD = (
+    Artifact(f"canaries/gradients.{ending}", About.NOBODY, "canaries, coins and noise", Purge.KEEP)
+    for ending in ("npy", "json")
+)
 SIGNALS = Artifact("signals/{key}.npy", About.EVERYONE, "a model and the pool", Purge.CUT_ROWS)
 TEST_SIGNALS = Artifact("controls/test-{key}.npy", About.NOBODY, "a model and never-trained samples", Purge.KEEP)
 UNTRAINED_SIGNALS = Artifact(
@@ -190,9 +194,9 @@ _STRAYS = tuple(
 )
 
 STORE = (
-    DESCRIPTION, DESIGN, ENCODING, EMBEDDINGS, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, SIGNALS,
-    TEST_SIGNALS, UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, CANDIDATES, CLASS_SEARCHES, *INVERSIONS,
-    PURGES, PURGE_SALT, *_STRAYS, COLUMNS,
+    DESCRIPTION, DESIGN, ENCODING, EMBEDDINGS, MODEL, MODEL_RECORD, WHOLE_MODEL, WHOLE_MODEL_RECORD, STEPS_READ,
+    STEPS_READ_RECORD, SIGNALS, TEST_SIGNALS, UNTRAINED_SIGNALS, RETRAINED, RETRAINED_RECORD, CALIBRATION, CANDIDATES,
+    CLASS_SEARCHES, *INVERSIONS, PURGES, PURGE_SALT, *_STRAYS, COLUMNS,
 )  # fmt: skip
 
 # The output: <out>/<audit>/.

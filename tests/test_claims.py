@@ -195,6 +195,22 @@ def test_the_gate_holds_canaries_against_a_limit(folder: Path, small_audit: dict
     assert "--canaries" in without.sentence
 
 
+def test_a_limit_is_held_at_the_delta_of_the_claim(folder: Path) -> None:
+    """That of the flags, else the declared one, else 1e-5: each says which."""
+    limit = [Limit(quantity="epsilon", most=1.0)]
+    declared = Declaration.model_validate({"privacy": {"delta": 1e-2}})
+    for told, delta in ((None, 1e-5), (declared, 1e-2)):
+        (check,) = check_audit(folder, limit, None, told)
+        assert check.delta == delta
+        assert check.value == pytest.approx(best_of_one_run(100, 120, 120, delta))
+        assert f"at δ {delta:g}" in check.sentence
+    results = read_result(folder / "score.json", ScoreResults)
+    assert results.promise is not None
+    flagged = results.promise.model_copy(update={"claim": judge_claim(results.promise, 3.0, 1e-3, "flags")})
+    write_result(folder / "score.json", results.model_copy(update={"promise": flagged}))
+    assert check_audit(folder, limit, None, declared)[0].delta == 1e-3
+
+
 def test_a_declared_claim_and_limit_are_in_the_brief(folder: Path) -> None:
     results = read_result(folder / "score.json", ScoreResults)
     assert claim_on(results, None) is None

@@ -17,10 +17,12 @@ import torch
 import privaudit
 from privaudit.audit.plan import plan_audit
 from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.defence.estimator_variations import estimator_variations
 from privaudit.commands.defence.output_measures import measure_outputs
 from privaudit.commands.defence.variations import BASELINE, Variation, default_variations, read_sweep, varied_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
+from privaudit.estimators.build import build_estimator
 from privaudit.networks.cnn import build_cnn
 from privaudit.networks.cnn import build_dropout as cnn_dropout
 from privaudit.report.brief import next_steps
@@ -168,13 +170,17 @@ def test_a_variation_of_a_private_training_keeps_its_promise() -> None:
     assert {"epsilon": 1.0} in [one.changes for one in default_variations(stored)[0]]
 
 
-def test_of_an_estimator_only_the_data_are_varied() -> None:
+def test_of_an_estimator_what_it_fits_by_and_the_data_are_varied() -> None:
     plan = plan_audit(AuditSettings(dataset="digits", samples=200, estimator="random-forest", device="cpu"))
     found, skipped = default_variations(plan)
-    assert [one.name for one in found] == ["more-data", "without-most-exposed"]
+    gentler = ["leaves-of-10", "leaves-of-30", "smaller-trees", "logistic-regression"]
+    assert [one.name for one in found] == [*gentler, "more-data", "without-most-exposed"]
+    leaves = plan_audit(varied_settings(plan, found[0])).identity.estimator
+    assert leaves is not None
+    assert leaves.builds == "sklearn.ensemble.RandomForestClassifier(min_samples_leaf=10)"
     assert "an estimator is audited" in " ".join(skipped)
     assert plan_audit(varied_settings(plan, Variation("same", "", {}))).name == plan.name
-    assert len(plan_audit(varied_settings(plan, found[0])).data) == 400
+    assert len(plan_audit(varied_settings(plan, found[4])).data) == 400
     nothing: Any = None
     assert measure_outputs(plan, nothing) is None
 
@@ -250,3 +256,23 @@ def test_dropout_is_the_same_network_where_it_answers() -> None:
     inputs = torch.randn(5, 1, 8, 8)
     assert torch.equal(plain(inputs), dropped.eval()(inputs))
     assert not torch.equal(plain(inputs), dropped.train()(inputs))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        ("hist-gradient-boosting", {"fewer-trees": "max_iter=25", "leaves-of-100": "min_samples_leaf=100"}),
+        ("logistic-regression", {"penalty-10": "C=0.1", "penalty-100": "C=0.01"}),
+        ("sklearn.ensemble.RandomForestClassifier(max_depth=4, min_samples_leaf=20)", {"leaves-of-30": "max_depth=4"}),
+        ("sklearn.neighbors.KNeighborsClassifier(n_neighbors=40)", {"logistic-regression": "logistic-regression"}),
+    ],
+)
+def test_an_estimator_fits_less_closely_than_it_does(estimator: str, expected: dict[str, str]) -> None:
+    """What it is given stays as it is, and nothing is tried that would fit more closely."""
+    found = {name: text for name, _, text in estimator_variations(estimator)}
+    for name, part in expected.items():
+        assert part in found[name]
+    assert not {"leaves-of-10", "smaller-trees", "more-neighbours"} & found.keys() or "boosting" in estimator
+    assert ("logistic-regression" in found) == (estimator != "logistic-regression")
+    for text in found.values():
+        build_estimator(text)

@@ -317,3 +317,17 @@ def test_nothing_is_planned_upon_a_purged_audit(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(defend, "open_baseline", lambda *_: baseline)
     with pytest.raises(StoreError, match="purged"):
         defend.plan_defence(AuditSettings(dataset="digits"), set(), None, None)
+
+
+def test_a_purged_variation_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise StoreError("purged of 3 samples", hint="Take them out.")
+
+    baseline = SimpleNamespace(store=SimpleNamespace(demand_not_purged=lambda: None), name="audit")
+    purged = SimpleNamespace(store=SimpleNamespace(demand_not_purged=refuse), name="other")
+    monkeypatch.setattr(defend, "open_baseline", lambda *_: baseline)
+    monkeypatch.setattr(defend, "default_variations", lambda _: ([Variation("fewer", "", {"epochs": 3})], []))
+    monkeypatch.setattr(defend, "plan_variation", lambda *_: purged)
+    monkeypatch.setattr(defend, "cost_of", lambda *_, **__: None)
+    with pytest.raises(StoreError, match="variation 'fewer': purged of 3 samples"):
+        defend.plan_defence(AuditSettings(dataset="digits"), set(), None, None)

@@ -290,3 +290,14 @@ def test_a_model_of_another_accuracy_is_named_even_where_values_are_wide() -> No
     said = sentences(found, 12)
     assert said[0].startswith("model 4 is right on 1")
     assert find_outliers(margins).accuracies == ()
+
+
+def test_a_forest_s_ties_make_no_model_an_outlier() -> None:
+    """Of most samples nearly half of the models say something else than all the others, who say exactly the same."""
+    values, _ = leaking(models=32, samples=400)
+    votes = np.where(np.abs(values) < 4, 4.0, np.round(values))
+    assert not odd_models(find_outliers(votes))
+    tied = np.random.default_rng(1).random(votes.shape) < np.linspace(0.45, 0.6, 32)[:, np.newaxis]
+    votes = np.where(tied, np.median(values, axis=0).round(), np.round(2 * values) / 2 + 0.25)
+    assert not odd_models(find_outliers(votes))
+    assert odd_models(find_outliers(np.where(np.arange(32)[:, np.newaxis] == 7, 20 * votes, votes))) == [7]

@@ -19,7 +19,7 @@ from privaudit.audit.pretrained.embeddings import Embedded, embeddings_of, of_he
 from privaudit.audit.pretrained.identity import identity_of
 from privaudit.audit.pretrained.resolve import choose_pretrained, defaults_of_pretrained, resolve_pretrained
 from privaudit.audit.privacy.canaries import Canaries, choose_canaries, own_ids
-from privaudit.audit.privacy.private_recipe import demand_fit, statistics_for
+from privaudit.audit.privacy.private_recipe import demand_fit, demand_steps, statistics_for
 from privaudit.config import FEWEST_SAMPLES, AuditSettings, defaults_for
 from privaudit.data import Dataset, Limits, default_folder
 from privaudit.data.formats.load import lasting_name
@@ -40,7 +40,7 @@ from privaudit.shadow.design import paired_design
 from privaudit.shadow.external_estimator import read_given_estimator
 from privaudit.shadow.external_target import GivenTarget, read_given_target
 from privaudit.shadow.specification import ModelSpecification
-from privaudit.shadow.store import COIN, TARGET, AuditStore, shadow_key
+from privaudit.shadow.store import COIN, GRADIENTS, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, TrainingJob
 from privaudit.signals import SIGNALS
 from privaudit.training.custom_training import load_training, takes_what_it_is_given, training_identity
@@ -160,7 +160,7 @@ class AuditPlan:
     @cached_property
     def coins(self) -> npt.NDArray[np.bool_]:
         """An independent fair coin for each canary: whether the coin model sees it."""
-        return generator(self.settings.seed, "coins").random(len(self.canaries)) < 0.5
+        return generator(self.settings.seed, "coins").random(len(self.canaries) or self.canaries.gradients) < 0.5
 
     @cached_property
     def engine(self) -> Engine:
@@ -191,6 +191,8 @@ class AuditPlan:
         if len(self.canaries):
             members = np.concatenate([everyone, len(everyone) + np.flatnonzero(self.coins)])
             jobs.append(TrainingJob(COIN, members, *common))
+        if self.canaries.gradients:
+            jobs.append(TrainingJob(GRADIENTS, everyone, *common, planted=self.coins))
         for index, row in enumerate(keep):
             jobs.append(TrainingJob(shadow_key(index), np.flatnonzero(row), *common))
         return jobs
@@ -296,6 +298,7 @@ def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
         pretrained=pretrained,
     )
     _demand_fit(settings, specification, data)
+    demand_steps(settings, specification)
     canaries = choose_canaries(data, settings.canaries, settings.seed, settings.canary_kind)
     properties = group_samples(settings.metadata, data.groups, data.sample_ids, len(canaries))
     read = read_given_target if specification.estimator is None else partial(read_given_estimator, data.class_names)

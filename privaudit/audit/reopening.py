@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from privaudit.audit.plan import AuditPlan, plan_audit, replace_settings
+from privaudit.audit.privacy.canaries import MISLABELLED, choose_canaries
 from privaudit.audit.privacy.private_recipe import statistics_for
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
 from privaudit.objects.held import held_code, held_data, hold_code, hold_data, is_held_name, title_of
-from privaudit.results.audit.audit_description import AuditDescription, AuditIdentity, DataDescription
+from privaudit.results.audit.audit_description import GRADIENT, AuditDescription, AuditIdentity, DataDescription
 from privaudit.runtime.registry import without_folder
 from privaudit.shadow.external_target import GivenTarget
 from privaudit.shadow.store import AuditStore
@@ -30,6 +31,9 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
     if recipe.privacy is not None:
         specification = replace(specification, statistics=statistics_for(recipe, plan.data))
     plan = replace(plan, specification=specification, given=given)
+    if (of := description.identity).canary_kind == GRADIENT:
+        # By the stored recipe too, which the settings do not name.
+        plan = replace(plan, canaries=choose_canaries(plan.data, of.canaries, of.seed, GRADIENT))
     if plan.data.fingerprint != description.identity.fingerprint:
         is_object = is_held_name(known.dataset)
         raise UsageError(
@@ -129,8 +133,8 @@ def settings_of(description: AuditDescription, settings: AuditSettings) -> Audit
         seed=identity.seed,
         device=identity.device,
         precision=identity.precision,
-        canaries=identity.canaries,
-        canary_kind=identity.canary_kind or "mislabelled",
+        canaries=0 if identity.canary_kind == GRADIENT else identity.canaries,
+        canary_kind=MISLABELLED if identity.canary_kind in (None, GRADIENT) else identity.canary_kind,
     )
 
 

@@ -15,6 +15,7 @@ from privaudit.report.write import results_folder
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.gate_results import Check, GateAnswer, Limit
+from privaudit.results.statement.declaration import Declaration
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_own
 
@@ -31,7 +32,14 @@ def parse_rate_limit(text: str) -> Limit:
     return limit
 
 
-def check_audit(folder: Path, limits: list[Limit], attack: str | None, *, of_target: bool = False) -> list[Check]:
+def check_audit(
+    folder: Path,
+    limits: list[Limit],
+    attack: str | None,
+    declared: Declaration | None = None,
+    *,
+    of_target: bool = False,
+) -> list[Check]:
     """Hold the stored results below ``<out>/<audit>/`` against limits.
 
     Parameters
@@ -42,6 +50,8 @@ def check_audit(folder: Path, limits: list[Limit], attack: str | None, *, of_tar
         At least one.
     attack
         Whose figures count; None: the target's own where the user brought it, else LiRA's.
+    declared
+        What was declared: an ε is held at the δ of the claim that counts.
     of_target
         Hold the target model against them instead of the shadow models.
     """
@@ -59,7 +69,7 @@ def check_audit(folder: Path, limits: list[Limit], attack: str | None, *, of_tar
         raise UsageError(
             f"{folder} holds no whole results of an audit", hint="Run privaudit score first, with the same --out."
         )
-    return hold(read_result(folder / RESULTS, ScoreResults), limits, attack, of_target=of_target)
+    return hold(read_result(folder / RESULTS, ScoreResults), limits, attack, declared, of_target=of_target)
 
 
 def run_gate(
@@ -86,9 +96,11 @@ def run_gate(
     """
     folder = results_folder(settings, audit)
     run = None if unlearned is None else check_run(folder, unlearned)
-    if not limits and (declared := declared_in(folder)) is not None:
+    declared = declared_in(folder)
+    if not limits and declared is not None:
         limits = limits_of(declared.limits)
-    checks = [] if run is not None and not limits else check_audit(folder, limits, attack, of_target=of_target)
+    skipped = run is not None and not limits
+    checks = [] if skipped else check_audit(folder, limits, attack, declared, of_target=of_target)
     told = [(check.name, str(check.verdict), check.sentence) for check in checks]
     told += [] if run is None else [("outcome of unlearning", str(run.verdict), run.sentence)]
     if junit_file is not None:

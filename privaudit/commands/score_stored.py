@@ -17,6 +17,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import RESULTS, SCORES, write_table
 from privaudit.audit.stored_signals import StoredSignals, read_stored_signals
 from privaudit.data.duplicates import find_duplicates
+from privaudit.report.brief.declared import declared_in
 from privaudit.report.content import comparability
 from privaudit.results.audit.controls import Controls, Epsilon
 from privaudit.results.audit.promise import Promise
@@ -31,6 +32,7 @@ from privaudit.scoring.canary_epsilon import bounds_of_canaries
 from privaudit.scoring.external_target_check import doubts_about
 from privaudit.scoring.promise.counts import counts_of_canaries
 from privaudit.scoring.promise.judgement import DELTA, judge_claim
+from privaudit.scoring.promise.steps import counts_of_steps
 from privaudit.scoring.reliability.outliers import drawn_in, sentences
 from privaudit.scoring.sample_scores import score
 from privaudit.scoring.target_audit import audit_target, split_test
@@ -39,6 +41,7 @@ from privaudit.shadow.store import COIN, TARGET, shadow_keys
 from privaudit.shadow.trainer import read_record
 from privaudit.signals import signal
 from privaudit.statistics.audit_difference import share_influence
+from privaudit.training.private.mechanism import PrivateTraining
 
 
 def score_stored(
@@ -171,10 +174,13 @@ def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> P
     Shadow models see half of the samples. Under dp-sgd their promise is the target's; that of another training may not
     be, so that the model that saw everything and canaries by coins alone is held against a claim about it.
     """
-    if found is None:
-        return None
     canary, recipe = plan.facts.canary, plan.specification.recipe
     private = None if plan.specification.training is not None else recipe.privacy
+    if private is not None and plan.canaries.gradients:
+        promise = counts_of_steps(plan.store.read_steps(), plan.coins, private, plan.settings.seed)
+        return _with_claim(promise, plan, private)
+    if found is None:
+        return None
     promise = counts_of_canaries(
         signal(plan.store.read_signals([COIN])[0, canary, 0], "margin"),
         plan.coins,
@@ -182,10 +188,17 @@ def _promise(plan: AuditPlan, stored: StoredSignals, found: Epsilon | None) -> P
         stored.keep[:, canary],
         None if private is None else found.trials,
     )
+    return _with_claim(promise, plan, private)
+
+
+def _with_claim(promise: Promise, plan: AuditPlan, private: PrivateTraining | None) -> Promise:
+    """Hold the claim of the flags, or that of dp-sgd of itself, against what was counted."""
     settings = plan.settings
     if settings.claim_epsilon is not None:
-        delta = private.delta if private is not None else DELTA
-        delta = delta if settings.claim_delta is None else settings.claim_delta
+        declared = declared_in(settings.out / plan.name)
+        of_training, told = None if private is None else private.delta, None if declared is None else declared.privacy
+        known = (settings.claim_delta, of_training, None if told is None else told.delta)
+        delta = next((one for one in known if one is not None), DELTA)
         return promise.model_copy(update={"claim": judge_claim(promise, settings.claim_epsilon, delta, "flags")})
     if private is not None:
         return promise.model_copy(update={"claim": judge_claim(promise, private.epsilon, private.delta, "recipe")})

@@ -36,9 +36,9 @@ class PrivateTrainingOptions(Options):
 class ClaimOptions(Options):
     """A promise that is held against the audit, and what it is held by."""
 
-    canary_kind: Literal["mislabelled", "noise", "blank"] = Field(
+    canary_kind: Literal["mislabelled", "noise", "blank", "gradient"] = Field(
         "mislabelled",
-        description="What canaries are: mislabelled test samples, noise, or blank inputs [{default}].",
+        description="What canaries are: mislabelled test samples, noise, blank inputs; gradients (dp-sgd) [{default}].",
     )
     claim_epsilon: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Hold this ε against the canaries [dp-sgd's, or the declared one]."

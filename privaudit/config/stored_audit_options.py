@@ -58,7 +58,7 @@ class _OwnGateOptions(AuditArgument):
     max_auc: float | None = Field(None, ge=0, le=1, description="Highest AUC.")
     max_asr: float | None = Field(None, ge=0, le=1, description="Highest mean risk of the most exposed samples.")
     max_epsilon: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Largest ε that canaries may not refute."
+        None, gt=0, allow_inf_nan=False, description="Largest ε that canaries may not refute, at the claim's δ [1e-5]."
     )
     attack: str | None = Field(
         None, description="Whose figures count; chosen beforehand [lira; with a target of your own: the target's]."

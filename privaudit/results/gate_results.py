@@ -30,10 +30,14 @@ class Limit(Result):
 
 
 class Check(Limit):
-    """One limit, what the audit says of it, and why; ``sentence`` says so in one line."""
+    """One limit, what the audit says of it, and why; ``sentence`` says so in one line.
+
+    ``delta`` is that of an ε: the δ of the claim that the audit was held against, or 1e-5.
+    """
 
     value: float | None
     ci: Interval | None
+    delta: float | None = None
     verdict: Verdict
     reason: str
     sentence: str

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from privaudit import artifacts
 from privaudit.errors import StoreError, UsageError
-from privaudit.results.audit.audit_description import AuditDescription, StoreFormat
+from privaudit.results.audit.audit_description import GRADIENT, AuditDescription, StoreFormat
 from privaudit.results.base import read_result, read_results, write_result, write_results
 from privaudit.results.purge_record import PurgeRecord
 from privaudit.runtime import files, locks
@@ -29,6 +29,9 @@ TARGET = "target"
 
 #: The model trained on everything and on those canaries whose coin said so.
 COIN = "coin"
+
+#: The training whose steps are read, and of which no model is kept: canaries that are gradients are in it by coins.
+GRADIENTS = "gradients"
 REMEDY = "Run the same privaudit score again: it makes anew what is missing or damaged."
 
 
@@ -86,6 +89,8 @@ class AuditStore:
 
     def record(self, key: str) -> Path:
         """How that model was trained: the last file written, so it marks the model as finished."""
+        if key == GRADIENTS:
+            return artifacts.STEPS_READ_RECORD.at(self.folder)
         kind = artifacts.WHOLE_MODEL_RECORD if key in (TARGET, COIN) else artifacts.MODEL_RECORD
         return kind.at(self.folder, key=key)
 
@@ -99,12 +104,19 @@ class AuditStore:
         return signals.at(self.folder, key=key)
 
     @property
+    def steps_read(self) -> Path:
+        """``canaries/gradients.npy``, float32 ``[T, C]``: what an attacker read of each step, a canary a column."""
+        return artifacts.STEPS_READ.at(self.folder)
+
+    @property
     def columns(self) -> Path:
         """``columns.json``: how the columns of a DataFrame became features; of other data there is none."""
         return artifacts.COLUMNS.at(self.folder)
 
     def files_of(self, key: str) -> list[Path]:
         """Every file of one model, its record last."""
+        if key == GRADIENTS:
+            return [self.steps_read, self.record(key)]
         controls = [self.control("test", key)] + ([] if key in (TARGET, COIN) else [self.control("untrained", key)])
         return [self.model(key), self.signals(key), *controls, self.record(key)]
 
@@ -136,10 +148,11 @@ class AuditStore:
     def expected_files(self) -> list[Path]:
         """Every file that the finished audit consists of."""
         description = self.read_description()
-        extra = [COIN] if description.identity.canaries else []
+        identity = description.identity
+        extra = [GRADIENTS if identity.canary_kind == GRADIENT else COIN] if identity.canaries else []
         keys = [TARGET, *extra, *shadow_keys(self.shadow_count())]
         tables = [self.encoding] if description.data.table is not None else []
-        if (pretrained := description.identity.pretrained) is not None and pretrained.is_head:
+        if (pretrained := identity.pretrained) is not None and pretrained.is_head:
             tables.append(self.embeddings)
         expected = [self.description, self.design, *tables, *(path for key in keys for path in self.files_of(key))]
         gone = {self.folder / name for purge in self.read_purges() for name in purge.files}
@@ -205,6 +218,11 @@ class AuditStore:
     def read_signals(self, keys: list[str]) -> npt.NDArray[np.float32]:
         """Signals of several models, ``[S, N, Q, K]``."""
         return self._read_arrays([self.signals(key) for key in keys])
+
+    def read_steps(self) -> npt.NDArray[np.float32]:
+        """``canaries/gradients.npy``, checked against its seal."""
+        files.demand_whole(self.steps_read, REMEDY)
+        return files.read_array(self.steps_read)
 
     def read_control(self, kind: str, keys: list[str]) -> npt.NDArray[np.float32]:
         """A control's signals under several models, ``[S, M, Q, K]``."""

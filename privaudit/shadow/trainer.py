@@ -55,13 +55,17 @@ class AuditArrays:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One model to train: its key in the store and the rows of the pool that it sees."""
+    """One model to train: its key in the store and the rows of the pool that it sees.
+
+    ``planted`` says of each canary that is a gradient whether it is in.
+    """
 
     key: str
     members: npt.NDArray[np.int64]
     specification: ModelSpecification
     store: AuditStore
     queries: tuple[str, ...] = ORIGINAL
+    planted: npt.NDArray[np.bool_] | None = None
 
 
 def train_with_new_seeds(
@@ -141,6 +145,10 @@ def _train(
 def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
     """Train one model, compute its signals and seal its files, the record last."""
     specification, store = job.specification, job.store
+    if job.planted is not None:
+        from privaudit.shadow.planted_training import train_planted  # It is built of this file's parts.
+
+        return train_planted(job, job.planted, arrays, report)
     with one_thread(specification.hardware):
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
         model, record, diverged = train_with_new_seeds(specification, pool, job.members, [job.key], report)
@@ -158,6 +166,7 @@ def train_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
         torch=str(torch.__version__),
     )
     write_result(store.record(job.key), kept)
+    return None
 
 
 def query_job(job: TrainingJob, arrays: AuditArrays, report: Report) -> None:
@@ -211,8 +220,11 @@ def find_asked_otherwise(jobs: Sequence[TrainingJob]) -> list[TrainingJob]:
     return [
         job
         for job in jobs
-        if tuple(read_record(job.store, job.key).queries or ORIGINAL) != job.queries
-        or not job.store.holds_every_signal(job.key)
+        if job.planted is None
+        and (
+            tuple(read_record(job.store, job.key).queries or ORIGINAL) != job.queries
+            or not job.store.holds_every_signal(job.key)
+        )
     ]
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
+from privaudit.results.audit.audit_description import GRADIENT
 from privaudit.runtime.seeds import generator
 
 #: What canaries are where nothing is said; the kind that no audit's identity names.
@@ -21,19 +22,22 @@ class Canaries:
     """Samples with a made-up label, which join the shadow pool and nothing else.
 
     ``rows`` are those of the test set that they take the place of: such rows are never-trained samples no longer.
+    ``gradients`` counts canaries that are no samples, and join nothing: a training of its own has them.
     """
 
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     inputs: npt.NDArray[Any]
     kind: str = MISLABELLED
+    gradients: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def identity(self) -> dict[str, object]:
         """Return what an audit is named by."""
-        return {"canaries": len(self)} | ({"canary_kind": self.kind} if len(self) and self.kind != MISLABELLED else {})
+        count = len(self) or self.gradients
+        return {"canaries": count} | ({"canary_kind": self.kind} if count and self.kind != MISLABELLED else {})
 
 
 def choose_canaries(data: Dataset, count: int, seed: int, kind: str = MISLABELLED) -> Canaries:
@@ -45,8 +49,11 @@ def choose_canaries(data: Dataset, count: int, seed: int, kind: str = MISLABELLE
         Of the audit.
     kind
         ``mislabelled`` leaves inputs as they are; ``noise`` draws every number of theirs between the least and the
-        largest that it has in training; ``blank`` gives each one value throughout, drawn in the same way.
+        largest that it has in training; ``blank`` gives each one value throughout, drawn in the same way. Of
+        ``gradient`` none is a sample.
     """
+    if kind == GRADIENT:
+        return Canaries(np.zeros(0, np.int64), np.zeros(0, np.int64), data.x_test[:0], kind, gradients=count)
     if count > len(data.y_test) // 2:
         raise UsageError(
             f"--canaries {count}: canaries are test samples, and at most half of the {len(data.y_test)} may become one",

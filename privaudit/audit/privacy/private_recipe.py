@@ -6,6 +6,8 @@ from privaudit.config import AuditSettings
 from privaudit.data import Dataset
 from privaudit.errors import UsageError
 from privaudit.networks import check_network
+from privaudit.results.audit.audit_description import GRADIENT
+from privaudit.shadow.planted_training import trained_numbers
 from privaudit.shadow.specification import ModelSpecification
 from privaudit.training.private.accountant import ACCOUNTANT, epsilon_of, noise_for
 from privaudit.training.private.fitness import demand_own_gradients
@@ -17,6 +19,9 @@ EPSILON, DELTA, MAX_GRAD_NORM = 8.0, 1e-5, 1.0
 
 #: By default a batch has at most this share of the samples: sampling is what makes little noise do.
 MOST_OF_SAMPLES = 1 / 8
+
+#: Canaries that are gradients cost no more than one training, but what is read of each step is kept.
+MOST_GRADIENTS = 20_000
 
 #: Mean and deviation that images are standardised by: their own would be read without noise.
 PUBLIC_STATISTICS = (0.5, 0.25)
@@ -95,6 +100,25 @@ def demand_no_privacy(settings: AuditSettings) -> None:
         raise UsageError(
             f"--{name} is of the recipe dp-sgd: another training keeps no such promise",
             hint="Add --recipe dp-sgd; a promise of your own training is held against canaries by --claim-epsilon.",
+        )
+
+
+def demand_steps(settings: AuditSettings, specification: ModelSpecification) -> None:
+    """Raise `UsageError` for canaries that are gradients where no step can be read, or where there is no room."""
+    if settings.canary_kind != GRADIENT or not settings.canaries:
+        return
+    if specification.recipe.privacy is None or specification.training is not None:
+        how = f"the recipe '{specification.recipe.name}'" if specification.by_recipe else "this training"
+        raise UsageError(
+            f"--canary-kind gradient: it is read what each step of DP-SGD does to them, and {how} takes no such steps",
+            hint="Add --recipe dp-sgd, or plant samples: --canary-kind mislabelled.",
+        )
+    most = min(trained_numbers(specification), MOST_GRADIENTS)
+    if settings.canaries > most:
+        raise UsageError(
+            f"--canaries {settings.canaries}: each gradient has a number of the network to itself, and of "
+            f"{specification.network} at most {most:,} are taken",
+            hint=f"Use --canaries {most} or fewer.",
         )
 
 

@@ -30,6 +30,7 @@ Examples:
   privaudit score --dataset digits --canaries 40 --shadows 64
   privaudit score --recipe dp-sgd --epsilon 8 --canaries 150
   privaudit score --dataset digits --canaries 150 --claim-epsilon 3
+  privaudit score --recipe dp-sgd --canaries 2000 --canary-kind gradient
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
   privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
@@ -99,12 +100,15 @@ def _print(results: ScoreAnswer) -> None:
     if (bounds := results.epsilon) is not None:
         from privaudit.report.content.wording import bound_from_trials
 
-        answer(f"ε from many trainings of one canary: {bound_from_trials(bounds)}")
-        answer(f"ε from one training of many canaries: ε ≥ {bounds.one_run.epsilon:.2f}")
-    if results.promise is not None and results.promise.claim is not None:
-        from privaudit.report.content.claim_wording import sentence
+        at = f"at δ {bounds.one_run.delta:g}, whatever is claimed"
+        answer(f"lower bound on ε, many trainings of one canary ({at}): {bound_from_trials(bounds)}")
+        answer(f"lower bound on ε, one training of many canaries ({at}): ε ≥ {bounds.one_run.epsilon:.2f}")
+    if (promise := results.promise) is not None and promise.claim is not None:
+        from privaudit.report.content.claim_wording import of_steps, sentence
 
-        answer(sentence(results.promise.claim))
+        answer(f"the claim, by the surest guesses: {sentence(promise.claim)}")
+        if promise.steps is not None:
+            answer(f"      {of_steps(promise.steps)}")
     if results.inversion is not None:
         _print_inversion(results.inversion)
     _print_inferred(results)

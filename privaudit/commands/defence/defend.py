@@ -15,7 +15,9 @@ from privaudit.commands.defence.variation_audits import (
     Planned,
     audit_variation,
     cost_of,
+    demand_whole_store,
     leave_out_most_exposed,
+    left_out_before,
     open_baseline,
     plan_variation,
 )
@@ -86,7 +88,8 @@ def _plan(
     cost = cost_of(baseline, steps)
     planned = [Planned(Variation(BASELINE, "as it was audited", {}), baseline, cost)]
     names = {baseline.name}
-    for variation in found:
+    for listed_variation in found:
+        variation = left_out_before(baseline, listed_variation)
         try:
             plan = plan_variation(baseline, variation)
         except UsageError as error:
@@ -94,12 +97,16 @@ def _plan(
                 raise UsageError(f"--sweep {sweep}: [{variation.name}] {error.message}", hint=error.hint) from None
             skipped.append(f"{variation.sentence}: {error.message}.")
             continue
+        if plan is not None:
+            # Before anything is trained, and not when its turn comes.
+            demand_whole_store(variation, plan)
         if plan is not None and plan.name in names:
             skipped.append(f"{variation.sentence}: it is the same as another.")
             continue
         names |= set() if plan is None else {plan.name}
         # Until the most exposed are known, as many models as the baseline's cost as much.
-        planned.append(Planned(variation, plan, cost if plan is None else cost_of(plan, steps)))
+        known = cost_of(baseline, steps, anew=True) if plan is None else cost_of(plan, steps)
+        planned.append(Planned(variation, plan, known))
     if len(planned) == 1:
         raise UsageError("there is no variation to try", hint="Name some: --sweep FILE.toml. " + " ".join(skipped))
     return baseline, planned, skipped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ from privaudit.commands.defence.variations import MOST_EXPOSED, SHARE_LEFT_OUT, 
 from privaudit.commands.score import train_missing
 from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
-from privaudit.errors import UsageError
+from privaudit.errors import StoreError, UsageError
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import ScoreResults
@@ -96,10 +97,21 @@ def plan_variation(baseline: AuditPlan, variation: Variation) -> AuditPlan | Non
     return examine_code(plan_audit(varied_settings(baseline, variation)))
 
 
-def cost_of(plan: AuditPlan, known: dict[tuple[object, ...], Measured]) -> Estimate:
-    """Return what is left to do for an audit; steps of a network are measured once, and kept in ``known``."""
+def demand_whole_store(variation: Variation, plan: AuditPlan) -> None:
+    """Raise `StoreError` where a variation's own audit was purged, which is another than the one that is defended."""
+    try:
+        plan.store.demand_not_purged()
+    except StoreError as error:
+        raise StoreError(f"the variation '{variation.name}': {error.message}", hint=error.hint) from None
+
+
+def cost_of(plan: AuditPlan, known: dict[tuple[object, ...], Measured], *, anew: bool = False) -> Estimate:
+    """Return what is left to do for an audit; steps of a network are measured once, and kept in ``known``.
+
+    ``anew`` is for another audit as large, of which nothing is there.
+    """
     jobs = plan.jobs(plan.design(plan.shadows))
-    missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
+    missing = [job for job in jobs if not plan.is_given(job.key) and (anew or not plan.store.is_finished(job.key))]
     specification = plan.specification
     recipe = specification.recipe
     key = (specification.network, specification.training, recipe.name, recipe.batch_size, recipe.augment)
@@ -114,15 +126,32 @@ def leave_out_most_exposed(baseline: AuditPlan, variation: Variation) -> Variati
     No class loses more than half of its samples. The list is named by its content: another one takes nothing from the
     audit that was made by this one.
     """
-    table = read_table(baseline.settings.out / baseline.name / SCORES)
-    ids = most_exposed_ids(table[~table["canary"]], SHARE_LEFT_OUT)
-    content = "sample_id\n" + "".join(f"{one}\n" for one in ids)
-    digest = hashlib.sha256(content.encode("utf-8")).hexdigest()[:8]
-    path = LEFT_OUT.at(baseline.settings.out / DEFENCES / baseline.name, digest=digest)
+    path, content = _list_of_most_exposed(baseline)
     files.claim(path.parent)
     files.write_text(path, content)
     files.seal(path)
     return Variation(variation.name, variation.title, {"without": str(path)})
+
+
+def left_out_before(baseline: AuditPlan, variation: Variation) -> Variation:
+    """Return the variation with the list that an earlier run made of the same results; as it is where there is none."""
+    if variation.name != MOST_EXPOSED or variation.changes:
+        return variation
+    folder = baseline.settings.out / baseline.name
+    if not are_scored(folder) or read_result(folder / RESULTS, ScoreResults).shadows != baseline.shadows:
+        return variation
+    path, _ = _list_of_most_exposed(baseline)
+    known = files.is_whole(path)
+    return Variation(variation.name, variation.title, {"without": str(path)}) if known else variation
+
+
+def _list_of_most_exposed(baseline: AuditPlan) -> tuple[Path, str]:
+    """Return where the list of those whose risk is highest belongs, and what it says."""
+    table = read_table(baseline.settings.out / baseline.name / SCORES)
+    ids = most_exposed_ids(table[~table["canary"]], SHARE_LEFT_OUT)
+    content = "sample_id\n" + "".join(f"{one}\n" for one in ids)
+    digest = hashlib.sha256(content.encode("utf-8")).hexdigest()[:8]
+    return LEFT_OUT.at(baseline.settings.out / DEFENCES / baseline.name, digest=digest), content
 
 
 def most_exposed_ids(table: pd.DataFrame, share: float) -> list[object]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from privaudit.audit.plan import AuditPlan
+from privaudit.audit.privacy.canaries import MISLABELLED
+from privaudit.commands.defence.estimator_variations import estimator_variations
 from privaudit.config import AuditSettings, decoded, has_own_recipe
 from privaudit.config.privacy_options import PrivateTrainingOptions
 from privaudit.errors import UsageError
+from privaudit.results.audit.audit_description import GRADIENT
 from privaudit.training.recipe import RECIPES, Recipe
 
 #: The audited configuration itself.
@@ -40,7 +43,8 @@ NOT_VARIED = frozenset(
         "dataset", "data_dir", "seed", "device", "shadows", "canaries", "queries", "statistic", "rmia_gamma",
         "metadata", "invert", "invert_at", "invert_preset", "invert_batch", "gradient_noise", "gradient_clip",
         "target", "store", "out", "workers", "engine", "address", "gpu_share", "redact", "declare", "show_samples",
-        "label", "id", "subject", "group", "test", "sensitive", "reconstruct_classes",
+        "canary_kind", "claim_epsilon", "claim_delta", "label", "id", "subject", "group", "test",
+        "sensitive", "reconstruct_classes",
     }
 )  # fmt: skip
 
@@ -74,6 +78,8 @@ def default_variations(plan: AuditPlan) -> tuple[list[Variation], list[str]]:
     found: list[Variation] = []
     skipped: list[str] = []
     if plan.specification.estimator is not None:
+        gentler = estimator_variations(plan.specification.estimator)
+        found += [Variation(name, title, {"estimator": text}) for name, title, text in gentler]
         skipped.append(
             "Epochs, weight decay, augmentation, label smoothing, DP-SGD and other networks: an estimator is audited, "
             "and they are for networks; --sweep FILE names other estimators."
@@ -210,7 +216,9 @@ def varied_settings(plan: AuditPlan, variation: Variation) -> AuditSettings:
         "shadows": plan.shadows,
     }
     # Whatever was inverted, attacked by hand or shown is the audited model's own affair.
-    beside = {"target": None, "invert": 0, "show_samples": False, "declare": None}
+    beside: dict[str, object] = {"target": None, "invert": 0, "show_samples": False, "declare": None}
+    if settings.canary_kind == GRADIENT:
+        beside |= {"canaries": 0, "canary_kind": MISLABELLED}
     return AuditSettings(**settings.model_dump() | same | own | beside | changes)
 
 

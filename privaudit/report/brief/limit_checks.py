@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from privaudit.errors import UsageError
 from privaudit.report.content import comparability, wording
+from privaudit.report.content.claim_wording import delta_of
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.gate_results import Check, Limit, Verdict
 from privaudit.results.measures import Attack, Interval
-from privaudit.results.statement.declaration import DeclaredLimits
-from privaudit.scoring.promise.judgement import DELTA, judge_claim
+from privaudit.results.statement.declaration import Declaration, DeclaredLimits
+from privaudit.scoring.promise.judgement import judge_claim
 
 
 def limits_of(declared: DeclaredLimits) -> list[Limit]:
@@ -30,7 +31,14 @@ def limits_of(declared: DeclaredLimits) -> list[Limit]:
     return limits
 
 
-def hold(results: ScoreResults, limits: Sequence[Limit], attack: str | None, *, of_target: bool) -> list[Check]:
+def hold(
+    results: ScoreResults,
+    limits: Sequence[Limit],
+    attack: str | None,
+    declared: Declaration | None = None,
+    *,
+    of_target: bool,
+) -> list[Check]:
     """Hold an audit against limits.
 
     Parameters
@@ -40,20 +48,23 @@ def hold(results: ScoreResults, limits: Sequence[Limit], attack: str | None, *, 
     attack
         Whose figures count; None: the target's own where the user brought it (what is known of shadow models alone
         stays theirs), else LiRA's.
+    declared
+        What was declared: an ε is held at the δ of the claim that counts.
     of_target
         Hold the target model against them, whoever trained it.
     """
     own = attack is None and results.about.target is not None and results.target is not None
+    delta = delta_of(results, declared)
     return [
-        check_limit(results, limit, attack or "lira", of_target=of_target or (own and limit.quantity != "asr"))
+        _of_epsilon(results, limit, delta)
+        if limit.quantity == "epsilon"
+        else check_limit(results, limit, attack or "lira", of_target=of_target or (own and limit.quantity != "asr"))
         for limit in limits
     ]
 
 
 def check_limit(results: ScoreResults, limit: Limit, attack: str, *, of_target: bool) -> Check:
     """Hold the figures of an attack, or of the target, against one limit."""
-    if limit.quantity == "epsilon":
-        return _of_epsilon(results, limit)
     if attack not in results.attacks:
         raise UsageError(f"no attack '{attack}' in {results.audit}", hint=f"There are: {', '.join(results.attacks)}.")
     measured = results.target if of_target else results.attacks[attack]
@@ -71,8 +82,8 @@ def check_limit(results: ScoreResults, limit: Limit, attack: str, *, of_target: 
 NOT_REFUTED = "not refuted, which is all that an audit can find: it bounds ε from below alone"
 
 
-def _of_epsilon(results: ScoreResults, limit: Limit) -> Check:
-    """Hold what canaries show of ε against a limit: it holds where they could have refuted it, and do not."""
+def _of_epsilon(results: ScoreResults, limit: Limit, delta: float) -> Check:
+    """Hold what canaries show of ε at a δ against a limit: it holds where they could have refuted it, and do not."""
     if results.promise is None or results.about.target is not None:
         reason = (
             "there are no canaries that would bound ε: score with --canaries 200"
@@ -81,8 +92,7 @@ def _of_epsilon(results: ScoreResults, limit: Limit) -> Check:
         )
         said = sentence(limit, None, None, "too little evidence", reason)
         return Check(**dict(limit), value=None, ci=None, verdict="too little evidence", reason=reason, sentence=said)
-    claim = results.promise.claim
-    found = judge_claim(results.promise, limit.most, DELTA if claim is None else claim.delta, "flags")
+    found = judge_claim(results.promise, limit.most, delta, "flags")
     verdict: Verdict = "holds"
     reason = NOT_REFUTED
     if doubt := distrust(results):
@@ -92,9 +102,10 @@ def _of_epsilon(results: ScoreResults, limit: Limit) -> Check:
     elif found.verdict == "too little evidence":
         verdict = found.verdict
         reason = f"a perfect attack on these canaries shows ε ≥ {found.refutable:.2f}: more --canaries reach further"
-    head = f"ε is at least {found.bound:.3g} ({100 * found.confidence:g}% confidence, δ {found.delta:g})"
+    head = f"ε is at least {found.bound:.3g} at δ {found.delta:g} ({100 * found.confidence:g}% confidence)"
     said = f"{head}, at most {limit.most:g} allowed: {verdict}" + (f": {reason}" if reason else "")
-    return Check(**dict(limit), value=found.bound, ci=None, verdict=verdict, reason=reason, sentence=said)
+    shown = {"value": found.bound, "ci": None, "delta": delta}
+    return Check(**dict(limit), **shown, verdict=verdict, reason=reason, sentence=said)
 
 
 def distrust(results: ScoreResults) -> str:

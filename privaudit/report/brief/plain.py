@@ -36,7 +36,9 @@ def measured(check: Check) -> str:
     """What was measured of a limit."""
     if check.value is None:
         return "–"
-    return f"ε ≥ {check.value:.2f}" if check.quantity == "epsilon" else percent(check.value)
+    if check.quantity == "epsilon":
+        return f"ε ≥ {check.value:.2f}" + ("" if check.delta is None else f" at δ {check.delta:g}")
+    return percent(check.value)
 
 
 def share_of(value: float) -> str:

@@ -37,7 +37,7 @@ def judge(results: ScoreResults, declared: Declaration | None) -> Judgement:
     limits = [] if declared is None else limits_of(declared.limits)
     # Of an audit of another version, which stored other rates.
     limits = [one for one in limits if one.rate is None or f"{one.rate:g}" in plain.subject(results).tpr_at_fpr]
-    checks = hold(results, limits, None, of_target=False) if limits else []
+    checks = hold(results, limits, None, declared, of_target=False) if limits else []
     verdict = _of_checks(checks) if checks else _against_guessing(results)
     basis = [*_basis(results, declared, checks), *_of_claim(results, declared)]
     return Judgement(verdict, _answer(results, verdict, checks), basis, checks)
@@ -49,8 +49,8 @@ def _of_claim(results: ScoreResults, declared: Declaration | None) -> list[str]:
     if found is None or distrust(results):
         return []
     whose = {"flags": "claimed", "declaration": "declared", "recipe": "promised by the training"}[found.claimant]
-    said = f"Differential privacy with ε {found.epsilon:g} is {whose}; planted records show that ε is at least "
-    reach = f"{found.bound:.2f} (95% confidence), and would show {found.refutable:.2f} if all were found"
+    said = f"Differential privacy with ε {found.epsilon:g} at δ {found.delta:g} is {whose}; planted records show that "
+    reach = f"ε is at least {found.bound:.2f} (95% confidence), and would show {found.refutable:.2f} if all were found"
     head = {
         "refuted": "that claim is refuted",
         "not refuted": "that claim is not refuted",

@@ -56,7 +56,7 @@ def controls(results: ScoreResults) -> Section:
 def epsilon(results: ScoreResults, declared: Declaration | None) -> list[Section]:
     """Lower bounds on ε, where canaries were trained on."""
     if (bounds := results.epsilon) is None:
-        return []
+        return _of_steps(results.promise, claim_on(results, declared))
     trials, one = bounds.trials, bounds.one_run
     counted = "–"
     if trials is not None:
@@ -81,6 +81,14 @@ def epsilon(results: ScoreResults, declared: Declaration | None) -> list[Section
     return [Section("epsilon", "Lower bounds on ε", [*claimed, said, text("epsilon.how")], tables)]
 
 
+def _of_steps(promise: Promise | None, found: ClaimFound | None) -> list[Section]:
+    """What an attacker who reads every step finds of a claim; nothing where no step was read."""
+    if promise is None or promise.steps is None or found is None:
+        return []
+    said = [claim_wording.sentence(found), claim_wording.of_steps(promise.steps), text("epsilon.steps")]
+    return [Section("epsilon", "Lower bounds on ε", said, [_claim(promise, found)])]
+
+
 def _claim(promise: Promise, found: ClaimFound) -> Table:
     """Each test of the claim, and what it counted."""
     coins, trainings = promise.one_run, promise.trials
@@ -94,6 +102,9 @@ def _claim(promise: Promise, found: ClaimFound) -> Table:
     if trainings is not None and found.trials is not None:
         counted = f"{trainings.hits} of {trainings.trials} were named, and {trainings.alarms} of {trainings.trials}"
         rows.append(["Many trainings, one canary or another record", f"ε ≥ {found.trials:.2f}", counted])
+    if (steps := promise.steps) is not None and found.steps is not None:
+        counted = f"{steps.hits} of {steps.inside} that were in were told so, and {steps.alarms} of {steps.outside}"
+        rows.append(["Every step read, its noise Gaussian", f"ε ≥ {found.steps:.2f}", counted])
     rows.append(["A perfect attack on as many", f"ε ≥ {found.refutable:.2f}", "what this design could show at most"])
     rows.append(["The claim", f"ε = {found.epsilon:g}", f"at δ = {found.delta:g}: {found.verdict}"])
     return Table("The claim", ["From", "ε", "Evidence"], rows)

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from privaudit.results.base import Result, SparseResult
 
+#: The kind of canaries that are no samples: gradients, read step by step.
+GRADIENT = "gradient"
+
 
 class PrivacyDescription(SparseResult):
     """What a training with differential privacy promises, and by which means."""

@@ -28,6 +28,27 @@ class CountedTrainings(Result):
     trials: int
 
 
+class CountedSteps(Result):
+    """One training of canaries that are gradients, each of whose steps was read.
+
+    Parameters
+    ----------
+    steps
+        How many.
+    noise
+        The deviation of the noise that was read, in clipping norms.
+    hits, inside, alarms, outside
+        How many were told to be in of those that were, and of those that were not.
+    """
+
+    steps: int
+    noise: float
+    hits: int
+    inside: int
+    alarms: int
+    outside: int
+
+
 class ClaimFound(Result):
     """A claim beside what was found of it.
 
@@ -37,10 +58,11 @@ class ClaimFound(Result):
         The claim: of datasets with a record more or less.
     confidence
         Of the verdict: where several tests are made, each has a share of its error.
-    one_run, trials
-        The largest ε that each test refutes at that δ; None where it was not made.
+    one_run, trials, steps
+        The largest ε that each test refutes at that δ; None where it was not made. ``steps`` takes it that the noise is
+        Gaussian and drawn anew for each number, as dp-sgd says of itself.
     bound
-        The larger of the two.
+        The largest of them.
     refutable
         The largest ε that a perfect attack on the same canaries and trainings would have refuted.
     verdict
@@ -54,6 +76,7 @@ class ClaimFound(Result):
     confidence: float
     one_run: float
     trials: float | None
+    steps: float | None = None
     bound: float
     refutable: float
     verdict: ClaimVerdict
@@ -64,4 +87,5 @@ class Promise(Result):
 
     one_run: GuessedCoins
     trials: CountedTrainings | None = None
+    steps: CountedSteps | None = None
     claim: ClaimFound | None = None

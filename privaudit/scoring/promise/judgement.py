@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from privaudit.results.audit.promise import Claimant, ClaimFound, ClaimVerdict, CountedTrainings, GuessedCoins, Promise
+from privaudit.results.audit.promise import Claimant, ClaimFound, ClaimVerdict, CountedTrainings, Promise
+from privaudit.statistics.privacy.gaussian import epsilon_of_mu, mu_of_trials
 from privaudit.statistics.privacy.one_run import best_of_one_run, epsilon_of_replaced
 
 CONFIDENCE = 0.95
@@ -23,12 +24,14 @@ def judge_claim(promise: Promise, epsilon: float, delta: float, claimant: Claima
     claimant
         Whose it is.
     """
-    one_run, trials = _bounds(promise.one_run, promise.trials, delta)
-    perfect = GuessedCoins(
-        correct=promise.one_run.canaries, guesses=promise.one_run.canaries, canaries=promise.one_run.canaries
+    coins = promise.one_run
+    perfect = Promise(
+        one_run=coins.model_copy(update={"correct": coins.canaries, "guesses": coins.canaries}),
+        trials=promise.trials and CountedTrainings(hits=promise.trials.trials, alarms=0, trials=promise.trials.trials),
+        steps=promise.steps and promise.steps.model_copy(update={"hits": promise.steps.inside, "alarms": 0}),
     )
-    counted = promise.trials and CountedTrainings(hits=promise.trials.trials, alarms=0, trials=promise.trials.trials)
-    bound, refutable = _larger(one_run, trials), _larger(*_bounds(perfect, counted, delta))
+    found = _bounds(promise, delta)
+    bound, refutable = max(found.values()), max(_bounds(perfect, delta).values())
     verdict: ClaimVerdict = "not refuted"
     if bound > epsilon:
         verdict = "refuted"
@@ -39,22 +42,25 @@ def judge_claim(promise: Promise, epsilon: float, delta: float, claimant: Claima
         delta=delta,
         claimant=claimant,
         confidence=CONFIDENCE,
-        one_run=one_run,
-        trials=trials,
+        one_run=found["one_run"],
+        trials=found.get("trials"),
+        steps=found.get("steps"),
         bound=bound,
         refutable=refutable,
         verdict=verdict,
     )
 
 
-def _bounds(coins: GuessedCoins, trainings: CountedTrainings | None, delta: float) -> tuple[float, float | None]:
-    """Both bounds, each at its share of the error: that either is wrong has a chance of at most the whole of it."""
-    confidence = 1 - (1 - CONFIDENCE) / (1 if trainings is None else 2)
-    one_run = best_of_one_run(coins.correct, coins.guesses, coins.canaries, delta, confidence)
-    if trainings is None:
-        return one_run, None
-    return one_run, epsilon_of_replaced(trainings.hits, trainings.alarms, trainings.trials, delta, confidence)
-
-
-def _larger(one_run: float, trials: float | None) -> float:
-    return one_run if trials is None else max(one_run, trials)
+def _bounds(promise: Promise, delta: float) -> dict[str, float]:
+    """Every bound at its share of the error: that any of them is wrong has a chance of at most the whole of it."""
+    coins, trainings, steps = promise.one_run, promise.trials, promise.steps
+    tests = 1 + (trainings is not None) + (steps is not None)
+    confidence = 1 - (1 - CONFIDENCE) / tests
+    found = {"one_run": best_of_one_run(coins.correct, coins.guesses, coins.canaries, delta, confidence)}
+    if trainings is not None:
+        counts = (trainings.hits, trainings.alarms, trainings.trials)
+        found["trials"] = epsilon_of_replaced(*counts, delta, confidence)
+    if steps is not None:
+        mu = mu_of_trials(steps.hits, steps.inside, steps.alarms, steps.outside, confidence)
+        found["steps"] = epsilon_of_mu(mu, delta)
+    return found

@@ -182,7 +182,12 @@ def drawn_in(signals: npt.NDArray[Any], used: npt.NDArray[np.bool_] | None = Non
 def _models(values: npt.NDArray[Any], usual: float) -> dict[int, float]:
     few = _few(values).astype(np.float64)
     centre = np.median(few, axis=0)
-    typical = np.median(np.abs(few - centre) / np.maximum(_spread(few, centre), usual), axis=1)
+    distance = np.abs(few - centre) / np.maximum(_spread(few, centre), usual)
+    typical = np.median(distance, axis=1)
+    if np.any(typical == 0):
+        # Trees say the same of many samples, and who says so of a few more than half is no nearer than the others.
+        apart = np.where(distance > 0, distance, np.nan)
+        typical = np.where(np.any(distance > 0, axis=1), _nanmedian(apart.T), typical)
     sibling = float(np.median(typical))
     if sibling == 0:
         return {}

@@ -19,6 +19,7 @@ from torch import nn
 from privaudit.runtime.seeds import derive_seed
 from privaudit.training.hardware import Hardware
 from privaudit.training.loop import Samples, TrainingRecord, as_network_input, demand_finite, make_optimizer
+from privaudit.training.private.canary_gradients import CanaryGradients
 from privaudit.training.private.clipped_sums import ClippedSums, clipped_sums
 from privaudit.training.private.mechanism import PrivateTraining
 
@@ -34,9 +35,11 @@ def train_privately(
     seed: int,
     hardware: Hardware,
     on_epoch: Callable[[int], None] | None = None,
+    planted: CanaryGradients | None = None,
 ) -> TrainingRecord:
     """Train ``model`` in place by a recipe that has a `PrivateTraining`; parameters are those of `loop.train`.
 
+    ``planted`` are gradients that are drawn, clipped and added as those of samples are, and read what each step did.
     The losses on record are those of the samples that were drawn: they are not private, and stay with the audit.
     """
     privacy = recipe.privacy
@@ -54,9 +57,16 @@ def train_privately(
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(step, steps)
-        batch = rows[draw_batch(len(rows), privacy.sample_rate, drawing).to(rows.device)]
+        taken = draw_batch(len(rows) + len(planted or ()), privacy.sample_rate, drawing)
+        batch = rows[taken[taken < len(rows)].to(rows.device)]
         sums, loss = sum_over(engine, samples, batch, privacy.max_grad_norm)
-        for parameter, gradient in zip(trained, noisy_mean(sums, trained, len(rows), privacy, noise), strict=True):
+        if planted is None:
+            gradients = noisy_mean(sums, trained, len(rows), privacy, noise)
+        else:
+            both = planted.add(sums, trained, taken[taken >= len(rows)] - len(rows), privacy.max_grad_norm)
+            gradients = noisy_mean(both, trained, len(rows), privacy, noise)
+            planted.read(gradients, sums, trained, privacy.sample_rate * len(rows))
+        for parameter, gradient in zip(trained, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
         total, drawn, seen = total + loss, drawn + len(batch), seen + len(batch)
