@@ -46,6 +46,7 @@ AUDITED = {
     "500 categories": (table(5000, c=words(500, 5000)), "c (200, and "),
     "unicode": (table(**{"naïve Größe": ["日本", "Ελλάδα", "👩‍🚀"] * 40, "‮": words(3)}), "naïve Größe (3)"),
     "duplicated columns": (table(x2=table()["x"], k2=table()["k"]), "x2 (says the same as x), k2 (says the same as k)"),
+    "300 classes": (table(700, y=[f"c{k % 300}" for k in range(700)]), "target 'y': 300 classes"),
     "a class of one row": (table(y=["solo", *["a", "b"] * 59, "a"]), "single training sample"),
     "beyond 2^53": (table(n=[str(2**53 + k) for k in range(ROWS)]), "whole numbers beyond 2⁵³"),
     "huge numbers": (table(h=["1e300", *map(str, range(ROWS - 1))]), "a number so large that"),

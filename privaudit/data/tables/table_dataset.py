@@ -100,7 +100,7 @@ def dataset_of_table(
         # What is wrong with the features is told in the same breath.
         demand_sound(_in_order(problems + _of_cells(table, cells, options)), _cure(problems))
     y_train, y_test = labels[train.rows], _labels_of(test, labels, other, label)
-    classes = encode_classes(y_train, y_test, table.name)
+    classes = encode_classes(y_train, y_test, table.name, is_of_checked=True)
     drawn = drawn_rows(classes.train, samples, limits.features, seed)
     kept = train.drawn(drawn)
     fitted = fit_encoding(cells.take(kept.rows), label, classes.names, options.category)
