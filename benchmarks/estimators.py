@@ -2,7 +2,7 @@
 
 python benchmarks/estimators.py [--tables wine,adult-like] [--shadows 16] [--out FOLDER]
 python benchmarks/estimators.py --quick --tables breast-cancer,adult-like
-python benchmarks/estimators.py --large 100000 --shadows 16
+python benchmarks/estimators.py --large 100000 --shadows 16 [--csv]
 
 ``--quick`` fits the models that the audit would fit, and attacks them with LiRA alone: no store, controls or report.
 """
@@ -10,12 +10,15 @@ python benchmarks/estimators.py --large 100000 --shadows 16
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 from sklearn import datasets
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
@@ -66,6 +69,29 @@ def large(rows: int, columns: int = 200) -> tuple[np.ndarray, np.ndarray]:
     inputs = draw.standard_normal((rows, columns), dtype=np.float32)
     labels = (inputs[:, :10].sum(axis=1) > 0) ^ (draw.random(rows) < 0.2)
     return inputs, labels.astype(np.int64)
+
+
+def write_large(rows: int, folder: Path, *, as_csv: bool) -> dict[str, Any]:
+    """Write that table, a tenth more of it to test with, and return the options that name it.
+
+    As CSV ten of the columns are words, which say something too, and ten have cells that are missing.
+    """
+    inputs, labels = large(rows + rows // 10)
+    if not as_csv:
+        path = folder / "large.npz"
+        np.savez(path, x_train=inputs[:rows], y_train=labels[:rows], x_test=inputs[rows:], y_test=labels[rows:])
+        return {"dataset": str(path), "samples": rows}
+    path = folder / "large.csv"
+    frame = pd.DataFrame(inputs.round(3), columns=[f"c{number}" for number in range(inputs.shape[1])])
+    draw = np.random.default_rng(1)
+    for number in range(10, 20):
+        frame[f"c{number}"] = pd.cut(inputs[:, number - 10], 8, labels=list("abcdefgh")).astype(str)
+    for number in range(20, 30):
+        frame.loc[draw.random(len(frame)) < 0.1, f"c{number}"] = np.nan
+    frame["part"] = np.where(np.arange(len(frame)) < rows, "train", "test")
+    frame["label"] = np.where(labels, "yes", "no")
+    csv.write_csv(pa.Table.from_pandas(frame, preserve_index=False), path)
+    return {"dataset": str(path), "label": "label", "test": "part", "samples": rows}
 
 
 def write_table(name: str, folder: Path) -> dict[str, Any]:
@@ -146,15 +172,16 @@ def main() -> None:
     parser.add_argument("--shadows", type=int, default=16)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--large", type=int, default=0, help="Rows of a made-up table of 200 columns instead.")
+    parser.add_argument("--csv", action="store_true", help="With --large: from a CSV file, words and gaps among it.")
     parser.add_argument("--out", type=Path, default=Path("estimators"))
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.large:
-        inputs, labels = large(asked.large + asked.large // 10)
-        cut, path = asked.large, asked.out / "large.npz"
-        np.savez(path, x_train=inputs[:cut], y_train=labels[:cut], x_test=inputs[cut:], y_test=labels[cut:])
-        options = {"dataset": str(path), "samples": asked.large}
+        options = write_large(asked.large, asked.out, as_csv=asked.csv)
         print(audit(options, "random-forest", asked.shadows, asked.out, asked.workers), flush=True)
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        seconds = sum(one.ru_utime + one.ru_stime for one in used)
+        print(f"{seconds:.0f} s of a core, {max(one.ru_maxrss for one in used) / 1e6:.2f} GB in the largest process")
         return
     wanted = asked.estimators.split(",")
     for table in asked.tables.split(","):
