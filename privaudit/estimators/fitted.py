@@ -178,8 +178,7 @@ def _fit(name: str, called: str, rows: Rows, labels: npt.NDArray[np.int64], seed
     places = np.searchsorted(np.unique(labels), labels)
     try:
         try:
-            estimator = seeded(build_estimator(name), seed)
-            return estimator.fit(laid_out_for(estimator, rows), labels)
+            return seeded(build_estimator(name), seed).fit(rows, labels)
         except ValueError:
             if np.array_equal(places, labels):
                 raise
@@ -188,20 +187,6 @@ def _fit(name: str, called: str, rows: Rows, labels: npt.NDArray[np.int64], seed
         raise
     except Exception as error:
         raise _failed(called, "fit", error) from error
-
-
-def laid_out_for(estimator: Any, rows: Rows) -> Rows:
-    """Return the same rows, in the order in memory that an estimator reads quickest.
-
-    Trees of scikit-learn look at one feature of many rows at a time: column after column, these lie beside each other.
-    What they learn is the same to the bit, since they compare and sort and add up labels alone. Others, which add up
-    features, would add them up in another order.
-    """
-    from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-    from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
-
-    trees = (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier, ExtraTreeClassifier)
-    return np.asfortranarray(rows) if type(estimator) in trees else rows
 
 
 def seeded(estimator: Any, seed: int) -> Any:
