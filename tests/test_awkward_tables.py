@@ -128,6 +128,17 @@ def test_a_forced_category_and_a_column_left_out_are_what_the_refusal_offers(tmp
             assert len(load_dataset(str(path), table=TableOptions.model_validate({"label": "y"} | options))) == 96
 
 
+def test_what_is_wrong_is_told_by_the_lines_of_the_file_whichever_part_a_row_is_in(tmp_path: Path) -> None:
+    """Ids that repeat, not of the rows alone that are drawn to train; classes that only test rows have."""
+    path, part = tmp_path / "parts.csv", ["train"] * 100 + ["test"] * 20
+    table(n=[row // 2 for row in range(ROWS)]).to_csv(path, index=False)
+    with pytest.raises(PrivauditError, match=r"parts.csv: 60 things are wrong\n  - line 3, column 'n': the id '0'"):
+        load_dataset(str(path), table=TableOptions(label="y", id="n"))
+    table(part=part, y=["no", "yes"] * 59 + ["no", "may be"]).to_csv(path, index=False)
+    with pytest.raises(PrivauditError, match=r"parts.csv, line 121, column 'y': 'may be' is a class that no training"):
+        load_dataset(str(path), table=TableOptions(label="y", test="part"))
+
+
 #: Cells that people, spreadsheets and programs write.
 CELLS = [
     *(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import math
 import runpy
@@ -27,7 +26,7 @@ from privaudit.attacks import lira
 from privaudit.audit.estimators.estimator_plan import unseen_classes
 from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.estimators.build import build_estimator, estimator_identity, shown_name
-from privaudit.estimators.fitted import LEAST, MOST, SEEDS, fit_estimator, laid_out_for, seeded
+from privaudit.estimators.fitted import LEAST, MOST, SEEDS, fit_estimator, seeded
 from privaudit.estimators.saved_models import read_estimator
 from privaudit.estimators.stored_answers import StoredAnswers
 from privaudit.estimators.tree_checks import demand_sound_trees
@@ -244,25 +243,6 @@ def test_every_nested_random_state_has_a_stream_of_its_own_and_one_thread() -> N
     assert one[key] == same[key] != other[key]
     kept = seeded(RandomForestClassifier(n_jobs=4), 1)
     assert kept.n_jobs == 1
-
-
-@pytest.mark.parametrize(
-    "name", ["ensemble.RandomForest", "ensemble.ExtraTrees", "tree.DecisionTree", "tree.ExtraTree"]
-)
-def test_trees_are_the_same_to_the_bit_whichever_way_their_rows_lie(name: str) -> None:
-    """Column after column they are read quicker; ties, constant and repeated columns are where orders could matter."""
-    draw = np.random.default_rng(3)
-    rows = np.column_stack([draw.normal(size=(400, 4)), draw.integers(0, 3, (400, 4)), np.ones(400)]).astype(np.float32)
-    rows, labels = np.repeat(rows, 2, axis=0), draw.integers(0, 3, 800)
-    module, _, kind = name.partition(".")
-    kept = getattr(importlib.import_module(f"sklearn.{module}"), f"{kind}Classifier")(random_state=5)
-    laid = laid_out_for(kept, rows)
-    assert laid.flags.f_contiguous
-    assert not laid.flags.c_contiguous
-    by_rows, by_columns = (type(kept)(random_state=5).fit(one, labels) for one in (rows, laid))
-    asked = draw.normal(size=(500, 9)).astype(np.float32)
-    assert np.array_equal(by_rows.predict_proba(asked), by_columns.predict_proba(asked))
-    assert laid_out_for(LogisticRegression(), rows) is rows
 
 
 def test_a_class_that_a_model_never_saw_is_at_the_clip_and_is_told() -> None:

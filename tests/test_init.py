@@ -101,7 +101,8 @@ def test_photos_arrays_and_signals_are_looked_into(place: Path) -> None:
     assert written(result) == {"dataset": "b.npz", "estimator": "logistic-regression", "shadows": 32}
     Path("made/audit.toml").unlink()
     Path("made/declared.toml").unlink()
-    keep = np.tile(np.arange(40) % 4 < 2, (8, 1)) ^ (np.arange(8) % 2 == 1)[:, np.newaxis]
+    halves = np.array([random.permutation(40) < 20 for _ in range(4)])
+    keep = np.concatenate([halves, ~halves])
     np.savez("s.npz", logits=random.normal(size=(8, 40, 3)), keep=keep, labels=np.arange(40) % 3)
     result = answered("signals", "b.npz", "s.npz")
     assert "b.npz lacks keep" in result.stderr

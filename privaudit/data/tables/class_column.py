@@ -134,6 +134,6 @@ def _demand_one_spelling(train: pd.Series[Any], values: list[Any], source: str) 
         if plain in seen:
             raise DataError(
                 f"{source}: the target '{train.name}' has the classes {seen[plain]!r} and {value!r}: are they one?",
-                hint="Write them alike: .astype(str).str.strip(), or .astype(int).",
+                hint="Write them alike: in the file, or by .astype(str).str.strip(), .astype(int).",
             )
         seen[plain] = value
