@@ -23,10 +23,10 @@ Examples:
 
 \b
 At a terminal and without a flag it asks what you have, a question at a time,
-and holds each answer against the data. audit.toml holds settings for privaudit
-score --config; declared.toml what is declared and not measured, for --declare:
-for whom, when, by whom, which model, and the limits that the report and
-privaudit gate hold the audit against.
+and holds each answer against the data. audit.toml holds settings for score
+--config; declared.toml what is declared and not measured, for --declare: for
+whom, when, by whom, which model, and the limits that the report and the gate
+hold the audit against.
 """
 
 
