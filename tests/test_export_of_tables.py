@@ -12,6 +12,7 @@ import pytest
 import privaudit
 from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.config import AuditSettings
+from privaudit.data.tables.encoding import TableEncoding
 from privaudit.deployment.row_encoding import columns_in_words
 from privaudit.results.base import write_result
 from privaudit.runtime import files
@@ -43,7 +44,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> AuditPlan:
         }
     ).to_csv(folder / "people.csv", index=False)
     settings = AuditSettings(
-        dataset=str(folder / "people.csv"), label="left", test="part", leave_out="part", shadows=4, workers=1,
+        dataset=str(folder / "people.csv"), label="left", test="part", leave_out=("part",), shadows=4, workers=1,
         estimator="sklearn.tree.DecisionTreeClassifier(max_depth=4)", store=folder / "store",
     )  # fmt: skip
     found = plan_audit(settings)
@@ -58,6 +59,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> AuditPlan:
 
 def test_every_column_is_named_with_what_its_cells_are(plan: AuditPlan) -> None:
     assert plan.data.table is not None
+    assert isinstance(plan.data.table.encoding, TableEncoding)
     assert columns_in_words(plan.data.table.encoding) == list(SAID.values())
     assert plan.data.x_train.shape[1] == 10
 
