@@ -2,7 +2,7 @@
 
 python benchmarks/estimators.py [--tables wine,adult-like] [--shadows 16] [--out FOLDER]
 python benchmarks/estimators.py --quick --tables breast-cancer,adult-like
-python benchmarks/estimators.py --large 100000 --shadows 16
+python benchmarks/estimators.py --large 100000 --shadows 16 [--csv]
 
 ``--quick`` fits the models that the audit would fit, and attacks them with LiRA alone: no store, controls or report.
 """
@@ -10,12 +10,15 @@ python benchmarks/estimators.py --large 100000 --shadows 16
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 from sklearn import datasets
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import train_test_split
@@ -66,6 +69,38 @@ def large(rows: int, columns: int = 200) -> tuple[np.ndarray, np.ndarray]:
     inputs = draw.standard_normal((rows, columns), dtype=np.float32)
     labels = (inputs[:, :10].sum(axis=1) > 0) ^ (draw.random(rows) < 0.2)
     return inputs, labels.astype(np.int64)
+
+
+def write_large(rows: int, folder: Path, *, as_csv: bool) -> dict[str, Any]:
+    """Write that table, a tenth more of it to test with, and return the options that name it.
+
+    As CSV it is of the kind of a survey: of 200 columns 60 hold measurements with three decimals (ten of them with
+    gaps), 100 whole numbers from 0 to 100, 30 yes or no, and 10 one of eight words.
+    """
+    inputs, labels = large(rows + rows // 10)
+    if not as_csv:
+        path = folder / "large.npz"
+        np.savez(path, x_train=inputs[:rows], y_train=labels[:rows], x_test=inputs[rows:], y_test=labels[rows:])
+        return {"dataset": str(path), "samples": rows}
+    draw = np.random.default_rng(1)
+    columns: dict[str, Any] = {}
+    for number, values in enumerate(inputs.T):
+        name = f"c{number}"
+        if number % 20 < 6:
+            columns[name] = values.round(3)
+            if number % 20 == 0:
+                columns[name] = np.where(draw.random(len(values)) < 0.1, np.nan, columns[name])
+        elif number % 20 < 16:
+            columns[name] = np.clip((15 * values + 50).round(), 0, 100).astype(np.int64)
+        elif number % 20 < 19:
+            columns[name] = np.where(values > 0.5, "yes", "no")
+        else:
+            columns[name] = np.array(list("abcdefgh"))[np.digitize(values, np.linspace(-1.5, 1.5, 7))]
+    columns["part"] = np.where(np.arange(len(labels)) < rows, "train", "test")
+    columns["label"] = np.where(labels, "yes", "no")
+    path = folder / "large.csv"
+    csv.write_csv(pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()}), path)
+    return {"dataset": str(path), "label": "label", "test": "part", "samples": rows}
 
 
 def write_table(name: str, folder: Path) -> dict[str, Any]:
@@ -146,15 +181,18 @@ def main() -> None:
     parser.add_argument("--shadows", type=int, default=16)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--large", type=int, default=0, help="Rows of a made-up table of 200 columns instead.")
+    parser.add_argument("--trees", type=int, default=100, help="With --large: of each forest.")
+    parser.add_argument("--csv", action="store_true", help="With --large: from a CSV file, words and gaps among it.")
     parser.add_argument("--out", type=Path, default=Path("estimators"))
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     if asked.large:
-        inputs, labels = large(asked.large + asked.large // 10)
-        cut, path = asked.large, asked.out / "large.npz"
-        np.savez(path, x_train=inputs[:cut], y_train=labels[:cut], x_test=inputs[cut:], y_test=labels[cut:])
-        options = {"dataset": str(path), "samples": asked.large}
-        print(audit(options, "random-forest", asked.shadows, asked.out, asked.workers), flush=True)
+        options = write_large(asked.large, asked.out, as_csv=asked.csv)
+        forest = RandomForestClassifier(n_estimators=asked.trees)
+        print(audit(options, forest, asked.shadows, asked.out, asked.workers), flush=True)
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        seconds = sum(one.ru_utime + one.ru_stime for one in used)
+        print(f"{seconds:.0f} s of a core, {max(one.ru_maxrss for one in used) / 1e6:.2f} GB in the largest process")
         return
     wanted = asked.estimators.split(",")
     for table in asked.tables.split(","):

@@ -46,6 +46,7 @@ AUDITED = {
     "500 categories": (table(5000, c=words(500, 5000)), "c (200, and "),
     "unicode": (table(**{"naïve Größe": ["日本", "Ελλάδα", "👩‍🚀"] * 40, "‮": words(3)}), "naïve Größe (3)"),
     "duplicated columns": (table(x2=table()["x"], k2=table()["k"]), "x2 (says the same as x), k2 (says the same as k)"),
+    "300 classes": (table(700, y=[f"c{k % 300}" for k in range(700)]), "target 'y': 300 classes"),
     "a class of one row": (table(y=["solo", *["a", "b"] * 59, "a"]), "single training sample"),
     "beyond 2^53": (table(n=[str(2**53 + k) for k in range(ROWS)]), "whole numbers beyond 2⁵³"),
     "huge numbers": (table(h=["1e300", *map(str, range(ROWS - 1))]), "a number so large that"),
@@ -125,6 +126,17 @@ def test_a_forced_category_and_a_column_left_out_are_what_the_refusal_offers(tmp
         column = next(one for one in content.columns if one not in ("x", "k", "y"))
         for options in ({"category": (column,)}, {"leave_out": (column,)}):
             assert len(load_dataset(str(path), table=TableOptions.model_validate({"label": "y"} | options))) == 96
+
+
+def test_what_is_wrong_is_told_by_the_lines_of_the_file_whichever_part_a_row_is_in(tmp_path: Path) -> None:
+    """Ids that repeat, not of the rows alone that are drawn to train; classes that only test rows have."""
+    path, part = tmp_path / "parts.csv", ["train"] * 100 + ["test"] * 20
+    table(n=[row // 2 for row in range(ROWS)]).to_csv(path, index=False)
+    with pytest.raises(PrivauditError, match=r"parts.csv: 60 things are wrong\n  - line 3, column 'n': the id '0'"):
+        load_dataset(str(path), table=TableOptions(label="y", id="n"))
+    table(part=part, y=["no", "yes"] * 59 + ["no", "may be"]).to_csv(path, index=False)
+    with pytest.raises(PrivauditError, match=r"parts.csv, line 121, column 'y': 'may be' is a class that no training"):
+        load_dataset(str(path), table=TableOptions(label="y", test="part"))
 
 
 #: Cells that people, spreadsheets and programs write.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
+import matplotlib
 import pytest
+from matplotlib.figure import Figure
 
-from privaudit.report.content.figure_data import Forest
-from privaudit.report.drawing.figures import draw
+from privaudit.report.content.figure_data import Bars, Forest
+from privaudit.report.content.wording import clip
+from privaudit.report.drawing.figures import DRAWINGS, STYLE, WIDTH, draw, height_of
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "reports" / "gallery" / "reproduction"
@@ -56,3 +60,19 @@ def test_a_margin_is_shaded_only_where_one_was_stated(margin: float | None, band
     row = {"name": "a", "worth": margin, "cells": [cell]}
     drawing = draw("forest", Forest.model_validate({"columns": ["d"], "series": ["s"], "rows": [row]}))
     assert len(re.findall(r"fill: #6b7885; (?:fill-)?opacity: 0.3", drawing)) == bands
+
+
+def test_what_became_of_unlearning_is_not_cut_and_stands_within_the_picture() -> None:
+    """Of several runs, of long names and large counts, each in two lines that run into no other."""
+    names = ["shadow-teacher, 72: in part", "bad-teacher, 50,000: not forgotten", f"{clip('m' * 40, 20)}, 1: unclear"]
+    rows = [{"name": name, "values": [{"value": 0.9}, {"value": 0.5}, {"value": 0.1}]} for name in names]
+    data = Bars.model_validate({"across": "share", "series": ["before", "after", "never trained on"], "rows": rows})
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, height_of("shares", data)), layout="constrained")
+        DRAWINGS["shares"].draw(figure, data)
+        figure.draw_without_rendering()
+        labels = figure.axes[0].get_yticklabels()
+        assert [label.get_text().replace("\n", ": ") for label in labels] == names
+        boxes = [label.get_window_extent() for label in labels]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert all(below.y1 <= above.y0 for above, below in pairwise(boxes))

@@ -18,6 +18,7 @@ from torch import nn
 
 import privaudit
 from privaudit.audit.plan import plan_audit
+from privaudit.audit.reopening import reopen_plan
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.networks.pretrained.build import PretrainedClassifier, build_head, resized, whole_state
@@ -291,9 +292,16 @@ def test_weights_are_part_of_what_an_audit_is(timm: ModuleType, tmp_path: Path, 
     assert one.specification.build("a").state_dict().keys() == other.specification.build("a").state_dict().keys()
 
 
-def test_weights_below_a_head_that_moved_are_asked_for(
-    timm: ModuleType, tmp_path: Path, weights: Path, images: str
+def test_weights_below_a_head_that_moved_are_asked_for_and_another_version_s_code_is_told(
+    timm: ModuleType,
+    tmp_path: Path,
+    weights: Path,
+    images: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("privaudit.audit.inputs.trained_code.version_of", lambda _: "1.0.1")
+    monkeypatch.setattr("privaudit.networks.pretrained.libraries.version_of", lambda _: "1.0.1")
     given = settings(tmp_path, dataset=images, weights=weights, train="head", shadows=4, epochs=1)
     name = plan_audit(given, embed=False).name
     options: Any = given.given()
@@ -304,6 +312,15 @@ def test_weights_below_a_head_that_moved_are_asked_for(
         privaudit.load_model(name, **places)
     assert "load_model(…, weights=PATH)" in str(gone.value.hint)
     assert privaudit.load_model(name, weights=moved, **places).about.kind == "target"
+    assert "was built by" not in capsys.readouterr().err
+    monkeypatch.setattr("privaudit.networks.pretrained.libraries.version_of", lambda _: "2.0.0")
+    assert privaudit.load_model(name, weights=moved, **places).about.audit == name
+    assert "was built by timm 1.0.1, now it is 2.0.0: its code is timm's" in capsys.readouterr().err
+    store, without_folders = AuditStore(tmp_path / "s", name), AuditSettings(device="cpu", workers=1)
+    moved.rename(weights)
+    reopen_plan(store, without_folders)
+    assert "pip install timm==1.0.1 has what it was" in capsys.readouterr().err
+    weights.rename(moved)
     safetensors.torch.save_file(Tiny(1000).state_dict(), weights)
     with pytest.raises(UsageError, match="is not what the head was trained on"):
         privaudit.load_model(name, **places)

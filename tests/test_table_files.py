@@ -245,7 +245,7 @@ def test_the_split_is_part_of_the_data_and_a_subset_is_drawn_by_seed(tmp_path: P
     ("test", "said"),
     [
         (people().drop(columns="age"), "lacks the column 'age'"),
-        (people(income="medium"), "class that the training table lacks"),
+        (people(income="medium"), "line 2, column 'income': 'medium' is a class that no training row has"),
         (people(age=["12"] * 59 + ["twelve"]), "other.csv, line 61, column 'age': 'twelve' is no number"),
         (people(income=[""] + ["low"] * 59), "other.csv, line 2, column 'income': the label is missing"),
     ],

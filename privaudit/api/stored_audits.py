@@ -143,12 +143,12 @@ def gate(options: GateOptions) -> GateAnswer:
 
 @with_first(InitOptions, Positional[str | Path | None]())
 def init(options: InitOptions) -> StartingFiles:
-    """Write files to fill in, of settings and of what is declared: ``privaudit init``.
+    """Write files to fill in, of settings and of what is declared: ``privaudit init``. Nobody is asked.
 
     Returns
     -------
     StartingFiles
-        Where they are.
+        Where they are, and the command that they are for.
 
     Raises
     ------
@@ -157,7 +157,8 @@ def init(options: InitOptions) -> StartingFiles:
     """
     from privaudit.audit.starting_files import write_starting_files
 
-    return write_starting_files(Path("." if options.folder is None else options.folder))
+    given = {name: value for name, value in options.given().items() if name != "folder"}
+    return write_starting_files(Path("." if options.folder is None else options.folder), given)
 
 
 @with_options(PurgeOptions)

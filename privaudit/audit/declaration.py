@@ -91,14 +91,15 @@ def template() -> str:
 
 def _entry(name: str, info: FieldInfo) -> list[str]:
     example = info.examples[0] if info.examples else ""
-    return [f"# {info.description}", f"#{name} = {_as_toml(example)}"]
+    return [f"# {info.description}", f"#{name} = {as_toml(example)}"]
 
 
-def _as_toml(value: object) -> str:
+def as_toml(value: object) -> str:
+    """Write a value as TOML has it."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_as_toml(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {as_toml(one)}" for key, one in value.items()) + " }"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(_as_toml, value)) + "]"
+        return "[" + ", ".join(map(as_toml, value)) + "]"
     return json.dumps(value, ensure_ascii=False)

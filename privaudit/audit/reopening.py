@@ -9,6 +9,7 @@ from privaudit.audit.privacy.canaries import MISLABELLED, choose_canaries
 from privaudit.audit.privacy.private_recipe import statistics_for
 from privaudit.config import AuditSettings
 from privaudit.errors import StoreError, UsageError
+from privaudit.networks.pretrained.libraries import warn_of_another_version
 from privaudit.objects.held import held_code, held_data, hold_code, hold_data, is_held_name, title_of
 from privaudit.results.audit.audit_description import GRADIENT, AuditDescription, AuditIdentity, DataDescription
 from privaudit.runtime.registry import without_folder
@@ -45,6 +46,8 @@ def reopen_plan(store: AuditStore, settings: AuditSettings) -> AuditPlan:
             else "Restore the data, or audit the new data: privaudit score …",
         )
     _check_code(description.identity, plan)
+    if plan.specification.pretrained is not None:
+        warn_of_another_version(plan.specification.pretrained.library, description.versions)
     _check_version(store, description.identity, plan)
     if plan.name != store.audit:
         raise StoreError(

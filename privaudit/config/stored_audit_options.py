@@ -1,4 +1,4 @@
-"""The options of the commands that look at what is there: report, compare, gate, verify, list; and of purge."""
+"""The options of the commands that look at what is there: report, compare, gate, verify, list; of purge, and init."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from pydantic import Field
 
 from privaudit.config.audit_options import (
     AuditArgument,
+    DataDirOption,
     DeclareOption,
     DryRunOption,
     OutOption,
     PlaceOptions,
     RedactOption,
     ShowSamplesOption,
+    SizeOptions,
     SkipUnknownOption,
     StoreOption,
     TalkOptions,
 )
+from privaudit.config.image_options import ImageFileOptions, PretrainedOptions
+from privaudit.config.object_options import EstimatorOption
 from privaudit.config.options import AnyPath, Flag, Folder, Named, Options, Texts
+from privaudit.config.table_options import TableColumnOptions
 
 _ARGUMENT = Flag(is_argument=True)
 
@@ -91,10 +96,18 @@ class ExportOptions(StoreOption, _OwnExportOptions):
     """Everything that ``privaudit export`` takes."""
 
 
-class InitOptions(Options):
-    """Everything that ``privaudit init`` takes."""
-
+class _OwnInitOptions(Options):
     folder: Annotated[AnyPath | None, _ARGUMENT] = Field(None, description="Where to write [here].")
+    estimator: EstimatorOption | None = Field(None, description="Fit estimators of this kind instead of networks.")
+    signals: AnyPath | None = Field(None, description="Models are trained elsewhere: their logits are in FILE.npz.")
+
+
+class InitOptions(PretrainedOptions, ImageFileOptions, TableColumnOptions, DataDirOption, SizeOptions, _OwnInitOptions):
+    """Everything that ``privaudit init`` takes: what is given stands in the file of settings, the rest as a comment."""
+
+    helps: ClassVar[Mapping[str, str]] = {
+        "dataset": "What is audited: a name, FILE.csv, FILE.npz, a folder of photos, as for score [digits]."
+    }
 
 
 class _OwnPurgeOptions(AuditArgument):

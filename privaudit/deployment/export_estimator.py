@@ -7,6 +7,7 @@ the same, to the bit, and what it says must be what the store has.
 from __future__ import annotations
 
 import hashlib
+import runpy
 import textwrap
 from pathlib import Path
 
@@ -23,7 +24,14 @@ from privaudit.deployment.describe_model import describe_model
 from privaudit.deployment.export_folder import result_of, with_sums, write_folder
 from privaudit.deployment.find_model import StoredModel, record_of_run
 from privaudit.deployment.model_description import ExportedModel, ExportResult, ModelDescription
-from privaudit.errors import StoreError, UsageError
+from privaudit.deployment.row_encoding import (
+    RowEncoding,
+    code_of_rows,
+    columns_in_words,
+    read_row_encoding,
+    templates,
+)
+from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.estimators.fitted import FittedEstimator
 from privaudit.estimators.saved_models import strange_types, write_skops
 from privaudit.estimators.stored_answers import StoredAnswers
@@ -32,6 +40,7 @@ from privaudit.results.base import read_result
 from privaudit.runtime import files
 from privaudit.runtime.identity import digest_of
 from privaudit.runtime.scratch import scratch_folder
+from privaudit.runtime.user_code import user_code
 from privaudit.shadow.store import TARGET
 from privaudit.shadow.trainer import as_kept, load_model, one_thread, train_with_new_seeds
 from privaudit.training.loop import Samples
@@ -40,22 +49,11 @@ from privaudit.unlearning.application.retrained_models import RetrainJob
 MODEL, LOADER, README = "model.skops", "load.py", "README.txt"
 NEEDS = ("scikit-learn", "skops")
 
-_LOADER = '''"""Load this estimator without privaudit: it takes features float32 [N, {features}]."""
+#: Rows that are made up to hold an export's features against the audit's, and how far these may lie apart.
+CHECKED, ALIKE = 8, 1e-5
 
-from pathlib import Path
-
-import skops.io
-
-#: The types in the file beside scikit-learn's own, as they were when it was written.
-TRUSTED = {trusted}
-
-#: By the estimator's own numbers, 0 and up.
-CLASSES = {classes}
-
-
-def load(path=Path(__file__).with_name("{model}")):
-    return skops.io.load(path, trusted=TRUSTED)
-'''
+#: Features and probabilities of some made-up rows, of the export and of the audit, differ by no more.
+ALIKE, CHECKED = 1e-5, 8
 
 
 def is_of_estimators(model: StoredModel) -> bool:
@@ -82,9 +80,26 @@ def export_estimator(model: StoredModel, folder: Path) -> ExportResult:
         )
     job = _of_target(plan, model) if model.run is None else _of_run(plan, model, model.run)
     fitted = _fit_again(plan, job, model)
-    content = _content(fitted, about, _encoding_of(model))
+    encoding = read_row_encoding(model.store)
+    content = _content(fitted, about, encoding)
     write_folder(folder, content)
+    if encoding is not None:
+        try:
+            _hold_rows_against(folder, encoding)
+        except Exception:
+            for name in content:
+                files.remove(folder / name)
+            raise
     return result_of(about, folder, content)
+
+
+def _hold_rows_against(folder: Path, encoding: RowEncoding) -> None:
+    """Turn made-up rows into features as the export's user will, and compare them with the audit's."""
+    rows = encoding.examples(CHECKED)
+    with user_code():
+        found = runpy.run_path(str(folder / LOADER))["features"](rows)
+    if not np.allclose(found, encoding.apply(rows), rtol=ALIKE, atol=ALIKE):
+        raise PrivauditError("the export turns rows into other features than the audit: it was not kept")
 
 
 def _of_target(plan: AuditPlan, model: StoredModel) -> RetrainJob:
@@ -128,13 +143,7 @@ def _fit_again(plan: AuditPlan, job: RetrainJob, model: StoredModel) -> FittedEs
     return fitted
 
 
-def _encoding_of(model: StoredModel) -> bytes | None:
-    """How the cells of a table become the features, where the audit is of one."""
-    found = [path for path in (model.store.encoding, model.store.columns) if path.exists()]
-    return found[0].read_bytes() if found else None
-
-
-def _content(fitted: FittedEstimator, about: ModelDescription, encoding: bytes | None) -> dict[str, bytes]:
+def _content(fitted: FittedEstimator, about: ModelDescription, encoding: RowEncoding | None) -> dict[str, bytes]:
     """Every file of the export by its name."""
     if fitted.estimator is None:
         raise UsageError("the estimator saw a single class and was never fitted: there is nothing to write")
@@ -148,36 +157,47 @@ def _content(fitted: FittedEstimator, about: ModelDescription, encoding: bytes |
         made_by=f"privaudit {__version__}",
         mean=[],
         deviation=[],
+        encoding=None if encoding is None else encoding.to_json(),
         weights_sha256=hashlib.sha256(written).hexdigest(),
         needs=needs,
     )
-    names = [about.classes[column] for column in fitted.columns.tolist()]
-    loader = _LOADER.format(
-        features=int(np.prod(about.input_shape)), trusted=repr(trusted), classes=repr(names), model=MODEL
-    )
+    imports, rows = ((), "") if encoding is None else code_of_rows(encoding)
+    given = {
+        "needs": needs,
+        "imports": sorted({*imports, *(["json"] if rows else [])}),
+        "rows": rows,
+        "features": int(np.prod(about.input_shape)),
+        "trusted": repr(trusted),
+        "classes": repr([about.classes[column] for column in fitted.columns.tolist()]),
+        "model": MODEL,
+    }
     content = {
         MODEL: written,
         EXPORTED: (exported.model_dump_json(indent=2) + "\n").encode(),
-        LOADER: loader.encode(),
-        README: _readme(about, encoding is not None).encode(),
+        LOADER: templates().get_template("load_estimator.py.jinja").render(given).encode(),
+        README: _readme(about, encoding, needs).encode(),
     }
-    if encoding is not None:
-        content["encoding.json"] = encoding
     return with_sums(content)
 
 
-def _readme(about: ModelDescription, is_table: bool) -> str:
+def _readme(about: ModelDescription, encoding: RowEncoding | None, needs: tuple[str, ...]) -> str:
     features = ""
-    if is_table:
-        features = "; encoding.json says how the columns of the table became them (privaudit, docs/your-table.md)"
+    if encoding is not None:
+        features = "; load.py turns rows into them: features(rows), of a DataFrame or a list of dicts by column"
     elif len(about.input_shape) == 3:
         features = ", bytes on the 0-1 scale, images flattened"
+    asked = "x" if encoding is None else "features(rows)"
     paragraphs = [
         f"{about.run or about.audit}: an estimator exported by privaudit",
         *about.sentences(),
-        f"from load import load; load().predict_proba(features). It needs {', '.join(NEEDS)}, of the versions that "
+        f"from load import load; load().predict_proba({asked}). It needs {', '.join(needs)}, of the versions that "
         "fitted it.",
         f"Features are those of the audit: float32, a row each{features}.",
-        "It is no proof of privacy: what attacks tell of estimators fitted like this one is in the audit's report.",
     ]
-    return "\n\n".join(textwrap.fill(one, 100) for one in paragraphs) + "\n"
+    said = "\n\n".join(textwrap.fill(one, 100) for one in paragraphs)
+    if encoding is not None:
+        said += "\n\nRows have these columns, in any order; others are passed over:\n\n" + "\n".join(
+            textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  ") for line in columns_in_words(encoding)
+        )
+    last = "It is no proof of privacy: what attacks tell of estimators fitted like this one is in the audit's report."
+    return f"{said}\n\n{textwrap.fill(last, 100)}\n"

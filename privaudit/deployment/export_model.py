@@ -10,13 +10,9 @@ from pathlib import Path
 import pandas as pd
 import safetensors.torch
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from privaudit import __version__
 from privaudit.artifacts import EXPORTED
-from privaudit.data.tables.cells import MISSING
-from privaudit.data.tables.encoding import TableEncoding
-from privaudit.data.tables.word_forms import TRUTHS
 from privaudit.deployment.describe_model import demand_deployable, describe_model
 from privaudit.deployment.export_estimator import export_estimator, is_of_estimators
 from privaudit.deployment.export_folder import demand_own_folder, result_of, with_sums, write_folder
@@ -24,6 +20,7 @@ from privaudit.deployment.find_model import StoredModel
 from privaudit.deployment.loaded_model import LoadedModel, code_of, load_stored
 from privaudit.deployment.model_description import ExportedModel, ExportResult
 from privaudit.deployment.plain_code import LOADER, NetworkCode, network_code, place_of_logits
+from privaudit.deployment.row_encoding import code_of_rows, columns_in_words, templates
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import untied
 from privaudit.runtime import files
@@ -118,25 +115,18 @@ def _content(loaded: LoadedModel, code: NetworkCode) -> dict[str, bytes]:
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         needs=needs,
     )
-    environment = Environment(
-        loader=PackageLoader("privaudit.deployment"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - plain text, no page
-    )
+    environment = templates()
     environment.filters["fill"] = _filled
+    row_imports, rows = ((), "") if loaded.encoding is None else code_of_rows(loaded.encoding)
     given = {
         "about": exported,
         "needs": needs,
-        "imports": sorted({*code.imports, *_row_imports(loaded)}),
+        "imports": sorted({*code.imports, *row_imports}),
         "build": code.build,
         "logits": place_of_logits(loaded.classifier, about.input_shape),
         "is_image": len(about.input_shape) == 3,
-        "takes_rows": exported.encoding is not None,
-        "rows": "table_rows.py.jinja" if isinstance(loaded.encoding, TableEncoding) else "frame_rows.py.jinja",
-        "missing": sorted(MISSING),
-        "truths": [*map(list, TRUTHS), ["0", "1"]],
+        "rows": rows,
+        "columns": [] if loaded.encoding is None else columns_in_words(loaded.encoding),
         "example": _example(exported),
         "code": {name: what for name, (_, what) in (code.files or {}).items()},
         "title": f"{about.run or about.audit}: a model exported by privaudit",
@@ -152,11 +142,6 @@ def _content(loaded: LoadedModel, code: NetworkCode) -> dict[str, bytes]:
         README: environment.get_template("README.txt.jinja").render(given).encode(),
     }
     return with_sums(content)
-
-
-def _row_imports(loaded: LoadedModel) -> tuple[str, ...]:
-    """What the loader needs of Python itself to read the cells of a table."""
-    return ("datetime", "math", "re") if isinstance(loaded.encoding, TableEncoding) else ()
 
 
 def _filled(text: str, first: str = "") -> str:

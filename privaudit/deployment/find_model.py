@@ -141,7 +141,8 @@ def _latest_run(places: PlaceOptions) -> Path:
         raise UsageError(
             f"{'there is no latest audit' if audit is None else f'{audit} has no unlearning run'}, "
             f"by {Path(places.store).absolute()} and {Path(places.out).absolute()}",
-            hint="Name an audit to have its target model, or make a run: privaudit unlearn.",
+            hint=f"Name {'an audit' if audit is None else f'the audit, {audit},'} to have its target model, or make a "
+            "run: privaudit unlearn.",
         )
     return max(runs, key=lambda one: (one[0], one[1].name))[1]
 

@@ -11,7 +11,7 @@ import torch
 from privaudit.errors import UsageError
 from privaudit.networks.pretrained.build import PretrainedClassifier, build_pretrained, whole_state
 from privaudit.networks.pretrained.description import ALL, HEAD, Preparation, Pretrained
-from privaudit.networks.pretrained.libraries import CONFIG
+from privaudit.networks.pretrained.libraries import CONFIG, warn_of_another_version
 from privaudit.networks.pretrained.weights import digest_of_weights, weight_files
 from privaudit.results.audit.audit_description import AuditDescription, PretrainedIdentity
 from privaudit.runtime import files
@@ -73,6 +73,7 @@ def pretrained_of(
                 hint="Put it back, or say where it is: load_model(…, network='transformers:FOLDER'), "
                 "privaudit export … --network transformers:FOLDER.",
             )
+    warn_of_another_version(reference.partition(":")[0], description.versions)
     preparation = Preparation(identity.size, tuple(identity.mean), tuple(identity.deviation), identity.interpolation)
     if not identity.is_head:
         # Every weight is among those that are stored.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
@@ -36,6 +37,9 @@ MOST_SAMPLES = 4096
 
 #: Steps of a long and of a short search: what they differ by is the steps.
 LONG, SHORT = 4, 1
+
+#: Seconds a row grow by no higher power of the rows: two short fits say little of a long one.
+MOST_GROWTH = 0.3
 
 #: The processes wait so long for each other to start.
 LONGEST_START = 300.0
@@ -241,6 +245,7 @@ def _fitting(estimator: str, task: _Task) -> tuple[Cost, Cost]:
     """Fit an estimator to few samples, then to more, until that takes long enough to be told, or these are all."""
     arrays, classes = task.arrays, task.specification.classes
     rows, size = 256, max(1, len(arrays.pool_labels) // 2)
+    fewer, before = 0, 0.0
     while True:
         rows = min(rows, size)
         picked = np.arange(rows) * len(arrays.pool_labels) // rows
@@ -249,8 +254,17 @@ def _fitting(estimator: str, task: _Task) -> tuple[Cost, Cost]:
         fit = partial(fit_estimator, estimator, inputs, labels, classes, 0)
         taken = _timed(partial(_keep_in, fitted, fit), "cpu")
         if taken.wall > ENOUGH_SECONDS or rows == size:
-            return taken * (1 / rows), _timed(partial(fitted[0].log_probabilities, inputs), "cpu") * (1 / rows)
-        rows *= 4
+            slower = (size / rows) ** _growth(fewer, before, rows, taken.processor)
+            asking = _timed(partial(fitted[0].log_probabilities, inputs), "cpu")
+            return taken * (slower / rows), asking * (1 / rows)
+        fewer, before, rows = rows, taken.processor, rows * 4
+
+
+def _growth(fewer: int, before: float, rows: int, taken: float) -> float:
+    """Return by which power of their number the seconds a row grow, from two fits; trees sort what they are given."""
+    if before <= 0 or taken <= 0 or fewer >= rows:
+        return 0.0
+    return min(MOST_GROWTH, max(0.0, math.log(taken / before) / math.log(rows / fewer) - 1))
 
 
 def _keep_in(fitted: list[FittedEstimator], fit: Callable[[], tuple[FittedEstimator, float]]) -> None:

@@ -56,11 +56,12 @@ def number_of(value: Any) -> int | float | None:
     return int(value)
 
 
-def encode_classes(train: pd.Series[Any], test: pd.Series[Any], source: str) -> Classes:
+def encode_classes(train: pd.Series[Any], test: pd.Series[Any], source: str, *, is_of_checked: bool = False) -> Classes:
     """Number the classes of a target column.
 
     Numbers, also those written as words, are sorted as numbers, so that labels 0 … C − 1 stay what they were; a
-    categorical column keeps the order of its categories; words are sorted as words.
+    categorical column keeps the order of its categories; words are sorted as words. Where these are rows of a column
+    that was encoded whole before, it is not asked again whether it holds classes: a part has fewer rows of each.
 
     Raises
     ------
@@ -73,7 +74,8 @@ def encode_classes(train: pd.Series[Any], test: pd.Series[Any], source: str) -> 
     values = [one for one in train.cat.categories if one in present] if own_order else list(train.unique())
     numbers = [number_of(value) for value in values]
     notes: list[str] = []
-    _demand_classes(train, values, numbers, source)
+    if not is_of_checked:
+        _demand_classes(train, values, numbers, source)
     if all(number is not None for number in numbers):
         key = number_of
     else:
@@ -132,6 +134,6 @@ def _demand_one_spelling(train: pd.Series[Any], values: list[Any], source: str) 
         if plain in seen:
             raise DataError(
                 f"{source}: the target '{train.name}' has the classes {seen[plain]!r} and {value!r}: are they one?",
-                hint="Write them alike: .astype(str).str.strip(), or .astype(int).",
+                hint="Write them alike: in the file, or by .astype(str).str.strip(), .astype(int).",
             )
         seen[plain] = value

@@ -45,7 +45,7 @@ MOST_INDICATORS = 200
 ONE_VALUE = "one value in every row"
 
 #: Names of columns that hold ids of somebody or something.
-_NAME_OF_IDS = re.compile(
+NAME_OF_IDS = re.compile(
     r"(?i:(.*[\s_.-])?(ids?|key|index|idx|uid|uuid|guid|row|rownum|unnamed: 0))|.*[a-z]I[Dd]|__index_level_\d+__"
 )
 
@@ -159,7 +159,7 @@ def _numbers(column: Column, *, decimal_comma: bool = False) -> Fitted:
         return _category(column) if column.is_missing.any() else Fitted(left_out=ONE_VALUE)
     whole = bool((numbers[present] == np.floor(numbers[present])).all())
     all_differ = len(each) == len(column.codes) == present.sum() > FEW_ROWS
-    if whole and all_differ and _NAME_OF_IDS.fullmatch(column.name):
+    if whole and all_differ and NAME_OF_IDS.fullmatch(column.name):
         return Fitted(left_out="another whole number in each row, and the name of an id; --id keeps it as such")
     scale, fill = scale_of(each), float(np.median(each))
     encoder = NumberColumn(

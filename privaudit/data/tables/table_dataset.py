@@ -17,6 +17,7 @@ from privaudit.data.row_names import shown
 from privaudit.data.sampling import TEST_SHARE, Limits, drawn_rows, held_out_rows
 from privaudit.data.tables.cells import Problem
 from privaudit.data.tables.class_column import encode_classes, number_of
+from privaudit.data.tables.column_encoders import quoted
 from privaudit.data.tables.encoding import MEND, NAMED, Cells, LeftOut, TableEncoding, demand_room, fit_encoding
 from privaudit.data.tables.table_file import (
     UserTable,
@@ -28,6 +29,8 @@ from privaudit.data.tables.table_file import (
 from privaudit.data.tables.table_roles import demand_roles, ids_of, labels_of, test_rows_of, words_of
 from privaudit.errors import DataError, UsageError
 from privaudit.results.audit.audit_description import TableOptions
+
+UNKNOWN = "Leave those rows out, or put some of that class among the rows to train on."
 
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
 
@@ -94,13 +97,16 @@ def dataset_of_table(
     train, test, labels, problems = _parts(table, other, label, test_column, share)
     # A sample without an id of its own is called by its row.
     ids, id_problems = (train.rows, []) if options.id is None else ids_of(_rows_of(train), options.id)
-    problems += train.told(id_problems)
+    if id_problems and options.id is not None:
+        # Told of the whole file: which of its rows are to test with is not what is wrong.
+        problems += _Part(table, np.arange(len(table.frame))).told(ids_of(table, options.id)[1])
     cells = Cells.of(table, features)
     if problems:
         # What is wrong with the features is told in the same breath.
         demand_sound(_in_order(problems + _of_cells(table, cells, options)), _cure(problems))
     y_train, y_test = labels[train.rows], _labels_of(test, labels, other, label)
-    classes = encode_classes(y_train, y_test, table.name)
+    demand_sound(test.told(_unknown_classes(y_train, y_test, label)), UNKNOWN)
+    classes = encode_classes(y_train, y_test, table.name, is_of_checked=True)
     drawn = drawn_rows(classes.train, samples, limits.features, seed)
     kept = train.drawn(drawn)
     fitted = fit_encoding(cells.take(kept.rows), label, classes.names, options.category)
@@ -194,6 +200,19 @@ def _parts(
                 hint="Is it the column that was meant? Else name a test table: --test FILE.",
             )
     return everything.drawn(np.setdiff1d(everything.rows, rows)), everything.drawn(rows), labels, problems
+
+
+def _unknown_classes(train: pd.Series[Any], test: pd.Series[Any], label: str) -> list[Problem]:
+    """Test rows of a class that no training row has, each by its place among them."""
+
+    def key(value: Any) -> Any:
+        number = number_of(value)
+        return str(value) if number is None else number
+
+    known = {key(value) for value in train.unique()}
+    strange = [value for value in test.unique() if key(value) not in known]
+    rows = np.flatnonzero(test.isin(strange).to_numpy(bool))
+    return [Problem(f"{quoted(test.iloc[row])} is a class that no training row has", label, int(row)) for row in rows]
 
 
 def _labels_of(test: _Part, labels: pd.Series[Any], other: UserTable | None, label: str) -> pd.Series[Any]:

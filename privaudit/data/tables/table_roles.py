@@ -16,6 +16,7 @@ from privaudit.data.dataset import IntArray
 from privaudit.data.row_names import shown
 from privaudit.data.tables.cells import MISSING, NO_CLASS, Column, Problem, read_column
 from privaudit.data.tables.column_encoders import quoted
+from privaudit.data.tables.fit_columns import NAME_OF_IDS
 from privaudit.data.tables.table_file import UserTable, is_table_file
 from privaudit.errors import UsageError
 from privaudit.results.audit.audit_description import TableOptions
@@ -99,7 +100,15 @@ def _meant(name: str, table: UserTable) -> str:
 
 
 def _likely(table: UserTable) -> str:
-    """Say which column is likely to be the label: by its name, else the last one of few different values."""
+    """Say which column is likely to be the label."""
+    if (found := likely_label(table)) is None:
+        return ""
+    likely, values = found
+    return f"Likely --label {_as_argument(likely)}: {len(values)} classes, {shown(values)}. "
+
+
+def likely_label(table: UserTable) -> tuple[str, list[str]] | None:
+    """Return the column that is likely to be the label and its classes: by its name, else the last of few values."""
     counts = {}
     for name in table.columns:
         cells = table.frame[name].dropna().astype(str).str.strip()
@@ -108,10 +117,13 @@ def _likely(table: UserTable) -> str:
     # Of measurements there are few different ones only by chance.
     named = [name for name in fit if _LABELS.fullmatch(name)]
     likely = named[0] if named else fit[-1] if fit else None
-    if likely is None:
-        return ""
-    values = counts[likely]
-    return f"Likely --label {_as_argument(likely)}: {len(values)} classes, {shown(values)}. "
+    return None if likely is None else (likely, counts[likely])
+
+
+def likely_id(table: UserTable, label: str) -> str | None:
+    """Return the column that is likely to be the id: called like one, and with another value in every row."""
+    named = (name for name in table.columns if name != label and NAME_OF_IDS.fullmatch(name))
+    return next((name for name in named if not ids_of(table, name)[1]), None)
 
 
 def _as_argument(name: str) -> str:

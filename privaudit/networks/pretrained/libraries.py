@@ -15,8 +15,10 @@ from torch import nn
 
 from privaudit.errors import DataError, UsageError
 from privaudit.networks.pretrained.description import Preparation
+from privaudit.runtime.progress import talk
 from privaudit.runtime.torch_globals import seeded_globals
 from privaudit.runtime.user_code import user_code
+from privaudit.runtime.version import version_of
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 
@@ -39,6 +41,24 @@ def library(name: str, network: str) -> Any:
             f"--network {network} needs the package {name}, which is not installed here ({error})",
             hint=f"Install it: pip install 'privaudit[{name}]'.",
         ) from error
+
+
+def warn_of_another_version(library: str, versions: Mapping[str, str]) -> None:
+    """Say where an audit's network was built by another version of its library than is installed: that has its code.
+
+    Parameters
+    ----------
+    library
+        ``timm`` or ``transformers``.
+    versions
+        Those that the audit was begun with, by library.
+    """
+    then, now = versions.get(library), version_of(library)
+    if then is not None and then != now:
+        talk(
+            f"  warning: this audit's network was built by {library} {then}, now it is {now}: its code is {library}'s, "
+            f"and another version may build another network of that name; pip install {library}=={then} has what it was"
+        )
 
 
 # timm.

@@ -120,7 +120,7 @@ def of_unlearning(runs: Sequence[UnlearnResults]) -> list[Figure]:
         if values[1] is not None:
             estimates = [None if one is None else Estimate(value=one) for one in values]
             became = IN_A_WORD.get(run.outcome_or_exact or "", "unclear")
-            rows.append(Bar(name=clip(f"{run.method}, {run.forget:,}: {became}", 26), values=estimates))
+            rows.append(Bar(name=f"{clip(run.method, 20)}, {run.forget:,}: {became}", values=estimates))
     if not rows:
         return []
     return [

@@ -99,7 +99,7 @@ def draw(kind: str, data: figure_data.FigureData, width: float = WIDTH) -> str:
 def height_of(kind: str, data: figure_data.FigureData) -> float:
     """Return the height of one drawing, in inches."""
     if isinstance(data, figure_data.Bars):
-        return 0.75 + 0.27 * len(data.rows)
+        return 0.75 + (0.37 if kind == "shares" else 0.27) * len(data.rows)
     return forest_plot.height_of(data) if isinstance(data, figure_data.Forest) else DRAWINGS[kind].height
 
 
@@ -254,10 +254,19 @@ def _rightness(figure: Canvas, data: figure_data.Histogram) -> None:
 
 
 def _shares(figure: Canvas, data: figure_data.Bars) -> None:
-    """The same estimates, as shares of all."""
+    """The same estimates, as shares of all; what became of a row stands below its name."""
     _bars(figure, data)
+    figure.axes[0].set_yticklabels(
+        ["\n".join(plain(part, 32) for part in _in_two(row.name)) for row in data.rows], fontsize=8.5
+    )
     figure.axes[0].set_xlim(-0.03, 1.03)
     _in_percent(figure.axes[0].xaxis)
+
+
+def _in_two(name: str) -> list[str]:
+    """A row's name, and what follows its last colon."""
+    first, _, rest = name.rpartition(": ")
+    return [first, rest] if first else [name]
 
 
 def _in_percent(axis: Axis) -> None:
