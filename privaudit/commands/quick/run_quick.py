@@ -29,9 +29,10 @@ def run_quick(settings: AuditSettings) -> QuickAnswer:
     plan = examine_code(plan_audit(settings, fewest=0))
     if not files.is_whole(plan.store.description):
         demand_same_again(plan)
+    _announce(plan)
     started = time.perf_counter()
     with plan.store.locked():
-        trained = train_missing(plan, None)
+        trained = train_missing(plan, None, announce=False)
     trained_at = time.perf_counter()
     talk(f"  attacking {len(plan.data):,} members and {len(plan.arrays.test_labels):,} never-trained samples")
     evidence = evidence_of(plan)
@@ -70,8 +71,8 @@ def run_quick(settings: AuditSettings) -> QuickAnswer:
 
 
 NOT_ALIKE = (
-    "training and test samples can be told apart without the model (AUC {area:.3f}): what the attacks find may be that, "
-    "and not membership"
+    "training and test samples can be told apart without the model (AUC {area:.3f}): what the attacks find may be "
+    "that, and not membership"
 )
 
 
@@ -91,6 +92,17 @@ def evidence_of(plan: AuditPlan) -> TargetEvidence:
         features.append(elsewhere)
     keep = store.read_design()[: plan.shadows]
     return TargetEvidence(target, members, np.concatenate(features, axis=1), shadows, keep)
+
+
+def _announce(plan: AuditPlan) -> None:
+    """Say what will be done."""
+    data = plan.data
+    target = "a target of our own" if plan.given is None else f"the given target {plan.given.file}"
+    talk(f"quick look at {plan.name}")
+    talk(f"  {data.source}: {len(data):,} training and {len(data.y_test):,} test samples, {data.classes} classes")
+    talk(f"  {plan.network_name}, {target}, {plan.shadows} shadow models, {plan.workers} workers")
+    for note in plan.notes:
+        talk(f"  {note}")
 
 
 def _doubts(plan: AuditPlan, accuracy: TargetAccuracy, attack: Attack) -> list[str]:

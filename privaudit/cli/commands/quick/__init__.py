@@ -14,11 +14,8 @@ from privaudit.config import QuickOptions
 
 EPILOG = """\b
 Examples:
-  privaudit quick
-  privaudit quick --dataset cifar10 --network cnn --target own.pt
   privaudit quick --dataset own.py:data --network own.py:net --target own.pt
   privaudit quick --dataset digits --shadows 2
-  privaudit quick --dataset customers.csv --label churned --estimator random-forest
   privaudit quick --signals answers.npz
 
 \b

@@ -19,12 +19,11 @@ def print_quick(results: QuickAnswer) -> None:
     )
     for name in [results.attack, *(one for one in results.attacks if one != results.attack)]:
         _print_attack(TITLES[name], results.attacks[name], is_answer=name == results.attack)
-    answer(
-        f"accuracy: {results.accuracy.members:.1%} on its members, {results.accuracy.others:.1%} on never-trained samples"
-    )
+    right = results.accuracy
+    answer(f"accuracy: {right.members:.1%} on its members, {right.others:.1%} on never-trained samples")
     for fpr, found in (results.forecast or {}).items():
         answer(
-            f"forecast, from its losses alone: with many shadow models about {share(found)} at {rate(fpr)} false alarms"
+            f"forecast from its losses: many shadow models would find about {share(found)} at {rate(fpr)} false alarms"
         )
     if results.blind is not None:
         verdict = "holds" if results.blind.holds else "FAILED: the figures are not of membership alone"
