@@ -1,8 +1,8 @@
 """An attack that is learned on shadow models, as if each were the target, and then asked about the target.
 
 An attack classifier learned on shadow models is Shokri et al.'s (2017); what it reads is what the attacked model says of
-a sample beside what models say that never saw it, as difficulty calibration does (Watson et al. 2022). So one pair of
-shadow models tells both what a member and what a stranger looks like, at every difficulty.
+a sample beside what models say that never saw it, as difficulty calibration does (Watson et al. 2022). So one pair
+of shadow models tells both what a member and what a stranger looks like, at every difficulty.
 """
 
 from __future__ import annotations
