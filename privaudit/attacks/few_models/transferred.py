@@ -1,7 +1,7 @@
 """An attack that is learned on shadow models, as if each were the target, and then asked about the target.
 
-An attack classifier learned on shadow models is Shokri et al.'s (2017); what it reads is what the attacked model says of
-a sample beside what models say that never saw it, as difficulty calibration does (Watson et al. 2022). So one pair
+An attack classifier learned on shadow models is Shokri et al.'s (2017); what it reads is what the attacked model says
+of a sample beside what models say that never saw it, as difficulty calibration does (Watson et al. 2022). So one pair
 of shadow models tells both what a member and what a stranger looks like, at every difficulty.
 """
 
@@ -60,8 +60,7 @@ def transferred(
 
     rows, described, side = [], [], []
     for model, answers in enumerate(shadows):
-        # Of a pool sample that it saw and of a never-trained one that it is said to have seen, no other half is needed:
-        # its own models that never saw them are all of the others that did not.
+        # It is none of the models that never saw these samples, so as many speak for each as for the target's.
         one = np.flatnonzero(seen[model])
         rows.append(one)
         described.append(_described(answers[one], shadows[:, one], ~seen[:, one]))
