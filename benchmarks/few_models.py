@@ -22,16 +22,18 @@ import torch
 from torch.nn import functional
 
 from privaudit.attacks import lira
+from privaudit.attacks.few_models.cross_fitting import folds_of
 from privaudit.attacks.few_models.loss_trace import precision_at, trace_range
 from privaudit.attacks.few_models.offline_rmia import offline_rmia
+from privaudit.attacks.few_models.transferred import transferred
 from privaudit.attacks.risk import attack_success, evidence
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.quick.run_quick import evidence_of
 from privaudit.config import AuditSettings
 from privaudit.report.content import wording
-from privaudit.runtime.seeds import derive_seed
-from privaudit.scoring.few_models.attack_target import TargetEvidence, forecast, scores_of
+from privaudit.runtime.seeds import derive_seed, generator
+from privaudit.scoring.few_models.attack_target import READ, TargetEvidence, forecast, scores_of
 from privaudit.scoring.few_models.sample_features import of_labels
 from privaudit.shadow.design import paired_design
 from privaudit.shadow.store import TARGET, AuditStore, shadow_keys
@@ -42,9 +44,19 @@ from privaudit.training.loop import Samples, as_network_input, logits_of, make_o
 
 COUNTS = (0, 2, 4, 8, 16)
 
+HEAD = "\n| attack | shadow models | seconds | AUC | at 1% false alarms | at 0.1% |\n|---|---|---|---|---|---|"
 
-def row(name: str, models: int, seconds: float, scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> None:
-    found = performance(scores, member)
+
+def row(
+    name: str,
+    models: int,
+    seconds: float,
+    scores: npt.NDArray[Any],
+    member: npt.NDArray[np.bool_],
+    cluster: npt.NDArray[np.int64] | None = None,
+) -> None:
+    """Print a row of the table."""
+    found = performance(scores, member, cluster)
     rates = " | ".join(wording.found_at(found, rate) for rate in ("0.01", "0.001"))
     print(f"| {name} | {models} | {seconds:,.0f} | {wording.area(found)} | {rates} |", flush=True)
 
@@ -84,6 +96,42 @@ def curve(plan: AuditPlan, seconds: list[float]) -> None:
     )
     guess = forecast(known)
     print(f"forecast at 1%: {'none' if guess is None else format(guess['0.01'], '.1%')}")
+
+
+def rotated(plan: AuditPlan) -> None:
+    """Print what few models find of each shadow model in turn, pooled as the audit's own figures are.
+
+    Its members against those of the pool that it never saw, by the pairs next to its own.
+    """
+    known, seed = evidence_of_models(plan), plan.settings.seed
+    models, samples = known.keep.shape
+    cluster = np.repeat(np.arange(models) // 2, samples).reshape(models, samples)
+    fold = folds_of(known.member, generator(seed, "few-models-folds"))
+    said = np.stack([signal(known.shadows, name) for name in READ], axis=-1)
+    losses = signal(known.shadows, "loss")
+    for count in (2, 4):
+        start, found = (
+            time.process_time(),
+            {name: np.empty(known.keep.shape) for name in ("rmia-offline", "transferred")},
+        )
+        for model in range(models):
+            others = (model // 2 * 2 + 2 + np.arange(count)) % models
+            made_up = paired_design(len(fold) - samples, count, seed, "target-audit")
+            seen = np.concatenate([known.keep[others], made_up], axis=1)
+            scores = transferred(said[model], said[others], seen, known.member, fold)
+            found["transferred"][model] = scores[:samples]
+            found["rmia-offline"][model] = offline_rmia(losses[model], losses[others], ~seen)[:samples]
+        spent = (time.process_time() - start) / models
+        for name, scores in found.items():
+            row(f"{name}, each shadow model", count, spent, scores, known.keep, cluster)
+
+
+def evidence_of_models(plan: AuditPlan) -> TargetEvidence:
+    """Return what the store's models say, without what samples look like."""
+    store, keys = plan.store, shadow_keys(plan.shadows)
+    shadows = np.concatenate([store.read_signals(keys), store.read_control("test", keys)], axis=1)[:, :, 0]
+    keep = store.read_design()[: plan.shadows]
+    return TargetEvidence(shadows[0], keep.shape[1], np.zeros((shadows.shape[1], 1)), shadows, keep)
 
 
 def audited(plan: AuditPlan, models: int) -> npt.NDArray[Any]:
@@ -205,6 +253,7 @@ def main() -> None:
     parser.add_argument("audits", nargs="+")
     parser.add_argument("--store", type=Path, default=Path("shadow_models"))
     parser.add_argument("--data-dir", type=Path, default=None)
+    parser.add_argument("--rotate", action="store_true")
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--imitate", action="store_true")
     options = parser.parse_args()
@@ -214,7 +263,10 @@ def main() -> None:
         plan = reopen_plan(store, AuditSettings(store=options.store, data_dir=options.data_dir))
         plan = replace(plan, shadows=store.finished_shadows())
         print(f"\n{audit}: {len(plan.data):,} samples, {plan.shadows} shadow models", flush=True)
-        if options.trace:
+        if options.rotate:
+            print(HEAD)
+            rotated(plan)
+        elif options.trace:
             traced(plan, plan.shadows)
         elif options.imitate:
             imitated(plan)
