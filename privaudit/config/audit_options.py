@@ -275,5 +275,5 @@ class QuickOptions(
 
     def settings(self) -> AuditSettings:
         """Return the audit that this is a quick look at."""
-        shared = type(self)(**{name: value for name, value in self.given().items() if name != "shadows"})
+        shared = self.model_validate({name: value for name, value in self.given().items() if name != "shadows"})
         return AuditSettings.of(shared).changed(shadows=self.shadows)
