@@ -190,8 +190,9 @@ def vulnerable(margins: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> npt.ND
 
 def imitated(plan: AuditPlan) -> None:
     """Two models of never-trained samples, by their labels and by what the target says of them, as references."""
-    known, arrays, seed = evidence_of(plan), plan.arrays, plan.settings.seed
-    specification = plan.specification
+    arrays, seed, store, specification = plan.arrays, plan.settings.seed, plan.store, plan.specification
+    target = np.concatenate([store.read_signals([TARGET])[0, :, 0], store.read_control("test", [TARGET])[0, :, 0]])
+    known = replace(evidence_of_models(plan), signals=target)
     others = len(arrays.test_labels)
     first = paired_design(others, 2, seed, "imitation")
     inputs = np.concatenate([arrays.pool_inputs, arrays.test_inputs])
@@ -202,8 +203,7 @@ def imitated(plan: AuditPlan) -> None:
     drawn = paired_design(len(arrays.pool_labels), 2, seed, "imitation-members")
     seen = np.concatenate([drawn, first], axis=1)
     for name, of_teacher in (("labels", False), ("the target's answers", True)):
-        start = time.process_time()
-        answers = []
+        start, answers = time.process_time(), []
         for index in (0, 1):
             rows = len(arrays.pool_labels) + np.flatnonzero(first[index])
             model = specification.build("imitation", index)
@@ -215,7 +215,7 @@ def imitated(plan: AuditPlan) -> None:
         reference = np.where(seen[0], signal(said, "margin")[1], signal(said, "margin")[0])
         row(f"margin less that of 2 taught {name}", 2, spent, margin - reference, known.member)
         of_reference = np.where(seen[0][:, np.newaxis], said[1], said[0])[:, : len(SIGNALS)]
-        told = replace(of_models(known, 0, 0), features=np.concatenate([known.features, of_reference], axis=1))
+        told = replace(of_models(known, 0, 0), features=np.concatenate([of_labels(labels), of_reference], axis=1))
         row(f"conditional by 2 taught {name}", 2, spent, scores_of(told, seed)["conditional"], known.member)
 
 

@@ -33,7 +33,8 @@ does. Where training and test samples differ, what it finds may be that
 difference; it says whether they do.
 
 \b
-FILE.npz of --signals: logits [N, C], labels [N], member [N] bool.
+FILE.npz of --signals: logits [N, C], labels [N], member [N] bool. Datasets,
+networks and recipes are those of privaudit score.
 """
 
 
