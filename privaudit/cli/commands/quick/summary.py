@@ -22,16 +22,14 @@ def print_quick(results: QuickAnswer) -> None:
     right = results.accuracy
     answer(f"accuracy: {right.members:.1%} on its members, {right.others:.1%} on never-trained samples")
     for fpr, found in (results.forecast or {}).items():
-        answer(
-            f"forecast from its losses: many shadow models would find about {share(found)} at {rate(fpr)} false alarms"
-        )
+        answer(f"forecast from its losses, of that size at best: many models would find {share(found)} at {rate(fpr)}")
     if results.blind is not None:
         verdict = "holds" if results.blind.holds else "FAILED: the figures are not of membership alone"
         answer(f"training against test samples without the model: AUC {results.blind.auc:.3f} ({verdict})")
     for warning in results.warnings:
         answer(f"warning: {warning}")
-    more = "" if results.shadows else " --shadows 2 attacks far better;"
-    answer(f"The low-cost answer, which bounds nothing.{more} who is at risk, and a report: privaudit score.")
+    more = "" if results.shadows else " A far stronger attack: --shadows 2."
+    answer(f"The low-cost answer, which bounds nothing.{more} Who is at risk, and a report: privaudit score.")
 
 
 def _print_attack(title: str, attack: Attack, *, is_answer: bool) -> None:
