@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from privaudit.api import init as init
     from privaudit.api import load_model as load_model
     from privaudit.api import purge as purge
+    from privaudit.api import quick as quick
     from privaudit.api import reproduce as reproduce
     from privaudit.api import score as score
     from privaudit.api import unlearn as unlearn
@@ -40,6 +41,7 @@ _PUBLIC = {
     "init": "privaudit.api",
     "load_model": "privaudit.api",
     "purge": "privaudit.api",
+    "quick": "privaudit.api",
     "reproduce": "privaudit.api",
     "score": "privaudit.api",
     "unlearn": "privaudit.api",

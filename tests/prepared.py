@@ -53,6 +53,7 @@ def make_folder(folder: Path) -> None:
     save_noisy_images(folder / "photos.npz")
     for name in ("logits.npz", "models.npz", "FILE.npz"):
         _write_logits(folder / name)
+    _write_answers(folder / "answers.npz", random)
     (folder / "own.py").write_text(OWN, "utf-8")
     _write_weights(folder / "own.pt")
     # Every row of the generated MNIST, so that any subset of it is there.
@@ -64,6 +65,14 @@ def make_folder(folder: Path) -> None:
     (folder / "audit.toml").write_text(settings, "utf-8")
     (folder / "sweep.toml").write_text("[decayed]\nweight_decay = 0.01\n", "utf-8")
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _write_answers(path: Path, random: np.random.Generator) -> None:
+    """Logits of one model, surer of its members."""
+    labels, member = random.integers(0, 3, 200), np.arange(200) < 100
+    logits = random.normal(size=(200, 3))
+    logits[np.arange(200), labels] += 1 + member
+    np.savez(path, logits=logits, labels=labels, member=member)
 
 
 def _images(random: np.random.Generator, labels: Any, shape: tuple[int, ...]) -> np.ndarray[Any, UINT8]:

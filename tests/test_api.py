@@ -41,7 +41,7 @@ def names_of(command: click.Command) -> set[str]:
 OF_THE_COMMAND_LINE = {"reproduce": {"list"}, "report": {"reveal"}, "export": {"audit"}}
 
 #: Arguments that take objects, which nobody can type into a shell.
-IN_PYTHON = {"score": {"data"}, "unlearn": {"data", "network"}}
+IN_PYTHON = {"score": {"data"}, "quick": {"data"}, "unlearn": {"data", "network"}}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -25,6 +25,7 @@ from privaudit.config import (
     InitOptions,
     ListOptions,
     PurgeOptions,
+    QuickOptions,
     ReportOptions,
     ReproduceOptions,
     ScoreOptions,
@@ -37,6 +38,7 @@ from privaudit.data.formats.load import DATA_VARIABLE, DATASETS
 from privaudit.deployment.model_description import ExportResult
 from privaudit.engines.ray import ADDRESS_VARIABLE
 from privaudit.errors import EvidenceError, GateBreached, PrivauditError, UsageError
+from privaudit.results.audit.quick_results import QuickAnswer, QuickSeconds, TargetAccuracy
 from privaudit.results.audit.score_results import ScoreAnswer, ScoreEstimate
 from privaudit.results.base import Result
 from privaudit.results.defence_results import DefenceAnswer, DefenceEstimate, OutputMeasures, Variant
@@ -59,6 +61,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:tmp(?!/ray\b)|home|root|work|Users|m
 
 OPTIONS: dict[str, Any] = {
     "score": ScoreOptions,
+    "quick": QuickOptions,
     "unlearn": UnlearnOptions,
     "reproduce": ReproduceOptions,
     "export": ExportOptions,
@@ -254,6 +257,9 @@ def test_environment_variables_are_told() -> None:
         ("score", ScoreAnswer),
         ("score", ScoreEstimate),
         ("score", Attack),
+        ("quick", QuickAnswer),
+        ("quick", QuickSeconds),
+        ("quick", TargetAccuracy),
         ("unlearn", UnlearnAnswer),
         ("purge", PurgeResults),
         ("gate", GateAnswer),

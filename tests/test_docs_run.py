@@ -30,6 +30,7 @@ from tests.prepared import make_folder
 #: Appended where the command itself says nothing of it: the size, and two workers.
 CUTS = {
     "score": {"--samples": "120", "--shadows": "8", "--epochs": "1", "--invert": "0", "--workers": "2"},
+    "quick": {"--samples": "120", "--epochs": "1", "--workers": "2"},
     "unlearn": {"--workers": "2"},
     # One variation; what is audited first, of what a page says, is as small as an audit.
     "defend": {"--sweep": "sweep.toml", "--workers": "2"},

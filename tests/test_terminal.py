@@ -272,4 +272,4 @@ def test_a_shell_completes_commands_flags_and_audits(tmp_path: Path, typed: str,
 
 def test_every_command_about_an_audit_is_among_these() -> None:
     """Those that take audits in another way: two of them, a store's, or none."""
-    assert set(COMMANDS) - set(ABOUT_AN_AUDIT) <= {"score", "reproduce", "init", "compare", "list", "defend"}
+    assert set(COMMANDS) - set(ABOUT_AN_AUDIT) <= {"score", "quick", "reproduce", "init", "compare", "list", "defend"}

@@ -6,6 +6,7 @@ to stderr, as there. Nothing heavy is imported before it is needed.
 
 from privaudit.api.defence import defend
 from privaudit.api.models import export, load_model
+from privaudit.api.quick_look import quick
 from privaudit.api.reproduction import reproduce
 from privaudit.api.score_and_unlearn import score, unlearn
 from privaudit.api.stored_audits import audits, compare, gate, init, purge, verify, write_report
@@ -19,6 +20,7 @@ __all__ = [
     "init",
     "load_model",
     "purge",
+    "quick",
     "reproduce",
     "score",
     "unlearn",

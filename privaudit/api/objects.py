@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from privaudit.config import ScoreOptions
+from privaudit.config.object_options import ScoreObjectOptions
 from privaudit.errors import UsageError
 from privaudit.objects.held import held_data, hold_data
 
@@ -14,7 +14,7 @@ OF_FILES = ("signals", "data_dir", "image_size")
 _TITLE = re.compile(r"\w[\w .-]*")
 
 
-def named_data(options: ScoreOptions) -> str:
+def named_data(options: ScoreObjectOptions) -> str:
     """Return the name by which data is held: by what ``dataset`` says that it is called, or else by its type.
 
     Raises

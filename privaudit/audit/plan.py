@@ -51,6 +51,9 @@ from privaudit.training.views import ORIGINAL, parse_queries
 #: The most rows of the pool that untrained models are asked about.
 CONTROL_ROWS = 2_000
 
+#: The fewest shadow models of an audit.
+FEWEST_SHADOWS = 4
+
 
 @dataclass(frozen=True)
 class AuditPlan:
@@ -244,18 +247,19 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version_of(name) for name in names}
 
 
-def plan_audit(settings: AuditSettings, *, embed: bool = True) -> AuditPlan:
+def plan_audit(settings: AuditSettings, *, embed: bool = True, fewest: int = FEWEST_SHADOWS) -> AuditPlan:
     """Load the data and resolve every default; `UsageError` or `DataError` where something can't be.
 
-    Where only a head is trained, images are embedded here, unless ``embed`` says that a stand-in will do.
+    Where only a head is trained, images are embedded here, unless ``embed`` says that a stand-in will do. With fewer
+    shadow models than ``fewest`` there is no plan.
     """
     of = resolve_hardware if settings.estimator is None else partial(estimator_hardware, settings)
     hardware = of(settings.device, settings.precision)
     shadows = settings.shadows
-    if shadows is not None and shadows < 4:
+    if shadows is not None and shadows < fewest:
         raise UsageError(
             f"--shadows {shadows}: LiRA drops the target and its complement from each fit, so it needs at least 4",
-            hint="Use --shadows 4 or more; 16 and more give intervals worth having.",
+            hint="Use --shadows 4 or more; 16 and more give intervals worth having. privaudit quick needs none.",
         )
     of_images, of_features = (defaults_for(settings.dataset, hardware.device, is_image) for is_image in (True, False))
     pretrained = resolve_pretrained(settings)

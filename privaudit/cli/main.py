@@ -29,6 +29,7 @@ from privaudit.runtime.user_code import ended_by
 #: name -> one line of help. The command ``x`` lives in ``privaudit.cli.x:command``.
 COMMANDS = {
     "score": "Train shadow models, attack, and score every training sample's risk.",
+    "quick": "Attack one model in seconds, with few or no shadow models.",
     "unlearn": "Forget samples in order of risk, audit again, and measure what is left.",
     "defend": "Say what lowers the risk, other ways to train among it, and what it costs.",
     "reproduce": "Run the paper's tables and figures, and say of each claim whether it holds.",

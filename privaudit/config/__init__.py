@@ -10,6 +10,7 @@ from privaudit.config.audit_options import (
     FEWEST_SAMPLES,
     AuditOptions,
     AuditSettings,
+    QuickOptions,
     ScoreOptions,
 )
 from privaudit.config.dataset_defaults import (
@@ -53,6 +54,7 @@ __all__ = [
     "InitOptions",
     "ListOptions",
     "PurgeOptions",
+    "QuickOptions",
     "ReportOptions",
     "ReproduceOptions",
     "ReproduceSettings",

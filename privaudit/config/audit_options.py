@@ -131,7 +131,9 @@ class SizeOptions(Options):
     )
 
 
-class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
+class TrainingOptions(PretrainedOptions, ImageFileOptions):
+    """Which model it is, and how it and its like are trained."""
+
     target: AnyPath | None = Field(
         None,
         description="Audit this trained model: weights in FILE.safetensors, a state dict in FILE.pt, or an estimator "
@@ -162,6 +164,9 @@ class _OwnAuditOptions(PretrainedOptions, ImageFileOptions):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto, fp32 or bf16 [auto: bf16 where the hardware has it]."
     )
+
+
+class _OwnAuditOptions(TrainingOptions):
     canaries: int = Field(0, ge=0, description="Add this many planted samples as a positive control [{default}].")
     queries: str = Field("original", description="Views to query with, averaged: original, flip, shift [{default}].")
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = Field(
@@ -246,3 +251,31 @@ class ScoreOptions(TalkOptions, DryRunOption, ScoreObjectOptions, AuditOptions):
     signals: AnyPath | None = Field(None, description="Attack models trained elsewhere: their logits in FILE.npz.")
     config: AnyPath | None = Field(None, description="TOML file with any of the above; flags beat it.")
     csv: bool = Field(False, description="Write the score table as CSV too.")
+
+
+class QuickOptions(
+    TalkOptions,
+    ScoreObjectOptions,
+    StoreOption,
+    EngineOptions,
+    PrivateTrainingOptions,
+    TrainingOptions,
+    TableColumnOptions,
+    DataDirOption,
+    SizeOptions,
+):
+    """Everything that ``privaudit quick`` takes."""
+
+    shadows: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Shadow models to train, which come in pairs: none, or 2 or 4 for a far stronger attack "
+        "[{default}].",
+    )
+    signals: AnyPath | None = Field(None, description="Attack a model by its logits alone, in FILE.npz.")
+
+    def settings(self) -> AuditSettings:
+        """Return the audit that this is a quick look at."""
+        shared = self.model_validate({name: value for name, value in self.given().items() if name != "shadows"})
+        return AuditSettings.of(shared).changed(shadows=self.shadows)

@@ -1,0 +1,1 @@
+"""Attacks on one model that need few or no shadow models: arrays in, scores out; higher means member."""

@@ -1,0 +1,1 @@
+"""`privaudit quick`: one model attacked in seconds, with few or no shadow models."""
