@@ -7,6 +7,7 @@
 A cell is data and what is trained on them. Each seed draws its own halves (of MNIST and CIFAR-10 its own 10,000 samples
 too) and trains its own models, kept below ``--work``; fewer models are the first ones of the same audit. Attacks are
 run on the same models, so differences are paired by seed: a win or a loss is one whose 95% t-interval leaves out 0.
+Of a single seed (``--seeds 0``) the interval is over that audit's pairs of models, by the jackknife, from 8 models on.
 Results are lines of ``results.jsonl``; a line that is there is not made again.
 """
 
@@ -27,7 +28,10 @@ from privaudit.commands.score import train_missing
 from privaudit.config import AuditSettings
 from privaudit.scoring.target_audit import split_test
 from privaudit.shadow.store import shadow_keys
-from privaudit.statistics.intervals import mean_interval
+from privaudit.statistics.audit_difference import Estimate, difference
+from privaudit.statistics.intervals import Interval, mean_interval
+from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.performance import performance
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, auc, roc
 
 OURS = "lira-hierarchical"
@@ -120,12 +124,22 @@ def measure(cell: str, seed: int, sizes: list[int], asked: argparse.Namespace) -
             scores, member = ATTACKS[name].score(evidence).ravel(), evidence.keep.ravel()
             curve = roc(scores, member)
             resolved = [rate for rate in RATES if rate * curve.negatives >= FEWEST_FALSE_POSITIVES]
-            found = {f"{rate:g}": curve.tpr_at(rate)[0] for rate in resolved}
-            rows.append(
-                {"cell": cell, "seed": seed, "shadows": size, "attack": name, "auc": auc(scores, member), "tpr": found}
-            )
+            found: dict[str, float] = {f"{rate:g}": curve.tpr_at(rate)[0] for rate in resolved}
+            row = {"cell": cell, "seed": seed, "shadows": size, "attack": name, "auc": auc(scores, member)}
+            within = influence(name, evidence) if len(asked.seeds) == 1 else None
+            rows.append(row | {"tpr": found, "influence": within})
     print(f"{cell}, seed {seed}: {time.process_time() - started:.0f} s of this process", flush=True)
     return rows
+
+
+def influence(name: str, evidence: Evidence) -> dict[str, list[float]] | None:
+    """What each pair of models contributes to the error of the AUC and of each rate."""
+    models, attack = len(evidence.keep), ATTACKS[name]
+    pairs = np.broadcast_to((np.arange(models) // 2)[:, np.newaxis], evidence.keep.shape)
+    refits = Refits(models, lambda left: attack.score(evidence.of_models(left)))
+    left_out = ((scores, evidence.keep[left]) for left, scores in refits)
+    found = performance(attack.score(evidence), evidence.keep, pairs, left_out).influence
+    return None if found is None else {"auc": found.auc, **found.tpr}
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -170,22 +184,40 @@ def differences(
     """Ours less theirs, in AUC and at 1%, bold where the interval leaves out 0; what is told is counted."""
     said = []
     for what in ("auc", "0.01", "0.001"):
-        if what != "auc" and not all(what in row["tpr"] for row in (*ours, *theirs)):
+        values = [[value_of(row, what) for row in side] for side in (ours, theirs)]
+        if None in values[0]:
             continue
-        pairs = zip(ours, theirs, strict=True)
-        apart = [a["auc"] - b["auc"] if what == "auc" else a["tpr"][what] - b["tpr"][what] for a, b in pairs]
-        interval = mean_interval(apart)
-        sure = interval is not None and (interval[0] > 0 or interval[1] < 0)
-        mean = float(np.mean(apart))
+        apart = np.subtract(*np.asarray(values, np.float64))
+        interval = mean_interval(apart) if len(apart) > 1 else within_audit(ours[0], theirs[0], what)
+        mean, sure = float(np.mean(apart)), interval is not None and (interval[0] > 0 or interval[1] < 0)
         if interval is not None:
             counts[rival, what][(0 if mean > 0 else 2) if sure else 1] += 1
-        if what != "0.001":
-            shown = f"{mean:+.3f}" if what == "auc" else f"{100 * mean:+.1f}"
-            if interval is not None and any(apart):
-                reach = (interval[1] - interval[0]) / 2
-                shown += f" ± {reach:.3f}" if what == "auc" else f" ± {100 * reach:.1f}"
-            said.append(f"**{shown}**" if sure else shown)
+        if what == "0.001":
+            continue
+        shown = f"{mean:+.3f}" if what == "auc" else f"{100 * mean:+.1f}"
+        if interval is not None and np.any(apart):
+            reach = (interval[1] - interval[0]) / 2
+            shown += f" ± {reach:.3f}" if what == "auc" else f" ± {100 * reach:.1f}"
+        said.append(f"**{shown}**" if sure else shown)
     return said
+
+
+def value_of(row: dict[str, Any], what: str) -> float | None:
+    """The AUC, or the TPR at a rate; None where that is not resolved."""
+    found: float | None = row["auc"] if what == "auc" else row["tpr"].get(what)
+    return found
+
+
+def within_audit(ours: dict[str, Any], theirs: dict[str, Any], what: str) -> Interval | None:
+    """The interval of a difference over the pairs of one audit."""
+    sides = [row["influence"] for row in (theirs, ours)]
+    if None in sides or what not in sides[0]:
+        return None
+    estimates = [
+        Estimate(value_of(row, what) or 0.0, np.asarray(side[what]))
+        for row, side in zip((theirs, ours), sides, strict=True)
+    ]
+    return difference(estimates[0], estimates[1], paired=True).ci
 
 
 if __name__ == "__main__":
