@@ -93,11 +93,10 @@ def append(lines: Path, rows: list[dict[str, Any]]) -> None:
 def settings_of(cell: str, seed: int, asked: argparse.Namespace) -> AuditSettings:
     """An audit of a cell."""
     data, trained = cell.split("/")
-    options = IMAGES.get(data) or write_table(data, asked.work)
-    kind = "estimator" if trained == "random-forest" else "network"
+    options = dict(IMAGES.get(data) or write_table(data, asked.work))
+    options["estimator" if trained == "random-forest" else "network"] = trained
     return AuditSettings(
         **options,
-        **{kind: trained},
         data_dir=asked.data_dir,
         shadows=asked.shadows,
         seed=seed,

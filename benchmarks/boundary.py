@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from privaudit.audit.reopening import reopen_plan
 from privaudit.commands.defence.boundary import Walk
 from privaudit.commands.defence.output_measures import measure_outputs
 from privaudit.config import AuditSettings
 from privaudit.report.content import wording
-from privaudit.results.audit.score_results import ScoreResults
 from privaudit.shadow.store import open_audit
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--shadows", type=int, default=16)
     options = parser.parse_args()
     plan = reopen_plan(open_audit(options.store, options.audit), AuditSettings(store=options.store))
-    every_model = ScoreResults.model_construct(shadows=options.shadows, outliers=None)
+    every_model: Any = SimpleNamespace(shadows=options.shadows, outliers=None)
     for queries in options.queries:
         started = time.process_time()
         outputs = measure_outputs(plan, every_model, Walk(options.samples, queries))

@@ -85,7 +85,7 @@ def test_inputs_stay_within_what_they_may_be() -> None:
 
     def outside(points: Points) -> npt.NDArray[np.int64]:
         asked.append((points.min(), points.max()))
-        return (np.linalg.norm(points - 0.5, axis=1) > 0.4).astype(np.int64)
+        return np.asarray(np.linalg.norm(points - 0.5, axis=1) > 0.4, np.int64)
 
     samples = (0.5 + 0.05 * drawn(20, 3)).astype(np.float32)
     bounds = np.zeros(3, np.float32), np.ones(3, np.float32)

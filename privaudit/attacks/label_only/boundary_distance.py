@@ -134,7 +134,7 @@ class _Walk:
         nearest, begins = self._nearest(starts, of_starts)
         wrong = self._labels(self._inputs) != self._truth
         walking = np.flatnonzero(begins & ~wrong)
-        found = np.linalg.norm(starts[nearest] - self._inputs, axis=1).astype(np.float64)
+        found: FloatArray = np.asarray(_norms(starts[nearest] - self._inputs), np.float64)
         found[wrong] = 0.0
         if len(walking):
             found[walking] = self._walk(walking, starts[nearest[walking]], budget)
@@ -157,7 +157,7 @@ class _Walk:
             jumped = self._to_boundary(rows, jumped, budget.search)
             nearer = _norms(jumped - self._inputs[rows]) < away
             points = np.where(nearer[:, np.newaxis], jumped, points)
-        return _norms(points - self._inputs[rows]).astype(np.float64)
+        return np.asarray(_norms(points - self._inputs[rows]), np.float64)
 
     def _to_boundary(self, rows: IntArray, points: Points, steps: int) -> Points:
         """Search between sample and point, and return the end of the last interval that is given another class."""
@@ -198,7 +198,7 @@ class _Walk:
             beyond = self._is_beyond(rows[left], tried)
             ends[left[beyond]] = tried[beyond]
             left = left[~beyond]
-            lengths = lengths / 2
+            lengths = lengths * np.float32(0.5)
         return ends
 
     def _within(self, points: Points) -> Points:

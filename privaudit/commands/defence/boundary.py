@@ -142,7 +142,8 @@ class _Space:
         """Black and white, of images."""
         if not self.is_uint8:
             return None
-        return np.zeros(int(self.varying.sum()), np.float32), 1 / self.deviation[self.varying]
+        white = np.asarray(1 / self.deviation[self.varying], np.float32)
+        return np.zeros_like(white), white
 
     def points(self, inputs: npt.NDArray[Any]) -> Points:
         """Inputs ``[n, …]`` as points ``[n, d]``."""
