@@ -187,6 +187,9 @@ def differences(
         if None in values[0]:
             continue
         apart = np.subtract(*np.asarray(values, np.float64))
+        if not np.any(apart):
+            # With 4 models hierarchical LiRA is the nearest mean, as the others are: that is no tie, but one attack.
+            return ["the same"]
         interval = mean_interval(apart) if len(apart) > 1 else within_audit(ours[0], theirs[0], what)
         mean, sure = float(np.mean(apart)), interval is not None and (interval[0] > 0 or interval[1] < 0)
         if interval is not None:
@@ -194,7 +197,7 @@ def differences(
         if what == "0.001":
             continue
         shown = f"{mean:+.3f}" if what == "auc" else f"{100 * mean:+.1f}"
-        if interval is not None and np.any(apart):
+        if interval is not None:
             reach = (interval[1] - interval[0]) / 2
             shown += f" ± {reach:.3f}" if what == "auc" else f" ± {100 * reach:.1f}"
         said.append(f"**{shown}**" if sure else shown)
