@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from privaudit.audit.reopening import reopen_plan
+from privaudit.commands.defence import output_measures
 from privaudit.commands.defence.boundary import Walk
 from privaudit.commands.defence.output_measures import measure_outputs
 from privaudit.config import AuditSettings
@@ -32,6 +33,8 @@ def main() -> None:
     options = parser.parse_args()
     plan = reopen_plan(open_audit(options.store, options.audit), AuditSettings(store=options.store))
     every_model: Any = SimpleNamespace(shadows=options.shadows, outliers=None)
+    # The attacks beside it are asked about the same samples, and no others.
+    output_measures.MOST_LOGITS = options.samples * options.shadows * plan.data.classes
     for queries in options.queries:
         started = time.process_time()
         outputs = measure_outputs(plan, every_model, Walk(options.samples, queries))
