@@ -90,7 +90,7 @@ def test_intervals_hold_the_truth_at_one_alarm_in_a_hundred_thousand() -> None:
 @pytest.mark.parametrize("models", [16, 32])
 def test_hierarchical_liras_intervals_hold_the_truth(models: int) -> None:
     held = coverage("lira-hierarchical", models, 1_000, 300)
-    assert min(held.values()) >= 0.92
+    assert min(held.values()) >= 0.9
 
 
 @pytest.mark.parametrize(("others", "told"), [(1_000_000, True), (999_999, False)])
