@@ -15,7 +15,7 @@ from privaudit.attacks.gaussian_separation import bayes_accuracy, d_prime
 from privaudit.attacks.loss_threshold import label_only
 from privaudit.attacks.population_attack import population_rank
 from privaudit.attacks.risk import attack_success, memorisation, separation
-from privaudit.attacks.rmia import rmia
+from privaudit.attacks.rmia import base, rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.audit.external_signals.signals_design import balanced_cells, random_partners
 from privaudit.audit.external_signals.signals_file import signals_of_models
@@ -208,6 +208,19 @@ def test_every_attack_finds_what_is_there() -> None:
     for name, attack in ATTACKS.items():
         area = auc(attack.score(evidence).ravel(), evidence.keep.ravel())
         assert area > 0.55, (name, area)
+
+
+def test_base_is_the_obvious_one_and_ranks_a_model_s_samples_as_rmia_does() -> None:
+    """Where the population is as large as it likes, RMIA's share at γ = 1 rises with BASE's score, model by model."""
+    random = np.random.default_rng(3)
+    keep = paired_design(30, 8, 0)
+    loss, others = random.exponential(8, keep.shape), random.exponential(8, (8, 20_000))
+    found, shares = base(loss, keep), rmia(loss, keep, others)
+    for model in range(8):
+        left = left_of(8, model, model ^ 1)
+        np.testing.assert_allclose(found[model], -loss[model] - np.log(np.exp(-loss[left]).mean(axis=0)), atol=1e-9)
+        assert np.all(np.diff(shares[model][np.argsort(found[model])]) >= 0)
+    assert len(np.unique(shares)) > 150
 
 
 def larger_of(x: float, one: Any, other: Any) -> float:

@@ -40,7 +40,7 @@ def defended(small_audit: dict[str, Any], tmp_path_factory: pytest.TempPathFacto
         shutil.copytree(small_audit["root"] / name, folder)
     sweep = root / "sweep.toml"
     sweep.write_text('[fewer]\ntitle = "fewer epochs"\nepochs = 6\n', "utf-8")
-    results = privaudit.defend(sweep=sweep, workers=1, **places)
+    results = privaudit.defend(sweep=sweep, workers=1, boundary=40, boundary_queries=120, **places)
     return {"results": results, "places": places, "sweep": sweep, "audit": small_audit["results"]["audit"]}
 
 
@@ -74,6 +74,24 @@ def test_models_that_are_asked_again_say_what_the_store_says(defended: dict[str,
     softened = next(one for one in results.outputs.measures if one.name == "temperature-5")
     assert softened.adaptive.auc == pytest.approx(everything.adaptive.auc, abs=1e-3)
     assert softened.helps is False
+
+
+def test_labels_are_asked_along_the_boundary_of_stored_models(defended: dict[str, Any]) -> None:
+    walk = defended["results"].outputs.boundary
+    assert (walk.samples, walk.queries) == (40, 120)
+    assert list(walk.attacks) == [
+        "boundary distance",
+        "boundary distance, fitted",
+        "labels of altered copies",
+        "margin",
+    ]
+    assert all(0 <= attack.auc <= 1 and attack.auc_ci is not None for attack in walk.attacks.values())
+    page = (Path(defended["results"].folder) / "report.html").read_text("utf-8")
+    assert "to who walks along the boundary" in page
+    planned = privaudit.defend(
+        dry_run=True, workers=1, sweep=defended["sweep"], boundary=40, boundary_queries=120, **defended["places"]
+    )
+    assert planned.questions == 8 * (200 + 40 * 120)
 
 
 def test_what_is_written_says_the_same(defended: dict[str, Any]) -> None:

@@ -351,5 +351,9 @@ def test_queries_are_parsed_and_found_again() -> None:
     assert parse_queries("flip") == ("original", "flip")
     assert parse_queries("shift, original,flip,flip") == ("original", "flip", "shift")
     assert columns_of(("original", "flip", "shift"), ("original", "shift")) == [0, 2, 3, 4, 5]
+    assert parse_queries("recipe") == parse_queries("recipe", "none") == ("original",)
+    assert parse_queries("recipe", "shift-flip") == ("original", "flip", "shift")
+    with pytest.raises(UsageError, match="says itself how it augments"):
+        parse_queries("recipe", None)
     with pytest.raises(UsageError, match="unknown query 'spin'"):
         parse_queries("original,spin")

@@ -37,10 +37,14 @@ def defend(options: DefendOptions) -> DefenceAnswer | DefenceEstimate:
     settings = read_settings(
         AuditSettings.of(options).given(), None if options.config is None else Path(options.config)
     )
+    from privaudit.commands.defence.boundary import Walk
     from privaudit.commands.defence.defend import plan_defence, run_defence
 
     sweep = None if options.sweep is None else Path(options.sweep)
     given = set(settings.model_fields_set)
+    walk = Walk(options.boundary, options.boundary_queries) if options.boundary else None
     if options.dry_run:
-        return plan_defence(settings, given, options.audit, sweep)
-    return run_defence(settings, given, options.audit, sweep=sweep, max_accuracy_loss=options.max_accuracy_loss)
+        return plan_defence(settings, given, options.audit, sweep, walk)
+    return run_defence(
+        settings, given, options.audit, sweep=sweep, max_accuracy_loss=options.max_accuracy_loss, walk=walk
+    )

@@ -53,6 +53,9 @@ class Release:
 #: Everything is let out: what the measures are held against.
 ALL = Release("logits", "everything", "all")
 
+#: As little as a classifier can say.
+LABEL = Release("label", "the label alone", "label")
+
 #: The measures, from what shows most to what shows least.
 MEASURES = (
     Release("temperature-5", "probabilities softened by a temperature of 5", "temperature", 5),
@@ -60,7 +63,7 @@ MEASURES = (
     Release("rounded-1", "probabilities rounded to one decimal", "rounded", 1),
     Release("top-3", "the three likeliest classes with their probabilities", "top", 3),
     Release("top-1", "the likeliest class with its probability", "top", 1),
-    Release("label", "the label alone", "label"),
+    LABEL,
 )
 
 

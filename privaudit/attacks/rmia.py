@@ -1,4 +1,4 @@
-"""The robust membership inference attack, RMIA (Zarifzadeh et al. 2024)."""
+"""The robust membership inference attack, RMIA (Zarifzadeh et al. 2024), and BASE (Lassila et al. 2025) within it."""
 
 from __future__ import annotations
 
@@ -63,3 +63,33 @@ def rmia(
         scores[model] = np.searchsorted(ratio_z[model], ratio_x[model] / gamma, side="right")
     share: FloatArray = scores / z.shape[1]
     return share
+
+
+def base(
+    loss: npt.NDArray[Any],
+    keep: npt.NDArray[np.bool_],
+    partners: npt.NDArray[np.int64] | None = None,
+    used: npt.NDArray[np.bool_] | None = None,
+) -> FloatArray:
+    """BASE: log p(x | θ) less the log of p(x)'s mean over the other models, each model in turn being the target.
+
+    It is the logarithm of `rmia`'s ratio(x), so that within a model RMIA at γ = 1 ranks samples as BASE does, as far as
+    its population can tell them apart. It needs no population, and its scores are not measured by one: a threshold
+    over several models is another.
+
+    Parameters
+    ----------
+    loss, keep, partners, used
+        As for `rmia`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[S, N]``; higher means member.
+    """
+    if partners is None:
+        partners = complements(len(loss))
+    values = np.asarray(loss, np.float64)
+    inside, outside = rotated_means(np.exp(-values), keep, partners, used)
+    score: FloatArray = -values - np.log(np.maximum((inside + outside) / 2, TINY))
+    return score

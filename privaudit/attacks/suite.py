@@ -13,7 +13,7 @@ from privaudit.attacks import lira
 from privaudit.attacks.hierarchical import hierarchical
 from privaudit.attacks.loss_threshold import label_only, loss_threshold
 from privaudit.attacks.population_attack import population_rank
-from privaudit.attacks.rmia import GAMMA, rmia
+from privaudit.attacks.rmia import GAMMA, base, rmia
 from privaudit.signals import signal
 from privaudit.statistics.gaussian import Variance
 from privaudit.statistics.intervals import FloatArray
@@ -108,6 +108,8 @@ class ShadowAttack:
         Whether it works with a population, with complementary pairs alone.
     compares_models
         Whether a model's scores depend on the other models: so that the interval must know it.
+    joins_union
+        Whether a union of attacks has it: not where another says the same, and both would but share the false alarms.
     """
 
     title: str
@@ -116,6 +118,7 @@ class ShadowAttack:
     needs_population: bool = False
     needs_pairs: bool = False
     compares_models: bool = True
+    joins_union: bool = True
 
     def applies_to(self, evidence: Evidence) -> bool:
         """Whether the evidence holds what the attack needs."""
@@ -167,6 +170,12 @@ ATTACKS = {
             evidence.used,
         ),
         needs_population=True,
+    ),
+    "base": ShadowAttack(
+        "BASE",
+        "loss",
+        lambda evidence: base(evidence.plain("loss"), evidence.keep, evidence.partners, evidence.used),
+        joins_union=False,
     ),
     "population": ShadowAttack(
         "Population rank of the margin",

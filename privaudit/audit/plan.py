@@ -177,7 +177,7 @@ class AuditPlan:
     @cached_property
     def queries(self) -> tuple[str, ...]:
         """The queries that scores are averaged over."""
-        return parse_queries(self.settings.queries)
+        return parse_queries(self.settings.queries, self.specification.augment)
 
     @cached_property
     def stored_queries(self) -> tuple[str, ...]:
@@ -316,7 +316,7 @@ def _demand_fit(settings: AuditSettings, specification: ModelSpecification, data
     """Raise `UsageError` for a training function, a network or views that don't fit, before anything is trained."""
     if specification.training is not None and (unfit := takes_what_it_is_given(load_training(specification.training))):
         raise UsageError(f"training function {without_folder(specification.training)} {unfit}")
-    if parse_queries(settings.queries) != ORIGINAL and not data.is_image:
+    if parse_queries(settings.queries, specification.augment) != ORIGINAL and not data.is_image:
         raise UsageError(
             f"--queries {settings.queries}: views are for images, an input has shape {list(data.input_shape)}"
         )

@@ -168,7 +168,9 @@ class TrainingOptions(PretrainedOptions, ImageFileOptions):
 
 class _OwnAuditOptions(TrainingOptions):
     canaries: int = Field(0, ge=0, description="Add this many planted samples as a positive control [{default}].")
-    queries: str = Field("original", description="Views to query with, averaged: original, flip, shift [{default}].")
+    queries: str = Field(
+        "original", description="Views to query, averaged: original, flip, shift or recipe, its own [{default}]."
+    )
     statistic: Literal["margin", "logit-gap", "scaled-logit"] = Field(
         "margin", description="margin, logit-gap (the paper's) or scaled-logit (Carlini's) [{default}]."
     )

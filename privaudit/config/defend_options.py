@@ -24,6 +24,14 @@ class _OwnDefendOptions(Options):
         le=1,
         description="The most accuracy that a recommended measure may cost, 0.01 for a point [{default}].",
     )
+    boundary: int = Field(
+        0,
+        ge=0,
+        description="Walk to the decision boundary from so many samples by labels alone: dear [{default}].",
+    )
+    boundary_queries: int = Field(
+        500, ge=50, description="The most questions about a sample to each model on that walk [{default}]."
+    )
     config: AnyPath | None = Field(None, description="TOML file with any flag of score; flags beat it.")
 
 

@@ -121,15 +121,37 @@ class OutputMeasure(Result):
     halving: Halving | None = None
 
 
+class BoundaryMeasure(Result):
+    """What labels alone tell who walks to the decision boundary, and others on the same samples beside it.
+
+    Parameters
+    ----------
+    samples, queries
+        How many samples were walked from, and the most questions about each to each model.
+    seconds
+        What it took.
+    attacks
+        By name: the distance less its mean under models that never saw the sample, LiRA fitted to the distance, to how
+        often the label of altered copies holds, and to the margin, which takes all that a model says.
+    """
+
+    samples: int
+    queries: int
+    seconds: float
+    attacks: dict[str, Attack]
+
+
 class OutputMeasures(Result):
     """Measures at the output of the audited models: everything shown first, then less and less.
 
     ``samples`` were attacked, and ``copies`` altered copies of each were asked about for the attack on labels.
+    ``boundary`` is None where nobody asked for it.
     """
 
     samples: int
     copies: int
     measures: list[OutputMeasure]
+    boundary: BoundaryMeasure | None = None
 
 
 class DefenceResults(Result):
@@ -187,7 +209,7 @@ class PlannedVariant(Result):
 
 
 class DefenceEstimate(Result):
-    """What ``defend --dry-run`` prints."""
+    """What ``defend --dry-run`` prints; ``questions``: the most that a walk along the boundary asks."""
 
     audit: str
     variants: list[PlannedVariant]
@@ -196,3 +218,4 @@ class DefenceEstimate(Result):
     seconds: float
     seconds_on_an_idle_machine: float
     disk_bytes: int
+    questions: int = 0

@@ -189,7 +189,8 @@ def _attacked(
         cells = attack.score(judged)
         left_out = _joined(union, attack, judged, cells)
         attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
-        union.add(name, cells[used])
+        if attack.joins_union:
+            union.add(name, cells[used])
         gaps[name] = gap(np.where(used, cells, np.nan), keep)
         if name == of_risk:
             ratio = cells
@@ -208,7 +209,8 @@ def _joined(
     """Yield the attack without each group of pairs, and join each to the union without that group."""
     refits = _refits(attack, evidence)
     for group, (left, scores) in enumerate(refits):
-        union.leave_out(group, scores, evidence.keep[left])
+        if attack.joins_union:
+            union.leave_out(group, scores, evidence.keep[left])
         yield scores, evidence.keep[left]
     if not attack.compares_models and evidence.partners is None:
         # What other models say changes nothing of it: the same scores, of fewer models.

@@ -12,7 +12,7 @@ from privaudit.networks.pretrained.build import build_head, build_pretrained
 from privaudit.networks.pretrained.description import Pretrained
 from privaudit.runtime.seeds import derive_seed
 from privaudit.training.hardware import Hardware
-from privaudit.training.recipe import Recipe
+from privaudit.training.recipe import Augmentation, Recipe
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class ModelSpecification:
     def by_recipe(self) -> bool:
         """Whether a network is trained by the recipe, so that it decides anything."""
         return self.training is None and self.estimator is None
+
+    @property
+    def augment(self) -> Augmentation | None:
+        """How images are altered in training; None where a function of the user's decides it."""
+        return self.recipe.augment if self.training is None else None
 
     @property
     def is_head(self) -> bool:

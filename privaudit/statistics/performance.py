@@ -18,6 +18,9 @@ from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, 
 #: False positive rates that reports name.
 REPORTED_RATES = (0.01, 0.001, 0.0001)
 
+#: What is told besides where a run is large enough, and not named where it is not.
+TAIL_RATES = (0.00001,)
+
 #: Beyond so many standard deviations the normal distribution is 0 or 1 to the last bit of a share.
 FAR = 9.0
 
@@ -81,7 +84,8 @@ class Evaluation:
         # One sort serves curve, ranks and halves: what is sorted already is sorted again in linear time.
         self._order = np.argsort(-self._scores, kind="stable")
         self._curve = roc(self._scores[self._order], self._member[self._order])
-        self._rates = [rate for rate in REPORTED_RATES if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
+        told = (*REPORTED_RATES, *TAIL_RATES)
+        self._rates = [rate for rate in told if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
         self._without: list[list[list[float]]] = []
 
     @cached_property
@@ -127,7 +131,8 @@ class Evaluation:
         error, influence = self._error(of_cells, 0)
         trusted = self._cluster is None or self._clusters >= FEWEST_PAIRS
         fold = order if self._cluster is None else self._cluster[order]
-        rates = {f"{fpr:g}": self._rate(fpr) if fpr in self._rates else _Rate() for fpr in REPORTED_RATES}
+        told = (*REPORTED_RATES, *(rate for rate in TAIL_RATES if rate in self._rates))
+        rates = {f"{fpr:g}": self._rate(fpr) if fpr in self._rates else _Rate() for fpr in told}
         of_rates = {fpr: rate.influence for fpr, rate in rates.items() if rate.influence}
         return Attack(
             auc=area,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from privaudit.errors import UsageError
+from privaudit.training.recipe import Augmentation
 
 #: name -> (pixels down, pixels right, mirrored) of each view. The order is that in which signals are stored.
 QUERIES: dict[str, tuple[tuple[int, int, bool], ...]] = {
@@ -14,13 +15,37 @@ QUERIES: dict[str, tuple[tuple[int, int, bool], ...]] = {
 }
 ORIGINAL = ("original",)
 
+#: What asks for the views that are like those which a recipe trains on.
+RECIPE = "recipe"
 
-def parse_queries(text: str) -> tuple[str, ...]:
-    """``"original,flip"`` in stored order, without repetition; the original is always among them."""
+#: By a recipe's augmentation: the views that are like what it draws.
+OF_AUGMENTATION: dict[Augmentation, tuple[str, ...]] = {
+    "none": (),
+    "flip": ("flip",),
+    "crop": ("shift",),
+    "shift": ("shift",),
+    "crop-flip": ("flip", "shift"),
+    "shift-flip": ("flip", "shift"),
+}
+
+
+def parse_queries(text: str, augment: Augmentation | None = "none") -> tuple[str, ...]:
+    """``"original,flip"`` in stored order, without repetition; the original is always among them.
+
+    ``recipe`` stands for the views of the augmentation that models are trained with, since members were seen so. None
+    is that of a function of the user's.
+    """
     asked = [name.strip() for name in text.split(",") if name.strip()]
+    if RECIPE in asked:
+        if augment is None:
+            raise UsageError(
+                f"--queries {text} with --training: your function says itself how it augments",
+                hint="Name the views that are like it: --queries flip,shift.",
+            )
+        asked = [name for name in asked if name != RECIPE] + [*OF_AUGMENTATION[augment]]
     for name in asked:
         if name not in QUERIES:
-            raise UsageError(f"unknown query '{name}'", hint=f"Known queries: {', '.join(QUERIES)}.")
+            raise UsageError(f"unknown query '{name}'", hint=f"Known queries: {', '.join(QUERIES)}, {RECIPE}.")
     return tuple(name for name in QUERIES if name in asked or name == "original")
 
 

@@ -10,7 +10,7 @@ from privaudit import api
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import DefendOptions
-from privaudit.results.defence_results import DefenceAnswer, OutputMeasure, Variant
+from privaudit.results.defence_results import BoundaryMeasure, DefenceAnswer, OutputMeasure, Variant
 from privaudit.runtime.progress import readable_time
 
 EPILOG = """\b
@@ -18,6 +18,7 @@ Examples:
   privaudit defend --dataset digits --dry-run
   privaudit defend
   privaudit defend --max-accuracy-loss 0.01
+  privaudit defend --boundary 200 --boundary-queries 1000
   privaudit defend --dataset customers.csv --label churned --id customer_id
   privaudit defend --dataset cifar10 --samples 2000 --network cnn --json
 
@@ -61,6 +62,7 @@ def _print(results: DefenceAnswer) -> None:
         answer("at the output, by an attacker who adapts to what is shown")
         for measure in results.outputs.measures:
             _print_output(measure, f"{results.fpr:g}")
+        _print_boundary(results.outputs.boundary, f"{results.fpr:g}")
     answer(results.sentence)
     answer(f"table: {results.table}")
     for path in results.report.made:
@@ -72,6 +74,16 @@ def _print_variant(row: Variant, rate: str) -> None:
     risk = "–" if found is None else f"{100 * found:.2f}%"
     halved = "" if row.halving is None else row.halving.halves
     answer(f"{row.title:<44}{risk:>15}{100 * row.shadow_accuracy:>9.2f}%  {halved}")
+
+
+def _print_boundary(walk: BoundaryMeasure | None, rate: str) -> None:
+    if walk is None:
+        return
+    answer(f"by labels alone, from {walk.samples:,} samples to the boundary, {walk.queries:,} questions each")
+    for name, attack in walk.attacks.items():
+        found = attack.tpr_at_fpr.get(rate)
+        risk = "–" if found is None else f"{100 * found:.2f}%"
+        answer(f"{name:<44}{risk:>15}  AUC {attack.auc:.3f}")
 
 
 def _print_output(measure: OutputMeasure, rate: str) -> None:

@@ -9,6 +9,7 @@ from privaudit.audit.cost.stopwatch import Measured
 from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import spreadsheet_text
+from privaudit.commands.defence.boundary import Walk
 from privaudit.commands.defence.output_measures import measure_outputs
 from privaudit.commands.defence.variant_figures import Audited, audited, table_of, variant_of, with_decisions
 from privaudit.commands.defence.variation_audits import (
@@ -34,10 +35,12 @@ from privaudit.runtime.progress import readable_time, talk
 from privaudit.scoring.defence.recommendation import DECIDING_RATE, decide
 
 
-def plan_defence(settings: AuditSettings, given: set[str], audit: str | None, sweep: Path | None) -> DefenceEstimate:
+def plan_defence(
+    settings: AuditSettings, given: set[str], audit: str | None, sweep: Path | None, walk: Walk | None = None
+) -> DefenceEstimate:
     """Return what `run_defence` would do and cost; ``given`` are the options that were given."""
     baseline, planned, skipped = _plan(settings, given, audit, sweep)
-    return _estimate(baseline, planned, skipped)
+    return _estimate(baseline, planned, skipped, walk)
 
 
 def run_defence(
@@ -47,10 +50,11 @@ def run_defence(
     *,
     sweep: Path | None = None,
     max_accuracy_loss: float | None = None,
+    walk: Walk | None = None,
 ) -> DefenceAnswer:
     """Audit every variation, attack what measures at the output show, and report; return what ``--json`` prints."""
     baseline, planned, skipped = _plan(settings, given, audit, sweep)
-    _estimate(baseline, planned, skipped)
+    _estimate(baseline, planned, skipped, walk)
     folder = settings.out / DEFENCES / baseline.name
     for place in (folder.parent, folder):
         files.claim(place)
@@ -61,7 +65,7 @@ def run_defence(
     rows, trained = _audit_all(baseline, planned)
     own = rows[0]
     talk("  measures at the output of the audited models")
-    outputs = measure_outputs(own.plan, own.scored.results)
+    outputs = measure_outputs(own.plan, own.scored.results, walk)
     if outputs is None:
         why = "the store does not hold every shadow model, or too few."
         if own.plan.specification.estimator is not None:
@@ -112,7 +116,7 @@ def _plan(
     return baseline, planned, skipped
 
 
-def _estimate(baseline: AuditPlan, planned: list[Planned], skipped: list[str]) -> DefenceEstimate:
+def _estimate(baseline: AuditPlan, planned: list[Planned], skipped: list[str], walk: Walk | None) -> DefenceEstimate:
     told = [one.told() for one in planned]
     wall = sum(one.cost.total.wall for one in planned)
     idle = sum(min(one.cost.total.processor, one.cost.total.wall) for one in planned)
@@ -123,6 +127,9 @@ def _estimate(baseline: AuditPlan, planned: list[Planned], skipped: list[str]) -
         talk(f"  {one.variation.title}: {state}")
     for sentence_ in skipped:
         talk(f"  not tried: {sentence_}")
+    questions = 0 if walk is None else walk.questions(baseline.shadows)
+    if walk is not None:
+        talk(f"  walks to the boundary from {walk.samples:,} samples: up to {questions:,} questions to stored models")
     talk(f"  together {models} models to train, about {readable_time(wall)}; left alone {readable_time(idle)}")
     return DefenceEstimate(
         audit=baseline.name,
@@ -132,6 +139,7 @@ def _estimate(baseline: AuditPlan, planned: list[Planned], skipped: list[str]) -
         seconds=round(wall, 1),
         seconds_on_an_idle_machine=round(idle, 1),
         disk_bytes=sum(one.cost.disk_bytes for one in planned),
+        questions=questions,
     )
 
 

@@ -21,6 +21,7 @@ from privaudit.attacks.released_outputs import (
 )
 from privaudit.audit.outlying_models import models_left
 from privaudit.audit.plan import AuditPlan
+from privaudit.commands.defence.boundary import Walk, measure_boundary
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.defence_results import OutputMeasure, OutputMeasures
 from privaudit.results.measures import Attack
@@ -46,10 +47,11 @@ MOST_LOGITS = 60_000_000
 FEWEST_MODELS = 6
 
 
-def measure_outputs(plan: AuditPlan, results: ScoreResults) -> OutputMeasures | None:
+def measure_outputs(plan: AuditPlan, results: ScoreResults, walk: Walk | None = None) -> OutputMeasures | None:
     """Ask the stored shadow models again, and attack what each measure lets out.
 
-    None where models are gone, or too few to attack with, and of estimators, which take no further questions.
+    With a ``walk`` they are asked for labels along their boundaries too. None where models are gone, or too few to
+    attack with, and of estimators, which take no further questions.
     """
     if plan.specification.estimator is not None:
         return None
@@ -72,7 +74,8 @@ def measure_outputs(plan: AuditPlan, results: ScoreResults) -> OutputMeasures | 
             found |= {f"{coarser.name}: {name}": own[coarser][name] for name in STATISTICS}
         row = _row(release, _unaware(release, margins, answers), found, _best(found))
         measures.append(_held_against(row, measures[0]) if measures else row)
-    return OutputMeasures(samples=len(rows), copies=answers.right.shape[2] - 1, measures=measures)
+    boundary = None if walk is None else measure_boundary(plan, keys, rows, answers, walk)
+    return OutputMeasures(samples=len(rows), copies=answers.right.shape[2] - 1, measures=measures, boundary=boundary)
 
 
 def _rows(plan: AuditPlan, models: int) -> npt.NDArray[np.int64]:

@@ -12,7 +12,7 @@ from privaudit.report.defence.defence_wording import found_at, halves, points, w
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
-from privaudit.results.defence_results import DefenceResults, OutputMeasure, OutputMeasures, Variant
+from privaudit.results.defence_results import BoundaryMeasure, DefenceResults, OutputMeasure, OutputMeasures, Variant
 from privaudit.results.measures import Attack, Interval
 
 
@@ -151,7 +151,28 @@ def _output(results: DefenceResults) -> list[Section]:
             "Showing less of what the model says",
             [text("defence.output"), text("defence.output-floor")],
             [_output_table(results, results.outputs)],
-        )
+        ),
+        *_boundary(results.outputs.boundary, results.fpr),
+    ]
+
+
+def _boundary(walk: BoundaryMeasure | None, fpr: float) -> list[Section]:
+    if walk is None:
+        return []
+    key = f"{fpr:g}"
+    table = tabulate(
+        f"Told of {walk.samples:,} samples, {walk.queries:,} questions about each",
+        list(walk.attacks.items()),
+        {
+            "Attack": lambda row: row[0],
+            f"Found at {rate(fpr)} (95%)": lambda row: with_interval(
+                row[1].tpr_at_fpr.get(key), row[1].tpr_ci.get(key)
+            ),
+            "AUC (95%)": lambda row: with_interval(row[1].auc, row[1].auc_ci, as_share=False),
+        },
+    )
+    return [
+        Section("boundary", "The label alone, to who walks along the boundary", [text("defence.boundary")], [table])
     ]
 
 
