@@ -202,6 +202,13 @@ RECONSTRUCTIONS, INVERSION_PICTURES, THUMBNAILS = (
         ("thumbnails.npz", "data and the score table"),
     )
 )
+INVERSION_SETTINGS = Artifact(
+    "inversion-settings.json",
+    About.NOBODY,
+    "results of inversion",
+    Purge.KEEP_IF_WHOLE,
+    "shares over groups of samples",
+)
 METRICS = Artifact("unlearn/{run}/metrics.json", About.FORGET_SET, "models", Purge.UNNAME)
 REMOVAL_RECORD = Artifact(
     "unlearn/{run}/record.json", About.FORGET_SET, "requests and metrics", Purge.KEEP_IF_WHOLE, "a record of removal"
@@ -233,7 +240,7 @@ _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, 
 
 OUTPUT = (
     SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, DECLARATION, RECONSTRUCTIONS,
-    INVERSION_PICTURES, THUMBNAILS,
+    INVERSION_PICTURES, THUMBNAILS, INVERSION_SETTINGS,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip
