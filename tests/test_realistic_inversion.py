@@ -21,7 +21,6 @@ from privaudit.inversion.threat_models.group_judgement import References, assign
 from privaudit.inversion.threat_models.group_labels import class_signal, recover_batch_labels, share_right
 from privaudit.inversion.threat_models.group_matching import Shared, match_updates, objective
 from privaudit.inversion.threat_models.ladder import BEST_CASE, LADDER, applies
-from privaudit.networks.build import build_network
 from privaudit.report.content.texts import terms
 from privaudit.results.audit.realistic_inversion import ThreatModel
 from privaudit.statistics.intervals import clopper_pearson
@@ -149,13 +148,16 @@ def test_defences_do_what_they_say() -> None:
 
 
 def test_distinct_labels_are_read_off_exactly() -> None:
-    """On a network that has learned nothing; with several of a class, and by the weight alone, nearly always."""
+    """On a network that is undecided; with several of a class, and by the weight alone, nearly always."""
     model, (images, labels) = network(), batch(8)
+    with torch.no_grad():
+        for parameter in model.get_submodule("network.4").parameters():
+            parameter *= 0.1
     truth = labels.argmax(1).numpy()
     bias = sent(model, ThreatModel(name="", records=8), images, labels)[-CLASSES:].unsqueeze(0)
     assert recover_batch_labels(bias, 8)[0].tolist() == sorted(truth.tolist())
     random, right, guessed = np.random.default_rng(0), [], []
-    for seed in range(20):
+    for seed in range(6):
         drawn = random.integers(0, CLASSES, 8)
         images, _ = batch(8, seed)
         there = nn.functional.one_hot(torch.from_numpy(drawn), CLASSES).double()
@@ -210,7 +212,7 @@ def test_the_derivative_is_that_of_the_objective(kind: str) -> None:
 def test_a_small_group_comes_back_and_noise_reads_the_null() -> None:
     """Two records through a fully connected network are found; of an update that is noise, no more than by chance."""
     torch.manual_seed(0)
-    model = build_network("mlp", (8, 8, 1), CLASSES, ((0.5,), (0.3,)), 0).eval()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, CLASSES)).eval()
     generator = torch.Generator().manual_seed(2)
     images = torch.rand(6, 2, 1, 4, 4, generator=generator).repeat_interleave(2, 3).repeat_interleave(2, 4)
     labels = nn.functional.one_hot(torch.tensor([[1, 2]] * 6), CLASSES).float()
@@ -218,7 +220,7 @@ def test_a_small_group_comes_back_and_noise_reads_the_null() -> None:
     updates = ClientUpdates(model, setting, RATE)
     with torch.no_grad():
         update, _ = updates(images, labels)
-    attack = MatchingAttack(name="", rate=0.1, steps=120, total_variation=1e-4)
+    attack = MatchingAttack(name="", rate=0.2, steps=80, total_variation=1e-4)
     truths = images.permute(0, 1, 3, 4, 2).numpy()
     references = References(truths.reshape(-1, 8, 8, 1), 1.0)
 
