@@ -104,8 +104,10 @@ def test_secure_aggregation_sends_the_mean_of_clients(steps: int) -> None:
 
 def test_in_train_mode_batch_norm_goes_by_the_batch_and_its_statistics_are_told() -> None:
     model, (images, labels) = network(batch_norm=True), batch(6)
-    with torch.no_grad():
-        model.get_submodule("network.1").running_mean += 1.0  # type: ignore[operator]
+    norm = model.get_submodule("network.1")
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    norm.running_mean.add_(1.0)
     known = ClientUpdates(model, ThreatModel(name="", records=6, statistics="known"), RATE)
     update, statistics = known(images.unsqueeze(0), labels.unsqueeze(0))
     trained = copy.deepcopy(model).train()
@@ -114,7 +116,7 @@ def test_in_train_mode_batch_norm_goes_by_the_batch_and_its_statistics_are_told(
     torch.testing.assert_close(statistics[0][0, :4], taken.mean((0, 2, 3)))
     torch.testing.assert_close(statistics[0][0, 4:], taken.var((0, 2, 3), unbiased=False))
     assert not torch.allclose(slow_gradient(trained, images, labels), slow_gradient(model, images, labels))
-    assert float(model.get_submodule("network.1").running_mean[0]) == pytest.approx(1.0)  # type: ignore[index, arg-type]
+    assert float(norm.running_mean[0]) == pytest.approx(1.0)
 
 
 def test_groups_searched_for_together_are_independent() -> None:
@@ -152,7 +154,7 @@ def test_distinct_labels_are_read_off_exactly() -> None:
     model, (images, labels) = network(), batch(8)
     with torch.no_grad():
         for parameter in model.get_submodule("network.4").parameters():
-            parameter *= 0.1
+            parameter.mul_(0.1)
     truth = labels.argmax(1).numpy()
     bias = sent(model, ThreatModel(name="", records=8), images, labels)[-CLASSES:].unsqueeze(0)
     assert recover_batch_labels(bias, 8)[0].tolist() == sorted(truth.tolist())

@@ -34,7 +34,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few threat models and a short search: what is tested is what becomes of it."""
     monkeypatch.setattr(realistic_plan, "LADDER", tuple(one for one in LADDER if one.name in FEW))
-    attack = MatchingAttack(name="default", rate=0.2, steps=12)
+    attack = MatchingAttack(name="default", rate=0.2, steps=4)
     monkeypatch.setattr(realistic_plan, "resolve_attack", lambda *_: attack)
 
 
@@ -88,8 +88,9 @@ def test_threat_models_are_measured_once_and_told(
     assert json.loads((folder / NAME).read_text())["outcomes"] == json.loads(before)["outcomes"]
 
 
+@pytest.mark.slow
 def test_without_the_option_the_stored_result_stays_and_without_one_the_brief_says_so(
-    small_npz: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+    small_npz: Path, root: Path
 ) -> None:
     best_case = {"invert_settings": "best-case", "invert": "2", "invert_preset": "default"}
     answer = run_score(settings_of(small_npz, root, **best_case))

@@ -50,4 +50,5 @@ def quantised(part: torch.Tensor, bits: int) -> torch.Tensor:
         return part.sign() * part.abs().mean(1, keepdim=True)
     most = part.abs().amax(1, keepdim=True).clamp_min(LEAST_NORM)
     levels = 2 ** (bits - 1) - 1
-    return (part / most * levels).round() * most / levels
+    rounded: torch.Tensor = (part / most * levels).round() * most / levels
+    return rounded

@@ -160,7 +160,10 @@ class _Groups:
 
     def _guessed_labels(self, seed: int) -> npt.NDArray[np.int64]:
         """As many labels as the group has, those of records drawn at random."""
-        return np.random.default_rng(seed).choice(self.setting.labels, self.job.rows.shape[1], replace=False)
+        drawn: npt.NDArray[np.int64] = np.random.default_rng(seed).choice(
+            self.setting.labels, self.job.rows.shape[1], replace=False
+        )
+        return drawn
 
     def _judged(self, images: npt.NDArray[Any]) -> Arrays:
         """Hold each group's reconstructions against its own images, and against others of the same classes."""
