@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 from privaudit import artifacts
 from privaudit.audit.inversion import realistic_plan
@@ -69,7 +71,7 @@ def test_threat_models_are_measured_once_and_told(
     (curve,) = section["figures"]
     assert curve["data"]["rows"][0]["name"] == "one record (best case)"
     assert len(curve["table"]["rows"]) == 4
-    assert "only sums with others are seen" in report["brief"]["reach"]
+    assert "added up before anybody sees them" in report["brief"]["reach"]
     assert "rebuilding records from gradients" not in report["brief"]["reach"]
     commands = json.dumps(report["sections"])
     assert "--invert-settings realistic" in commands
@@ -95,12 +97,15 @@ def test_without_the_option_the_stored_result_stays_and_without_one_the_brief_sa
     best_case = {"invert_settings": "best-case", "invert": "2", "invert_preset": "default"}
     answer = run_score(settings_of(small_npz, root, **best_case))
     report = json.loads((root / "out" / answer.audit / "report.json").read_text())
-    assert "only sums with others are seen" in report["brief"]["reach"]
+    assert "added up before anybody sees them" in report["brief"]["reach"]
     other = run_score(settings_of(small_npz, root, out=root / "other", **best_case))
     assert other.realistic_inversion is None
     report = json.loads((root / "other" / other.audit / "report.json").read_text())
     assert "privaudit score --invert-settings realistic measures" in report["brief"]["reach"]
     assert all(one["anchor"] != "inversion-settings" for one in report["sections"])
+    for out in ("out", "other"):
+        pages = PdfReader(io.BytesIO((root / out / other.audit / "report.pdf").read_bytes())).pages
+        assert "Date and signature" in pages[1].extract_text()
 
 
 def test_the_result_is_about_no_sample_and_of_one_kind() -> None:

@@ -40,9 +40,9 @@ def mixed(found: RealisticInversion) -> str | None:
     told = [one for one in (first, last) if one is not None]
     if not told:
         return None
-    parts = [f"{share(one.attacked.recovered)} from the sum over {one.setting.together}" for one in told]
+    parts = [f"{share(one.attacked.recovered)} from sums over {one.setting.together}" for one in told]
     chance = max(one.null.recovered.rate or 0.0 for one in told)
     return (
-        f"Of records of which only sums with others are seen, as federated learning usually shares them, "
-        f"{' and '.join(parts)} came back (by chance {'up to ' if chance else ''}{percent(chance)})."
+        "Of records whose gradients are added up before anybody sees them, as in federated learning, there came back "
+        f"{' and '.join(parts)} records (by chance {'up to ' if chance else ''}{percent(chance)})."
     )
