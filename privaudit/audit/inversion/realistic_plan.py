@@ -22,8 +22,11 @@ REALISTIC = "realistic"
 #: What all threat models together may cost, in seconds of one core as `seconds_of_step` counts them.
 AFFORDED = {"cpu": 1_500.0, "cuda": 60_000.0}
 
-#: Records that each threat model is tried on, and groups of them, at the least: as many as are afforded.
-SIZES = ((32, 4), (16, 2))
+#: Records that each threat model is tried on at the least: as many as are afforded.
+SIZES = (32, 16)
+
+#: Groups at the least: fewer have no interval to speak of.
+FEWEST_GROUPS = 4
 
 #: Groups of one record that are searched for at once, where a step of one takes less than this many seconds as
 #: `seconds_of_step` counts them: a larger network is kept busy by one.
@@ -90,12 +93,16 @@ def affordable(
     ``budget`` is in gradients of single records a step.
     """
     groups: dict[ThreatModel, int] = {}
-    for records, fewest in SIZES:
-        groups = {one: _groups(one, records, fewest, samples) for one in settings}
+    for records in SIZES:
+        groups = {one: _groups(one, records, samples) for one in settings}
         if _cost(groups) <= budget:
             break
-    left_out = {one.name: f"the data has fewer than {2 * one.together} records" for one in settings if groups[one] < 2}
-    groups = {one: count for one, count in groups.items() if count >= 2}
+    left_out = {
+        one.name: f"the data has fewer than {FEWEST_GROUPS * one.together} records"
+        for one in settings
+        if groups[one] < FEWEST_GROUPS
+    }
+    groups = {one: count for one, count in groups.items() if one.name not in left_out}
     while len(groups) > 1 and _cost(groups) > budget:
         dearest = max(groups, key=lambda one: (groups[one] * one.evaluations, one.together))
         left_out[dearest.name] = "it would take too long on this network and device"
@@ -103,8 +110,8 @@ def affordable(
     return groups, left_out
 
 
-def _groups(setting: ThreatModel, records: int, fewest: int, samples: int) -> int:
-    return min(max(fewest, records // setting.together), samples // setting.together)
+def _groups(setting: ThreatModel, records: int, samples: int) -> int:
+    return min(max(FEWEST_GROUPS, records // setting.together), samples // setting.together)
 
 
 def _cost(groups: dict[ThreatModel, int]) -> float:

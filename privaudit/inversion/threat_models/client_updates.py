@@ -77,15 +77,18 @@ class ClientUpdates:
         return mean, [one for _, seen in parts for one in seen]
 
     def _of_client(self, inputs: torch.Tensor, labels: torch.Tensor) -> tuple[Weights, list[torch.Tensor]]:
-        weights, told = self._weights, None
+        weights = self._weights
+        update: Weights = {}
+        told: list[torch.Tensor] = []
         gradient = torch.func.grad(self._loss, has_aux=True)
-        for _ in range(self._setting.local_steps):
+        for step in range(self._setting.local_steps):
             slope, seen = gradient(weights, inputs, labels)
-            told = seen if told is None else told
-            if self._setting.local_steps == 1:
-                return slope, seen
-            weights = {name: weight - self._rate * slope[name] for name, weight in weights.items()}
-        return {name: (self._weights[name] - weight) / self._rate for name, weight in weights.items()}, told or []
+            # (θ₀ − θ_E)/η is the sum of the gradients on the way, which loses no digits to the weights' size.
+            update = slope if step == 0 else {name: part + slope[name] for name, part in update.items()}
+            told = seen if step == 0 else told
+            if step + 1 < self._setting.local_steps:
+                weights = {name: weight - self._rate * slope[name] for name, weight in weights.items()}
+        return update, told
 
     def _loss(
         self, weights: Weights, inputs: torch.Tensor, labels: torch.Tensor
