@@ -172,6 +172,12 @@ def test_distinct_labels_are_read_off_exactly() -> None:
     assert np.mean(guessed) < 0.65
 
 
+def test_a_bias_that_was_pruned_away_is_made_up_for_by_the_weight() -> None:
+    bias = torch.tensor([[0.0, 0.0, 0.0], [0.2, -0.3, 0.1]])
+    weight = torch.tensor([[[1.0, 0], [0, 0], [-2, 0]], [[-9, 0], [0, 0], [0, 0]]])
+    assert recover_batch_labels(class_signal(bias, weight), 1).tolist() == [[2], [1]]
+
+
 def test_labels_of_a_silent_gradient_are_guessed_in_turn() -> None:
     assert recover_batch_labels(torch.zeros(1, 4), 6)[0].tolist() == [0, 0, 1, 1, 2, 3]
 

@@ -15,9 +15,12 @@ def class_signal(bias: torch.Tensor | None, weight: torch.Tensor) -> torch.Tenso
     """The update of each logit, ``[G, K]``: the last layer's bias, or the sums of its weight's rows ``[G, K, D]``.
 
     Row j of the weight is Σ_i (p_ij − 1[j = y_i]) a_i: where features are never negative, its sum has the sign of the
-    bias's entry.
+    bias's entry. It is read where there is no bias, or the bias tells of no class (it was pruned away).
     """
-    return weight.sum(2) if bias is None else bias
+    sums = weight.sum(2)
+    if bias is None:
+        return sums
+    return torch.where((bias < 0).any(1, keepdim=True), bias, sums)
 
 
 def recover_batch_labels(signal: torch.Tensor, count: int) -> Labels:
