@@ -21,6 +21,7 @@ from privaudit.inversion.threat_models.group_judgement import References, assign
 from privaudit.inversion.threat_models.group_labels import class_signal, recover_batch_labels, share_right
 from privaudit.inversion.threat_models.group_matching import Shared, match_updates, objective
 from privaudit.inversion.threat_models.ladder import BEST_CASE, LADDER, applies
+from privaudit.networks.airbench import Airbench
 from privaudit.report.content.texts import terms
 from privaudit.results.audit.realistic_inversion import ThreatModel
 from privaudit.statistics.intervals import clopper_pearson
@@ -215,6 +216,24 @@ def test_the_derivative_is_that_of_the_objective(kind: str) -> None:
         assert float(slope[place]) == pytest.approx(float((up - down)[0]) / 2e-6, rel=1e-4, abs=1e-9)
     at_truth, _ = objective(updates, shared, images.unsqueeze(0), MatchingAttack(name="", steps=1), UNIT)
     assert abs(float(at_truth[0])) < 1e-9
+
+
+@pytest.mark.parametrize("setting", [one for one in LADDER if one.together <= 8 and one.local_steps == 1][-3:])
+def test_the_fast_network_can_be_attacked_in_train_mode_too(setting: ThreatModel) -> None:
+    """Whitening, BatchNorm without a scale, GELU: at the true images the objective is zero, elsewhere it falls."""
+    torch.manual_seed(0)
+    model = nn.Sequential(Airbench((16, 16, 1), CLASSES, 4)).double().eval()
+    images = torch.rand(1, 8, 1, 16, 16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    labels = nn.functional.one_hot(torch.arange(8).unsqueeze(0), CLASSES).double()
+    updates = ClientUpdates(model, setting, RATE)
+    shared = Shared(*updates(images, labels), labels, False)
+    attack = MatchingAttack(name="", steps=1)
+    assert float(objective(updates, shared, images, attack, UNIT)[0]) == pytest.approx(0, abs=1e-9)
+    there = images.flip(-1)
+    value, slope = objective(updates, shared, there, attack, UNIT)
+    further, _ = objective(updates, shared, there - 1e-4 * slope / slope.norm(), attack, UNIT)
+    assert float(further) < float(value)
+    assert bool(shared.statistics) == (setting.statistics == "known")
 
 
 def test_a_small_group_comes_back_and_noise_reads_the_null() -> None:

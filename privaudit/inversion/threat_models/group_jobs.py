@@ -156,7 +156,9 @@ class _Groups:
         parts = dict(zip(shapes, sent, strict=True))
         name = f"{self.last}.weight"
         weight = parts[name].reshape(-1, *shapes[name])
-        return recover_batch_labels(class_signal(parts.get(f"{self.last}.bias"), weight), self.job.rows.shape[1])
+        # Of several steps the mean, as of one gradient.
+        signal = class_signal(parts.get(f"{self.last}.bias"), weight) / self.job.threat.local_steps
+        return recover_batch_labels(signal, self.job.rows.shape[1])
 
     def _guessed_labels(self, seed: int) -> npt.NDArray[np.int64]:
         """As many labels as the group has, those of records drawn at random."""
