@@ -76,6 +76,14 @@ def test_threat_models_are_measured_once_and_told(
     commands = json.dumps(report["sections"])
     assert "--invert-settings realistic" in commands
 
+
+@pytest.mark.slow
+def test_what_is_whole_is_not_measured_again(small_npz: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run_score(settings_of(small_npz, root))
+    capsys.readouterr()
+    found = answer.realistic_inversion
+    assert found is not None
+    folder = root / "out" / answer.audit
     results = sorted((root / "store" / answer.audit / "inversion").glob("*/groups-*.npz"))
     made = {path: path.stat().st_mtime_ns for path in results}
     before = (folder / NAME).read_bytes()
@@ -94,7 +102,8 @@ def test_threat_models_are_measured_once_and_told(
 def test_without_the_option_the_stored_result_stays_and_without_one_the_brief_says_so(
     small_npz: Path, root: Path
 ) -> None:
-    best_case = {"invert_settings": "best-case", "invert": "2", "invert_preset": "default"}
+    run_score(settings_of(small_npz, root))
+    best_case = {"invert_settings": "best-case", "invert": "2"}
     answer = run_score(settings_of(small_npz, root, **best_case))
     report = json.loads((root / "out" / answer.audit / "report.json").read_text())
     assert "added up before anybody sees them" in report["brief"]["reach"]
