@@ -32,6 +32,9 @@ from privaudit.shadow.trainer import load_model, one_thread
 #: How often images that took no part are drawn for the null.
 DRAWS = 4
 
+#: How often labels are.
+LABEL_DRAWS = 32
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -144,8 +147,9 @@ class _Groups:
         judged["objective"] = found.objective.cpu().numpy()
         if labels is not None:
             judged["labels"] = np.array([share_right(*pair) for pair in zip(labels, self.truth, strict=True)])
-            others = [self._guessed_labels(seed) for seed in self.seeds]
-            judged["null_labels"] = np.array([share_right(*pair) for pair in zip(others, self.truth, strict=True)])
+            judged["null_labels"] = np.array(
+                [self._right_by_chance(*pair) for pair in zip(self.truth, self.seeds, strict=True)]
+            )
         return judged
 
     def _labels(self, sent: tuple[torch.Tensor, ...]) -> npt.NDArray[np.int64] | None:
@@ -160,12 +164,11 @@ class _Groups:
         signal = class_signal(parts.get(f"{self.last}.bias"), weight) / self.job.threat.local_steps
         return recover_batch_labels(signal, self.job.rows.shape[1])
 
-    def _guessed_labels(self, seed: int) -> npt.NDArray[np.int64]:
-        """As many labels as the group has, those of records drawn at random."""
-        drawn: npt.NDArray[np.int64] = np.random.default_rng(seed).choice(
-            self.setting.labels, self.job.rows.shape[1], replace=False
-        )
-        return drawn
+    def _right_by_chance(self, truth: npt.NDArray[np.int64], seed: int) -> float:
+        """The share that is right of as many labels, those of records drawn at random."""
+        random, labels = np.random.default_rng(seed), self.setting.labels
+        guesses = [random.choice(labels, len(truth), replace=False) for _ in range(LABEL_DRAWS)]
+        return float(np.mean([share_right(guess, truth) for guess in guesses]))
 
     def _judged(self, images: npt.NDArray[Any]) -> Arrays:
         """Hold each group's reconstructions against its own images, and against others of the same classes."""

@@ -41,8 +41,10 @@ def mixed(found: RealisticInversion) -> str | None:
     if not told:
         return None
     parts = [f"{share(one.attacked.recovered)} from sums over {one.setting.together}" for one in told]
+    nearest = [percent(one.attacked.identified.rate or 0.0) for one in told]
     chance = max(one.null.recovered.rate or 0.0 for one in told)
     return (
         "Of records whose gradients are added up before anybody sees them, as in federated learning, there came back "
-        f"{' and '.join(parts)} records (by chance {'up to ' if chance else ''}{percent(chance)})."
+        f"{' and '.join(parts)} records (by chance {'up to ' if chance else ''}{percent(chance)}); of "
+        f"{' and '.join(nearest)} enough is left to pick them out among {found.reference:,}."
     )
