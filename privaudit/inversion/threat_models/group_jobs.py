@@ -160,8 +160,7 @@ class _Groups:
         parts = dict(zip(shapes, sent, strict=True))
         name = f"{self.last}.weight"
         weight = parts[name].reshape(-1, *shapes[name])
-        # Of several steps the mean, as of one gradient.
-        signal = class_signal(parts.get(f"{self.last}.bias"), weight) / self.job.threat.local_steps
+        signal = class_signal(parts.get(f"{self.last}.bias"), weight)
         return recover_batch_labels(signal, self.job.rows.shape[1])
 
     def _right_by_chance(self, truth: npt.NDArray[np.int64], seed: int) -> float:

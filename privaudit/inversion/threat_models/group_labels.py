@@ -24,19 +24,14 @@ def class_signal(bias: torch.Tensor | None, weight: torch.Tensor) -> torch.Tenso
 
 
 def recover_batch_labels(signal: torch.Tensor, count: int) -> Labels:
-    """The labels of ``count`` records, sorted, from the last layer's update alone (after LLG, Wainakh et al. 2022).
+    """The labels of ``count`` records, sorted, from the last layer's update alone (LLG, Wainakh et al. 2022).
 
     The derivative by logit j, averaged over n records, is g_j = (1/n) Σ_i (p_ij − 1[y_i = j]). Probabilities are never
-    negative, so a negative g_j is proof that class j is among the labels: all of those are taken once. LLG then holds
-    that each record of a class lowers its g_j by about the same, m = −(1/n)(1 + 1/K) Σ_{g_j < 0} g_j, so that class j
-    has about −g_j/m records. In a network that has learned, records that it is sure of lower nothing and the few others
-    all: so that is believed by the share λ of probability that is misplaced, and by the rest of it all classes are
-    taken to be equally frequent,
-
-        e_j = λ (−g_j/m) + (1 − λ) n/K,   λ = min(1, −Σ_{g_j < 0} g_j / (1 − #{g_j < 0}/K)),
-
-    and the class that is furthest below e_j is taken until there are n. (The denominator is what the misplaced
-    probability of other records, spread evenly, hides of the sum.) For λ = 1 that is LLG.
+    negative, so a negative g_j is proof that class j is among the labels: all of those are taken once. Each record of a
+    class is held to lower its g_j by m = −(1/n)(1 + 1/K) Σ_{g_j < 0} g_j; so each label that is taken adds m to its
+    class, and the lowest class is taken until there are n. Where a network has learned, most records lower nothing, and
+    the labels of the few that it is unsure of are taken several times over: of all labels fewer are right, but it is
+    those records whose images an update can give away.
 
     Parameters
     ----------
@@ -51,23 +46,20 @@ def recover_batch_labels(signal: torch.Tensor, count: int) -> Labels:
         ``[G, n]``.
     """
     rows = signal.detach().double().cpu().numpy()
-    return np.stack([_of_one(row, count) for row in rows])
+    return np.stack([_of_one(row.copy(), count) for row in rows])
 
 
 def _of_one(row: npt.NDArray[np.float64], count: int) -> Labels:
-    classes, negative = len(row), row < 0
-    shown = -float(row[negative].sum())
-    impact = (1 + 1 / classes) / count * shown
-    believed = min(1.0, shown / max(1 - negative.mean(), 1 / classes))
-    by_signal = -row / impact if impact > 0 else np.zeros(classes)
-    expected = believed * by_signal + (1 - believed) * count / classes
-    certain = [int(label) for label in np.argsort(row, kind="stable") if negative[label]][:count]
-    taken = np.bincount(np.array(certain, np.int64), minlength=classes)
-    # Of classes that are equally far below, the one with the lowest entry.
-    tie = 1e-6 * row / max(float(np.abs(row).max()), 1e-30)
-    while taken.sum() < count:
-        taken[int((expected - taken - tie).argmax())] += 1
-    return np.repeat(np.arange(classes), taken)
+    negative = row < 0
+    impact = -(1 + 1 / len(row)) / count * float(row[negative].sum())
+    taken = [int(label) for label in np.argsort(row, kind="stable") if negative[label]][:count]
+    for label in taken:
+        row[label] += impact
+    while len(taken) < count:
+        taken.append(int(row.argmin()))
+        # Without any signal (nothing is negative) classes are taken in turn.
+        row[taken[-1]] += impact if impact > 0 else 1.0
+    return np.sort(np.array(taken, np.int64))
 
 
 def share_right(recovered: Labels, truth: Labels) -> float:
