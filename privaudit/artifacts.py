@@ -230,6 +230,13 @@ CLASS_PICTURES = Artifact(
     Purge.REMOVE,
     "pictures and reconstructions",
 )
+INVERSION_SETTINGS = Artifact(
+    "inversion-settings.json",
+    About.NOBODY,
+    "results of inversion",
+    Purge.KEEP_IF_WHOLE,
+    "shares over groups of samples",
+)
 METRICS = Artifact("unlearn/{run}/metrics.json", About.FORGET_SET, "models", Purge.UNNAME)
 REMOVAL_RECORD = Artifact(
     "unlearn/{run}/record.json", About.FORGET_SET, "requests and metrics", Purge.KEEP_IF_WHOLE, "a record of removal"
@@ -261,7 +268,7 @@ _OTHER_TRIALS = Artifact("trials/**", About.FORGET_SET, "models", Purge.REMOVE, 
 
 OUTPUT = (
     SCORES, SCORES_AS_CSV, RESULTS, REPORT, ATTESTATION, MODEL_CARD, REDACTION_SALT, DECLARATION, RECONSTRUCTIONS,
-    INVERSION_PICTURES, THUMBNAILS, ATTRIBUTES, CLASSES, CLASS_PICTURES,
+    INVERSION_PICTURES, THUMBNAILS, INVERSION_SETTINGS, ATTRIBUTES, CLASSES, CLASS_PICTURES,
     METRICS, REMOVAL_RECORD, FORGETTING, EXPOSURE, *RUN_MODELS, *_WORKING, ORDERS, ORDERS_AS_CSV,
     TRIAL, _OTHER_TRIALS,
 )  # fmt: skip

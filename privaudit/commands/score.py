@@ -16,6 +16,7 @@ from privaudit.audit.inversion.classes.class_plan import ClassPlan, choose_class
 from privaudit.audit.inversion.classes.class_run import run_classes
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.inversion.inversion_scope import choose_inversion
+from privaudit.audit.inversion.realistic_run import realistic_stage, run_realistic, say_plan
 from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.audit.privacy.private_recipe import spoken
 from privaudit.audit.result_files import SCORES
@@ -24,6 +25,7 @@ from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
 from privaudit.estimators.build import ESTIMATOR_LIBRARIES
 from privaudit.report.redaction import privacy_of
+from privaudit.report.sections.threat_models.stored_settings import realistic_in
 from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import Inferred, ScoreAnswer, ScoreEstimate
 from privaudit.results.base import write_result
@@ -67,9 +69,11 @@ def dry_run(settings: AuditSettings) -> ScoreEstimate:
     missing = [job for job in jobs if not (plan.is_given(job.key) or plan.store.is_finished(job.key))]
     if missing:
         plan = examine_training_code(plan)
-    inversion = choose_inversion(plan)
+    inversion, realistic = choose_inversion(plan), realistic_stage(plan)
     inferences = Inferences(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
     cost = estimate(plan, missing, inversion, keep=False)
+    if realistic is not None:
+        cost = cost.with_searches(len(realistic.unfinished()), say_plan(realistic))
     _announce(plan, cost, inversion)
     inferences.announce(plan)
     return cost.result(plan)
@@ -79,7 +83,7 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     """Run a whole audit; return what ``score --json`` prints."""
     declared = None if settings.declare is None else read_declaration(settings.declare)
     plan = examine_code(plan_audit(settings))
-    inversion = choose_inversion(plan)
+    inversion, realistic = choose_inversion(plan), realistic_stage(plan)
     inferences = Inferences(sensitive_columns(plan), choose_classes(plan, is_inverted=inversion is not None))
     folder = settings.out / plan.name
     if settings.show_samples:
@@ -90,6 +94,8 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
     if not files.is_whole(plan.store.description):
         demand_same_again(plan)
     with plan.store.locked():
+        if realistic is not None:
+            say_plan(realistic)
         trained = train_missing(plan, inversion)
         inferences.announce(plan)
         plan.store.mark_latest()
@@ -100,7 +106,10 @@ def run_score(settings: AuditSettings, *, csv: bool = False) -> ScoreAnswer:
         results = results.model_copy(update={"inferred": inferences.run(plan, folder)})
         if settings.show_samples:
             write_thumbnails(plan, folder)
-        return ScoreAnswer.of(results, folder / SCORES, render_report(folder, privacy_of(settings)))
+        if realistic is not None:
+            run_realistic(realistic, folder)
+        report = render_report(folder, privacy_of(settings))
+        return ScoreAnswer.of(results, folder / SCORES, report, realistic_in(folder))
 
 
 def train_missing(plan: AuditPlan, inversion: InversionPlan | None, *, announce: bool = True) -> int:

@@ -191,6 +191,11 @@ class _OwnAuditOptions(TrainingOptions):
     invert_batch: int | str = Field(
         "auto", description="Searches at once: auto (what fits into memory) or a number [{default}]."
     )
+    invert_settings: Literal["best-case", "realistic"] = Field(
+        "best-case",
+        description="best-case: the gradient of one sample; realistic: batches, federated averaging, defences too "
+        "[{default}].",
+    )
     gradient_noise: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="Defence: noise of this deviation on every coordinate [{default}]."
     )

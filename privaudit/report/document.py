@@ -38,6 +38,8 @@ from privaudit.report.sections import (
     unlearning_results,
 )
 from privaudit.report.sections.inferred import stored
+from privaudit.report.sections.threat_models import settings_section, stored_settings
+from privaudit.report.sections.threat_models.stored_settings import realistic_in
 from privaudit.results.audit.score_results import About, ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.unlearning.run import UnlearnResults
@@ -81,7 +83,7 @@ def build_content(folder: Path, shown: Privacy | None = None) -> Content:
     table, results = naming.enter_table(table), stored.with_inferred(naming.enter_result(results), folder)
     runs = [(naming.enter_result(run), naming.enter_table(forgetting)) for run, forgetting in _read_runs(folder)]
     orders, declared = _comparisons_of_orders(folder), declared_in(folder)
-    brief = build_brief(results, table, [run for run, _ in runs], declared)
+    brief = build_brief(results, table, [run for run, _ in runs], declared, realistic_in(folder))
     brief = replace(
         brief,
         pictures=with_tables_behind(brief.pictures),
@@ -127,6 +129,8 @@ def _sections(
     orders: Sequence[OrderResults],
 ) -> list[Section]:
     commands = [repeated(shlex.split(unlearning_wording.command(run)), results.about) for run, _ in runs]
+    if realistic_in(folder) is not None:
+        commands.insert(0, f"{wording.command(results)} --invert-settings realistic")
     return [
         attack_results.what_was_audited(results),
         attack_results.how_well_attacked(results),
@@ -136,6 +140,7 @@ def _sections(
         attack_results.risk_and_shift(table, results),
         *gradient_inversion.sections(results, table, folder, show_samples=shown.show_samples),
         *stored.sections(results, folder, show_samples=shown.show_samples),
+        *settings_section.sections(folder),
         *(
             unlearning_results.section_of_run(results, run, forgetting, index)
             for index, (run, forgetting) in enumerate(runs, start=1)
@@ -162,6 +167,11 @@ def _hashes(folder: Path, runs: Sequence[Run]) -> list[list[str]]:
     return [
         *([name, files.sha256_of(folder / name)] for name in ("score.json", "scores.parquet")),
         *([name, files.sha256_of(folder / name)] for name in BESIDE if (folder / name).is_file()),
+        *(
+            []
+            if realistic_in(folder) is None
+            else [[stored_settings.NAME, files.sha256_of(folder / stored_settings.NAME)]]
+        ),
         *(
             [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]
             for path in sorted(folder.glob("unlearn/*/metrics.json"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from privaudit.audit.cost.stopwatch import Cost, Measured, measure, peak_memory
 from privaudit.audit.inversion.inversion_plan import InversionPlan, measured
@@ -65,6 +65,10 @@ class Estimate:
     def total(self) -> Cost:
         """All of it."""
         return self.training + self.inverting + self.scoring
+
+    def with_searches(self, count: int, seconds: float) -> Estimate:
+        """Return the same with more searches, which take so many seconds."""
+        return replace(self, searches=self.searches + count, inverting=self.inverting + Cost(seconds, seconds))
 
     def sentences(self) -> list[str]:
         """For people."""

@@ -122,7 +122,7 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
     features = feature_attack(plan.data.input_shape)
     model = plan.specification.build("calibrate").eval()
     pixels = PixelScale.of(plan.data.x_train)
-    example = _example(plan, pixels)
+    example = example_of(plan, pixels)
     try:
         check_invertible(model, example)
     except UsageError as error:
@@ -247,7 +247,7 @@ def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: MatchingA
 def seconds_of_step(plan: AuditPlan) -> float:
     """Return what a sample-step of gradient matching is taken to last on this network."""
     model = plan.specification.build("calibrate").eval()
-    example = _example(plan, PixelScale.of(plan.data.x_train))
+    example = example_of(plan, PixelScale.of(plan.data.x_train))
     return max(LEAST_SECONDS, SECONDS_PER_MILLION * multiplications(model, example) / 1e6)
 
 
@@ -273,7 +273,7 @@ def multiplications(model: nn.Module, example: torch.Tensor) -> float:
     return float(sum(counts))
 
 
-def _example(plan: AuditPlan, pixels: PixelScale) -> torch.Tensor:
+def example_of(plan: AuditPlan, pixels: PixelScale) -> torch.Tensor:
     """Two different training images as network inputs."""
     images = torch.from_numpy(pixels.to_unit(plan.data.x_train[: min(8, len(plan.data))])).permute(0, 3, 1, 2)
     # Noise keeps them apart even where the data repeats itself.

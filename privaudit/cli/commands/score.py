@@ -32,6 +32,7 @@ Examples:
   privaudit score --dataset digits --canaries 150 --claim-epsilon 3
   privaudit score --recipe dp-sgd --canaries 2000 --canary-kind gradient
   privaudit score --dataset mnist --invert 50 --gradient-noise 0.01
+  privaudit score --dataset mnist --invert-settings realistic
   privaudit score --invert 0 --dry-run
   privaudit score --signals logits.npz
   privaudit score --dataset own.py:data --network own.py:net --target own.pt
@@ -111,6 +112,11 @@ def _print(results: ScoreAnswer) -> None:
             answer(f"      {of_steps(promise.steps)}")
     if results.inversion is not None:
         _print_inversion(results.inversion)
+    if results.realistic_inversion is not None:
+        from privaudit.report.sections.threat_models import settings_wording
+
+        for line in settings_wording.lines(results.realistic_inversion):
+            answer(line)
     _print_inferred(results)
     answer(f"scores: {results.scores_file}")
     for path in results.report.made:

@@ -11,6 +11,7 @@ from privaudit.report.brief.limit_checks import distrust, limits_of
 from privaudit.report.brief.next_steps import Situation, next_steps
 from privaudit.report.brief.people import of_people
 from privaudit.report.brief.plain import percent, share_of, span
+from privaudit.report.brief.rebuilding import of_rebuilding
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Brief
@@ -18,6 +19,7 @@ from privaudit.report.content.inferred import attribute_wording, class_wording
 from privaudit.report.content.pretrained_wording import headline
 from privaudit.report.content.wording import clip
 from privaudit.report.exposure import most_exposed
+from privaudit.results.audit.realistic_inversion import RealisticInversion
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
 from privaudit.results.unlearning.run import UnlearnResults
@@ -46,7 +48,11 @@ SIGN_OFF = ["Reviewed by", "Decision", "Date and signature"]
 
 
 def build_brief(
-    results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnResults], declared: Declaration | None
+    results: ScoreResults,
+    table: pd.DataFrame,
+    runs: Sequence[UnlearnResults],
+    declared: Declaration | None,
+    realistic: RealisticInversion | None = None,
 ) -> Brief:
     """Build the brief from stored results; ``table`` is the score table without canaries."""
     judgement = judge(results, declared)
@@ -66,7 +72,7 @@ def build_brief(
         runs=pictures.table_of_runs(runs),
         steps=next_steps(Situation(results, judgement, runs, declared)),
         checks=checks_in_words(results),
-        reach=_reach(results, table, runs),
+        reach=_reach(results, table, runs, realistic),
         numbers=_numbers(results),
         sign_off=SIGN_OFF,
     )
@@ -180,8 +186,14 @@ def checks_in_words(results: ScoreResults) -> str:
     return said
 
 
-def _reach(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnResults]) -> str:
-    inverted = "inversion_success" in table and bool(table["inversion_success"].notna().any())
+def _reach(
+    results: ScoreResults,
+    table: pd.DataFrame,
+    runs: Sequence[UnlearnResults],
+    realistic: RealisticInversion | None,
+) -> str:
+    by_record = "inversion_success" in table and bool(table["inversion_success"].notna().any())
+    inverted = by_record or realistic is not None
     not_tried = [
         *([] if inverted else ["rebuilding records from gradients"]),
         *(["attacks that imitate the unlearning"] if runs and all(run.u_lira is None for run in runs) else []),
@@ -190,14 +202,7 @@ def _reach(results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnRes
         "tampering with the training",
         *([] if results.inferred.attributes else ["guessing a person's unknown properties"]),
     ]
-    said = f"Not tried: {', '.join(not_tried)}."
-    tier = None if results.inversion is None else results.inversion.drawn
-    if tier is not None and tier.outcomes["recovered"].rate is not None:
-        found = tier.outcomes["recovered"]
-        said = (
-            f"Rebuilt from the exact gradient of a single record, as hardly any attacker sees it (an upper bound): "
-            f"{percent(found.rate or 0.0)} of records drawn at random{span(found.ci)}. " + said
-        )
+    said = " ".join([*of_rebuilding(results, realistic), f"Not tried: {', '.join(not_tried)}."])
     if (classes := results.inferred.classes) is not None:
         said = f"{class_wording.in_brief(classes)} {said}"
     if (attributes := results.inferred.attributes) is not None:

@@ -13,6 +13,7 @@ from privaudit.results.audit.controls import Controls, Duplicates, Epsilon
 from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.outliers import Outliers
 from privaudit.results.audit.promise import Promise
+from privaudit.results.audit.realistic_inversion import RealisticInversion
 from privaudit.results.base import Result
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation, Interval
 from privaudit.results.report_paths import ReportPaths
@@ -290,11 +291,24 @@ class ScoreAnswer(ScoreResults):
     classes: ClassResults | None = None
     scores_file: str = Field(alias="scores")
     report: ReportPaths
+    realistic_inversion: RealisticInversion | None = None
 
     @classmethod
-    def of(cls, results: ScoreResults, scores: Path, report: ReportPaths) -> ScoreAnswer:
-        """Join the results and the paths."""
-        return cls(**dict(results), **dict(results.inferred), scores=str(scores), report=report)
+    def of(
+        cls,
+        results: ScoreResults,
+        scores: Path,
+        report: ReportPaths,
+        realistic: RealisticInversion | None = None,
+    ) -> ScoreAnswer:
+        """Join the results, the paths, and what ``--invert-settings realistic`` found."""
+        return cls(
+            **dict(results),
+            **dict(results.inferred),
+            scores=str(scores),
+            report=report,
+            realistic_inversion=realistic,
+        )
 
 
 class ScoreEstimate(Result):

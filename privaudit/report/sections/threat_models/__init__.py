@@ -1,0 +1,1 @@
+"""What inversion achieves under realistic threat models: the stored result, its sentences, its section."""
