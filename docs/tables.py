@@ -8,6 +8,7 @@ python docs/tables.py reports/gallery/reproduction/*/table2/results.json
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ from privaudit.results.reproduction_results import StudyResults
 
 Row = dict[str, Any]
 
-ORDERS = {"at once": "none", "risk": "risk", "risk descending": "risk, descending", "random order": "random"}
+ORDERS = {
+    "at once": "none", "risk": "risk", "risk descending": "risk, descending", "random order": "random",
+    "until never-seen": "until never-seen",
+}  # fmt: skip
 ONCE = ("ft", "l1-sparse", "ssd")
 
 #: Title, measure, decimals.
@@ -47,17 +51,20 @@ def verdict_table(study: Path) -> str:
     found = verdicts([StudyResults.model_validate({"name": study.name, "experiments": answers, "verdicts": decided})])
     if found is None:
         return ""
-    seeds = {f"{answer['title']}:": _draws(answer) for answer in answers}
+    seeds = {answer["title"]: _draws(answer) for answer in answers}
     lines = ["| claim | draws | as in the paper | controlled |", "|---|---|---|---|"]
     for claim, *cells in found.rows:
-        asked = "–" if claim.startswith("Figure 1:") else seeds[claim.split(" ")[0] + " " + claim.split(" ")[1]]
+        title = re.split("[:,]", claim)[0]
+        asked = "–" if title == "Figure 1" else seeds[title]
+        # Of a further protocol there is one verdict: it stands where the controlled one does.
+        cells = [cell or "–" for cell in cells]
         lines.append(f"| {claim} | {asked} | {' | '.join(cell.replace('-', '−') for cell in cells)} |")
     return "\n".join(lines)
 
 
 def _draws(answer: dict[str, Any]) -> str:
     """Of how many independent draws an answer is."""
-    contrast = answer["contrasts"].get("controlled") or {}
+    contrast = next((one for one in answer["contrasts"].values() if one is not None), {})
     if contrast.get("unit") == "class":
         return f"{contrast['seeds']} ({contrast['pairs']} classes)"
     return str(answer["about"]["seeds"])
