@@ -64,7 +64,7 @@ def verdict_table(study: Path) -> str:
 
 def _draws(answer: dict[str, Any]) -> str:
     """Of how many independent draws an answer is."""
-    contrast = next((one for one in answer["contrasts"].values() if one is not None), {})
+    contrast: dict[str, Any] = next((one for one in answer["contrasts"].values() if one is not None), {})
     if contrast.get("unit") == "class":
         return f"{contrast['seeds']} ({contrast['pairs']} classes)"
     return str(answer["about"]["seeds"])

@@ -28,7 +28,7 @@ OF_TRAINING = 0.02
 #: The spread of ToW from run to run, as a multiple of what sampling alone makes.
 TIMES_SAMPLING = 1.5
 
-#: Samples of a seed's own part (of 10,000), of a random tenth (of 20,000), of what is retained, and of the reported test.
+#: Samples of a seed's part (of 10,000), of a random tenth (of 20,000), of what is retained, of the reported test.
 OF_PART, OF_TENTH, RETAINED, REPORTED = 1_111, 2_000, 18_000, 5_000
 
 #: How surely the reliability of a ranking is known: one standard error.
@@ -96,7 +96,8 @@ def accuracy(asked: Asked) -> Array:
     methods, high = asked.contrast.methods, _high(asked)
     of_random = asked.cells("forget", RANDOM, methods)
     of_high = asked.cells("forget", high, methods) if asked.is_right else of_random
-    return (_measured(asked, of_random) - _measured(asked, of_high)).mean(axis=2)
+    mean: Array = (_measured(asked, of_random) - _measured(asked, of_high)).mean(axis=2)
+    return mean
 
 
 def fall(asked: Asked) -> Array:
@@ -115,7 +116,8 @@ def share(asked: Asked) -> Array:
     found = _measured(asked, np.concatenate([of_high, retrained]))
     fallen, way = 1 - found[:, :, :-1].mean(axis=2), 1 - found[:, :, -1]
     of_others = 1 - _measured(asked, of_random).mean(axis=2)
-    return np.minimum(fallen - of_others, fallen - way / 2)
+    lesser: Array = np.minimum(fallen - of_others, fallen - way / 2)
+    return lesser
 
 
 def normal(asked: Asked) -> Array:
@@ -126,7 +128,8 @@ def normal(asked: Asked) -> Array:
 def lesser(asked: Asked) -> Array:
     """The lesser of two effects."""
     beyond = asked.random.normal(asked.number("past_half"), asked.number("spread_past_half"), asked.shape)
-    return np.minimum(normal(asked), beyond)
+    found: Array = np.minimum(normal(asked), beyond)
+    return found
 
 
 def tail(asked: Asked) -> Array:
