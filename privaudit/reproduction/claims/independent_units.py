@@ -8,7 +8,7 @@ import pandas as pd
 
 from privaudit.errors import EvidenceError
 from privaudit.reproduction.claims.experiment import ALL, CLASSES, OVERLAPPING, PART, TUNING_SEED, TUNING_SEEDS
-from privaudit.reproduction.claims.sample_groups import GROUPS, PARTS
+from privaudit.reproduction.claims.sample_groups import GROUPS
 from privaudit.runtime.seeds import generator
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
@@ -23,8 +23,8 @@ def choose_classes(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.i
     """Return the classes that a seed forgets, a tenth of those that have samples.
 
     Seeds draw without repetition as long as the classes last, so that their runs are independent draws; after that the
-    same draws come again, and count once. The first of the seeds that arms are tuned on draws as ``--forget
-    classes:10%`` does, and its classes come last; the others take what nine seeds leave of the rest, or else the same.
+    same draws come again, and count once. The seeds that arms are tuned on all take what the first of them draws as
+    ``--forget classes:10%`` does: these come last, for nine seeds leave one tenth of the classes.
 
     Parameters
     ----------
@@ -36,17 +36,12 @@ def choose_classes(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.i
     present = np.unique(labels)
     count = max(1, round(SHARE * len(present)))
     of_tuning = drawn_with_repetition(len(present), TUNING_SEED)
+    if seed in TUNING_SEEDS:
+        return np.sort(present[of_tuning])
     order = generator(0, "experiment-classes").permutation(len(present))
     order = np.concatenate([order[~np.isin(order, of_tuning)], order[np.isin(order, of_tuning)]])
-    draws = len(present) // count
-    if seed in TUNING_SEEDS:
-        # From the end, as far as no seed that decides has drawn them.
-        draw = draws - 1 - TUNING_SEEDS.index(seed)
-        if seed == TUNING_SEED or draw < PARTS:
-            return np.sort(present[of_tuning])
-    else:
-        draw = seed % draws
-    return np.sort(present[order[draw * count : (draw + 1) * count]])
+    place = seed % (len(present) // count) * count
+    return np.sort(present[order[place : place + count]])
 
 
 def forget_classes(table: pd.DataFrame, class_names: tuple[str, ...], seed: int) -> ForgetSet:
