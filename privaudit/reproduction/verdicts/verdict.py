@@ -27,10 +27,10 @@ CLAIMED: dict[str, tuple[str, ...]] = {
 }
 
 RULE = (
-    f"Supported: over at least {FEWEST_SEEDS} independent draws, p < .05 of exact sign flips in the direction of the "
-    "claim, after Holm's correction over every claim that is answered over seeds under that protocol. Not supported: "
-    "otherwise, where p < .05 in the other direction after the same, or the 95% interval lies below the smallest "
-    "difference worth having. Inconclusive: neither. A claim that was not run counts with p = 1, so that running fewer "
+    f"Not supported: over at least {FEWEST_SEEDS} independent draws, the 95% interval lies below the smallest "
+    "difference worth having, or p < .05 of exact sign flips against the claim, after Holm's correction over every "
+    "claim that is answered over seeds under that protocol. Supported: otherwise, where p < .05 in the direction of the "
+    "claim after the same. Inconclusive: neither. A claim that was not run counts with p = 1, so that running fewer "
     "makes nothing easier; the p-values of all stand in every results.json (family), and a verdict follows from that "
     "file alone. Draws are seeds; of groups of samples, parts of the training set that no two seeds share; of whole "
     "classes, distinct classes. With fewer draws, or where groups of seeds overlap, nothing is decided and the result "
@@ -179,14 +179,13 @@ def decide(contrast: PairedContrast | None, name: str, family: Mapping[str, floa
     supports = holm([1.0 if p is None else p for p in shown])[place]
     refutes = holm([1.0 if p is None else 1 - p for p in shown])[place]
     highest = contrast.mean if contrast.ci is None else contrast.ci[1]
-    if supports < LEVEL:
-        return Decision(p_corrected=supports, verdict="supported")
-    if refutes < LEVEL:
-        return Decision(p_corrected=refutes, verdict="not supported")
     # Where there is hardly any way to go, that hardly any was gone speaks for nothing.
     is_askable = contrast.most is None or contrast.most >= contrast.worth_having
-    below = is_askable and highest < contrast.worth_having
-    return Decision(p_corrected=supports, verdict="not supported" if below else "inconclusive")
+    if is_askable and highest < contrast.worth_having:
+        return Decision(p_corrected=min(supports, refutes), verdict="not supported")
+    if refutes < LEVEL:
+        return Decision(p_corrected=refutes, verdict="not supported")
+    return Decision(p_corrected=supports, verdict="supported" if supports < LEVEL else "inconclusive")
 
 
 def decide_alone(contrast: PairedContrast, protocol: str, name: str) -> Decision:
