@@ -29,8 +29,8 @@ CLAIMED: dict[str, tuple[str, ...]] = {
 RULE = (
     f"Not supported: over at least {FEWEST_SEEDS} independent draws, the 95% interval lies below the smallest "
     "difference worth having, or p < .05 of exact sign flips against the claim, after Holm's correction over every "
-    "claim that is answered over seeds under that protocol. Supported: otherwise, where p < .05 in the direction of the "
-    "claim after the same. Inconclusive: neither. A claim that was not run counts with p = 1, so that running fewer "
+    "claim that is answered over seeds under that protocol. Supported: otherwise, where p < .05 in its direction after "
+    "the same. Inconclusive: neither. A claim that was not run counts with p = 1, so that running fewer "
     "makes nothing easier; the p-values of all stand in every results.json (family), and a verdict follows from that "
     "file alone. Draws are seeds; of groups of samples, parts of the training set that no two seeds share; of whole "
     "classes, distinct classes. With fewer draws, or where groups of seeds overlap, nothing is decided and the result "
