@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from privaudit.reproduction.claims.experiment import CLASSES, TENTH
+from privaudit.reproduction.claims.experiment_size import scale_of
 from privaudit.reproduction.claims.sample_groups import part_of
 from privaudit.reproduction.reproduce import chosen
 from privaudit.reproduction.reproduce_estimate import count_work
@@ -97,7 +98,7 @@ def test_what_it_will_cost_is_said_and_nothing_is_done(privaudit: Run, tmp_path:
     found = json.loads(done.stdout)
     # Seven models of the audit; two seeds with an original and two without a random tenth, untuned.
     assert (found["to_train"], found["tuning_trials"], found["seeds"]) == (7 + 2 * 3, 0, 2)
-    assert found["trials"] == 2 * (3 * 14 + 2)
+    assert found["trials"] == 2 * (3 * 8 + 2)
     assert 0 < found["audit_seconds"] < found["seconds"]
     assert not list(tmp_path.rglob("*.safetensors"))
     both = privaudit(*asked, "--decide")
@@ -106,15 +107,15 @@ def test_what_it_will_cost_is_said_and_nothing_is_done(privaudit: Run, tmp_path:
 
 
 def test_the_work_is_counted_by_hand() -> None:
-    counted = count_work(chosen(("table2", "figure4")), 9, True, 9_000, 10)
+    counted = count_work(chosen(("table2", "figure4")), scale_of("small"), 9, 9_000, 10)
     # Three groups: an original and two retrained models of each a seed; five methods, nothing and a second retraining.
     assert (counted.models, counted.trials, counted.tuning) == (9 * 7, 9 * 3 * 7, 0)
     assert counted.relearned == {100: 9 * 3 * 7}
     # Bad-T looks at 30% of D_r five times, RL, FT and L1-sparse at all of it ten times, GA at none.
     retained, forgotten = (3 * 10 + 5 * 0.3) * 8_900, (5 + 10 + 5) * 100
     assert counted.gradients == pytest.approx(9 * 3 * (retained + forgotten))
-    orders = count_work(chosen(("table5", "table6", "figure7")), 3, True, 9_000, 10)
+    orders = count_work(chosen(("table5", "table6", "figure7")), scale_of("small"), 3, 9_000, 10)
     # Eleven tuned arms of three methods on two sets, six trials on three seeds of their own.
     assert orders.tuning == 2 * 3 * 11 * 6 * 3
     assert orders.models == (3 + 3) * (2 * len({CLASSES, TENTH}) + 1)
-    assert count_work(chosen(("figure5",)), 9, True, 9_000, 10).models == 9
+    assert count_work(chosen(("figure5",)), scale_of("small"), 9, 9_000, 10).models == 9

@@ -12,7 +12,7 @@ from privaudit.audit.cost.stopwatch import Cost, measure_here
 from privaudit.audit.plan import AuditPlan, plan_audit
 from privaudit.commands.score import dry_run
 from privaudit.commands.unlearning.unlearn_estimate import Speed, relearning
-from privaudit.reproduction.claims.arms import ARMS, is_for
+from privaudit.reproduction.claims.arms import ARMS, arms_of
 from privaudit.reproduction.claims.experiment import CLASSES, TENTH, TUNING_SEEDS, Experiment
 from privaudit.reproduction.claims.experiment_size import Scale
 from privaudit.reproduction.claims.sample_groups import PARTS, group_size
@@ -55,17 +55,18 @@ class Counted:
     relearned: Counter[int]
 
 
-def count_work(experiments: Sequence[Experiment], seeds: int, tuned: bool, samples: int, epochs: int) -> Counted:
+def count_work(experiments: Sequence[Experiment], scale: Scale, seeds: int, samples: int, epochs: int) -> Counted:
     """Count models, trials and gradients, as if nothing were there: what several experiments need is made once."""
     cells = {
         (name, method, arm)
         for one in experiments
         for name in one.sets
         for method in one.methods
-        for arm in (*one.arms[:1], *(arm for arm in one.arms[1:] if is_for(ARMS[arm], method)))
+        for arm in arms_of(one, method, all_budgets=scale.all_budgets)
     }
     relearn = {name for one in experiments if one.relearn for name in one.sets}
     sets = dict.fromkeys(name for name, _, _ in cells)
+    tuned = scale.tuned
     sources = {cell for cell in cells if tuned and ARMS[cell[2]].tuned == "own"}
     sources |= {(name, method, "one-shot, best settings") for name, method, arm in cells if tuned and _is_lent(arm)}
     tuned_sets = {name for name, _, _ in sources}
@@ -92,7 +93,7 @@ def estimate_reproduction(
     audit = dry_run(plan.settings)
     plan = plan_audit(plan.settings)
     samples, workers = len(plan.data), plan.workers
-    counted = count_work(experiments, seeds, scale.tuned, samples, plan.specification.recipe.epochs)
+    counted = count_work(experiments, scale, seeds, samples, plan.specification.recipe.epochs)
     talk("  measuring a few steps")
     training, querying = measure_here(plan)
     # Files of other experiments on this audit are counted with them: what is left is at least so much.

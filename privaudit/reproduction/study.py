@@ -12,7 +12,7 @@ import pandas as pd
 from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.unlearn_estimate import estimate_scenes
 from privaudit.errors import EvidenceError, UsageError
-from privaudit.reproduction.claims.arms import ARMS, default_parameters, is_for, request
+from privaudit.reproduction.claims.arms import ARMS, arms_of, default_parameters, request
 from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_SEEDS, Experiment
 from privaudit.reproduction.claims.experiment_size import Scale
 from privaudit.reproduction.claims.independent_units import choose_classes, forget_classes
@@ -143,7 +143,7 @@ class Study:
         for name in experiment.sets:
             for method in experiment.methods:
                 if (name, method) not in left_out:
-                    arms = (*experiment.arms[:1], *(arm for arm in experiment.arms[1:] if is_for(ARMS[arm], method)))
+                    arms = arms_of(experiment, method, all_budgets=self.scale.all_budgets)
                     found += [(name, method, arm) for arm in arms]
         return found
 

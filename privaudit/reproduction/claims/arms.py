@@ -71,6 +71,13 @@ def is_for(arm: Arm, method: str) -> bool:
     return unlearner.takes_forget_steps
 
 
+def arms_of(experiment: Experiment, method: str, *, all_budgets: bool) -> tuple[str, ...]:
+    """The arms that a method is run in: the first, and whatever others fit it; of further budgets if asked."""
+    asked = [arm for arm in experiment.arms[1:] if is_for(ARMS[arm], method)]
+    further = [arm for arm in asked if ARMS[arm].tuned == "own" and ARMS[arm].passes != 1]
+    return (*experiment.arms[:1], *(arm for arm in asked if all_budgets or arm not in further))
+
+
 def default_parameters(method: str, arm: Arm) -> Parameters:
     """A method's own parameters, at the budget of the arm."""
     defaults: Parameters = UNLEARNERS.load(method).defaults

@@ -33,6 +33,8 @@ class Scale:
         Entries of the audit's settings where nothing is said: of every dataset, and of single ones.
     seeds_of
         Of single datasets another number of seeds.
+    all_budgets
+        Whether orders are compared at further budgets than that of one shot.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scale:
     audit: Entries = field(default_factory=dict)
     datasets: dict[str, Entries] = field(default_factory=dict)
     seeds_of: dict[str, int] = field(default_factory=dict)
+    all_budgets: bool = True
 
     def seeds_for(self, dataset: str) -> int:
         """How many seeds this dataset gets where nothing is said."""
