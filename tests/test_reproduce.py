@@ -18,7 +18,7 @@ from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.reproduction_document import build_reproduction
 from privaudit.report.reproduction.reproduction_methods import answers
 from privaudit.report.reproduction.write_reproduction import render_reproduction
-from privaudit.reproduction.claims.arms import ARMS, default_parameters, request
+from privaudit.reproduction.claims.arms import ARMS, default_parameters, is_for, request
 from privaudit.reproduction.claims.catalogue import BY_NAME, EXPERIMENTS
 from privaudit.reproduction.claims.experiment import (
     ATTACKED,
@@ -75,6 +75,7 @@ from privaudit.results.reproduction_results import (
 from privaudit.runtime import files
 from privaudit.statistics.paired_tests import paired_difference
 from privaudit.trials.order_comparison import FEWEST_SEEDS
+from privaudit.trials.treatment import Treatment
 from privaudit.unlearning.requests.forget_set import choose_forget_set
 from privaudit.unlearning.schedule.stages import plan_stages, sequence_of
 from tests.conftest import ROOT, Run
@@ -156,6 +157,17 @@ def test_budgets_of_the_arms(method: str) -> None:
     for arm in ("RSU as written", "RSU as written, best settings", "one-shot, longer", "reverse as written"):
         assert budget(arm) == threefold
     assert plan_stages([rows], 1)[0].budget == 50
+
+
+def test_evidence_ends_a_run_of_the_method_that_has_cycles() -> None:
+    arm = ARMS["until never-seen"]
+    assert [method for method in BY_NAME["methods"].methods if is_for(arm, method)] == ["shadow-teacher"]
+    wanted = request("shadow-teacher", arm, default_parameters("shadow-teacher", arm))
+    assert wanted.by_evidence
+    assert wanted.parameters.describe().count("cycles=3") == 1
+    # It names another trial than the same without it, whose name did not change.
+    usual = replace(wanted, by_evidence=False)
+    assert Treatment(wanted).identity() == Treatment(usual).identity() | {"by_evidence": True}
 
 
 def runs_of(differences: list[float], seeds: int | None = None) -> pd.DataFrame:
