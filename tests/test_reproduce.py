@@ -707,6 +707,10 @@ def test_all_eleven_run(reproduced: dict[str, Any]) -> None:
         answer = json.loads(Path(one["results"]).read_text("utf-8"))
         for protocol in ("as_in_paper", "controlled"):
             contrast, decided = answer["contrasts"][protocol], one["verdicts"][protocol]
+            if contrast is None:
+                # Six shadow models do not tell how reliable their ranking is.
+                assert (name, protocol, decided["verdict"]) == ("figure5", "controlled", "not run")
+                continue
             assert np.isfinite(contrast["mean"])
             # Two seeds prove nothing; Figure 1 is answered without seeds.
             assert decided["verdict"] == "descriptive" or name == "figure1"
