@@ -22,6 +22,7 @@ FLOORS = [
     ["api"],
     ["notebook"],
     ["reproduction"],
+    ["reproduction.worlds"],
     ["reproduction.verdicts"],
     ["reproduction.claims"],
     ["purging"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.reproduction_document import build_reproduction
 from privaudit.report.reproduction.reproduction_methods import answers
 from privaudit.report.reproduction.write_reproduction import render_reproduction
-from privaudit.reproduction.claims.arms import ARMS, default_parameters, request
+from privaudit.reproduction.claims.arms import ARMS, default_parameters, is_for, request
 from privaudit.reproduction.claims.catalogue import BY_NAME, EXPERIMENTS
 from privaudit.reproduction.claims.experiment import (
     ATTACKED,
@@ -28,6 +29,7 @@ from privaudit.reproduction.claims.experiment import (
     ONE_SHOT,
     RANDOM,
     TUNING_SEED,
+    TUNING_SEEDS,
     Contrast,
     Experiment,
     Side,
@@ -40,13 +42,22 @@ from privaudit.reproduction.claims.independent_units import (
     with_units,
 )
 from privaudit.reproduction.claims.printed_figures import printed
-from privaudit.reproduction.claims.sample_groups import choose_group, choose_set
+from privaudit.reproduction.claims.sample_groups import PARTS, choose_group, choose_set, part_of
 from privaudit.reproduction.from_scores import corrected, correlation, intervals_of_loss, inversion_of_audit
 from privaudit.reproduction.reproduce import chosen, demand_inversions, list_experiments
 from privaudit.reproduction.verdicts.decide import without_former_reliability
 from privaudit.reproduction.verdicts.experiment_results import answer, read_runs
+from privaudit.reproduction.verdicts.family import verdicts_from, with_family
 from privaudit.reproduction.verdicts.gaps import against_nothing
-from privaudit.reproduction.verdicts.verdict import CLAIMS, decide, measure_contrast
+from privaudit.reproduction.verdicts.verdict import (
+    CLAIMED,
+    decide,
+    decide_alone,
+    family_of,
+    measure_contrast,
+    p_of_claim,
+)
+from privaudit.reproduction.worlds.world import WORLDS
 from privaudit.results.audit.inversion_results import InversionResults, PairedCorrelation, Tier
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import Result, read_result
@@ -64,6 +75,7 @@ from privaudit.results.reproduction_results import (
 from privaudit.runtime import files
 from privaudit.statistics.paired_tests import paired_difference
 from privaudit.trials.order_comparison import FEWEST_SEEDS
+from privaudit.trials.treatment import Treatment
 from privaudit.unlearning.requests.forget_set import choose_forget_set
 from privaudit.unlearning.schedule.stages import plan_stages, sequence_of
 from tests.conftest import ROOT, Run
@@ -90,7 +102,7 @@ def test_groups_hold_whom_they_say() -> None:
     table = score_table()
     for high, low, column in ((INVERTIBLE, LEAST_INVERTIBLE, "t1_psnr"), (ATTACKED, LEAST_ATTACKED, "risk")):
         best, worst = choose_group(high, table, 3), choose_group(low, table, 3)
-        assert len(best) == len(worst) == 20
+        assert len(best) == len(worst) == 4
         assert not set(best) & set(worst)
         assert table[column].to_numpy()[best].min() > table[column].to_numpy()[worst].max()
         assert sorted(table["label"].to_numpy()[best]) == sorted(table["label"].to_numpy()[worst])
@@ -101,12 +113,19 @@ def test_groups_hold_whom_they_say() -> None:
     assert abs(table["risk"].to_numpy()[drawn].mean() - table["risk"].mean()) < 0.02
 
 
-def test_the_most_attacked_are_those_of_the_drawn_half() -> None:
-    table = score_table()
-    everyone = {row for seed in range(30) for row in choose_group(ATTACKED, table, seed)}
-    top = set(np.flatnonzero(table["rank"] <= 20))
-    assert top <= everyone
-    assert len(everyone) > 30
+def test_no_sample_is_in_the_groups_of_two_seeds() -> None:
+    table = score_table(900, 900)
+    parts = [part_of(900, seed) for seed in range(PARTS)]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(900))
+    for name in (ATTACKED, LEAST_ATTACKED, INVERTIBLE, RANDOM):
+        groups = [choose_group(name, table, seed) for seed in range(PARTS)]
+        together = np.concatenate(groups)
+        assert len(np.unique(together)) == len(together) == 10 * PARTS
+        assert all(np.isin(group, part).all() for group, part in zip(groups, parts, strict=True))
+    # The most attacked are those of the part, and more seeds than there are parts draw no new ones.
+    risk = table["risk"].to_numpy()
+    assert risk[choose_group(ATTACKED, table, 0)].min() == np.sort(risk[parts[0]])[-10]
+    assert np.array_equal(choose_group(ATTACKED, table, PARTS), choose_group(ATTACKED, table, 0))
 
 
 def test_unmeasured_inversion_is_told() -> None:
@@ -127,10 +146,28 @@ def test_budgets_of_the_arms(method: str) -> None:
         )  # fmt: skip
         return sum(stage.budget for stage in stages)
 
-    matched = {budget(arm) for arm in (ONE_SHOT, "one-shot, tuned", "random groups", "reverse", "RSU", "risk")}
-    assert len(matched) == 1
-    assert budget("RSU as written") == budget("one-shot, longer") == budget("reverse as written") == 3 * matched.pop()
+    orders = ("rising risk", "falling risk", "random groups")
+    (once,) = {
+        budget(arm) for arm in (ONE_SHOT, "one-shot, best settings", "risk", *orders[:2], f"{orders[2]} at one budget")
+    }
+    (third,) = {budget(f"{order}, a third") for order in orders}
+    (threefold,) = {budget(f"{order}, threefold") for order in orders}
+    assert third == pytest.approx(once / 3, abs=1)
+    assert threefold == 3 * once
+    for arm in ("RSU as written", "RSU as written, best settings", "one-shot, longer", "reverse as written"):
+        assert budget(arm) == threefold
     assert plan_stages([rows], 1)[0].budget == 50
+
+
+def test_evidence_ends_a_run_of_the_method_that_has_cycles() -> None:
+    arm = ARMS["until never-seen"]
+    assert [method for method in BY_NAME["methods"].methods if is_for(arm, method)] == ["shadow-teacher"]
+    wanted = request("shadow-teacher", arm, default_parameters("shadow-teacher", arm))
+    assert wanted.by_evidence
+    assert wanted.parameters.describe().count("cycles=3") == 1
+    # It names another trial than the same without it, whose name did not change.
+    usual = replace(wanted, by_evidence=False)
+    assert Treatment(wanted).identity() == Treatment(usual).identity() | {"by_evidence": True}
 
 
 def runs_of(differences: list[float], seeds: int | None = None) -> pd.DataFrame:
@@ -171,7 +208,7 @@ def test_a_contrast_is_a_paired_difference_of_means_over_methods() -> None:
 def verdict_of(differences: list[float]) -> str:
     found = measure_contrast(runs_of(differences), CONTRAST)
     assert found is not None
-    return decide(found).verdict
+    return decide_alone(found, "controlled", "table6").verdict
 
 
 def test_verdicts() -> None:
@@ -187,10 +224,13 @@ def test_verdicts() -> None:
 def test_correction_is_over_every_claim_of_the_catalogue() -> None:
     found = measure_contrast(runs_of([0.03] * 8 + [0.02]), CONTRAST)
     assert found is not None
-    smallest = 2 / 2**9
-    assert found.p == pytest.approx(smallest)
-    assert decide(found).p_corrected == pytest.approx(CLAIMS * smallest)
-    assert sum(experiment.name != "figure1" for experiment in EXPERIMENTS) == CLAIMS
+    smallest = 1 / 2**9
+    assert found.p == pytest.approx(2 * smallest)
+    assert p_of_claim(found) == pytest.approx(smallest)
+    assert decide_alone(found, "controlled", "table6").p_corrected == pytest.approx(10 * smallest)
+    every = {experiment.name for experiment in EXPERIMENTS} - {"figure1"}
+    assert set(CLAIMED["as_in_paper"]) == set(CLAIMED["controlled"]) == every
+    assert set(CLAIMED["third"]) == set(CLAIMED["threefold"]) == {"table5", "table6", "figure7"}
 
 
 def test_an_undefined_correlation_is_no_evidence() -> None:
@@ -250,39 +290,77 @@ def test_null_data_are_rarely_called_support() -> None:
     families = 400
     wrong = 0
     for _ in range(families):
-        differences = random.normal(0, 0.1, (CLAIMS, 9))
-        contrasts = [
-            PairedContrast(**paired_difference(row, 0 * row).to_json(), says="", first="", worth_having=0.01)
-            for row in differences
-        ]
-        wrong += any(decide(contrast).verdict == "supported" for contrast in contrasts)
-    # Support needs the sign of the claim: half of 5% is expected at most, and three standard errors above 5% a fault.
+        differences = random.normal(0, 0.1, (10, 9))
+        contrasts = {
+            name: PairedContrast(**paired_difference(row, 0 * row).to_json(), says="", first="", worth_having=0.01)
+            for name, row in zip(CLAIMED["controlled"], differences, strict=True)
+        }
+        family = family_of("controlled", contrasts)
+        wrong += any(decide(one, name, family).verdict == "supported" for name, one in contrasts.items())
     assert wrong / families < 0.05 + 3 * np.sqrt(0.05 * 0.95 / families)
+
+
+def test_holm_is_over_what_is_claimed_whatever_was_run() -> None:
+    """Step by step by hand; and fewer claims make nothing easier."""
+
+    def contrast(p: float, mean: float = 0.1) -> PairedContrast:
+        return PairedContrast(mean=mean, ci=(mean - 1, mean + 1), p=p, wins=9, pairs=9, says="", first="")
+
+    found = {"table1": contrast(2 / 512), "table2": contrast(4 / 512), "figure2": contrast(8 / 512, -0.1)}
+    family = family_of("controlled", found)
+    decided = {name: decide(one, name, family) for name, one in found.items()}
+    # One-sided 1/512, 2/512 and, the other way, 4/512: ten, nine and ten times.
+    assert decided["table1"].p_corrected == pytest.approx(10 / 512)
+    assert decided["table2"].p_corrected == pytest.approx(18 / 512)
+    assert decided["figure2"].p_corrected == pytest.approx(1.0)
+    assert [one.verdict for one in decided.values()] == ["supported", "supported", "inconclusive"]
+    assert decide_alone(found["table2"], "controlled", "table2").p_corrected == pytest.approx(20 / 512)
+    few = contrast(2 / 128).model_copy(update={"pairs": 7})
+    overlapping = contrast(2 / 512).model_copy(update={"unit": "overlapping"})
+    assert {decide_alone(one, "controlled", "table2").verdict for one in (few, overlapping)} == {"descriptive"}
+    assert decide(None, "table2", family).verdict == "not run"
+
+
+def test_a_claim_that_must_hold_in_two_ways_counts_by_the_lesser() -> None:
+    rows = [
+        {
+            **{"seed": seed, "set": name, "method": "ga", "arm": ONE_SHOT},
+            **{"fall": fall, "past": 0.1 * seed, "past_most": 0.01},
+        }
+        for seed in range(3)
+        for name, fall in (("high", 0.25), ("low", 0.1))
+    ]  # fmt: skip
+    asked = Contrast("fall", "", Side("high"), Side("low"), ("ga",), also="past", worth_having=0.02)
+    found = measure_contrast(pd.DataFrame(rows), asked)
+    assert found is not None
+    assert found.mean == pytest.approx((0 + 0.1 + 0.15) / 3)
+    # Where there is no way to go, that none was gone speaks for nothing.
+    assert found.most == pytest.approx(0.01)
+    nine = found.model_copy(update={"pairs": 9, "mean": 0.0, "ci": (-0.01, 0.01), "p": 1.0})
+    assert decide_alone(nine, "share", "table2").verdict == "inconclusive"
+    assert decide_alone(nine.model_copy(update={"most": 0.3}), "share", "table2").verdict == "not supported"
+
+
+def test_one_run_in_ruins_counts_a_tenth() -> None:
+    differences = [0.04] * 8 + [-0.9]
+    capped = measure_contrast(runs_of(differences), replace(CONTRAST, cap=0.1))
+    assert capped is not None
+    # By method half and one and a half of the difference, the last two of which are cut off.
+    assert capped.mean == pytest.approx((8 * 0.04 - 0.1) / 9)
 
 
 GALLERY = ROOT / "reports" / "gallery" / "reproduction"
 STUDIES = sorted(path.parent for path in GALLERY.glob("*/verdicts.json"))
 
 
-def test_a_verdict_follows_from_its_own_results_alone() -> None:
-    """Whatever else was run: MNIST's Table 1 was supported among all ten and not alone."""
-    decided = {}
+def test_a_verdict_follows_from_its_own_results_alone(tmp_path: Path) -> None:
+    """From a copy of results.json with nothing beside it, for every committed one."""
     for study in STUDIES:
         verdicts = json.loads((study / "verdicts.json").read_text("utf-8"))
         for path in study.glob("*/results.json"):
-            found = json.loads(path.read_text("utf-8"))
-            for protocol, contrast in found["contrasts"].items():
-                told = verdicts[found["name"]][protocol]
-                assert found["verdicts"][protocol] == told
-                if "verdict" not in contrast:
-                    assert decide(PairedContrast.model_validate(contrast)).to_json() == told
-                    decided[found["about"]["dataset"], found["name"], protocol] = contrast["p"], told
-    p, told = decided["mnist", "table1", "controlled"]
-    assert (p, told["verdict"]) == (pytest.approx(4 / 512), "not supported")
-    # By hand: every claim that is supported has ten times its p below .05.
-    for p, told in decided.values():
-        assert told["p_corrected"] == pytest.approx(min(1, 10 * p))
-        assert told["verdict"] != "supported" or 10 * p < 0.05
+            shutil.copy(path, tmp_path / "results.json")
+            name, found = verdicts_from(tmp_path / "results.json")
+            assert {protocol: one.to_json() for protocol, one in found.items()} == verdicts.get(name, {})
 
 
 def test_a_class_that_several_seeds_drew_counts_once() -> None:
@@ -297,7 +375,7 @@ def test_a_class_that_several_seeds_drew_counts_once() -> None:
     assert (found.pairs, found.seeds, found.unit, found.wins) == (6, 9, "class", 6)
     assert found.mean == pytest.approx(0.35)
     assert found.p == pytest.approx(2 / 64)
-    assert decide(found).verdict == "descriptive"
+    assert decide_alone(found, "controlled", "table5").verdict == "descriptive"
     with pytest.raises(EvidenceError, match="do not say which classes"):
         with_units(runs, "mine.npz")
     # A random set is a draw of its seed.
@@ -314,6 +392,7 @@ def test_seeds_draw_classes_without_repetition(classes: int, seeds: int) -> None
     # Arms are tuned on the classes that come last, and those did not change.
     tuned = choose_classes(labels, TUNING_SEED)
     assert np.array_equal(tuned, drawn_with_repetition(classes, TUNING_SEED))
+    assert all(np.array_equal(choose_classes(labels, seed), tuned) for seed in TUNING_SEEDS)
     if seeds * len(tuned) < classes:
         assert not set(tuned) & set(together)
     # Once they are used up the same draws come again, so that no two overlap in part.
@@ -359,17 +438,13 @@ def test_what_was_closed_is_held_against_doing_nothing() -> None:
 
 
 def test_the_committed_answer_follows_from_the_committed_runs() -> None:
-    """Seed by seed, in every study, of a claim over seeds and of one over classes."""
+    """Seed by seed, in every study, of a claim over seeds and of one over classes; but for the other claims' p."""
     for study in STUDIES:
         for name in ("table2", "figure7"):
             stored = read_result(study / name / "results.json", ExperimentResults)
-            assert answer(BY_NAME[name], read_runs(study / name / "results.csv"), stored) == stored
-            if name == "table2":
-                change, closed = stored.secondary[:2]
-                controlled = stored.contrasts["controlled"]
-                assert controlled is not None
-                assert change.wins == closed.pairs == 9
-                assert change.mean > 0 > controlled.mean
+            alone = answer(BY_NAME[name], read_runs(study / name / "results.csv"), stored)
+            assert stored.family is not None
+            assert with_family(alone, stored.family) == stored
 
 
 def lost(before: Any, after: Any) -> list[object]:
@@ -428,13 +503,16 @@ def test_stored_results_are_decided_again(privaudit: Run, tmp_path: Path) -> Non
     done = privaudit("reproduce", "--decide", "--out", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     verdicts = json.loads(done.stdout)["studies"][study.name]
-    assert verdicts["table1"]["controlled"]["verdict"] == "not supported"
+    assert verdicts["table1"]["controlled"]["verdict"] == "descriptive"
     assert verdicts["figure1"]["as_in_paper"] == {"verdict": "supported", "p_corrected": None}
     assert json.loads((place / "table1" / "results.json").read_text("utf-8"))["verdicts"] == verdicts["table1"]
     assert Path(json.loads(done.stdout)["report"]["html"]).is_file()
     nothing = privaudit("reproduce", "--decide", "--out", tmp_path / "empty")
     assert nothing.returncode == 2
     assert "there are no results below" in nothing.stderr
+    alone = privaudit("reproduce", place / "table1" / "results.json", "--decide", "--json")
+    assert alone.returncode == 0, alone.stderr
+    assert [*json.loads(alone.stdout)["studies"].values()] == [{"table1": verdicts["table1"]}]
     named = privaudit("reproduce", "table1", "--decide", "--out", tmp_path)
     assert named.returncode == 2
     assert "Leave the names out" in named.stderr
@@ -572,7 +650,8 @@ def test_the_catalogue_is_whole() -> None:
     wanted = {f"table{number}" for number in tables} | {f"figure{number}" for number in figures}
     assert {experiment.name for experiment in EXPERIMENTS} == wanted
     for experiment in EXPERIMENTS:
-        assert len(experiment.contrasts()) == 2
+        assert [*experiment.contrasts()][:2] == ["as_in_paper", "controlled"]
+        assert set(experiment.contrasts()) == set(WORLDS[experiment.name])
         for contrast in (*experiment.contrasts().values(), *experiment.secondary):
             for side in (contrast.first, contrast.second):
                 if side is not None and experiment.methods:
@@ -605,7 +684,9 @@ def test_names_and_scales() -> None:
     assert audit_settings(scale_of("paper"), AuditSettings(dataset="cifar10")).recipe == "paper"
     assert audit_settings(scale_of("small"), AuditSettings(dataset="mnist")).samples == 10_000
     assert audit_settings(scale_of("small"), AuditSettings(dataset="mnist", samples=500)).samples == 500
-    assert audit_settings(scale_of("small"), AuditSettings(dataset="cifar10")).network == "cnn"
+    assert audit_settings(scale_of("small"), AuditSettings(dataset="cifar10")).network == "airbench-narrow"
+    assert audit_settings(scale_of("small"), AuditSettings(dataset="cifar10")).samples == 20_000
+    assert [scale_of("small").seeds_for(name) for name in ("cifar10", "tiny-imagenet")] == [FEWEST_SEEDS, 3]
     assert audit_settings(scale_of("small"), AuditSettings(dataset="cifar10", network="mlp")).network == "mlp"
 
 
@@ -626,6 +707,10 @@ def test_all_eleven_run(reproduced: dict[str, Any]) -> None:
         answer = json.loads(Path(one["results"]).read_text("utf-8"))
         for protocol in ("as_in_paper", "controlled"):
             contrast, decided = answer["contrasts"][protocol], one["verdicts"][protocol]
+            if contrast is None:
+                # Six shadow models do not tell how reliable their ranking is.
+                assert (name, protocol, decided["verdict"]) == ("figure5", "controlled", "not run")
+                continue
             assert np.isfinite(contrast["mean"])
             # Two seeds prove nothing; Figure 1 is answered without seeds.
             assert decided["verdict"] == "descriptive" or name == "figure1"
@@ -637,8 +722,8 @@ def test_all_eleven_run(reproduced: dict[str, Any]) -> None:
         Path(results["experiments"]["table6"]["results"]).with_name("results.csv"), keep_default_na=False
     )
     allowed = runs[runs["method"] == "rl"].groupby("arm")["forget_steps"].unique().map(list)
-    assert allowed["RSU"] == allowed["random groups"] == allowed[ONE_SHOT]
-    assert allowed["RSU as written"] == [3 * allowed[ONE_SHOT][0]]
+    assert allowed["rising risk"] == allowed["random groups at one budget"] == allowed[ONE_SHOT]
+    assert allowed["RSU as written"] == allowed["rising risk, threefold"] == [3 * allowed[ONE_SHOT][0]]
 
 
 def test_its_contrasts_follow_from_its_runs(reproduced: dict[str, Any]) -> None:
@@ -655,8 +740,9 @@ def test_its_contrasts_follow_from_its_runs(reproduced: dict[str, Any]) -> None:
     alone = {one["methods"][0]: one["mean"] for one in answer["by_method"]}
     assert set(alone) == set(six) - {"retrain"}
     assert answer["contrasts"]["controlled"]["mean"] == pytest.approx(np.mean(list(alone.values())))
-    gap = runs[(runs["method"] == "ga") & (runs["arm"] == ONE_SHOT)].groupby("set")["forget_gap"].mean()
-    assert alone["ga"] == pytest.approx(gap[LEAST_ATTACKED] - gap[ATTACKED])
+    untouched = runs[runs["arm"] == "do-nothing"].groupby("set")["forget"].mean()
+    fall = untouched - runs[(runs["method"] == "ga") & (runs["arm"] == ONE_SHOT)].groupby("set")["forget"].mean()
+    assert alone["ga"] == pytest.approx(fall[ATTACKED] - fall[LEAST_ATTACKED])
     nothing = runs[runs["arm"] == "do-nothing"].groupby("set")["forget_gap"].mean()
     assert answer["secondary"][-1]["mean"] == pytest.approx(nothing[LEAST_ATTACKED] - nothing[ATTACKED])
 
@@ -676,14 +762,16 @@ def test_its_report_draws_every_verdict_before_it_tabulates_it(reproduced: dict[
     first = report["sections"][0]
     assert (first["anchor"], {figure["kind"] for figure in first["figures"]}) == ("verdicts", {"forest"})
     (verdicts,) = first["tables"]
-    claims = [row[0].split(":")[0] for row in verdicts["rows"]]
+    claims = [row[0].split(":")[0] for row in verdicts["rows"] if ":" in row[0]]
     assert sorted(claims) == sorted(experiment.title for experiment in EXPERIMENTS)
     drawn = [row for figure in first["figures"] for row in figure["data"]["rows"]]
     assert [row["name"] for row in drawn] == [row[0] for row in verdicts["rows"]]
     assert [column.split(", ")[-1] for column in verdicts["columns"][1:]] == ["as in the paper", "controlled"]
     for row in verdicts["rows"]:
         # One audit answers Figure 1; the others would need more seeds.
-        words = {"supported", "not supported", "inconclusive"} if row[0].startswith("Figure 1:") else {"descriptive"}
+        words = {"descriptive", "not run", ""}
+        if row[0].startswith("Figure 1:"):
+            words = {"supported", "not supported", "inconclusive"}
         assert {cell.split(":")[0] for cell in row[1:]} <= words
     html = Path(reproduced["results"]["report"]["html"]).read_text("utf-8")
     assert "Where this departs from the paper" in html

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from privaudit.api.signature import Positional, with_first
 from privaudit.config import ReproduceOptions, ReproduceSettings
 from privaudit.errors import UsageError
-from privaudit.results.reproduction_results import DecisionSummary, ReproductionSummary
+from privaudit.results.reproduction_results import (
+    RESULTS,
+    DecisionSummary,
+    ReproductionEstimate,
+    ReproductionSummary,
+)
 
 
 @with_first(ReproduceOptions, Positional[str | Sequence[str]]())
-def reproduce(options: ReproduceOptions) -> ReproductionSummary | DecisionSummary:
+def reproduce(options: ReproduceOptions) -> ReproductionSummary | DecisionSummary | ReproductionEstimate:
     """Run tables and figures of the paper, and say of each claim whether it holds: ``privaudit reproduce``.
 
     Returns
     -------
-    ReproductionSummary or DecisionSummary
+    ReproductionSummary, DecisionSummary or ReproductionEstimate
         What ``--json`` prints, by ``to_json()``: verdicts and the path of results by experiment, and the report.
 
     Raises
@@ -26,14 +31,18 @@ def reproduce(options: ReproduceOptions) -> ReproductionSummary | DecisionSummar
     """
     settings = ReproduceSettings.of(options)
     if options.decide:
+        from privaudit.reproduction.verdicts.decide import run_decide, run_decide_files
+
+        if options.dry_run:
+            raise UsageError("--decide with --dry-run: it runs nothing as it is", hint="Leave one of them out.")
+        if settings.names and all(name.endswith(RESULTS) for name in settings.names):
+            return run_decide_files(settings.names)
         if settings.names:
             raise UsageError(
                 f"--decide with {' '.join(settings.names)}: it decides everything that is stored",
-                hint="Leave the names out.",
+                hint=f"Leave the names out, or name files called {RESULTS}.",
             )
-        from privaudit.reproduction.verdicts.decide import run_decide
-
         return run_decide(settings.base.out, show_samples=settings.show_samples)
-    from privaudit.reproduction.reproduce import run_reproduce
+    from privaudit.reproduction.reproduce import estimate_reproduce, run_reproduce
 
-    return run_reproduce(settings)
+    return estimate_reproduce(settings) if options.dry_run else run_reproduce(settings)

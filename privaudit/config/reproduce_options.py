@@ -10,6 +10,7 @@ from pydantic import Field
 from privaudit.config.audit_options import (
     AuditSettings,
     DataDirOption,
+    DryRunOption,
     EngineOptions,
     PlaceOptions,
     ShowSamplesOption,
@@ -52,7 +53,14 @@ class ReproduceSettings(_ReproduceOptions):
         return AuditSettings.of(self)
 
 
-class ReproduceOptions(TalkOptions, _ReproduceOptions):
+class ReproduceOptions(TalkOptions, DryRunOption, _ReproduceOptions):
     """Everything that ``privaudit reproduce`` takes."""
 
-    decide: bool = Field(False, description="Decide again what is stored below --out; nothing is run.")
+    helps: ClassVar[Mapping[str, str]] = {
+        **_ReproduceOptions.helps,
+        "dry_run": "Say how many models and trials it takes, and about how long; run nothing.",
+    }
+
+    decide: bool = Field(
+        False, description="Decide again what is stored below --out, or what a results.json holds; nothing is run."
+    )

@@ -21,6 +21,7 @@ from privaudit.reproduction.claims.catalogue import BY_NAME, EXPERIMENTS
 from privaudit.reproduction.claims.experiment import Experiment, ExperimentDescription
 from privaudit.reproduction.claims.experiment_size import Scale, audit_settings, scale_of
 from privaudit.reproduction.from_scores import has_features, inversion_of_audit, runs_of_groups
+from privaudit.reproduction.reproduce_estimate import estimate_reproduction
 from privaudit.reproduction.study import Choices, Study
 from privaudit.reproduction.verdicts.decide import write_verdicts
 from privaudit.reproduction.verdicts.experiment_results import answer, write_answer
@@ -31,6 +32,7 @@ from privaudit.results.reproduction_results import (
     VERDICTS,
     ExperimentResults,
     ExperimentSummary,
+    ReproductionEstimate,
     ReproductionSummary,
     ShownData,
 )
@@ -88,7 +90,7 @@ def run_reproduce(settings: ReproduceSettings) -> ReproductionSummary:
         opened = with_scores(plan_audit(wanted), out)
         plan, table = opened.plan, opened.bench.table
         results = read_result(out / result_files.RESULTS, ScoreResults)
-        study = Study(plan, table, out, scale, settings.seeds or scale.seeds, results)
+        study = Study(plan, table, out, scale, settings.seeds or scale.seeds_for(wanted.dataset), results)
         found = _run_experiments(study, experiments, folder)
         verdicts = write_verdicts(folder).by_experiment
     return ReproductionSummary(
@@ -105,6 +107,14 @@ def run_reproduce(settings: ReproduceSettings) -> ReproductionSummary:
         report=render_reproduction(reproductions, show_samples=wanted.show_samples),
         seconds=round(time.perf_counter() - began, 1),
     )
+
+
+def estimate_reproduce(settings: ReproduceSettings) -> ReproductionEstimate:
+    """Say what the experiments will cost; nothing is trained or written."""
+    experiments, scale = chosen(settings.names), scale_of(settings.scale)
+    wanted = _audit_of(settings.base, scale, experiments)
+    seeds = settings.seeds or scale.seeds_for(wanted.dataset)
+    return estimate_reproduction(plan_audit(wanted, embed=False), experiments, scale, seeds)
 
 
 def _audit_of(base: AuditSettings, scale: Scale, experiments: list[Experiment]) -> AuditSettings:

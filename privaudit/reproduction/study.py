@@ -12,11 +12,11 @@ import pandas as pd
 from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.unlearn_estimate import estimate_scenes
 from privaudit.errors import EvidenceError, UsageError
-from privaudit.reproduction.claims.arms import ARMS, default_parameters, request
-from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_SEED, Experiment
+from privaudit.reproduction.claims.arms import ARMS, arms_of, default_parameters, request
+from privaudit.reproduction.claims.experiment import CLASSES, ONE_SHOT, TUNING_SEEDS, Experiment
 from privaudit.reproduction.claims.experiment_size import Scale
 from privaudit.reproduction.claims.independent_units import choose_classes, forget_classes
-from privaudit.reproduction.claims.sample_groups import choose_set
+from privaudit.reproduction.claims.sample_groups import GROUPS, choose_set, name_of_part
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.reproduction_results import (
     AboutExperiment,
@@ -43,6 +43,9 @@ from privaudit.unlearning.requests.forget_set import ForgetSet
 #: Set, method and arm.
 Cell = tuple[str, str, str]
 Choices = dict[Cell, Parameters]
+
+#: The arm whose parameters others take.
+BEST_SETTINGS = "one-shot, best settings"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class Study:
             epochs=plan.specification.recipe.epochs,
             scale=self.scale.name,
             tuned=self.scale.tuned,
-            tuning_seed=TUNING_SEED if self.scale.tuned else None,
+            tuning_seed=TUNING_SEEDS[0] if self.scale.tuned else None,
+            tuning_seeds=TUNING_SEEDS if self.scale.tuned else (),
             seeds=self.seeds,
             date=datetime.now(UTC).date().isoformat(),
             hardware=hardware_in_words(plan.specification.hardware, plan.workers),
@@ -124,7 +128,9 @@ class Study:
         return choose_set(name, self.table, self.plan.data.class_names, seed)
 
     def unit(self, name: str, seed: int) -> str:
-        """What a set of a seed is an independent draw of: the seed, or its classes (`independent_units`)."""
+        """What a set of a seed is an independent draw of: the seed, its part, or its classes (`independent_units`)."""
+        if name in GROUPS:
+            return name_of_part(seed)
         if name != CLASSES:
             return str(seed)
         names = self.plan.data.class_names
@@ -137,8 +143,8 @@ class Study:
         for name in experiment.sets:
             for method in experiment.methods:
                 if (name, method) not in left_out:
-                    takes_order = UNLEARNERS.load(method).takes_forget_steps
-                    found += [(name, method, arm) for arm in (experiment.arms if takes_order else experiment.arms[:1])]
+                    arms = arms_of(experiment, method, all_budgets=self.scale.all_budgets)
+                    found += [(name, method, arm) for arm in arms]
         return found
 
     def not_applicable(self, experiment: Experiment) -> dict[tuple[str, str], str]:
@@ -176,31 +182,40 @@ class Study:
         )
 
     def _parameters(self, cells: list[Cell]) -> Choices:
-        """The parameters of every cell; those of tuned arms are chosen, on a seed of their own, where that is due."""
+        """The parameters of every cell; those of tuned arms are chosen, on seeds of their own, where that is due."""
         sources = {cell: _tuned_in(cell) for cell in cells if self.scale.tuned and ARMS[cell[2]].tuned != "none"}
         tried = {source: _tried(source) for source in sources.values()}
-        scenes: dict[str, Scene] = {}
-        trainings = []
-        for name in dict.fromkeys(source[0] for source in tried):
-            scene, needed = self._scene(name, TUNING_SEED)
-            every = (_treatment(cell, one) for cell, of_cell in tried.items() if cell[0] == name for one in of_cell)
-            scenes[name] = replace(scene, treatments=tuple(dict.fromkeys(every)))
-            trainings += needed
+        scenes, trainings = self.tuning_scenes(tried)
         if tried:
             # Scenes with many treatments are run in as many parts as there are workers.
             workers = range(self.plan.workers)
             parts = [
                 replace(scene, treatments=scene.treatments[part :: len(workers)])
-                for scene in scenes.values()
+                for of_set in scenes.values()
+                for scene in of_set
                 for part in workers
             ]
-            self._do(f"tuning {len(tried)} arms on a seed of their own: ", parts, trainings)
+            self._do(f"tuning {len(tried)} arms on {len(TUNING_SEEDS)} seeds of their own: ", parts, trainings)
+
+        def score(cell: Cell, one: Parameters) -> float:
+            return sum(scene.results(_treatment(cell, one)).tow_validation for scene in scenes[cell[0]])
+
         # Of equal ones the first is taken.
-        best = {
-            cell: max(tried[cell], key=lambda one: scenes[cell[0]].results(_treatment(cell, one)).tow_validation)
-            for cell in tried
-        }
+        best = {cell: max(tried[cell], key=lambda one: score(cell, one)) for cell in tried}
         return {cell: best[sources[cell]] if cell in sources else _defaults(cell) for cell in cells}
+
+    def tuning_scenes(self, tried: dict[Cell, list[Parameters]]) -> tuple[dict[str, list[Scene]], list[RetrainJob]]:
+        """By set, the scene of every seed that arms are tuned on, and the models that these need."""
+        scenes: dict[str, list[Scene]] = {}
+        trainings = []
+        for name in dict.fromkeys(cell[0] for cell in tried):
+            every = (_treatment(cell, one) for cell, of_cell in tried.items() if cell[0] == name for one in of_cell)
+            treatments = tuple(dict.fromkeys(every))
+            for seed in TUNING_SEEDS:
+                scene, needed = self._scene(name, seed)
+                scenes.setdefault(name, []).append(replace(scene, treatments=treatments))
+                trainings += needed
+        return scenes, trainings
 
     def _do(self, what: str, scenes: list[Scene], trainings: list[RetrainJob]) -> None:
         """Train the missing models and run the missing trials, once it is said what they will cost."""
@@ -238,7 +253,7 @@ class Study:
 def _tuned_in(cell: Cell) -> Cell:
     """The cell of a tuned arm whose trials decide its parameters."""
     name, method, arm = cell
-    return (name, method, "one-shot, tuned") if ARMS[arm].tuned == "one-shot" else cell
+    return (name, method, BEST_SETTINGS) if ARMS[arm].tuned == "one-shot" else cell
 
 
 def _treatment(cell: Cell, parameters: Parameters) -> Treatment:

@@ -37,6 +37,7 @@ class AboutExperiment(Result):
     scale: str
     tuned: bool
     tuning_seed: int | None
+    tuning_seeds: tuple[int, ...] = ()
     seeds: int
     date: str
     hardware: str
@@ -110,7 +111,11 @@ class Effect(Result):
 
 
 class PairedContrast(Effect):
-    """A contrast over independent draws: exact p of sign flips, and in how many draws (``wins``) it is positive."""
+    """A contrast over draws: exact two-sided p of sign flips, and in how many draws (``wins``) it is positive.
+
+    ``unit`` says what the draws are: seeds, classes, or parts of the training set; or groups that overlap, which are
+    no independent draws.
+    """
 
     p: float | None
     wins: int
@@ -122,6 +127,8 @@ class PairedContrast(Effect):
     second_mean: float | None = None
     methods: tuple[str, ...] = ()
     worth_having: float = 0.01
+    #: The mean were all done that can be done; None where that has no end.
+    most: float | None = None
 
 
 class AuditAnswer(Effect):
@@ -132,10 +139,17 @@ class AuditAnswer(Effect):
 
 
 class Decision(Result):
-    """A verdict on a primary contrast, by p corrected for all claims; None where no p decides."""
+    """A verdict on a primary contrast, by p (one-sided, in the direction of the verdict) corrected for all claims.
+
+    None where no p decides.
+    """
 
     p_corrected: float | None
     verdict: str
+
+
+#: By protocol and experiment one-sided p of the claim; None where it was not run, or decides nothing.
+Family = dict[str, dict[str, float | None]]
 
 
 class Spread(Result):
@@ -190,6 +204,7 @@ class ExperimentResults(ExperimentFacts):
     claim: str
     protocol: dict[str, str]
     rule: str
+    family: Family | None = None
     arms: dict[str, str]
     contrasts: dict[str, PairedContrast | AuditAnswer | None]
     verdicts: dict[str, Decision] | None = None
@@ -258,6 +273,28 @@ class ReproductionSummary(Result):
     experiments: dict[str, ExperimentSummary]
     seconds: float
     report: ReportPaths
+
+
+class ReproductionEstimate(Result):
+    """What ``reproduce --dry-run --json`` prints: what is yet to be done, and what it will cost, all of it about.
+
+    ``seconds`` are of the clock on this machine as busy as it is, ``core_seconds`` of all cores together.
+    """
+
+    audit: str
+    scale: str
+    seeds: int
+    experiments: tuple[str, ...]
+    samples: int
+    to_train: int
+    trials: int
+    tuning_trials: int
+    audit_seconds: float
+    model_seconds: float
+    trial_seconds: float
+    seconds: float
+    seconds_on_an_idle_machine: float
+    core_seconds: float
 
 
 class DecisionSummary(Result):

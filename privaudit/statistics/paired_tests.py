@@ -44,14 +44,6 @@ def sign_flip_p(differences: npt.NDArray[np.float64]) -> float | None:
     return float((sums >= abs(differences.sum()) - tolerance).mean())
 
 
-def bonferroni(p_value: float | None, tests: int) -> float:
-    """Return Bonferroni's correction of one of ``tests`` p-values, in [0, 1]; 1 where there is no p-value.
-
-    Unlike `holm` it needs none of the others.
-    """
-    return 1.0 if p_value is None else min(1.0, tests * p_value)
-
-
 def holm(p_values: list[float]) -> list[float]:
     """Holm's step-down correction (1979): p-values that hold for all of them together."""
     order = np.argsort(p_values)

@@ -48,7 +48,13 @@ class Treatment:
         sequencing = request.sequencing.to_json()
         if request.sequencing.order == "none":
             sequencing = {"order": "none", "state": request.sequencing.optimizer_state}
-        identity = {"method": request.method, "parameters": asdict(request.parameters), "sequencing": sequencing}
+        identity: dict[str, Any] = {
+            "method": request.method,
+            "parameters": asdict(request.parameters),
+            "sequencing": sequencing,
+        }
+        if request.by_evidence:
+            identity["by_evidence"] = True
         # A method that another package brings may be edited under the same name.
         source = UNLEARNERS.source(request.method)
         return identity if source is None else identity | {"source": source}

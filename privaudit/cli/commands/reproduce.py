@@ -11,13 +11,14 @@ from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json
 from privaudit.config import ReproduceOptions
 from privaudit.results.report_paths import ReportPaths
-from privaudit.results.reproduction_results import Decision, ReproductionSummary
+from privaudit.results.reproduction_results import Decision, ReproductionEstimate, ReproductionSummary
 
 EPILOG = """\b
 Examples:
   privaudit reproduce --list
   privaudit reproduce table6 --dataset digits
   privaudit reproduce table2 figure4 --dataset mnist --seeds 9
+  privaudit reproduce all --dataset cifar10 --data-dir data --dry-run
   privaudit reproduce all --dataset cifar10 --data-dir data
   privaudit reproduce table6 --dataset cifar10 --scale paper --device cuda
   privaudit reproduce --decide
@@ -26,8 +27,9 @@ Examples:
 Experiments: table1, table2, table3, table5, table6, figure1, figure2, figure3,
 figure4, figure5, figure7 of the paper; all for all of them; methods for a table
 of every unlearning method in every order.
-Scales: smoke (seconds: a test), small (minutes to hours on two cores), paper
-(its networks, 200 epochs, whole datasets: for a GPU).
+Scales: smoke (seconds: a test), small (minutes for digits, days for CIFAR-10 on
+two cores: --dry-run tells), paper (its networks, 200 epochs, whole datasets: for
+a GPU).
 A verdict needs 9 seeds; with fewer the results describe. All experiments share
 one audit and its models; a run that was stopped goes on where it was.
 """
@@ -58,6 +60,12 @@ def command(as_list: bool, as_json: bool, **options: Any) -> None:
     if as_json:
         answer_json(results)
         return
+    if isinstance(results, ReproductionEstimate):
+        from privaudit.reproduction.reproduce_estimate import sentences
+
+        for sentence in sentences(results):
+            answer(sentence)
+        return
     if isinstance(results, ReproductionSummary):
         for name, done in results.experiments.items():
             if done.verdicts is not None:
@@ -73,7 +81,8 @@ def command(as_list: bool, as_json: bool, **options: Any) -> None:
 
 def _verdicts(name: str, decided: dict[str, Decision]) -> str:
     as_in_paper, controlled = (decided[protocol].verdict for protocol in ("as_in_paper", "controlled"))
-    return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}"
+    further = "".join(f" {protocol}: {one.verdict};" for protocol, one in list(decided.items())[2:])
+    return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}{further}"
 
 
 def _reports(paths: ReportPaths) -> None:

@@ -86,7 +86,7 @@ def table_of_forest(caption: str, data: Forest) -> Table:
 
     def said(value: Estimate | None, verdict: str) -> str:
         if value is None:
-            return verdict
+            return verdict or "–"
         bounds = "" if value.low is None else f" ({value.low:+.3f} to {value.high:+.3f})"
         return f"{verdict}: {value.value:+.3f}{bounds}"
 

@@ -31,7 +31,7 @@ from privaudit.results.reproduction_results import (
 ORDER = (*TEXTS.claims, "methods")
 
 #: Verdicts, as they are counted.
-WORDS = ("supported", "not supported", "inconclusive", "descriptive")
+WORDS = ("supported", "not supported", "inconclusive", "descriptive", "not run")
 
 TITLE, TITLE_OF_METHODS = "Does privacy risk order unlearning? A reproduction", "Unlearning, held against retraining"
 
@@ -179,10 +179,12 @@ def _lead(name: str, told: list[tuple[StudyResults, ExperimentResults]]) -> str:
     said = []
     for study, results in told:
         decided = {protocol: one.verdict for protocol, one in study.verdicts.by_experiment[name].items()}
-        said.append(
-            f"{title_of(results.about)}: as in the paper {decided['as_in_paper']}, controlled {decided['controlled']}"
-            f"{tables.change_in_words(results)}."
+        words = ", ".join(
+            f"{title} {decided[protocol]}"
+            for protocol, title in (tables.PROTOCOLS | tables.FURTHER).items()
+            if protocol in decided
         )
+        said.append(f"{title_of(results.about)}: {words}{tables.change_in_words(results)}.")
     return " ".join(said)
 
 
@@ -207,7 +209,7 @@ _PRIMARY: tables.Columns[_Told] = {
     **_DATA,
     "Protocol": lambda one: one.protocol,
     **(_WHAT | _EFFECT | _DRAWS),
-    "p times ten": lambda one: (
+    "p after Holm": lambda one: (
         "–" if one.decision is None or (p := one.decision.p_corrected) is None else wording.p_value(p)
     ),
     "Verdict": lambda one: "" if one.decision is None else one.decision.verdict,
@@ -221,7 +223,7 @@ def _contrasts(told: list[tuple[StudyResults, ExperimentResults]]) -> list[Table
     primary = [
         _Told(title_of(results.about), contrast, title, study.verdicts.by_experiment[results.name][protocol])
         for study, results in told
-        for protocol, title in tables.PROTOCOLS.items()
+        for protocol, title in (tables.PROTOCOLS | tables.FURTHER).items()
         if (contrast := results.contrasts.get(protocol)) is not None
     ]
     alone = [_Told(title_of(results.about), one) for _, results in told for one in results.by_method]
@@ -248,4 +250,7 @@ def _draws(contrast: PairedContrast | AuditAnswer) -> str:
     if isinstance(contrast, AuditAnswer):
         return f"{contrast.n} samples"
     drawn = f"{contrast.wins} of {contrast.pairs}"
-    return f"{drawn} classes ({contrast.seeds} seeds)" if contrast.unit == "class" else f"{drawn} seeds"
+    if contrast.unit == "class":
+        return f"{drawn} classes ({contrast.seeds} seeds)"
+    kinds = {"part": "parts of the data", "overlapping": "seeds, whose groups overlap"}
+    return f"{drawn} {kinds.get(contrast.unit or '', 'seeds')}"

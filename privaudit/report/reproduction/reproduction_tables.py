@@ -30,6 +30,9 @@ Columns = dict[str, Callable[[T], str]]
 
 PROTOCOLS = {"as_in_paper": "as in the paper", "controlled": "controlled"}
 
+#: Of some claims there are more, each with a verdict of its own.
+FURTHER = TEXTS.protocols
+
 
 def decimals(count: int) -> Say:
     """Say a number with so many decimals."""
@@ -102,16 +105,27 @@ def verdicts(studies: list[StudyResults]) -> Table | None:
         found = [(study.experiment(name), study.verdicts.by_experiment.get(name, {})) for study in asked]
         title = next((results.title for results, _ in found if results is not None), None)
         if title is not None:
-            cells = [
-                "not run" if results is None else _decided(results.contrasts[protocol], decisions[protocol])
-                for results, decisions in found
-                for protocol in PROTOCOLS
-            ]
+            cells = [_cell(results, decisions, protocol) for results, decisions in found for protocol in PROTOCOLS]
             rows.append([f"{title}: {claim}", *cells])
+            for protocol in further_protocols(results for results, _ in found):
+                pairs = (("", _cell(results, decisions, protocol)) for results, decisions in found)
+                rows.append([f"{title}, {FURTHER[protocol]}", *(cell for pair in pairs for cell in pair)])
     if not rows:
         return None
     columns = [f"{title_of(study.about)}, {protocol}" for study in asked for protocol in PROTOCOLS.values()]
     return Table(TEXTS.captions["glance"], ["Claim", *columns], rows)
+
+
+def further_protocols(experiments: Iterable[ExperimentResults | None]) -> list[str]:
+    """Under which further protocols a claim was asked, in the order of `FURTHER`."""
+    asked = {protocol for results in experiments if results is not None for protocol in results.contrasts}
+    return [protocol for protocol in FURTHER if protocol in asked]
+
+
+def _cell(results: ExperimentResults | None, decisions: Mapping[str, Decision], protocol: str) -> str:
+    if results is None or protocol not in decisions:
+        return "not run"
+    return _decided(results.contrasts[protocol], decisions[protocol])
 
 
 def _decided(contrast: Effect | None, decision: Decision) -> str:

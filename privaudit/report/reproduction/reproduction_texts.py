@@ -19,6 +19,7 @@ class Texts(Result):
     captions: dict[str, str]
     sentences: dict[str, str]
     questions: dict[str, str]
+    protocols: dict[str, str]
 
 
 TEXTS = Texts.model_validate(

@@ -7,7 +7,7 @@ from privaudit.report.content.figure_data import Estimate, Forest, ForestCell, F
 from privaudit.report.drawing import line_styles
 from privaudit.report.reproduction import reproduction_tables as tables
 from privaudit.report.reproduction.reproduction_texts import TEXTS
-from privaudit.results.reproduction_results import Effect, PairedContrast, StudyResults
+from privaudit.results.reproduction_results import Decision, Effect, ExperimentResults, PairedContrast, StudyResults
 
 #: Data sets beside each other in one drawing: with more, none would be legible on a phone.
 MOST_COLUMNS = 3
@@ -25,7 +25,7 @@ def verdict_section(studies: list[StudyResults]) -> list[Section]:
     figures = []
     for start in range(0, len(asked), MOST_COLUMNS):
         part = asked[start : start + MOST_COLUMNS]
-        rows = [row for name, claim in TEXTS.claims.items() if (row := _row(name, claim, part)) is not None]
+        rows = [row for name, claim in TEXTS.claims.items() for row in _rows(name, claim, part)]
         figures += [_forest(part, rows[first : first + MOST_ROWS]) for first in range(0, len(rows), MOST_ROWS)]
     return [Section("verdicts", "The verdicts", [TEXTS.sentences["forest"]], [table], figures)]
 
@@ -44,26 +44,36 @@ def _forest(studies: list[StudyResults], rows: list[ForestRow]) -> Figure:
     )
 
 
-def _row(name: str, claim: str, studies: list[StudyResults]) -> ForestRow | None:
-    """One claim; None where no data set was asked."""
+def _rows(name: str, claim: str, studies: list[StudyResults]) -> list[ForestRow]:
+    """One claim, and a row for each further protocol that it was asked under; none where no data set was asked."""
     found = [(study.experiment(name), study.verdicts.by_experiment.get(name, {})) for study in studies]
     title = next((results.title for results, _ in found if results is not None), None)
     if title is None:
-        return None
-    contrasts = [results.contrasts.get(protocol) for results, _ in found if results for protocol in tables.PROTOCOLS]
+        return []
+    rows = [_row(f"{title}: {claim}", [*tables.PROTOCOLS], found)]
+    for protocol in tables.further_protocols(results for results, _ in found):
+        rows.append(_row(f"{title}, {tables.FURTHER[protocol]}", ["", protocol], found))
+    return rows
+
+
+def _row(
+    name: str, protocols: list[str], found: list[tuple[ExperimentResults | None, dict[str, Decision]]]
+) -> ForestRow:
+    """One row; a protocol without a name leaves its place empty."""
+    contrasts = [results.contrasts.get(protocol) for results, _ in found if results for protocol in protocols]
     # Of what one audit answers nothing is called worth having beforehand; else both protocols have the same margin, or
-    # the controlled one counts.
+    # the last one counts.
     worth = [one.worth_having for one in contrasts if isinstance(one, PairedContrast)]
     cells = [
         None
         if results is None
         else ForestCell(
-            values=[_estimate(results.contrasts.get(protocol)) for protocol in tables.PROTOCOLS],
-            verdicts=[decided[protocol].verdict for protocol in tables.PROTOCOLS],
+            values=[_estimate(results.contrasts.get(protocol)) for protocol in protocols],
+            verdicts=[decided[one].verdict if one in decided else "not run" if one else "" for one in protocols],
         )
         for results, decided in found
     ]
-    return ForestRow(name=f"{title}: {claim}", worth=worth[-1] if worth else None, cells=cells)
+    return ForestRow(name=name, worth=worth[-1] if worth else None, cells=cells)
 
 
 def _estimate(contrast: Effect | None) -> Estimate | None:

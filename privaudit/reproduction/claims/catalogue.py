@@ -17,7 +17,8 @@ def _read() -> dict[str, Experiment]:
     """Every experiment by name, in the order of the file."""
     found = {}
     for entry in CATALOGUE["experiments"]:
-        for contrast in (entry.get("as_in_paper", {}), entry.get("controlled", {}), *entry.get("secondary", ())):
+        primary = (entry.get("as_in_paper", {}), entry.get("controlled", {}), *entry.get("further", {}).values())
+        for contrast in (*primary, *entry.get("secondary", ())):
             contrast.setdefault("methods", entry.get("methods", ()))
         for variant in entry.pop("variants", [{}]):
             words = variant.pop("words", {})

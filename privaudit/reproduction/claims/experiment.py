@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -18,11 +20,19 @@ KEYS = ("set", "method", "arm")
 INVERTIBLE, LEAST_INVERTIBLE = "most invertible", "least invertible, same classes"
 ATTACKED, LEAST_ATTACKED = "highest ASR", "lowest ASR, same classes"
 RANDOM, ALL = "random", "all"
+
+#: What a group of samples, or a correlation, is an independent draw of: a part of the training set that no other seed
+#: has. In results of earlier versions groups of several seeds overlap, which is no independent draw.
+PART, OVERLAPPING = "part", "overlapping"
 #: Forget sets as ``--forget`` takes them.
 TENTH, CLASSES = "random:10%", "classes:10%"
 
-#: The seed whose models and forget sets arms are tuned on; no other seed comes near it.
-TUNING_SEED = 1_000
+#: The seeds whose models and forget sets arms are tuned on; no other seed comes near them.
+TUNING_SEEDS = (1_000, 1_001, 1_002)
+TUNING_SEED = TUNING_SEEDS[0]
+
+#: The two protocols that every claim is answered under; of some claims `Experiment.further` names more.
+AS_IN_PAPER, CONTROLLED = "as_in_paper", "controlled"
 
 #: Arms: how a forget set is handed over (`privaudit.reproduction.claims.arms`).
 ONE_SHOT = "one-shot"
@@ -52,6 +62,12 @@ class Contrast:
         Averaged over; empty where no method is run.
     worth_having
         The smallest difference that would mean something: an interval that lies below it speaks against the claim.
+    also
+        A second measure, of the first side alone: the lesser of it and the difference counts, seed by seed, so that a
+        claim must hold in both.
+    cap
+        The most that one method's difference on one seed counts, in either direction; None: all of it. A run that is
+        in ruins, on whichever side, then does not decide alone.
     """
 
     measure: str
@@ -60,6 +76,8 @@ class Contrast:
     second: Side | None = None
     methods: tuple[str, ...] = ()
     worth_having: float = 0.01
+    also: str | None = None
+    cap: float | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -77,8 +95,10 @@ class Experiment:
     as_in_paper, controlled
         The primary contrast under the paper's protocol, and under one that leaves fewer other explanations; None for a
         table that claims nothing.
+    further
+        Primary contrasts under further protocols, by their names, each with a verdict of its own.
     secondary
-        Further contrasts, which decide nothing.
+        Contrasts which decide nothing.
     sets, methods, arms
         What is run: every method on every set in every arm. Without methods nothing is unlearned.
     relearn
@@ -94,6 +114,7 @@ class Experiment:
     control: str
     as_in_paper: Contrast | None = None
     controlled: Contrast | None = None
+    further: dict[str, Contrast] = field(default_factory=dict)
     secondary: tuple[Contrast, ...] = ()
     sets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
@@ -103,8 +124,8 @@ class Experiment:
 
     def contrasts(self) -> dict[str, Contrast]:
         """The primary contrasts by protocol."""
-        both = {"as_in_paper": self.as_in_paper, "controlled": self.controlled}
-        return {protocol: contrast for protocol, contrast in both.items() if contrast is not None}
+        both = {AS_IN_PAPER: self.as_in_paper, CONTROLLED: self.controlled}
+        return {protocol: contrast for protocol, contrast in both.items() if contrast is not None} | self.further
 
 
 class ExperimentDescription(Result):

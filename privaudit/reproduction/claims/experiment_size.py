@@ -31,6 +31,10 @@ class Scale:
         In words.
     audit, datasets
         Entries of the audit's settings where nothing is said: of every dataset, and of single ones.
+    seeds_of
+        Of single datasets another number of seeds.
+    all_budgets
+        Whether orders are compared at further budgets than that of one shot.
     """
 
     name: str
@@ -39,6 +43,12 @@ class Scale:
     means: str
     audit: Entries = field(default_factory=dict)
     datasets: dict[str, Entries] = field(default_factory=dict)
+    seeds_of: dict[str, int] = field(default_factory=dict)
+    all_budgets: bool = True
+
+    def seeds_for(self, dataset: str) -> int:
+        """How many seeds this dataset gets where nothing is said."""
+        return self.seeds_of.get(dataset, self.seeds)
 
 
 SCALES = {

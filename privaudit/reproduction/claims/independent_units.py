@@ -1,4 +1,4 @@
-"""What counts as one: a seed, or, where whole classes are forgotten, the classes that it drew."""
+"""What counts as one: a seed; where whole classes are forgotten the classes, of groups the part of the training set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.errors import EvidenceError
-from privaudit.reproduction.claims.experiment import CLASSES, TUNING_SEED
+from privaudit.reproduction.claims.experiment import ALL, CLASSES, OVERLAPPING, PART, TUNING_SEED, TUNING_SEEDS
+from privaudit.reproduction.claims.sample_groups import GROUPS
 from privaudit.runtime.seeds import generator
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
@@ -22,20 +23,20 @@ def choose_classes(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.i
     """Return the classes that a seed forgets, a tenth of those that have samples.
 
     Seeds draw without repetition as long as the classes last, so that their runs are independent draws; after that the
-    same draws come again, and count once. The seed that arms are tuned on draws as ``--forget classes:10%`` does, and
-    its classes come last.
+    same draws come again, and count once. The seeds that arms are tuned on all take what the first of them draws as
+    ``--forget classes:10%`` does: these come last, for nine seeds leave one tenth of the classes.
 
     Parameters
     ----------
     labels
         ``[N]``: of the training set.
     seed
-        From 0, or `TUNING_SEED`.
+        From 0, or one of `TUNING_SEEDS`.
     """
     present = np.unique(labels)
     count = max(1, round(SHARE * len(present)))
     of_tuning = drawn_with_repetition(len(present), TUNING_SEED)
-    if seed == TUNING_SEED:
+    if seed in TUNING_SEEDS:
         return np.sort(present[of_tuning])
     order = generator(0, "experiment-classes").permutation(len(present))
     order = np.concatenate([order[~np.isin(order, of_tuning)], order[np.isin(order, of_tuning)]])
@@ -60,15 +61,18 @@ def drawn_with_repetition(classes: int, seed: int) -> npt.NDArray[np.int64]:
 def with_units(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Return the runs with a column ``unit``: what each is an independent draw of.
 
-    Results that were stored before they held it have seeds that drew classes with repetition.
+    Results that were stored before they held it have seeds that drew classes with repetition. Groups of samples whose
+    unit is no part of the training set are of an earlier version, and overlap from seed to seed (`OVERLAPPING`).
 
     Raises
     ------
     EvidenceError
         Where that can't be told: of data whose number of classes is not known here.
     """
-    if "unit" in runs or "set" not in runs:
+    if "set" not in runs:
         return runs
+    if "unit" in runs:
+        return _told_apart(runs)
     units = runs["seed"].astype(str)
     of_classes = runs["set"] == CLASSES
     if of_classes.any():
@@ -82,4 +86,17 @@ def with_units(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
             for seed in runs.loc[of_classes, "seed"].unique()
         }
         units = units.where(~of_classes, runs["seed"].map(drawn))
-    return runs.assign(unit=units)
+    return _told_apart(runs.assign(unit=units))
+
+
+def _told_apart(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mark groups of samples that seeds share in part."""
+    units = runs["unit"].astype(str)
+    shared = runs["set"].isin([*GROUPS, ALL]) & ~units.str.startswith((PART, OVERLAPPING))
+    return runs.assign(unit=units.where(~shared, f"{OVERLAPPING} " + units))
+
+
+def by_unit(runs: pd.DataFrame) -> pd.Series[str]:
+    """What each run is a draw of; without a column ``unit`` every seed is a draw of its own."""
+    units: pd.Series[str] = runs["unit" if "unit" in runs else "seed"].astype(str)
+    return units

@@ -7,14 +7,28 @@ import numpy.typing as npt
 import pandas as pd
 
 from privaudit.errors import EvidenceError
-from privaudit.reproduction.claims.experiment import ATTACKED, INVERTIBLE, LEAST_ATTACKED, LEAST_INVERTIBLE, RANDOM
+from privaudit.reproduction.claims.experiment import (
+    ATTACKED,
+    INVERTIBLE,
+    LEAST_ATTACKED,
+    LEAST_INVERTIBLE,
+    PART,
+    RANDOM,
+)
 from privaudit.runtime.seeds import generator
+from privaudit.trials.order_comparison import FEWEST_SEEDS
 from privaudit.unlearning.requests.forget_set import HALF, ForgetSet, choose_forget_set
 
 Rows = npt.NDArray[np.int64]
 
 #: The paper's groups have 100 samples; of a small pool no more than this share, and never fewer than `FEWEST`.
 GROUP, SHARE, FEWEST = 100, 0.1, 3
+
+#: Disjoint parts of the training set that seeds take their groups from: as many as a verdict needs draws.
+PARTS = FEWEST_SEEDS
+
+#: Fewer of either kind are no group.
+FEWEST_MEASURED = 2
 
 GROUPS = (INVERTIBLE, LEAST_INVERTIBLE, ATTACKED, LEAST_ATTACKED, RANDOM)
 
@@ -32,24 +46,25 @@ def choose_set(name: str, table: pd.DataFrame, class_names: tuple[str, ...], see
 def choose_group(name: str, table: pd.DataFrame, seed: int) -> Rows:
     """Rows of a group, sorted.
 
-    Every seed draws a random half of the training set. Its most invertible samples (by the mean PSNR of feature
-    matching, T1, where that was measured), its samples of the highest ASR, and as many at random make the paper's
-    groups. Their counterparts are the least invertible, and those of the lowest ASR, with as many of each class.
+    Every seed has a part of the training set of its own (`part_of`), so that no sample is in the groups of two seeds.
+    Its most invertible samples (by the mean PSNR of feature matching, T1, where that was measured), its samples of the
+    highest ASR, and as many at random make the paper's groups. Their counterparts are the least invertible, and those
+    of the lowest ASR, with as many of each class.
 
     Raises
     ------
     EvidenceError
         Where inversion is asked for and was not measured.
     """
-    half = np.sort(generator(seed, "experiment-half").permutation(len(table))[: len(table) // 2])
-    size = group_size(len(half))
+    part = part_of(len(table), seed)
+    size = group_size(len(part))
     if name == RANDOM:
-        return np.sort(generator(seed, "experiment-random").permutation(half)[:size])
+        return np.sort(generator(seed, "experiment-random").permutation(part)[:size])
     if name in (INVERTIBLE, LEAST_INVERTIBLE):
         ease = table["t1_psnr"].to_numpy(np.float64)
-        half = half[np.isfinite(ease[half])]
-        size = group_size(len(half))
-        if size * 2 > len(half):
+        part = part[np.isfinite(ease[part])]
+        size = min(group_size(len(part)), len(part) // 2)
+        if size < FEWEST_MEASURED:
             raise EvidenceError(
                 "no feature matching (T1) was run on this audit, so nobody knows which samples are easily inverted",
                 hint="Score it with --invert groups, on images, with a network that ends in a fully connected layer.",
@@ -57,11 +72,26 @@ def choose_group(name: str, table: pd.DataFrame, seed: int) -> Rows:
     else:
         # Rank 1 is the highest risk; equal risks are already told apart by LiRA's ratio.
         ease = -table["rank"].to_numpy(np.float64)
-    ordered = half[np.argsort(-ease[half], kind="stable")]
+    ordered = part[np.argsort(-ease[part], kind="stable")]
     highest = ordered[:size]
     if name in (INVERTIBLE, ATTACKED):
         return np.sort(highest)
     return _lowest_of_same_classes(table["label"].to_numpy(), ordered, highest)
+
+
+def part_of(samples: int, seed: int) -> Rows:
+    """Rows of a seed's own part of the training set, sorted: one of `PARTS`, and the same again after so many seeds.
+
+    Groups of one ranking that two seeds share would not be two draws: what is peculiar to these samples by chance would
+    come back on every seed, and no spread over seeds could tell it.
+    """
+    shuffled = generator(0, "experiment-parts").permutation(samples)
+    return np.sort(shuffled[seed % PARTS :: PARTS])
+
+
+def name_of_part(seed: int) -> str:
+    """What tells a seed's part from the others, in a table of runs."""
+    return f"{PART} {seed % PARTS}"
 
 
 def group_size(pool: int) -> int:

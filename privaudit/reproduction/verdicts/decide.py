@@ -1,7 +1,8 @@
-"""Verdicts from stored results: each from its own experiment alone, and decided again where the rule has changed."""
+"""Verdicts from stored results: gathered, corrected over what is claimed, and decided again where the rule changed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,9 @@ from privaudit.errors import EvidenceError, UsageError
 from privaudit.report.reproduction.write_reproduction import render_reproduction
 from privaudit.reproduction.claims.catalogue import BY_NAME
 from privaudit.reproduction.verdicts.experiment_results import answer, read_runs, write_answer
+from privaudit.reproduction.verdicts.family import together, verdicts_from, with_family
 from privaudit.results.base import write_result
+from privaudit.results.report_paths import ReportPaths
 from privaudit.results.reproduction_results import (
     RESULTS,
     RUNS,
@@ -55,21 +58,44 @@ def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
     return DecisionSummary(studies=verdicts, report=render_reproduction(out / REPRODUCTION, show_samples=show_samples))
 
 
-def write_verdicts(study: Path) -> StudyVerdicts:
-    """Gather the verdicts of every experiment that has been run in a study, and write them down.
+def run_decide_files(paths: Sequence[str]) -> DecisionSummary:
+    """Decide single experiments from their ``results.json`` alone; nothing is written.
 
-    Each stands in its own ``results.json``, so that it is the same whatever else was run. Those of an earlier version
-    are decided again by the present rule.
+    Raises
+    ------
+    UsageError
+        Where a file is none, or of an earlier version.
     """
-    verdicts = {}
+    studies = {}
+    for path in paths:
+        name, verdicts = verdicts_from(Path(path))
+        studies[path] = StudyVerdicts.model_validate({name: verdicts})
+    return DecisionSummary(studies=studies, report=ReportPaths(html=None, pdf=None))
+
+
+def write_verdicts(study: Path) -> StudyVerdicts:
+    """Gather every experiment that has been run in a study, judge all of them together, and write the verdicts down.
+
+    Each ``results.json`` then holds the p-values of all claims, so that its verdicts follow from it alone. Those of an
+    earlier version are decided again by the present rule.
+    """
+    experiments: dict[Path, ExperimentResults] = {}
     for path in sorted(study.glob(f"*/{RESULTS}")):
         found = read_experiment(path) if files.is_whole(path) else None
-        if found is not None and found.verdicts is None:
+        if found is not None and (found.verdicts is None or found.family is None):
             found = _decide_again(path.parent)
         if found is None:
             talk(f"  left out of the verdicts: {path.parent} (unfinished or damaged; run it again)")
-        elif found.claim:
-            verdicts[path.parent.name] = found.verdicts
+        else:
+            experiments[path] = found
+    family = together([*experiments.values()])
+    verdicts = {}
+    for path, found in experiments.items():
+        judged = with_family(found, family)
+        if judged != found:
+            write_result(path, judged)
+        if judged.claim:
+            verdicts[path.parent.name] = judged.verdicts
     gathered = StudyVerdicts.model_validate(verdicts)
     write_result(study / VERDICTS, gathered)
     return gathered

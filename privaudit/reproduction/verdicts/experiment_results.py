@@ -13,14 +13,14 @@ from privaudit.reproduction.claims.arms import means_of
 from privaudit.reproduction.claims.experiment import CLASSES, KEYS, Experiment
 from privaudit.reproduction.claims.independent_units import with_units
 from privaudit.reproduction.claims.printed_figures import printed
+from privaudit.reproduction.verdicts.family import alone, decisions
 from privaudit.reproduction.verdicts.gaps import against_nothing
-from privaudit.reproduction.verdicts.verdict import RULE, decide, measure_contrast
+from privaudit.reproduction.verdicts.verdict import RULE, measure_contrast
 from privaudit.results.base import write_result
 from privaudit.results.reproduction_results import (
     RESULTS,
     RUNS,
     AuditAnswer,
-    Decision,
     ExperimentFacts,
     ExperimentResults,
     PairedContrast,
@@ -34,9 +34,10 @@ MEASURES = (
     "forget", "retain", "test", "retrained_forget", "tow", "mia_efficacy", "mia_gap", "mia_gap_to_original",
     "jensen_shannon", "forget_gap", "gap_change", "gap_closed", "called_members", "relearn", "log_relearn",
     "log_relearn_ratio",
+    "fall", "past_half", "way_gone", "relearn_past_half",
     "risk_and_forgettability", "risk_and_fidelity", "risk_and_shift", "risk_and_loss", "forget_steps_run",
     "retain_steps_run", "processor_seconds", "asr", "entropy", "tail", "correlation", "corrected_correlation",
-    "excess_correlation", "interval_correlation",
+    "excess_correlation", "interval_correlation", "part_correlation", "sure_excess", "intervals_of_part",
 )  # fmt: skip
 
 #: By protocol.
@@ -64,23 +65,26 @@ def answer(
     contrasts = given or {name: measure_contrast(runs, contrast) for name, contrast in experiment.contrasts().items()}
     controlled = experiment.controlled
     methods = controlled.methods if controlled is not None and len(controlled.methods) > 1 else ()
-    alone = [replace(controlled, methods=(method,)) for method in methods if controlled is not None]
+    of_each = [replace(controlled, methods=(method,)) for method in methods if controlled is not None]
     secondary, by_method = (
         [found for one in asked if (found := measure_contrast(runs, one)) is not None]
-        for asked in (experiment.secondary, alone)
+        for asked in (experiment.secondary, of_each)
     )
+    # Those of the other claims are entered when the study is gathered (`privaudit.reproduction.verdicts.decide`).
+    family = alone(experiment.name, contrasts)
     return ExperimentResults(
         name=experiment.name,
         title=experiment.title,
         claim=experiment.claim,
         protocol={"as_in_paper": experiment.protocol, "controlled": experiment.control},
         rule=RULE,
+        family=family,
         about=about,
         arms=means_of(experiment),
         parameters=facts.parameters,
         not_applicable=facts.not_applicable,
         contrasts=dict(contrasts),
-        verdicts={protocol: _verdict(contrast) for protocol, contrast in contrasts.items()},
+        verdicts=decisions(experiment.name, contrasts, family),
         secondary=secondary,
         by_method=tuple(by_method),
         table=[_table_row(group) for _, group in runs.groupby(list(KEYS), sort=False)] if len(runs) else [],
@@ -103,12 +107,6 @@ def read_runs(path: Path) -> pd.DataFrame:
         return pd.DataFrame()
     runs = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"unit": "string", "set": "string"})
     return runs.assign(method=runs["method"].fillna("").astype(str))
-
-
-def _verdict(contrast: PairedContrast | AuditAnswer | None) -> Decision:
-    if isinstance(contrast, PairedContrast):
-        return decide(contrast)
-    return Decision(p_corrected=None, verdict="not run" if contrast is None else contrast.verdict)
 
 
 def _table_row(group: pd.DataFrame) -> TableRow:

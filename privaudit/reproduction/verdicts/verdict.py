@@ -1,28 +1,40 @@
-"""From runs to verdicts: paired differences over independent units, corrected for ten claims, one of three words."""
+"""From runs to verdicts: paired differences over independent draws, corrected over what is claimed, and a word."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from privaudit.reproduction.claims.experiment import CLASSES, Contrast, Side
+from privaudit.reproduction.claims.catalogue import EXPERIMENTS
+from privaudit.reproduction.claims.experiment import CLASSES, OVERLAPPING, PART, Contrast, Side
+from privaudit.reproduction.claims.independent_units import by_unit
 from privaudit.results.reproduction_results import Decision, PairedContrast
-from privaudit.statistics.paired_tests import bonferroni, paired_difference
-from privaudit.trials.order_comparison import FEWEST_SEEDS, judge
+from privaudit.statistics.paired_tests import holm, paired_difference
+from privaudit.trials.order_comparison import FEWEST_SEEDS, LEVEL
 
-#: Claims of the catalogue that are answered over seeds: all but Figure 1, which one audit answers.
-CLAIMS = 10
+#: Figure 1 is answered by one audit, not over seeds.
+OF_ONE_AUDIT = "figure1"
+
+#: By protocol the claims of the catalogue that are answered over seeds under it: what Holm's correction is over.
+CLAIMED: dict[str, tuple[str, ...]] = {
+    protocol: tuple(
+        one.name for one in EXPERIMENTS if one.name != OF_ONE_AUDIT and protocol in one.contrasts() and one.claim
+    )
+    for protocol in dict.fromkeys(name for one in EXPERIMENTS for name in one.contrasts())
+}
 
 RULE = (
-    f"Supported: over at least {FEWEST_SEEDS} independent draws, p < .05 of exact sign flips, times ten for the ten "
-    "claims that are answered over seeds (Bonferroni, whatever was run: a verdict follows from one results.json "
-    "alone), and the difference has the claim's sign. Not supported: otherwise, where it has the other sign with "
-    "p < .05 after that, or its 95% interval lies below the smallest difference worth having. Inconclusive: neither. "
-    "Seeds are the draws; where whole classes are forgotten, distinct classes are, and seeds that drew the same one "
-    "are averaged first. With fewer draws nothing is decided and the result is descriptive. Primary contrasts were "
-    "fixed before any of these runs. Afterwards the rule became stricter twice: a stepwise correction (Holm) had let "
-    "a verdict depend on what else was run, and a class that was drawn twice had counted twice."
+    f"Not supported: over at least {FEWEST_SEEDS} independent draws, the 95% interval lies below the smallest "
+    "difference worth having, or p < .05 of exact sign flips against the claim, after Holm's correction over every "
+    "claim that is answered over seeds under that protocol. Supported: otherwise, where p < .05 in its direction after "
+    "the same. Inconclusive: neither. A claim that was not run counts with p = 1, so that running fewer "
+    "makes nothing easier; the p-values of all stand in every results.json (family), and a verdict follows from that "
+    "file alone. Draws are seeds; of groups of samples, parts of the training set that no two seeds share; of whole "
+    "classes, distinct classes. With fewer draws, or where groups of seeds overlap, nothing is decided and the result "
+    "is descriptive. docs/findings.md says what was changed after which runs."
 )
 
 
@@ -45,8 +57,11 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast |
     if both.empty:
         return None
     seeds = len(both)
-    both = both.groupby(_units(runs, one).reindex(both.index), sort=False).mean()
-    found = paired_difference(both["first"], both["second"])
+    # What is no method's stands beside every method, once.
+    both = both.assign(difference=_difference(runs, contrast).reindex(both.index))
+    units = _units(runs, one).reindex(both.index)
+    both = both.groupby(units, sort=False).mean()
+    found = paired_difference(both["difference"], 0 * both["difference"])
     return PairedContrast(
         mean=found.mean,
         ci=found.ci,
@@ -54,7 +69,7 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast |
         wins=found.wins,
         pairs=found.pairs,
         seeds=seeds,
-        unit="class" if one.set == CLASSES else "seed",
+        unit=_kind(one.set, units),
         says=contrast.says,
         measure=contrast.measure,
         # By what tells it from the other side.
@@ -64,14 +79,47 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast |
         second_mean=None if other is None else float(both["second"].mean()),
         methods=contrast.methods,
         worth_having=contrast.worth_having,
+        most=_most(runs, contrast),
     )
 
 
 def _units(runs: pd.DataFrame, side: Side) -> pd.Series[Any]:
     """What each seed is a draw of, by seed."""
     of_set = runs[runs["set"] == side.set]
-    units: pd.Series[Any] = of_set.groupby("seed")["unit" if "unit" in runs else "seed"].first()
+    units: pd.Series[Any] = by_unit(of_set).groupby(of_set["seed"]).first()
     return units
+
+
+def _kind(name: str, units: pd.Series[Any]) -> str:
+    """What the draws of a set are."""
+    if name == CLASSES:
+        return "class"
+    kinds = {str(unit).split(" ")[0] for unit in units}
+    return OVERLAPPING if OVERLAPPING in kinds else PART if kinds == {PART} else "seed"
+
+
+def _most(runs: pd.DataFrame, contrast: Contrast) -> float | None:
+    """What the mean would be at most, where the runs say so (`privaudit.reproduction.verdicts.gaps`)."""
+    found = _by_seed(runs, contrast.first, replace(contrast, measure=f"{contrast.also or contrast.measure}_most"))
+    return float(found.mean()) if len(found) else None
+
+
+def _difference(runs: pd.DataFrame, contrast: Contrast) -> pd.Series[float]:
+    """First side less second, by seed: the mean over methods of what each differs, with `Contrast.also` and its cap."""
+    one, other, cap = contrast.first, contrast.second, contrast.cap
+    if contrast.also is not None:
+        difference = _difference(runs, replace(contrast, also=None))
+        lesser: pd.Series[float] = pd.concat(
+            [difference, _by_seed(runs, one, replace(contrast, measure=contrast.also))], axis=1
+        ).min(axis=1, skipna=False)
+        return lesser
+    if cap is None or other is None:
+        first = _by_seed(runs, one, contrast)
+        return first if other is None else first - _by_seed(runs, other, contrast)
+    alone = [replace(contrast, methods=(method,)) for method in contrast.methods]
+    each = [(_by_seed(runs, one, of) - _by_seed(runs, other, of)).clip(-cap, cap) for of in alone]
+    mean: pd.Series[float] = pd.concat(each, axis=1).mean(axis=1, skipna=False)
+    return mean
 
 
 def _by_seed(runs: pd.DataFrame, side: Side, contrast: Contrast) -> pd.Series[float]:
@@ -88,12 +136,58 @@ def _by_seed(runs: pd.DataFrame, side: Side, contrast: Contrast) -> pd.Series[fl
     return means
 
 
-def decide(contrast: PairedContrast) -> Decision:
-    """Judge one primary contrast by itself.
+def p_of_claim(contrast: PairedContrast | None) -> float | None:
+    """One-sided p in the direction of the claim; None where nothing may be decided. The other direction's is its rest.
 
-    The correction is Bonferroni's over all ten claims. A stepwise one is less strict, but what it says of a claim hangs
-    on the p-values of the others: run alone, a claim would be judged otherwise. Whatever subset of the ten is run, the
-    chance that even one of them is wrongly called supported stays below 5%.
+    Under flipped signs the sum is distributed symmetrically, so that the two-sided p is twice the smaller one.
     """
-    p = bonferroni(contrast.p, CLAIMS)
-    return Decision(p_corrected=p, verdict=judge(contrast.mean, contrast.ci, p, contrast.pairs, contrast.worth_having))
+    if contrast is None or contrast.p is None or not may_decide(contrast):
+        return None
+    return contrast.p / 2 if contrast.mean > 0 else 1 - contrast.p / 2
+
+
+def may_decide(contrast: PairedContrast) -> bool:
+    """Whether there are enough draws, and independent ones."""
+    return contrast.pairs >= FEWEST_SEEDS and contrast.unit != OVERLAPPING
+
+
+def family_of(protocol: str, found: Mapping[str, PairedContrast | None]) -> dict[str, float | None]:
+    """The p-values of every claim under a protocol, from the contrasts that were run, by experiment."""
+    return {name: p_of_claim(found.get(name)) for name in CLAIMED[protocol]}
+
+
+def decide(contrast: PairedContrast | None, name: str, family: Mapping[str, float | None]) -> Decision:
+    """Judge one primary contrast.
+
+    Parameters
+    ----------
+    contrast
+        What is judged; None where it was not run.
+    name
+        Of its experiment.
+    family
+        One-sided p of every claim under the same protocol, its own among them; None counts as 1.
+    """
+    if contrast is None:
+        return Decision(p_corrected=None, verdict="not run")
+    if not may_decide(contrast):
+        return Decision(p_corrected=None, verdict="descriptive")
+    names = list(family)
+    place = names.index(name)
+    own = p_of_claim(contrast)
+    shown = [own if one == name else family[one] for one in names]
+    supports = holm([1.0 if p is None else p for p in shown])[place]
+    refutes = holm([1.0 if p is None else 1 - p for p in shown])[place]
+    highest = contrast.mean if contrast.ci is None else contrast.ci[1]
+    # Where there is hardly any way to go, that hardly any was gone speaks for nothing.
+    is_askable = contrast.most is None or contrast.most >= contrast.worth_having
+    if is_askable and highest < contrast.worth_having:
+        return Decision(p_corrected=min(supports, refutes), verdict="not supported")
+    if refutes < LEVEL:
+        return Decision(p_corrected=refutes, verdict="not supported")
+    return Decision(p_corrected=supports, verdict="supported" if supports < LEVEL else "inconclusive")
+
+
+def decide_alone(contrast: PairedContrast, protocol: str, name: str) -> Decision:
+    """Judge a contrast as if no other claim had been run: as strictly as Holm's correction ever is."""
+    return decide(contrast, name, family_of(protocol, {name: contrast}))

@@ -1,0 +1,1 @@
+"""Worlds to try the rules in, before any run: one in which the paper is right, one with nothing to find."""
