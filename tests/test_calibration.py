@@ -160,14 +160,34 @@ def test_sizes_are_about_the_same() -> None:
 
 
 def test_the_cheapest_within_noise_is_chosen_and_the_better_of_two_as_cheap() -> None:
-    gradients = {TEACHER: 1000, GENTLE: 1050, LABELS: 2000}
-    found = standing(0.6, {TEACHER: (0.95, 0.95), GENTLE: (0.955, 0.955), LABELS: (0.96, 0.96)})
+    gradients = {FAST: 1000, GENTLE: 1050, LABELS: 2000}
+    found = standing(0.6, {FAST: (0.95, 0.95), GENTLE: (0.955, 0.955), LABELS: (0.96, 0.96)})
     assert choose(found, gradients)[0] == GENTLE
     # Beyond noise the best counts, whatever it costs.
-    found = standing(0.6, {TEACHER: (0.9, 0.9), GENTLE: (0.9, 0.9), LABELS: (0.96, 0.96)})
+    found = standing(0.6, {FAST: (0.9, 0.9), GENTLE: (0.9, 0.9), LABELS: (0.96, 0.96)})
     chosen, why = choose(found, gradients)
     assert chosen == LABELS
     assert "the best of 3 candidates" in why
+
+
+def test_the_usual_method_gives_way_to_what_is_surely_better_and_to_nothing_else() -> None:
+    """The best of nine on two sets of twenty is the best by chance in part."""
+    gradients = {TEACHER: 1, GENTLE: 1, FAST: 1}
+    found = standing(0.7, {TEACHER: (0.93, 0.93), GENTLE: (0.945, 0.945), FAST: (0.9, 0.9)})
+    chosen, why = choose(found, gradients)
+    assert chosen == TEACHER
+    assert "none of 3 candidates" in why
+    assert choose(standing(0.7, {TEACHER: (0.90, 0.90), GENTLE: (0.96, 0.96)}, spread=0.05), gradients)[0] == TEACHER
+    assert choose(standing(0.7, {TEACHER: (0.90, 0.90), GENTLE: (0.96, 0.96)}), gradients)[0] == GENTLE
+    # What does harm is not usual, however near the best is.
+    assert choose(standing(0.94, {TEACHER: (0.925, 0.925), GENTLE: (0.955, 0.955)}, 0.03), gradients)[0] == TEACHER
+    assert choose(standing(0.94, {TEACHER: (0.925, 0.925), GENTLE: (0.955, 0.955)}), gradients)[0] == GENTLE
+    # Of what stands beyond a grid's end it is the same.
+    beyond = Candidate.of("rl", learning_rate=0.005)
+    tows = {TEACHER: (0.96, 0.97), beyond: (0.98, 0.98)}
+    assert choose(standing(0.3, tows), gradients | {beyond: 1}, beyond)[0] == TEACHER
+    tows = {TEACHER: (0.8, 0.8), GENTLE: (0.9, 0.9), beyond: (0.98, 0.98)}
+    assert choose(standing(0.3, tows), gradients | {beyond: 1}, beyond)[0] is None
 
 
 def test_where_trials_tell_nothing_the_usual_method_is_taken_unless_it_does_harm() -> None:
@@ -207,8 +227,27 @@ def test_sets_that_are_memorised_far_less_than_the_request_stand_for_nothing(ben
     assert "0.80" in found.why
     assert "0.30" in found.why
     assert calibration(0.41).without_trials() is None
-    scattered = problem_of(bench, np.random.default_rng(1).permutation(300)[:60])
-    assert CalibrationOf(bench.plan, scattered, Sequencing(order="none"), True, {}).without_trials() is None
+    table = bench.bench.table.assign(memorisation=0.04 * (np.arange(300) == 7))
+    hardly = replace(riskiest, bench=replace(riskiest.bench, table=table), forget=ForgetSet(np.arange(6, 30), True))
+    assert CalibrationOf(bench.plan, hardly, Sequencing(order="none"), True, {}).without_trials() is None
+
+
+def test_sets_are_held_out_that_are_memorised_as_much_as_the_request(bench: OpenedAudit) -> None:
+    """Every fifth sample is known by heart: of four at random, of none of them, and of those alone."""
+    table = bench.bench.table.assign(memorisation=(np.arange(300) % 5 == 0).astype(float))
+    for rows, level in (([1, 2, 3, 4], 0.0), ([5, 10, 20, 21], 0.75), ([1, 2, 3, 5], 0.25)):
+        problem = problem_of(bench, rows)
+        problem = replace(problem, bench=replace(problem.bench, table=table))
+        found = kind(problem)
+        assert (found.name, found.memorised) == ("few", level)
+        for one in held_out_sets(problem, problem.load(), found):
+            assert table["memorisation"][one.rows].mean() == level
+    random, known = np.random.default_rng(1).permutation(300)[:60], np.arange(0, 300, 5)
+    levels = []
+    for rows in (random, known):
+        problem = problem_of(bench, rows)
+        levels.append(kind(replace(problem, bench=replace(problem.bench, table=table))).memorised)
+    assert levels == [None, 1.0]
 
 
 def test_what_doing_nothing_beats_is_no_choice() -> None:
