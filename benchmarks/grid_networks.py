@@ -1,4 +1,4 @@
-"""Networks that no default of an unlearning method was tuned on: BatchNorm, GroupNorm, dropout, residual blocks."""
+"""Networks that no default of an unlearning method was tuned on: BatchNorm with dropout, GroupNorm, residual blocks."""
 
 from __future__ import annotations
 
@@ -74,19 +74,4 @@ def residual(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(64, classes),
-    )
-
-
-def resnet(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """A narrower ResNet with BatchNorm, and dropout before the linear layer; the image is halved at once."""
-    return nn.Sequential(
-        nn.Conv2d(input_shape[-1], 16, 3, 2, padding=1, bias=False),
-        nn.BatchNorm2d(16),
-        nn.ReLU(),
-        Block(16, 24, 1),
-        Block(24, 48, 2),
-        nn.AdaptiveAvgPool2d(2),
-        nn.Flatten(),
-        nn.Dropout(0.3),
-        nn.Linear(48 * 4, classes),
     )

@@ -115,7 +115,13 @@ FORGET = {
     "class": "class:3",
     "cluster": "cluster:20",
 }
-OWN_NETWORKS = ("batchnorm", "groupnorm", "residual", "resnet")
+#: Networks of files beside this one.
+OWN_NETWORKS = {
+    "batchnorm": "grid_networks.py",
+    "groupnorm": "grid_networks.py",
+    "residual": "grid_networks.py",
+    "resnet": "grid_resnet.py",
+}
 
 
 def main() -> None:
@@ -305,7 +311,7 @@ def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:
         write_data(SOURCES[source], path, seed, options.data_dir)
     store, out = options.work / f"store-{seed}" / cell.replace("/", "-"), options.work / "out"
     if network in OWN_NETWORKS:
-        network = f"{Path(__file__).parent / 'grid_networks.py'}:{network}"
+        network = f"{Path(__file__).parent / OWN_NETWORKS[network]}:{network}"
     command = [
         sys.executable, "-m", "privaudit", "score", "--dataset", str(path), "--network", network,
         "--shadows", str(options.shadows), "--seed", str(seed), "--store", str(store), "--out", str(out),
