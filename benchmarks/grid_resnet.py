@@ -1,4 +1,4 @@
-"""A small ResNet with BatchNorm and dropout that nothing was tuned on (the text of `grid_networks` names its audits)."""
+"""A small ResNet with BatchNorm and dropout that nothing was tuned on; the text of `grid_networks` names its audits."""
 
 from __future__ import annotations
 
