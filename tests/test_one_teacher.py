@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from privaudit.training.loop import Samples
+from privaudit.unlearning.application.nearest_retained import nearest_retained
 from privaudit.unlearning.one_teacher import OneTeacher, drawn_together
 
 
@@ -44,3 +46,21 @@ def test_the_teachers_of_a_set_are_right_as_often_as_teachers_are() -> None:
     # What is taught is what that teacher says, and each of them teaches.
     assert np.array_equal(right[who, np.arange(400)], (answers.argmax(1) == labels).numpy())
     assert np.bincount(who, minlength=4).min() > 60
+
+
+def test_a_fresh_teacher_of_its_own_sees_what_lies_nearest_to_the_forgotten() -> None:
+    """Two forget samples at 0 and 100, one after the other has its nearest; what is nearest to both counts once."""
+    places = np.array([0, 100, 1, 2, 3, 40, 60, 99, 90, 50], np.float32)
+    samples = Samples.from_arrays(places[:, None], np.zeros(10, np.int64), "cpu")
+    forget, retain = np.array([0, 1]), np.arange(2, 10)
+    for count, expected in ((1, [1]), (2, [1, 99]), (3, [1, 2, 99]), (4, [1, 2, 90, 99]), (8, sorted(places[2:]))):
+        found = nearest_retained(samples, forget, retain, count)
+        assert sorted(places[found]) == expected
+    assert len(nearest_retained(samples, forget, retain, 0)) == 0
+    # In parts it is the same.
+    many = Samples.from_arrays(np.random.default_rng(3).normal(size=(300, 4)).astype(np.float32), np.zeros(300), "cpu")
+    whole = nearest_retained(many, np.arange(5), np.arange(5, 300), 40)
+    for size in (7, 60):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("privaudit.unlearning.application.nearest_retained.CHUNK", size)
+            assert np.array_equal(nearest_retained(many, np.arange(5), np.arange(5, 300), 40), whole)

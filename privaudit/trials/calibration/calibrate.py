@@ -25,8 +25,8 @@ from privaudit.runtime.identity import Identity
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.trainer import one_thread
-from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges
-from privaudit.trials.calibration.choose import USUAL, choose
+from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges, usual_for
+from privaudit.trials.calibration.choose import choose
 from privaudit.trials.calibration.held_out import SETS, held_out_sets, unlike
 from privaudit.trials.calibration.judged import JudgedSet, Standing, margins_of
 from privaudit.trials.calibration.kind import kind_of
@@ -117,7 +117,7 @@ class CalibrationOf:
         if self.kind.name == "class":
             return None
         why = unlike(self.problem, self.kind, held_out_sets(self.problem, self.problem.load(), self.kind))
-        return None if why is None else self._result([], Standing((), {}), USUAL, why, 0.0)
+        return None if why is None else self._result([], Standing((), {}), usual_for(self.kind), why, 0.0)
 
     def foretell(self) -> CalibrationPlan:
         """Estimate what it will take, by what trainings took before and by the shares of one that candidates take."""
@@ -172,13 +172,14 @@ class CalibrationOf:
         ranked = sorted(first.tows, key=first.tow, reverse=True)
         better = ranked[: math.ceil(len(self.candidates) / 2)]
         # What others are held against is tried on every set.
-        for candidate in [*better, *(one for one in ranked if one == USUAL and one not in better)]:
+        usual = usual_for(self.kind)
+        for candidate in [*better, *(one for one in ranked if one == usual and one not in better)]:
             self._try(candidate, sets[1:])
         if (beyond := self._beyond(sets)) is not None:
             talk(f"    the best so far stands at the end of a grid: {beyond.words} too")
             self._try(beyond, sets)
         standing = self._standing(sets)
-        chosen, why = choose(standing, {one: tried.of_first for one, tried in self._tried.items()}, beyond)
+        chosen, why = choose(standing, {one: tried.of_first for one, tried in self._tried.items()}, usual, beyond)
         return chosen, why, standing
 
     def _standing(self, sets: list[JudgedSet]) -> Standing:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from privaudit.trials.calibration.candidates import Candidate
 from privaudit.trials.calibration.judged import MOST_NOISE, Standing
-from privaudit.unlearning.application.method_choice import APPROXIMATE
-
-#: What is taken where trials can't tell: it goes on training as the model was trained.
-USUAL = Candidate.of(APPROXIMATE)
 
 #: Candidates whose gradients differ by less than this are as cheap as each other: the better of them is taken.
 AS_CHEAP = 1.1
@@ -34,7 +30,7 @@ def choose_within(standing: Standing, beyond: Candidate) -> tuple[Candidate | No
 
 
 def choose(
-    standing: Standing, gradients: Mapping[Candidate, int], beyond: Candidate | None = None
+    standing: Standing, gradients: Mapping[Candidate, int], usual: Candidate, beyond: Candidate | None = None
 ) -> tuple[Candidate | None, str]:
     """Return the choice among candidates that were tried on every forget set, and why; None for retraining.
 
@@ -47,6 +43,8 @@ def choose(
         Without the ruined.
     gradients
         What each took.
+    usual
+        What is taken where trials can't tell.
     beyond
         The candidate that stands beyond the end of a grid, where one was tried.
     """
@@ -57,10 +55,10 @@ def choose(
         return None, "every candidate ruined a held-out forget set's model"
     best = max(whole, key=standing.tow)
     if not standing.is_ahead(best, None):
-        return _without_telling(standing, best, whole)
-    if USUAL in whole and _does_no_harm(standing, USUAL) and not standing.is_ahead(best, USUAL, SURE):
-        return USUAL, (
-            f"ahead of which none of {of_how_many} is surely: ToW {standing.tow(USUAL):.3f}, "
+        return _without_telling(standing, best, usual if usual in whole else None)
+    if usual in whole and _does_no_harm(standing, usual) and not standing.is_ahead(best, usual, SURE):
+        return usual, (
+            f"ahead of which none of {of_how_many} is surely: ToW {standing.tow(usual):.3f}, "
             f"the best {standing.tow(best):.3f}, doing nothing {nothing:.3f}"
         )
     if best == beyond and all(standing.is_ahead(beyond, one) for one in standing.tows if one != beyond):
@@ -76,15 +74,15 @@ def choose(
     return chosen, (f"{what} of {of_how_many}: ToW {standing.tow(chosen):.3f}, doing nothing {nothing:.3f}")
 
 
-def _without_telling(standing: Standing, best: Candidate, whole: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+def _without_telling(standing: Standing, best: Candidate, usual: Candidate | None) -> tuple[Candidate | None, str]:
     """Return the usual method where trials can't tell it from doing nothing; None where they tell that it does harm."""
     lead, noise = standing.lead(best, None)
     told = (
         f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
         f"{standing.of_nothing:.3f}: {lead:+.3f}, where noise is {noise:.3f}"
     )
-    if USUAL in whole and _does_no_harm(standing, USUAL):
-        return USUAL, f"since held-out forget sets have too little to forget to tell methods apart ({told})"
+    if usual is not None and _does_no_harm(standing, usual):
+        return usual, f"since held-out forget sets have too little to forget to tell methods apart ({told})"
     return None, told
 
 
