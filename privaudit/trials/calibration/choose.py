@@ -10,7 +10,7 @@ from privaudit.trials.calibration.judged import MOST_NOISE, Standing
 #: Candidates whose gradients differ by less than this are as cheap as each other: the better of them is taken.
 AS_CHEAP = 1.1
 
-#: Standard errors by which another must be ahead of the usual method to take its place.
+#: Times noise by which another must be ahead of the usual method to take its place, or doing nothing to rule it out.
 SURE = 1.96
 
 #: ToW on held-out forget sets from which a candidate is good enough, though one at the end of what was tried is better.
@@ -87,5 +87,6 @@ def _without_telling(standing: Standing, best: Candidate, usual: Candidate | Non
 
 
 def _does_no_harm(standing: Standing, candidate: Candidate) -> bool:
+    """Tell whether it is not surely behind doing nothing: where nothing is to be forgotten, any training is behind."""
     lead, noise = standing.lead(candidate, None)
-    return lead >= -noise
+    return lead >= -SURE * noise
