@@ -58,7 +58,9 @@ def test_a_fresh_teacher_of_its_own_sees_what_lies_nearest_to_the_forgotten() ->
         assert sorted(places[found]) == expected
     assert len(nearest_retained(samples, forget, retain, 0)) == 0
     # In parts it is the same.
-    many = Samples.from_arrays(np.random.default_rng(3).normal(size=(300, 4)).astype(np.float32), np.zeros(300), "cpu")
+    many = Samples.from_arrays(
+        np.random.default_rng(3).normal(size=(300, 4)).astype(np.float32), np.zeros(300, int), "cpu"
+    )
     whole = nearest_retained(many, np.arange(5), np.arange(5, 300), 40)
     for size in (7, 60):
         with pytest.MonkeyPatch.context() as patched:
