@@ -3,8 +3,10 @@
     python benchmarks/risk_paced.py --work paced --data-dir data --seeds 9
     python benchmarks/risk_paced.py --work paced --cells digits-noisy/batchnorm --forget random --table
 
-Arms of shadow-teacher: ``uniform`` (its defaults, one fixed budget over all of D_u) and ``paced`` (three cycles at
-most, by evidence); ``ARM:parameter=value,…#2`` is the same again with other randomness. Beside them: the model as it
+Arms of shadow-teacher: ``uniform`` (its defaults, one fixed budget over all of D_u), ``paced`` (three cycles at
+most, by evidence), ``exposed-half`` (the same budget over that half of D_u which looks trained on most, by the pairs
+that teach; the rest of D_u takes no part) and, to tell what the choice does, ``random-half``;
+``ARM:parameter=value,…#2`` is the same again with other randomness. Beside them: the model as it
 is (``nothing``) and a second retrained one (``retrain``). Each seed is an audit with data of its own. ``called`` is
 the share of D_u that LiRA calls trained on, and ``shown`` its interval over samples, by the judging pairs, which
 neither taught nor decided; ``js`` the mean Jensen-Shannon distance on D_u to the first retrained model. Audits,
@@ -35,16 +37,19 @@ from privaudit.evaluation.measures.prediction_divergence import distance_of, pro
 from privaudit.evaluation.measures.utility import accuracy, tug_of_war
 from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.progress import talk
+from privaudit.runtime.seeds import generator
 from privaudit.shadow.store import shadow_keys
 from privaudit.shadow.trainer import load_model, one_thread, signals_on
 from privaudit.signals import signal
 from privaudit.training.loop import logits_of
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.run_method import judges, run_method
+from privaudit.unlearning.requests.forget_set import ForgetSet
 
 RESULTS = "paced.jsonl"
 CELLS = ("digits-noisy/batchnorm", "digits-noisy/groupnorm")
-ARMS = ("nothing", "retrain", "uniform", "paced")
+ARMS = ("nothing", "retrain", "uniform", "paced", "exposed-half", "random-half")
+HALVES = ("exposed-half", "random-half")
 
 
 def main() -> None:
@@ -54,7 +59,7 @@ def main() -> None:
     parser.add_argument("--cells", nargs="+", default=list(CELLS), metavar="DATA/NETWORK")
     parser.add_argument("--forget", nargs="+", default=list(grid.FORGET), choices=list(grid.FORGET))
     parser.add_argument(
-        "--arms", nargs="+", default=list(ARMS), help="of them the last two also as ARM:parameter=value,…"
+        "--arms", nargs="+", default=list(ARMS), help="of them the last four also as ARM:parameter=value,…"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="how many; or, if several, which")
     parser.add_argument("--shadows", type=int, default=16)
@@ -110,7 +115,7 @@ def run_forget_set(
                 request = grid.request_of("shadow-teacher" + (f":{changes}" if changes else ""), "none", again)
                 began = time.process_time()
                 model, run = run_method(
-                    problem, replace(request, by_evidence=kind == "paced", guard=True), watched=False
+                    handed_over(problem, kind), replace(request, by_evidence=kind == "paced", guard=True), watched=False
                 )
                 evidence, ledger = run.ledger.evidence, run.ledger
                 spent = {
@@ -125,6 +130,25 @@ def run_forget_set(
             talk(f"{cell} {name} {arm}: ToW {result['tow']:.3f}, called {result['called']}")
             with (options.work / RESULTS).open("a") as file:
                 file.write(json.dumps(result) + "\n")
+
+
+def handed_over(problem: UnlearningProblem, kind: str) -> UnlearningProblem:
+    """Return the problem of a half of D_u, where an arm is of one: D_r stays, and the other half takes no part."""
+    if kind not in HALVES:
+        return problem
+    rows, bench = problem.forget.rows, problem.bench
+    if kind == "random-half":
+        order = generator(problem.seed, kind).permutation(len(rows))
+    else:
+        teaching = np.flatnonzero(~judges(bench, True))
+        stored = bench.store.read_signals([shadow_keys(bench.shadows)[index] for index in teaching])
+        keep = bench.keep()[teaching]
+        margin = signal(stored[:, : keep.shape[1], 0], "margin")
+        x = np.zeros(margin.shape[1])
+        x[rows] = signal(signals_on(problem.load(), problem.pool, rows)[:, 0], "margin")
+        order = np.argsort(-lira.of_other_model(x, margin, keep)[rows], kind="stable")
+    half = ForgetSet(np.sort(rows[order[: (len(rows) + 1) // 2]]), problem.forget.scattered)
+    return replace(problem, forget=half)
 
 
 class Judge:
@@ -196,7 +220,8 @@ def print_table(results: list[dict[str, Any]], options: argparse.Namespace) -> N
                 of_arm = [run for seed in options.seeds if (run := runs.get((cell, name, arm, seed)))]
                 if of_arm:
                     print(f"| {cell} | {name} | {arm} | {len(of_arm)} | " + " | ".join(_cells(of_arm)) + " |")
-    for arm in dict.fromkeys(result["arm"] for result in results if result["arm"].startswith("paced")):
+    compared = (result["arm"] for result in results if result["arm"].startswith(("paced", *HALVES)))
+    for arm in dict.fromkeys(compared):
         _print_claim(runs, arm, options)
 
 

@@ -6,11 +6,12 @@
     python benchmarks/unlearning_grid.py --work grid --table
 
 Each cell is an audit (data and network) and a forget set. Its target model unlearns by each method's defaults, handed
-over all at once, and is held against a model retrained without the forget set; so are the target as it is (``nothing``)
-and a second retrained model (``retrain``). Everything is kept below ``--work``: results in ``results.jsonl``, a line a
-run, and a line that is there is not made again. ``auto`` is what ``--method auto`` finds by its calibration, retraining
-forbidden: where it answers "retrain", the model stays as it is. Seconds are processor time of one core, the teachers'
-answers included.
+over all at once and guarded, as the command does it, and is held against a model retrained without the forget set; so
+are the target as it is (``nothing``) and a second retrained model (``retrain``). ``called`` is the share of D_u that
+LiRA calls trained on, by the pairs of shadow models that never teach; ``outcome`` and ``sentence`` are what the command
+says. Everything is kept below ``--work``: results in ``results.jsonl``, a line a run, and a line that is there is not
+made again. ``auto`` is what ``--method auto`` finds by its calibration, retraining forbidden: where it answers
+"retrain", the model stays as it is. Seconds are processor time of one core, the teachers' answers included.
 """
 
 from __future__ import annotations
@@ -43,20 +44,22 @@ from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, with_score
 from privaudit.config import AuditSettings, Sequencing
 from privaudit.data import load_dataset
 from privaudit.errors import PrivauditError
-from privaudit.evaluation.measures.utility import accuracy, tug_of_war
+from privaudit.evaluation.answers import Answers, Mute
+from privaudit.evaluation.exposure_change import called
+from privaudit.evaluation.measures.utility import tug_of_war
+from privaudit.evaluation.outcome_of_run import decide
+from privaudit.evaluation.shadow_evidence import ShadowEvidence
 from privaudit.results.unlearning.calibration import Calibration
-from privaudit.results.unlearning.run import Accuracies
 from privaudit.runtime.progress import talk
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import open_audit
-from privaudit.shadow.trainer import load_model, one_thread, save_model, signals_on, train_with_new_seeds
-from privaudit.signals import signal
+from privaudit.shadow.trainer import load_model, one_thread, save_model, train_with_new_seeds
 from privaudit.training.loop import Samples
 from privaudit.trials.calibration.calibrate import CalibrationOf
 from privaudit.unlearning.application.method_choice import AUTO
 from privaudit.unlearning.application.problem import UnlearningProblem
-from privaudit.unlearning.application.run_method import Request, run_method
+from privaudit.unlearning.application.run_method import Request, judges, run_method
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
@@ -72,11 +75,12 @@ BAR, WORSE = 0.95, 0.01
 
 @dataclass(frozen=True)
 class Source:
-    """Where a cell's data come from, how many training samples are taken, and the share with a wrong label."""
+    """Where a cell's data come from, how many samples train and test, and the share with a wrong label."""
 
     dataset: str
     samples: int | None
     wrong: float
+    tested: int | None = None
 
 
 SOURCES = {
@@ -85,6 +89,8 @@ SOURCES = {
     "mnist": Source("mnist", 3_000, 0.10),
     "cifar10": Source("cifar10", 10_000, 0.0),
     "cifar10-3000": Source("cifar10", 3_000, 0.0),
+    "cifar10-2000": Source("cifar10", 2_000, 0.0, 4_000),
+    "cifar10-1500": Source("cifar10", 1_500, 0.0, 4_000),
     "breast-cancer": Source("breast-cancer", None, 0.0),
     "adult-like": Source("adult-like", 4_000, 0.0),
 }
@@ -97,6 +103,7 @@ CELLS = (
     "cifar10/cnn",
     "cifar10-3000/residual",
     "cifar10-3000/groupnorm",
+    "cifar10-1500/resnet",
     "breast-cancer/mlp",
     "adult-like/mlp",
 )
@@ -108,7 +115,13 @@ FORGET = {
     "class": "class:3",
     "cluster": "cluster:20",
 }
-OWN_NETWORKS = ("batchnorm", "groupnorm", "residual")
+#: Networks of files beside this one.
+OWN_NETWORKS = {
+    "batchnorm": "grid_networks.py",
+    "groupnorm": "grid_networks.py",
+    "residual": "grid_networks.py",
+    "resnet": "grid_resnet.py",
+}
 
 
 def main() -> None:
@@ -163,25 +176,13 @@ def run_forget_set(
     problem = UnlearningProblem.of(opened.bench, plan.arrays, forget, seed)
     pool, retain = problem.pool, problem.retain
 
-    def accuracies(model: nn.Module) -> Accuracies:
-        parts = {
-            "forget": (pool, forget.rows),
-            "retain": (pool, retain),
-            "test": (problem.test, problem.reported),
-        }
-        shares = {
-            part: accuracy(signal(signals_on(model, samples, rows)[:, 0], "margin"))
-            for part, (samples, rows) in parts.items()
-        }
-        return Accuracies(**shares)
-
     # The first optimiser of a process makes torch import its compiler for seconds.
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)
     with one_thread(specification.hardware):
         digest = hashlib.sha256(forget.rows.tobytes()).hexdigest()[:16]
         paths = [options.work / "retrained" / plan.name / f"{digest}-{number}.safetensors" for number in (0, 1)]
         seconds = [retrained(specification, pool, retain, path) for path in paths]
-        reference = accuracies(load_model(specification, paths[0]))
+        judged = JudgedRuns(problem, [problem.load(), *(load_model(specification, path) for path in paths)])
         for method in methods:
             stopped, spent, calibration = None, 0.0, None
             if method == "nothing":
@@ -209,16 +210,13 @@ def run_forget_set(
                 except PrivauditError as error:
                     model, stopped = problem.load(), error.message
                 spent = time.process_time() - began
-            found = accuracies(model)
             result = {
                 "cell": cell,
                 "forget": name,
                 "method": named(method, options.order),
                 "seed": seed,
                 "size": len(forget.rows),
-                "tow": round(tug_of_war(found, reference), 4),
-                "accuracy": {part: round(value, 4) for part, value in found.to_json().items()},
-                "reference": {part: round(value, 4) for part, value in reference.to_json().items()},
+                **judged.of(model, method),
                 "seconds": round(spent, 2),
                 "retraining": round(statistics.mean(seconds), 2),
                 "stopped": stopped,
@@ -227,6 +225,48 @@ def run_forget_set(
             talk(f"{cell} {name} {method}: ToW {result['tow']:.3f}")
             with (options.work / "results.jsonl").open("a") as file:
                 file.write(json.dumps(result) + "\n")
+
+
+class JudgedRuns:
+    """What becomes of models: ToW, the share of D_u called trained on, and the outcome in words as the command has it.
+
+    Parameters
+    ----------
+    problem
+        What was to be forgotten.
+    models
+        The original, and two retrained ones.
+    """
+
+    def __init__(self, problem: UnlearningProblem, models: list[nn.Module]) -> None:
+        self._problem = problem
+        # By the pairs that never teach, whatever the method.
+        self._evidence = ShadowEvidence(problem, judges(problem.bench, True))
+        names = ("original", "retrained", "second_retrained")
+        self._beside = {name: Answers.of(problem, model) for name, model in zip(names, models, strict=True)}
+
+    def of(self, model: nn.Module, method: str) -> dict[str, Any]:
+        problem, reference = self._problem, self._beside["retrained"].accuracies(self._problem)
+        answers = Answers.of(problem, model)
+        if not answers.are_numbers:
+            answers = Answers.of(problem, Mute(problem.bench.specification.classes), finite=False)
+        found = answers.accuracies(problem)
+        outcome = decide({**self._beside, "unlearned": answers}, self._evidence, method, exact=False)
+        return {
+            "tow": round(tug_of_war(found, reference), 4),
+            "accuracy": {part: round(value, 4) for part, value in found.to_json().items()},
+            "reference": {part: round(value, 4) for part, value in reference.to_json().items()},
+            "called": self._called(answers),
+            "called_retrained": self._called(self._beside["retrained"]),
+            "outcome": outcome.name,
+            "sentence": outcome.sentence,
+        }
+
+    def _called(self, answers: Answers) -> float | None:
+        if not self._problem.forget.scattered:
+            return None
+        known = called(self._evidence.ratio(answers)[self._problem.forget.rows])
+        return None if known is None else round(known, 4)
 
 
 def retrained(specification: ModelSpecification, pool: Samples, retain: Rows, path: Path) -> float:
@@ -252,7 +292,7 @@ def request_of(method: str, order: str, seed: int) -> Request:
     name, _, changes = method.partition(":")
     given = parse_changes(tuple(changes.split(","))) if changes else {}
     parameters = with_changes(UNLEARNERS.load(name).defaults, given)
-    return Request(name, parameters, Sequencing(order=order), seed)
+    return Request(name, parameters, Sequencing(order=order), seed, guard=True)
 
 
 def calibrated_request(calibration: Calibration, order: str, seed: int) -> Request | None:
@@ -271,7 +311,7 @@ def audit(options: argparse.Namespace, cell: str, seed: int) -> AuditPlan:
         write_data(SOURCES[source], path, seed, options.data_dir)
     store, out = options.work / f"store-{seed}" / cell.replace("/", "-"), options.work / "out"
     if network in OWN_NETWORKS:
-        network = f"{Path(__file__).parent / 'grid_networks.py'}:{network}"
+        network = f"{Path(__file__).parent / OWN_NETWORKS[network]}:{network}"
     command = [
         sys.executable, "-m", "privaudit", "score", "--dataset", str(path), "--network", network,
         "--shadows", str(options.shadows), "--seed", str(seed), "--store", str(store), "--out", str(out),
@@ -293,7 +333,8 @@ def write_data(source: Source, path: Path, seed: int, data_dir: Path | None) -> 
     classes = len(data.class_names)
     wrong = random.permutation(len(labels))[: round(source.wrong * len(labels))]
     labels[wrong] = (labels[wrong] + random.integers(1, classes, len(wrong))) % classes
-    write_arrays(path, data.x_train[rows], labels, data.x_test, data.y_test)
+    tested = np.sort(generator(seed, "grid-test").permutation(len(data.y_test))[: source.tested or len(data.y_test)])
+    write_arrays(path, data.x_train[rows], labels, data.x_test[tested], data.y_test[tested])
 
 
 def write_arrays(path: Path, x_train: Any, y_train: Any, x_test: Any, y_test: Any) -> None:

@@ -22,8 +22,8 @@ from privaudit.evaluation.measures.resampling import Drawn
 from privaudit.purging.purge_plan import plan_purge
 from privaudit.results.unlearning.calibration import ForgetSetKind
 from privaudit.trials.calibration.calibrate import CalibrationOf
-from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges
-from privaudit.trials.calibration.choose import USUAL, choose, choose_within
+from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges, usual_for
+from privaudit.trials.calibration.choose import choose, choose_within
 from privaudit.trials.calibration.held_out import held_out_sets
 from privaudit.trials.calibration.judged import Standing
 from privaudit.trials.calibration.kind import coarse, kind_of, share_among
@@ -78,6 +78,12 @@ def standing(nothing: float, tows: dict[Candidate, tuple[float, ...]], spread: f
 
     sets = max(len(found) for found in tows.values())
     return Standing((drawn(nothing),) * sets, {one: tuple(map(drawn, found)) for one, found in tows.items()})
+
+
+def decided(
+    found: Standing, gradients: dict[Candidate, int], beyond: Candidate | None = None
+) -> tuple[Candidate | None, str]:
+    return choose(found, gradients, TEACHER, beyond)
 
 
 def test_neighbours_of_a_cluster_are_its_own_and_those_of_strangers_are_not() -> None:
@@ -160,23 +166,43 @@ def test_sizes_are_about_the_same() -> None:
 
 
 def test_the_cheapest_within_noise_is_chosen_and_the_better_of_two_as_cheap() -> None:
-    gradients = {TEACHER: 1000, GENTLE: 1050, LABELS: 2000}
-    found = standing(0.6, {TEACHER: (0.95, 0.95), GENTLE: (0.955, 0.955), LABELS: (0.96, 0.96)})
-    assert choose(found, gradients)[0] == GENTLE
+    gradients = {FAST: 1000, GENTLE: 1050, LABELS: 2000}
+    found = standing(0.6, {FAST: (0.95, 0.95), GENTLE: (0.955, 0.955), LABELS: (0.96, 0.96)})
+    assert decided(found, gradients)[0] == GENTLE
     # Beyond noise the best counts, whatever it costs.
-    found = standing(0.6, {TEACHER: (0.9, 0.9), GENTLE: (0.9, 0.9), LABELS: (0.96, 0.96)})
-    chosen, why = choose(found, gradients)
+    found = standing(0.6, {FAST: (0.9, 0.9), GENTLE: (0.9, 0.9), LABELS: (0.96, 0.96)})
+    chosen, why = decided(found, gradients)
     assert chosen == LABELS
     assert "the best of 3 candidates" in why
 
 
+def test_the_usual_method_gives_way_to_what_is_surely_better_and_to_nothing_else() -> None:
+    """The best of nine on two sets of twenty is the best by chance in part."""
+    gradients = {TEACHER: 1, GENTLE: 1, FAST: 1}
+    found = standing(0.7, {TEACHER: (0.93, 0.93), GENTLE: (0.945, 0.945), FAST: (0.9, 0.9)})
+    chosen, why = decided(found, gradients)
+    assert chosen == TEACHER
+    assert "none of 3 candidates" in why
+    assert decided(standing(0.7, {TEACHER: (0.90, 0.90), GENTLE: (0.96, 0.96)}, spread=0.05), gradients)[0] == TEACHER
+    assert decided(standing(0.7, {TEACHER: (0.90, 0.90), GENTLE: (0.96, 0.96)}), gradients)[0] == GENTLE
+    # So it is where it is a little behind doing nothing.
+    assert decided(standing(0.94, {TEACHER: (0.925, 0.925), GENTLE: (0.955, 0.955)}, 0.03), gradients)[0] == TEACHER
+    assert decided(standing(0.94, {TEACHER: (0.925, 0.925), GENTLE: (0.955, 0.955)}), gradients)[0] == GENTLE
+    # Of what stands beyond a grid's end it is the same.
+    beyond = Candidate.of("rl", learning_rate=0.005)
+    found = standing(0.3, {TEACHER: (0.96, 0.97), beyond: (0.98, 0.98)})
+    assert decided(found, gradients | {beyond: 1}, beyond)[0] == TEACHER
+    found = standing(0.3, {TEACHER: (0.8, 0.8), GENTLE: (0.9, 0.9), beyond: (0.98, 0.98)})
+    assert decided(found, gradients | {beyond: 1}, beyond)[0] is None
+
+
 def test_where_trials_tell_nothing_the_usual_method_is_taken_unless_it_does_harm() -> None:
-    chosen, why = choose(standing(0.95, {TEACHER: (0.955, 0.955), LABELS: (0.956, 0.956)}), {TEACHER: 1, LABELS: 1})
-    assert chosen == USUAL == TEACHER
+    chosen, why = decided(standing(0.95, {TEACHER: (0.955, 0.955), LABELS: (0.956, 0.956)}), {TEACHER: 1, LABELS: 1})
+    assert chosen == TEACHER
     assert "where noise is" in why
     assert "too little to forget" in why
     # A lead that is large may still be chance.
-    assert choose(standing(0.90, {TEACHER: (0.95, 0.95)}, spread=0.2), {TEACHER: 1})[0] == USUAL
+    assert decided(standing(0.90, {TEACHER: (0.95, 0.95)}, spread=0.2), {TEACHER: 1})[0] == TEACHER
 
 
 def test_where_the_best_stands_at_the_end_of_a_grid_another_that_is_good_is_taken() -> None:
@@ -207,19 +233,52 @@ def test_sets_that_are_memorised_far_less_than_the_request_stand_for_nothing(ben
     assert "0.80" in found.why
     assert "0.30" in found.why
     assert calibration(0.41).without_trials() is None
-    scattered = problem_of(bench, np.random.default_rng(1).permutation(300)[:60])
-    assert CalibrationOf(bench.plan, scattered, Sequencing(order="none"), True, {}).without_trials() is None
+    table = bench.bench.table.assign(memorisation=0.04 * (np.arange(300) == 7))
+    hardly = replace(riskiest, bench=replace(riskiest.bench, table=table), forget=ForgetSet(np.arange(6, 30), True))
+    assert CalibrationOf(bench.plan, hardly, Sequencing(order="none"), True, {}).without_trials() is None
+
+
+def test_sets_are_held_out_that_are_memorised_as_much_as_the_request(bench: OpenedAudit) -> None:
+    """Every fifth sample is known by heart: of four at random, of none of them, and of those alone."""
+    table = bench.bench.table.assign(memorisation=(np.arange(300) % 5 == 0).astype(float))
+    for rows, level in (([1, 2, 3, 4], 0.0), ([5, 10, 20, 21], 0.75), ([1, 2, 3, 5], 0.25)):
+        problem = problem_of(bench, rows)
+        problem = replace(problem, bench=replace(problem.bench, table=table))
+        found = kind(problem)
+        assert (found.name, found.memorised) == ("few", level)
+        for one in held_out_sets(problem, problem.load(), found):
+            # Of so few, one sample is a quarter.
+            assert abs(table["memorisation"][one.rows].mean() - level) <= 0.25
+    levels = []
+    for many in (np.random.default_rng(1).permutation(300)[:60], np.arange(0, 300, 5)):
+        problem = problem_of(bench, many)
+        levels.append(kind(replace(problem, bench=replace(problem.bench, table=table))).memorised)
+    assert levels == [None, 1.0]
 
 
 def test_what_doing_nothing_beats_is_no_choice() -> None:
-    assert choose(standing(0.95, {TEACHER: (0.90, 0.90)}), {TEACHER: 1})[0] is None
-    assert choose(standing(0.95, {LABELS: (0.955, 0.955)}), {LABELS: 1})[0] is None
-    assert choose(Standing(standing(0.9, {TEACHER: (1.0,)}).nothing, {}), {})[0] is None
+    # Any training is a little behind where nothing is to be forgotten.
+    assert (
+        decided(standing(0.995, {TEACHER: (0.983, 0.983), GENTLE: (0.98, 0.98)}), {TEACHER: 1, GENTLE: 1})[0] == TEACHER
+    )
+    assert decided(standing(0.95, {TEACHER: (0.90, 0.90)}), {TEACHER: 1})[0] is None
+    assert decided(standing(0.95, {LABELS: (0.955, 0.955)}), {LABELS: 1})[0] is None
+    assert decided(Standing(standing(0.9, {TEACHER: (1.0,)}).nothing, {}), {})[0] is None
 
 
 def test_only_what_was_tried_on_every_set_can_be_chosen() -> None:
     found = standing(0.5, {FAST: (0.99,), TEACHER: (0.9, 0.9)})
-    assert choose(found, {FAST: 1, TEACHER: 1})[0] == TEACHER
+    assert decided(found, {FAST: 1, TEACHER: 1})[0] == TEACHER
+
+
+def test_where_samples_lie_close_together_the_usual_method_has_a_teacher_of_its_own() -> None:
+    for by in ("inputs", "features"):
+        close = ForgetSetKind(name="concentrated", by=by, size=20, words="")
+        assert usual_for(close) in candidates_for(close, 20)
+        assert usual_for(close).get("fresh_near") > 0
+    others = [ForgetSetKind(name=name, size=20, words="") for name in ("few", "scattered", "class")]
+    for other in (*others, ForgetSetKind(name="concentrated", by="risk", size=20, words="")):
+        assert usual_for(other) == TEACHER
 
 
 def test_the_end_of_a_grid_has_something_beyond_it() -> None:

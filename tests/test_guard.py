@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from privaudit.evaluation.measures.outcome import RUIN, RUIN_SHARE
 from privaudit.results.unlearning.ledger import GuardRecord
 from privaudit.testing import practice_context
 from privaudit.training.loop import Samples
 from privaudit.unlearning import guard as guards
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, StopUnlearning, Unlearner
-from privaudit.unlearning.guard import COST, HALVINGS, Guard
+from privaudit.unlearning.guard import COST, HALVINGS, LOST, LOST_OF_WHAT_IS_KNOWN, Guard, Slice
 from privaudit.unlearning.schedule.journal import StageJournal
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.sequence import Ledger, plan_stages, run_sequence
@@ -268,10 +269,25 @@ def test_what_is_lost_at_the_height_of_a_rate_that_falls_to_nothing_may_come_bac
     monkeypatch.setattr(type(unlearner), "cools_down", cools)
     guard = guarded(unlearner)
     alright = [(one.right, True) for one in guard._slices]
+    assert [len(one.rows) for one in guard._slices] == [len(one.rows) for one in guard._last]
     fallen = [(one.right & (np.arange(len(one.right)) % 5 >= 2), True) for one in guard._slices]
-    monkeypatch.setattr(guard, "_ask", lambda: fallen)
+    monkeypatch.setattr(guard, "_ask", lambda _: fallen)
     guard._look(6.0)
     assert len(guard.record.undone) == undone
-    monkeypatch.setattr(guard, "_ask", lambda: alright)
+    monkeypatch.setattr(guard, "_ask", lambda _: alright)
     guard.at_end(24.0)
     assert guard.record.stopped is None
+
+
+@pytest.mark.parametrize(("known", "lost", "kept"), [(0.55, 0.045, True), (0.55, 0.06, False), (0.2, 0.04, False)])
+def test_at_the_end_that_is_taken_back_which_an_outcome_calls_ruin(known: float, lost: float, kept: bool) -> None:
+    """Of 1,000: five points, or a quarter of what is above guessing. A twentieth of 55% is what retraining costs."""
+    assert (LOST, LOST_OF_WHAT_IS_KNOWN) == (RUIN, RUIN_SHARE)
+    work = learned()
+    guard = guarded(UNLEARNERS.load("rl")(work, UNLEARNERS.load("rl").defaults))
+    guard._classes = 10
+    before = np.arange(1000) < 1000 * known
+    one = Slice("validation", work.samples, np.arange(1000), before, np.arange(1000) < 256)
+    assert len(one.meanwhile().rows) == len(one.meanwhile().right) == 256
+    now = np.arange(1000) < round(1000 * (known - lost))
+    assert (guard._what_is_wrong([(now, True)], [one]) is None) == kept

@@ -228,6 +228,20 @@ def test_what_may_be_lost_is_less_where_little_is_above_guessing() -> None:
     assert not whole.ruined
 
 
+def test_of_a_class_that_is_forgotten_nothing_is_lost_however_sure_the_model_is_of_others() -> None:
+    """Test samples of the class: retrained they are wrong by 4, unlearned by 400."""
+    found = models(0.6)
+    after = found.unlearned["test"].copy()
+    after[900:] = -400.0
+    found = replace(found, unlearned={**found.unlearned, "test": after})
+    assert fall_of(found, "test").ruined
+    assert not fall_of(found, "test").of_accuracy
+    assert not fall_of(replace(found, stay=np.arange(1000) < 900), "test").ruined
+    # Of the classes that stay everything counts as before.
+    worse = {**models(0.6, test=0.8).unlearned}
+    assert fall_of(replace(found, stay=np.arange(1000) < 900, unlearned=worse), "test").of_accuracy
+
+
 def test_a_small_test_set_ruins_nothing_by_chance() -> None:
     """Two of twenty wrong where none was: ten points, and less than two standard errors."""
     few = models(0.6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from privaudit.evaluation.answers import Answers
 from privaudit.evaluation.measures.outcome import Models, Reference, figures_of, name_of
@@ -15,8 +14,6 @@ from privaudit.report.content.outcome_wording import sentence
 from privaudit.results.unlearning.outcome import OutcomeEvidence
 from privaudit.signals import signal
 from privaudit.unlearning.application.problem import UnlearningProblem
-
-Rows = npt.NDArray[np.int64]
 
 
 def decide(answers: Mapping[str, Answers], evidence: ShadowEvidence, method: str, *, exact: bool) -> OutcomeEvidence:
@@ -34,12 +31,12 @@ def decide(answers: Mapping[str, Answers], evidence: ShadowEvidence, method: str
         Whether the model was retrained.
     """
     problem = evidence.problem
-    reference, kept = None, np.ones(len(problem.reported), np.bool_)
+    reference, stay = None, problem.stay(problem.reported)
+    kept = np.ones(len(problem.reported), np.bool_)
     if "retrained" not in answers:
         reference = expected_of(answers["original"], evidence)
         # Classes that are forgotten are not missed on the test set: no retrained model says what that costs.
-        lost = ~np.isin(problem.test.labels.cpu().numpy()[problem.reported], _lost_classes(problem))
-        kept = lost if lost.any() else kept
+        kept = stay if stay.any() else kept
 
     margins = {
         name: {
@@ -56,6 +53,7 @@ def decide(answers: Mapping[str, Answers], evidence: ShadowEvidence, method: str
         second=margins.get("second_retrained"),
         reference=reference,
         classes=problem.bench.specification.classes,
+        stay=stay[kept],
     )
     figures = figures_of(models, finite=answers["unlearned"].finite, seed=problem.seed)
     name = name_of(figures, exact=exact)
@@ -90,14 +88,7 @@ def _never_answered(problem: UnlearningProblem) -> Reference | None:
     """Of classes all of whose samples are forgotten: a model without them never answers with them."""
     labels, rows = problem.labels, problem.forget.rows
     left = np.isin(labels[problem.retain], labels[rows])
-    if left.any() or not len(_lost_classes(problem)):
+    if left.any() or not len(problem.lost_classes):
         return None
     basis = "that a model which never saw a class never answers with it (no model was retrained)"
     return Reference(basis, np.zeros(len(rows)), None)
-
-
-def _lost_classes(problem: UnlearningProblem) -> Rows:
-    """Return the classes more than half of whose samples are forgotten."""
-    most = int(problem.labels.max()) + 1
-    gone, there = (np.bincount(problem.labels[rows], minlength=most) for rows in (problem.forget.rows, problem.retain))
-    return np.flatnonzero(gone > there)

@@ -27,13 +27,17 @@ Rows = npt.NDArray[np.int64]
 #: What a guard counts, besides its record.
 _NUMBERS = ("credit", "next", "next_free", "beside", "good_at")
 
-#: Samples of each slice.
-SLICE = 256
+#: Samples of each slice; and at the end, where a run that is well but for chance would be thrown away.
+SLICE, LAST = 256, 1024
 
-#: What the retained may lose, as a share of the accuracy that they began with: at the end, or with a method that does
-#: not train on D_r, which wins nothing back; meanwhile with one that does; and with one whose rate is high in between
-#: and falls to nothing: a network with BatchNorm that is gone on with loses a quarter at the height, and wins it back.
+#: What the retained may lose, as a share of the accuracy that they began with: with a method that does not train on
+#: D_r, which wins nothing back; meanwhile with one that does; and with one whose rate is high in between and falls to
+#: nothing: a network with BatchNorm that is gone on with loses a quarter at the height, and wins it back.
 COST, COST_MEANWHILE, COST_AT_THE_HEIGHT = 0.05, 0.25, 0.5
+
+#: What they may have lost at the end, in accuracy: so much, or this share of what is above guessing if that is less.
+#: It is what an outcome calls ruin (`privaudit.evaluation.measures.outcome`).
+LOST, LOST_OF_WHAT_IS_KNOWN = 0.05, 0.25
 
 #: So often the rate is halved before the run stops.
 HALVINGS = 4
@@ -51,12 +55,20 @@ CHANCE = 1.96
 
 @dataclass(frozen=True)
 class Slice:
-    """Samples that are watched, what they are in words, and which of them were right at the start."""
+    """Samples that are watched, what they are in words, and which of them were right at the start.
+
+    ``few`` says which of them are asked meanwhile; all are at the end.
+    """
 
     name: str
     samples: Samples
     rows: Rows
     right: npt.NDArray[np.bool_]
+    few: npt.NDArray[np.bool_]
+
+    def meanwhile(self) -> Slice:
+        """Return those alone that are asked meanwhile."""
+        return Slice(self.name, self.samples, self.rows[self.few], self.right[self.few], self.few[self.few])
 
 
 class Guard:
@@ -79,12 +91,14 @@ class Guard:
     ) -> None:
         context = unlearner.context
         self._unlearner, self._planned = unlearner, planned
-        chosen = generator(seed, "guard").permutation(context.retain)[:SLICE]
-        self._slices = [
-            self._slice("retained", context.samples, np.sort(chosen)),
-            self._slice("validation", validation, validation_rows[:SLICE]),
+        chosen = generator(seed, "guard").permutation(context.retain)
+        slices = [
+            self._slice("retained", context.samples, chosen),
+            self._slice("validation", validation, validation_rows),
         ]
-        self._slices = [one for one in self._slices if len(one.rows)]
+        self._last = [one for one in slices if len(one.rows)]
+        self._slices = [one.meanwhile() for one in self._last]
+        self._classes = context.classes
         self._answers = sum(len(one.rows) for one in self._slices)
         teaches = any(isinstance(value, RetainStream) for value in vars(unlearner).values())
         runs_once = not unlearner.takes_forget_steps
@@ -98,8 +112,9 @@ class Guard:
         self._beside = unlearner.retain_steps + unlearner.forget_steps_beside
         self._good, self._good_at = self._state(), 0.0
 
-    def _slice(self, name: str, samples: Samples, rows: Rows) -> Slice:
-        return Slice(name, samples, rows, self._right(samples, rows)[0])
+    def _slice(self, name: str, samples: Samples, order: Rows) -> Slice:
+        rows = np.sort(order[:LAST])
+        return Slice(name, samples, rows, self._right(samples, rows)[0], np.isin(rows, order[:SLICE]))
 
     def _right(self, samples: Samples, rows: Rows) -> tuple[npt.NDArray[np.bool_], bool]:
         """Which samples the model answers rightly now, and whether in numbers."""
@@ -138,16 +153,16 @@ class Guard:
 
     def at_end(self, spent: float) -> None:
         """Look for the last time: what the retained lost must have come back, or the last good state does."""
-        why = self._what_is_wrong(self._ask(), COST)
+        why = self._what_is_wrong(self._ask(self._last), self._last)
         if why is not None:
             self._take_back(spent, why, halve=False)
             self.record.stopped = f"{why}, and did not come back"
 
     def _look(self, spent: float) -> None:
-        asked = self._ask()
-        why = self._what_is_wrong(asked, self._allowed)
+        asked = self._ask(self._slices)
+        why = self._what_is_wrong(asked, self._slices, self._allowed)
         if why is None:
-            if self._what_is_wrong(asked, COST) is None:
+            if self._what_is_wrong(asked, self._slices) is None:
                 self._good, self._good_at = self._state(), spent
             return
         if self.record.halvings < HALVINGS and halve_rate(self._unlearner):
@@ -158,24 +173,28 @@ class Guard:
         self.record.stopped = f"{why}, {tried}"
         raise StopUnlearning(f"the guard stopped it at its last good state: {self.record.stopped}")
 
-    def _ask(self) -> list[tuple[npt.NDArray[np.bool_], bool]]:
+    def _ask(self, slices: list[Slice]) -> list[tuple[npt.NDArray[np.bool_], bool]]:
         """Of every slice: what the model answers rightly now, and whether in numbers."""
         self.record.looks += 1
-        asked = [self._right(one.samples, one.rows) for one in self._slices]
-        for one, (right, _) in zip(self._slices, asked, strict=True):
+        asked = [self._right(one.samples, one.rows) for one in slices]
+        for one, (right, _) in zip(slices, asked, strict=True):
             share = float(right.mean()) / max(float(one.right.mean()), 1 / len(right))
             self.record.lowest[one.name] = round(min(share, self.record.lowest.get(one.name, share)), 4)
         return asked
 
-    def _what_is_wrong(self, asked: list[tuple[npt.NDArray[np.bool_], bool]], allowed: float) -> str | None:
-        """What the model lost beyond ``allowed``, a share, and beyond chance; None where it is well."""
+    def _what_is_wrong(
+        self, asked: list[tuple[npt.NDArray[np.bool_], bool]], slices: list[Slice], share: float | None = None
+    ) -> str | None:
+        """What the model lost beyond a share of it, or beyond what it may lose in all, and beyond chance, if it did."""
         wrong = None
-        for one, (right, finite) in zip(self._slices, asked, strict=True):
+        for one, (right, finite) in zip(slices, asked, strict=True):
             if not finite:
                 return "the model answered in no numbers"
             before, now = float(one.right.mean()), float(right.mean())
             error = float(np.std(one.right.astype(np.float64) - right)) / math.sqrt(len(right))
-            if before - now > max(allowed * before, CHANCE * error):
+            known = max(before - 1 / self._classes, 0.0)
+            allowed = min(LOST, LOST_OF_WHAT_IS_KNOWN * known) if share is None else share * before
+            if before - now > max(allowed, CHANCE * error):
                 wrong = f"accuracy on {one.name} samples fell from {before:.3f} to {now:.3f}"
         return wrong
 

@@ -20,6 +20,7 @@ from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import REMEDY, AuditStore, shadow_key
 from privaudit.shadow.trainer import load_model
 from privaudit.training.loop import Samples, logits_of
+from privaudit.unlearning.one_teacher import OneTeacher
 
 #: LiRA needs four models to judge with, and one pair can teach.
 FEWEST_PAIRS = 3
@@ -168,15 +169,14 @@ def average(
 ) -> Teachers:
     """Mean softmax of models over the rows (bool ``[n]``) that each of them may speak for; in eval mode and fp32.
 
-    The one teacher of a sample is drawn of those with the smallest ``seen``, ``[T, n]``; of all of them without it.
+    The one teacher of a sample is drawn of those with the smallest ``seen``, ``[T, n]``; of all of them without it; and
+    together, so that as many of them are right as teachers are on average (`privaudit.unlearning.one_teacher`).
     """
     device = samples.labels.device
     total = torch.zeros(len(rows), classes, dtype=torch.float64, device=device)
     negentropy = torch.zeros(len(rows), dtype=torch.float64, device=device)
     count = np.zeros(len(rows), np.int64)
-    one = torch.zeros(len(rows), classes, device=device)
-    who, fewest, equal = np.zeros(len(rows), np.int64), np.full(len(rows), np.iinfo(np.int64).max), count.copy()
-    drawn = generator(0, "one-teacher")
+    one = OneTeacher(samples.labels[torch.from_numpy(rows).to(device)], classes)
     for number, (model, speaks) in enumerate(asked):
         logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
         probability = logits.softmax(1)
@@ -184,18 +184,11 @@ def average(
         total[where] += probability
         negentropy[where] += torch.special.entr(probability).sum(1).neg()
         count += speaks
-        burden = fewest if seen is None else seen[number]
-        equal = np.where(speaks, np.where(burden < fewest, 1, equal + (burden == fewest)), equal)
-        # Each of a sample's teachers is the one with equal chances, however many there will be.
-        kept = speaks & (burden <= fewest) & (drawn.random(len(rows)) * equal < 1)
-        fewest = np.where(speaks, np.minimum(fewest, burden), fewest)
-        who[kept] = number
-        one[torch.from_numpy(np.flatnonzero(kept)).to(device)] = probability[
-            torch.from_numpy(kept[speaks]).to(device)
-        ].float()
+        one.add(number, probability, speaks, None if seen is None else seen[number])
     if count.min(initial=1) < 1:
         raise EvidenceError("a forget sample has no teacher: every teaching model saw it")
     counts = torch.from_numpy(count).to(device)
     mean = total / counts[:, None]
     divergence = torch.special.entr(mean).sum(1) + negentropy / counts
-    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=one, who=who)
+    who, says = one.chosen()
+    return Teachers(rows, mean.float(), divergence.clamp_min(0).float(), count, one=says, who=who)

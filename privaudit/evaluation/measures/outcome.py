@@ -86,6 +86,9 @@ class Models:
         In place of ``retrained``.
     classes
         How many there are: guessing is right on 1 of them.
+    stay
+        bool ``[test]``: which test samples are of classes that stay; None: all. Of a class that is forgotten nothing is
+        lost, however surely the model says another.
     """
 
     original: Mapping[str, FloatArray]
@@ -94,6 +97,12 @@ class Models:
     second: Mapping[str, FloatArray] | None
     reference: Reference | None
     classes: int
+    stay: npt.NDArray[np.bool_] | None = None
+
+    def kept(self, one: Mapping[str, FloatArray], part: str) -> FloatArray:
+        """Return margins of what retraining keeps of D_r or test."""
+        margins = np.asarray(one[part], np.float64)
+        return margins if part != "test" or self.stay is None or not self.stay.any() else margins[self.stay]
 
 
 def name_of(figures: Figures, *, exact: bool) -> OutcomeName:
@@ -218,15 +227,15 @@ def _error(values: FloatArray) -> float:
 
 
 def fall_of(models: Models, part: str) -> Fall:
-    """How far ``part`` fell below the least that the original and the retrained models keep.
+    """How far ``part`` fell below the least that the original and the retrained models keep, of classes that stay.
 
     It is ruin where accuracy fell by more than `RUIN` (or a quarter of what is above guessing, if that is less) and by
     more than 1.96 standard errors of the paired difference; or the mean margin by more than three
     quarters of the reference's mean absolute margin.
     """
     others = [one for one in (models.original, models.retrained, models.second) if one is not None]
-    margins = [np.asarray(one[part], np.float64) for one in others]
-    after = np.asarray(models.unlearned[part], np.float64)
+    margins = [models.kept(one, part) for one in others]
+    after = models.kept(models.unlearned, part)
     kept = min(margins, key=accuracy)
     above_guessing = max(accuracy(kept) - 1 / models.classes, 0.0)
     error = _error((kept > 0).astype(np.float64) - (after > 0))

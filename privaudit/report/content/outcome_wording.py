@@ -72,7 +72,7 @@ def _ruined(figures: Figures, method: str) -> str:
 
 
 def _fallen(part: str, fall: Fall) -> str:
-    if fall.kept - fall.accuracy > fall.allowed:
+    if fall.of_accuracy:
         return (
             f"{_PARTS[part]} accuracy is {percent(fall.accuracy)} where a model without them keeps "
             f"{percent(fall.kept)} ({percent(fall.before)} before)"

@@ -25,8 +25,8 @@ class ForgetSetKind(Result):
     one_class
         Of ``concentrated``: whether nearly all are of one class.
     memorised
-        Of ``concentrated``: their mean memorisation, on a coarse scale: how much of what the model says of them it
-        says only because it was trained on them.
+        Their mean memorisation, on a coarse scale: how much of what the model says of them it says only because it was
+        trained on them. None for classes, and for ``scattered`` ones that are memorised as much as all samples.
     neighbours, chance
         Share of their nearest neighbours that are of the set too, and what it would be for samples at random.
     risk_rank

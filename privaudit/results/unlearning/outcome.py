@@ -19,7 +19,8 @@ class Fall(Result):
     Parameters
     ----------
     accuracy, before, kept
-        Of the unlearned model, of the original, and the least of the original's and the retrained models'.
+        On D_r, or on test samples of classes that stay: of the unlearned model, of the original, and the least of the
+        original's and the retrained models'.
     allowed
         So far below ``kept`` it may lie.
     margin, margin_kept, margin_allowed
@@ -36,6 +37,11 @@ class Fall(Result):
     margin_kept: float
     margin_allowed: float
     ruined: bool
+
+    @property
+    def of_accuracy(self) -> bool:
+        """Whether accuracy fell further than it may; else only the margin can have."""
+        return self.kept - self.accuracy > self.allowed + 1e-9
 
 
 class Figures(Result):

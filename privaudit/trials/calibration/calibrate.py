@@ -25,11 +25,11 @@ from privaudit.runtime.identity import Identity
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.trainer import one_thread
-from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges
-from privaudit.trials.calibration.choose import USUAL, choose, choose_within
+from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges, usual_for
+from privaudit.trials.calibration.choose import choose
 from privaudit.trials.calibration.held_out import SETS, held_out_sets, unlike
 from privaudit.trials.calibration.judged import JudgedSet, Standing, margins_of
-from privaudit.trials.calibration.kind import RISK, kind_of
+from privaudit.trials.calibration.kind import kind_of
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.retrained_models import RetrainJob, expected_seconds, retrain_jobs, train_missing
 from privaudit.unlearning.application.run_method import ForgetRun, Request, run_method
@@ -96,7 +96,7 @@ class CalibrationOf:
             guard=self.guard,
             candidates=[[one.method, one.values] for one in self.candidates],
             seed=self.problem.bench.seed,
-            format=1,
+            format=2,
         )
         return identity.named(self.kind.name, *([self.kind.by] if self.kind.by else []))
 
@@ -114,10 +114,10 @@ class CalibrationOf:
 
     def without_trials(self) -> Calibration | None:
         """Return what is taken where no held-out forget set can stand for the request's; None where trials can tell."""
-        if self.kind.by != RISK:
+        if self.kind.name == "class":
             return None
         why = unlike(self.problem, self.kind, held_out_sets(self.problem, self.problem.load(), self.kind))
-        return None if why is None else self._result([], Standing((), {}), USUAL, why, 0.0)
+        return None if why is None else self._result([], Standing((), {}), usual_for(self.kind), why, 0.0)
 
     def foretell(self) -> CalibrationPlan:
         """Estimate what it will take, by what trainings took before and by the shares of one that candidates take."""
@@ -170,17 +170,16 @@ class CalibrationOf:
             self._try(candidate, sets[:1])
         first = Standing.of(sets[:1])
         ranked = sorted(first.tows, key=first.tow, reverse=True)
-        for candidate in ranked[: math.ceil(len(self.candidates) / 2)]:
+        better = ranked[: math.ceil(len(self.candidates) / 2)]
+        # What others are held against is tried on every set.
+        usual = usual_for(self.kind)
+        for candidate in [*better, *(one for one in ranked if one == usual and one not in better)]:
             self._try(candidate, sets[1:])
         if (beyond := self._beyond(sets)) is not None:
             talk(f"    the best so far stands at the end of a grid: {beyond.words} too")
             self._try(beyond, sets)
         standing = self._standing(sets)
-        if beyond is not None and beyond in standing.tows and beyond == max(standing.tows, key=standing.tow):
-            others = [one for one in standing.tows if one != beyond]
-            if all(standing.is_ahead(beyond, one) for one in others):
-                return *choose_within(standing, beyond), standing
-        chosen, why = choose(standing, {one: tried.of_first for one, tried in self._tried.items()})
+        chosen, why = choose(standing, {one: tried.of_first for one, tried in self._tried.items()}, usual, beyond)
         return chosen, why, standing
 
     def _standing(self, sets: list[JudgedSet]) -> Standing:

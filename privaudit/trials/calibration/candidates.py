@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from privaudit.results.unlearning.calibration import ForgetSetKind
+from privaudit.trials.calibration.kind import RISK
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import Parameters, with_changes
 
@@ -23,6 +24,10 @@ BEYOND = 2.0
 #: Half of the default effort of `shadow-teacher`; and where shadow models saw the rest of the set, so many fresh
 #: teachers, each on this share of D_r: a tenth of a retraining in all.
 LITTLE, FRESH = 0.5, ((1, 0.1), (2, 0.05))
+
+#: Of a set that lies close together shadow models say what its own samples taught them: they saw half of it. So there
+#: the usual method has a fresh teacher, on samples at random and on those that lie nearest to the set.
+NEAR = {"fresh_teachers": 1, "fresh_share": 0.05, "fresh_near": 0.05}
 
 #: Passes of random labels over all, as a share of a training's epochs.
 PASSES = 0.25
@@ -68,8 +73,15 @@ class Candidate:
         """Return about what it takes, as a share of a retraining."""
         parameters: Any = self.parameters
         if self.method == TEACHER:
-            return float(parameters.effort + parameters.fresh_teachers * parameters.fresh_share)
+            fresh = parameters.fresh_share + parameters.fresh_near
+            return float(parameters.effort + parameters.fresh_teachers * fresh)
         return float(parameters.passes / epochs)
+
+
+def usual_for(kind: ForgetSetKind) -> Candidate:
+    """Return what is taken for a kind where trials can't tell: it goes on training as the model was trained."""
+    close = kind.name == "concentrated" and kind.by != RISK
+    return Candidate.of(TEACHER, **NEAR) if close else Candidate(TEACHER)
 
 
 def candidates_for(kind: ForgetSetKind, epochs: int) -> list[Candidate]:
@@ -85,6 +97,8 @@ def candidates_for(kind: ForgetSetKind, epochs: int) -> list[Candidate]:
     for name, values in GRIDS[TEACHER].items():
         found += [default.changed(name, value) for value in values if value != default.get(name)]
     found.append(default.changed("effort", LITTLE * default.get("effort")))
+    if (usual := usual_for(kind)) != default:
+        found.append(usual)
     if kind.name in ("class", "concentrated"):
         found += [
             same_as_default(Candidate.of(TEACHER, fresh_teachers=number, fresh_share=share)) for number, share in FRESH

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from privaudit.trials.calibration.candidates import Candidate
 from privaudit.trials.calibration.judged import MOST_NOISE, Standing
-from privaudit.unlearning.application.method_choice import APPROXIMATE
-
-#: What is taken where trials can't tell: it goes on training as the model was trained.
-USUAL = Candidate.of(APPROXIMATE)
 
 #: Candidates whose gradients differ by less than this are as cheap as each other: the better of them is taken.
 AS_CHEAP = 1.1
 
+#: Times noise by which another must be ahead of the usual method to take its place, or doing nothing to rule it out.
+SURE = 1.96
 
 #: ToW on held-out forget sets from which a candidate is good enough, though one at the end of what was tried is better.
 GOOD_ENOUGH = 0.95
@@ -31,8 +29,13 @@ def choose_within(standing: Standing, beyond: Candidate) -> tuple[Candidate | No
     return None, told
 
 
-def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Candidate | None, str]:
+def choose(
+    standing: Standing, gradients: Mapping[Candidate, int], usual: Candidate, beyond: Candidate | None = None
+) -> tuple[Candidate | None, str]:
     """Return the choice among candidates that were tried on every forget set, and why; None for retraining.
+
+    The best of many on two forget sets is the best by chance in part. So the usual method stays unless another is ahead
+    of it surely, or it does harm.
 
     Parameters
     ----------
@@ -40,14 +43,26 @@ def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Cand
         Without the ruined.
     gradients
         What each took.
+    usual
+        What is taken where trials can't tell.
+    beyond
+        The candidate that stands beyond the end of a grid, where one was tried.
     """
     sets, nothing = len(standing.nothing), standing.of_nothing
+    of_how_many = f"{len(standing.tows)} candidates on {sets} held-out forget set{'s' if sets != 1 else ''}"
     whole = [candidate for candidate, tows in standing.tows.items() if len(tows) == sets]
     if not whole:
         return None, "every candidate ruined a held-out forget set's model"
     best = max(whole, key=standing.tow)
     if not standing.is_ahead(best, None):
-        return _without_telling(standing, best, whole)
+        return _without_telling(standing, best, usual if usual in whole else None)
+    if usual in whole and _does_no_harm(standing, usual) and not standing.is_ahead(best, usual, SURE):
+        return usual, (
+            f"ahead of which none of {of_how_many} is surely: ToW {standing.tow(usual):.3f}, "
+            f"the best {standing.tow(best):.3f}, doing nothing {nothing:.3f}"
+        )
+    if best == beyond and all(standing.is_ahead(beyond, one) for one in standing.tows if one != beyond):
+        return choose_within(standing, beyond)
     alike = [
         one
         for one in whole
@@ -56,21 +71,22 @@ def choose(standing: Standing, gradients: Mapping[Candidate, int]) -> tuple[Cand
     cheap = AS_CHEAP * min(gradients[one] for one in alike)
     chosen = max((one for one in alike if gradients[one] <= cheap), key=standing.tow)
     what = "the best" if chosen == best else f"the cheapest within noise of the best ({standing.tow(best):.3f})"
-    return chosen, (
-        f"{what} of {len(standing.tows)} candidates on {sets} held-out forget set{'s' if sets != 1 else ''}: "
-        f"ToW {standing.tow(chosen):.3f}, doing nothing {nothing:.3f}"
-    )
+    return chosen, (f"{what} of {of_how_many}: ToW {standing.tow(chosen):.3f}, doing nothing {nothing:.3f}")
 
 
-def _without_telling(standing: Standing, best: Candidate, whole: Sequence[Candidate]) -> tuple[Candidate | None, str]:
+def _without_telling(standing: Standing, best: Candidate, usual: Candidate | None) -> tuple[Candidate | None, str]:
     """Return the usual method where trials can't tell it from doing nothing; None where they tell that it does harm."""
     lead, noise = standing.lead(best, None)
     told = (
         f"the best, {best.words}, has ToW {standing.tow(best):.3f} on held-out forget sets and doing nothing "
         f"{standing.of_nothing:.3f}: {lead:+.3f}, where noise is {noise:.3f}"
     )
-    if USUAL in whole:
-        behind, noise = standing.lead(USUAL, None)
-        if behind >= -noise:
-            return USUAL, f"since held-out forget sets have too little to forget to tell methods apart ({told})"
+    if usual is not None and _does_no_harm(standing, usual):
+        return usual, f"since held-out forget sets have too little to forget to tell methods apart ({told})"
     return None, told
+
+
+def _does_no_harm(standing: Standing, candidate: Candidate) -> bool:
+    """Tell whether it is not surely behind doing nothing: where nothing is to be forgotten, any training is behind."""
+    lead, noise = standing.lead(candidate, None)
+    return lead >= -SURE * noise

@@ -47,11 +47,16 @@ class JudgedSet:
         if not all(bool(np.isfinite(one).all()) for one in found.values()):
             return "it answers in no numbers"
         classes = self.problem.bench.specification.classes
-        models = Models(self.original, found, self.retrained, None, None, classes)
+        stay = self.problem.stay(self.problem.validation)
+        models = Models(self.original, found, self.retrained, None, None, classes, stay)
         for part, name in (("retain", "retained"), ("test", "validation")):
             fall = fall_of(models, part)
-            if fall.ruined:
+            if fall.ruined and fall.of_accuracy:
                 return f"accuracy on {name} samples fell to {fall.accuracy:.3f}, where {fall.kept:.3f} is kept"
+            if fall.ruined:
+                return (
+                    f"the mean margin of {name} samples fell to {fall.margin:.3g}, where {fall.margin_kept:.3g} is kept"
+                )
         self.tried[candidate] = found
         return None
 
@@ -103,7 +108,7 @@ class Standing:
         draws = np.mean([one.draws - two.draws for one, two in pairs], axis=0)
         return lead, max(LEAST_NOISE, float(np.std(draws)))
 
-    def is_ahead(self, candidate: Candidate, other: Candidate | None) -> bool:
-        """Tell whether it is ahead by more than noise."""
+    def is_ahead(self, candidate: Candidate, other: Candidate | None, times: float = 1.0) -> bool:
+        """Tell whether it is ahead by more than noise, or so many times noise."""
         lead, noise = self.lead(candidate, other)
-        return lead > noise
+        return lead > times * noise

@@ -30,6 +30,9 @@ AMONG, TIMES_CHANCE = 0.1, 5.0
 #: The riskiest: their mean place in the score table, 1 being the top.
 RISKIEST = 0.8
 
+#: So far from the mean memorisation of all that a scattered set is another kind.
+UNLIKE_ALL = 0.125
+
 #: Nearly all of one class.
 ONE_CLASS = 0.9
 
@@ -69,11 +72,14 @@ def kind_of(problem: UnlearningProblem, model: nn.Module) -> ForgetSetKind:
         words = f"concentrated: its samples are the riskiest, on average above {facts['risk_rank']:.0%} of all"
         known = round(4 * memorised(problem.bench, rows)) / 4
         return ForgetSetKind(name="concentrated", by=RISK, memorised=known, words=words, **facts)
+    known = memorised(problem.bench, rows)
     if len(rows) <= FEW and len(rows) <= FEW_SHARE * everyone:
         words = f"few: {len(rows):,} of {everyone:,} samples, no nearer to each other than by chance"
-        return ForgetSetKind(name="few", words=words, **facts)
+        return ForgetSetKind(name="few", memorised=round(4 * known) / 4, words=words, **facts)
     words = f"scattered: {len(rows):,} of {everyone:,} samples, spread over the data"
-    return ForgetSetKind(name="scattered", words=words, **facts)
+    # Many at random are as memorised as all: those share one calibration.
+    other = abs(known - memorised(problem.bench, np.arange(everyone))) > UNLIKE_ALL
+    return ForgetSetKind(name="scattered", memorised=round(4 * known) / 4 if other else None, words=words, **facts)
 
 
 def coarse(size: int) -> int:

@@ -147,6 +147,17 @@ class UnlearningProblem:
         """Rows of the test samples that results are reported on."""
         return split_test(len(self.test), self.bench.seed)[1]
 
+    @cached_property
+    def lost_classes(self) -> Rows:
+        """Classes more than half of whose samples are forgotten."""
+        most = int(self.labels.max()) + 1
+        gone, left = (np.bincount(self.labels[rows], minlength=most) for rows in (self.forget.rows, self.retain))
+        return np.flatnonzero(gone > left).astype(np.int64)
+
+    def stay(self, test_rows: Rows) -> npt.NDArray[np.bool_]:
+        """Which of these rows of the test samples are of classes that stay."""
+        return ~np.isin(self.test.labels.cpu().numpy()[test_rows], self.lost_classes)
+
     def load(self, path: Path | None = None) -> nn.Module:
         """Load a model like the original [the original itself], on the device, in eval mode."""
         return load_model(self.bench.specification, path or self.original)

@@ -207,10 +207,7 @@ def guard_of(problem: UnlearningProblem, request: Request, unlearner: Unlearner,
     """Make what watches this run, on D_r and on validation samples of kept classes; None where it is off."""
     if not request.guard:
         return None
-    labels, of_test = problem.labels, problem.test.labels.cpu().numpy()
-    most = 1 + max(int(labels.max()), int(of_test.max()))
-    gone, left = (np.bincount(labels[rows], minlength=most) for rows in (problem.forget.rows, problem.retain))
-    kept = problem.validation[~(gone > left)[of_test[problem.validation]]]
+    kept = problem.validation[problem.stay(problem.validation)]
     return Guard(unlearner, problem.test, kept, planned, request.seed)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from privaudit.errors import EvidenceError, UsageError
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.trainer import train_with_new_seeds
+from privaudit.unlearning.application.nearest_retained import nearest_retained
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.base import UNLEARNERS
 from privaudit.unlearning.parameters import Parameters
@@ -52,13 +53,13 @@ def make_teachers(
         The model that is to unlearn, before its first step.
     parameters
         Of the method: where they ask for ``fresh_teachers`` those are trained, by the target's recipe, on random
-        shares of D_r.
+        shares of D_r, and on what of it lies nearest to D_u.
     seed
         Of the run: decides fresh teachers.
     """
     bench, forget, pool, labels = problem.bench, problem.forget, problem.pool, problem.labels
     if fresh := int(getattr(parameters, "fresh_teachers", 0)):
-        return _trained(problem, fresh, float(getattr(parameters, "fresh_share", 1.0)), seed), False
+        return _trained(problem, fresh, parameters, seed), False
     left = share_left(labels, forget.rows, problem.retain, bench.specification.classes)
     asked = forget.scattered or bool((left[labels[forget.rows]] > 0).any())
     shadow = None
@@ -73,16 +74,18 @@ def make_teachers(
     return mixed(own_answers(original, pool, forget.rows, left), shadow, left, labels), asked
 
 
-def _trained(problem: UnlearningProblem, models: int, share: float, seed: int) -> Teachers:
-    """Train models that never saw D_u, each on its own random share of D_r, and ask them."""
+def _trained(problem: UnlearningProblem, models: int, parameters: Parameters, seed: int) -> Teachers:
+    """Train models that never saw D_u, each on its own random share of D_r and on D_u's nearest there, and ask them."""
     specification, retain, samples = problem.bench.specification, problem.retain, problem.pool
-    size = max(1, round(share * len(retain)))
+    size = max(1, round(float(getattr(parameters, "fresh_share", 1.0)) * len(retain)))
+    count = round(float(getattr(parameters, "fresh_near", 0.0)) * len(retain))
+    near = nearest_retained(samples, problem.forget.rows, retain, count)
     rows = np.sort(problem.forget.rows)
     gradients = []
 
     def asked() -> Iterator[tuple[nn.Module, npt.NDArray[np.bool_]]]:
         for number in range(models):
-            chosen = np.sort(generator(seed, "fresh-teacher", number).permutation(retain)[:size])
+            chosen = np.union1d(generator(seed, "fresh-teacher", number).permutation(retain)[:size], near)
             model, record, _ = train_with_new_seeds(specification, samples, chosen, ("fresh-teacher", seed, number))
             gradients.append(record.gradients)
             yield model, np.ones(len(rows), np.bool_)

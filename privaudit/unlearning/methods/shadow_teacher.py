@@ -51,6 +51,9 @@ class ShadowTeacherParameters(Parameters):
     cycle_effort: float = setting(0.1, "of one of these, as a share of a retraining's gradients", low=0.001)
     neighbours: int = setting(0, "nearest, of which a teacher is to have seen the fewest forgotten ones; 0: any")
     fresh_share: float = setting(0.1, "of D_r, drawn anew for each fresh teacher", low=0.001, high=1)
+    fresh_near: float = setting(
+        0.0, "of D_r, nearest to D_u by the inputs, for each fresh teacher beside those", high=1
+    )
 
     def times(self, passes: float) -> Self:
         return replace(self, effort=self.effort * passes)
