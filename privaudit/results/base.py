@@ -43,7 +43,7 @@ class Result(BaseModel):
 
     def keys(self) -> Iterable[str]:
         """Return the names of the fields in JSON."""
-        return [field.alias or name for name, field in type(self).model_fields.items()]
+        return [field.alias or name for name, field in type(self).model_fields.items() if not field.exclude]
 
 
 def _aliases(kind: type[Result]) -> dict[str, str]:
