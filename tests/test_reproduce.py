@@ -723,7 +723,8 @@ def test_all_eleven_run(reproduced: dict[str, Any]) -> None:
     )
     allowed = runs[runs["method"] == "rl"].groupby("arm")["forget_steps"].unique().map(list)
     assert allowed["rising risk"] == allowed["random groups at one budget"] == allowed[ONE_SHOT]
-    assert allowed["RSU as written"] == allowed["rising risk, threefold"] == [3 * allowed[ONE_SHOT][0]]
+    # The smoke scale leaves the arms of other budgets out; RSU as it is written takes three times the others'.
+    assert allowed["RSU as written"] == [3 * allowed[ONE_SHOT][0]]
 
 
 def test_its_contrasts_follow_from_its_runs(reproduced: dict[str, Any]) -> None:
