@@ -42,8 +42,12 @@ def test_every_answer_is_drawn_with_its_own_estimate_interval_margin_and_verdict
         results = json.loads(path.read_text("utf-8"))
         decided = json.loads((path.parent.parent / "verdicts.json").read_text("utf-8")).get(results["name"], {})
         for protocol, contrast in results["contrasts"].items() if decided else ():
-            value, word, worth = drawn[results["title"], results["about"]["dataset"], protocol]
             asked += 1
+            if (where := (results["title"], results["about"]["dataset"], protocol)) not in drawn:
+                # What was run on no data set: the table of verdicts says so, and no empty scale is drawn.
+                assert (contrast, decided[protocol]["verdict"]) == (None, "not run")
+                continue
+            value, word, worth = drawn[where]
             assert word == decided[protocol]["verdict"]
             if contrast is None:
                 assert value is None
@@ -52,12 +56,14 @@ def test_every_answer_is_drawn_with_its_own_estimate_interval_margin_and_verdict
             assert [value["low"], value["high"]] == (contrast["ci"] or [None, None])
             assert protocol == "as_in_paper" or worth == contrast.get("worth_having")
     # Eleven claims twice, two of them a third time, three at two more budgets; on three data sets.
-    assert asked == len(drawn) == 3 * (22 + 2 + 6)
+    assert asked == 3 * (22 + 2 + 6)
+    # Orders, Tables 5 and 6 and Figure 7, were not run yet under the rule of now.
+    assert len(drawn) == 3 * (22 + 2 - 6)
 
 
 def test_the_words_beside_it_name_every_claim_and_data_set(verdicts: dict[str, Any]) -> None:
     rows = [row for figure in verdicts["figures"] for row in figure["table"]["rows"]]
-    assert len(rows) == 3 * (11 + 2 + 6)
+    assert len(rows) == 3 * (11 + 2 - 3)
     said = " ".join(figure["alternative"] for figure in verdicts["figures"])
     assert all(name in said for name in {row[0] for row in rows} | {row[1] for row in rows})
 

@@ -56,7 +56,7 @@ def _draw_cell(axes: Axes, row: ForestRow, column: int, series: int) -> None:
     if row.worth:
         axes.axvspan(0, row.worth, color=QUIET, alpha=0.3, linewidth=0)
     cell = row.cells[column]
-    if cell is None:
+    if cell is None or not any(cell.values):
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", fontsize=7, color=QUIET)
     else:
         for index, (value, verdict) in enumerate(zip(cell.values, cell.verdicts, strict=True)):
@@ -72,7 +72,11 @@ def _draw_cell(axes: Axes, row: ForestRow, column: int, series: int) -> None:
     axes.set(ylim=(0.6 - series, 0.6), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", labelsize=7, length=2.5, pad=1.5)
-    axes.locator_params(axis="x", nbins=3)
+    if any(value for one in row.cells if one is not None for value in one.values):
+        axes.locator_params(axis="x", nbins=3)
+    else:
+        # A claim that was run nowhere has no scale.
+        axes.set_xticks([])
     axes.margins(x=0.08)
 
 

@@ -25,9 +25,14 @@ def verdict_section(studies: list[StudyResults]) -> list[Section]:
     figures = []
     for start in range(0, len(asked), MOST_COLUMNS):
         part = asked[start : start + MOST_COLUMNS]
-        rows = [row for name, claim in TEXTS.claims.items() for row in _rows(name, claim, part)]
+        rows = [row for name, claim in TEXTS.claims.items() for row in _rows(name, claim, part) if _is_drawn(row)]
         figures += [_forest(part, rows[first : first + MOST_ROWS]) for first in range(0, len(rows), MOST_ROWS)]
     return [Section("verdicts", "The verdicts", [TEXTS.sentences["forest"]], [table], figures)]
+
+
+def _is_drawn(row: ForestRow) -> bool:
+    """Tell whether there is anything to draw: what was run nowhere stands in the table of verdicts alone."""
+    return any(value is not None for cell in row.cells if cell is not None for value in cell.values)
 
 
 def _forest(studies: list[StudyResults], rows: list[ForestRow]) -> Figure:
