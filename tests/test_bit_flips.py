@@ -59,6 +59,8 @@ KINDS = {
     "store/AUDIT/inversion/HASH/proxies-KEY-HASH.npz": "score",
     "store/AUDIT/inversion/HASH/features-N-HASH.npz": "score",
     "store/AUDIT/inversion/HASH/matching-N-HASH.npz": "score",
+    "store/AUDIT/classes/HASH/N.npy": "score",
+    "store/AUDIT/classes/HASH/KEY.npy": "score",
     "store/AUDIT/retrained/HASH-N-N.safetensors": "unlearn",
     "store/AUDIT/retrained/HASH-N-N.json": "unlearn",
     "store/AUDIT/retrained/KEY-N.safetensors": "compare orders",
@@ -70,6 +72,8 @@ KINDS = {
     "out/AUDIT/reconstructions.npz": "score",
     "out/AUDIT/inversion-pictures.npz": "score",
     "out/AUDIT/thumbnails.npz": "score",
+    "out/AUDIT/classes.json": "score",
+    "out/AUDIT/class-reconstructions.npz": "score",
     "out/AUDIT/redaction.salt": "by hand",
     "out/AUDIT/report.html": "report",
     "out/AUDIT/report.json": "report",
@@ -163,7 +167,7 @@ def files_by_kind(root: Path, audit: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
-        of_audit = audit in str(relative) or len(relative.parts) < 3
+        of_audit = audit in str(relative) or len(relative.parts) < 3 or relative.parent == Path("out/comparisons")
         if path.is_file() and path.suffix not in (files.SEAL_SUFFIX, ".part") and of_audit:
             kind = kind_of(relative)
             if kind not in found or files.seal_of(path).exists():

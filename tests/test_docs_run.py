@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -71,6 +72,7 @@ NEAREST: dict[str, tuple[str | None, str]] = {
 
 #: Words that stand for something of the reader's. Names of audits, ids and redacted ids are found in the folder.
 PLACEHOLDERS = {
+    "E": "3",
     "DIR": "data",
     "PHOTOS": "data/cifar10",
     "ids:FILE": "ids:requests.csv",
@@ -147,6 +149,10 @@ class Place:
             if flag in words or (flag == "--invert" and pages_own) or self._is_set_elsewhere(flag, words):
                 continue
             words += [flag, value]
+        before = ["", *given]
+        if name == "init" and all(word.startswith("--") or flag.startswith("--") for flag, word in pairwise(before)):
+            # Nothing is written over what the page has already.
+            words.append(f"begun-{len(list(self.folder.glob('begun-*')))}")
         return [name, *words]
 
     def _filled(self, word: str, flag: str | None, named: dict[str, str]) -> str:
