@@ -75,6 +75,7 @@ PLACEHOLDERS = {
     "E": "3",
     "DIR": "data",
     "PHOTOS": "data/cifar10",
+    "photos": "data/cifar10",
     "ids:FILE": "ids:requests.csv",
     "$HOME/data": "data",
     "/shared/store": "shadow_models",
@@ -149,6 +150,9 @@ class Place:
             if flag in words or (flag == "--invert" and pages_own) or self._is_set_elsewhere(flag, words):
                 continue
             words += [flag, value]
+        if name == "gate" and not any(word.startswith("--max") for word in given):
+            # Nothing was declared of the prepared audits.
+            words += ["--max-auc", "0.9"]
         before = ["", *given]
         if name == "init" and all(word.startswith("--") or flag.startswith("--") for flag, word in pairwise(before)):
             # Nothing is written over what the page has already.
