@@ -766,7 +766,9 @@ def test_its_report_draws_every_verdict_before_it_tabulates_it(reproduced: dict[
     claims = [row[0].split(":")[0] for row in verdicts["rows"] if ":" in row[0]]
     assert sorted(claims) == sorted(experiment.title for experiment in EXPERIMENTS)
     drawn = [row for figure in first["figures"] for row in figure["data"]["rows"]]
-    assert [row["name"] for row in drawn] == [row[0] for row in verdicts["rows"]]
+    # What was run nowhere, other budgets at this scale, is in the table alone.
+    told = [row[0] for row in verdicts["rows"] if any(":" in cell for cell in row[1:])]
+    assert [row["name"] for row in drawn] == told
     assert [column.split(", ")[-1] for column in verdicts["columns"][1:]] == ["as in the paper", "controlled"]
     for row in verdicts["rows"]:
         # One audit answers Figure 1; the others would need more seeds.
