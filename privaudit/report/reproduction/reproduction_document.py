@@ -31,7 +31,14 @@ from privaudit.results.reproduction_results import (
 ORDER = (*TEXTS.claims, "methods")
 
 #: Verdicts, as they are counted.
-WORDS = ("supported", "not supported", "inconclusive", "descriptive", "not run")
+#: Every verdict in words that need no rule beside them.
+WORDS = {
+    "supported": "supported",
+    "not supported": "not supported",
+    "inconclusive": "open",
+    "descriptive": "only described",
+    "not run": "not run by the present rule",
+}
 
 TITLE, TITLE_OF_METHODS = "Does privacy risk order unlearning? A reproduction", "Unlearning, held against retraining"
 
@@ -99,17 +106,23 @@ def _count(studies: list[StudyResults], protocol: str) -> Counter[str]:
 
 def _finding(studies: list[StudyResults], counted: Counter[str]) -> list[str]:
     """The two questions that the paper turns on, answered in a sentence each."""
-    every = ", ".join(f"{counted[word]} {word}" for word in WORDS if word in counted)
-    said = [f"Under the controlled protocol: {every}."]
+    said = [_decided(counted)]
     for name in ("table2", "table6"):
-        answers = [
-            f"{title_of(study.about)}: {study.verdicts.by_experiment[name]['controlled'].verdict}"
-            for study in studies
-            if name in study.verdicts.by_experiment
-        ]
+        answers: dict[str, list[str]] = {}
+        for study in studies:
+            if (decided := study.verdicts.by_experiment.get(name)) is not None:
+                answers.setdefault(WORDS[decided["controlled"].verdict], []).append(title_of(study.about))
         if answers:
-            said.append(f"{TEXTS.questions[name]}: {'; '.join(answers)}.{_moved(name, studies)}")
+            each = "; ".join(f"{word} on {', '.join(where)}" for word, where in answers.items())
+            said.append(f"{TEXTS.questions[name]}: {each}.{_moved(name, studies)}")
     return said
+
+
+def _decided(counted: Counter[str]) -> str:
+    """How much is decided, before what: a verdict that only describes is no answer to the paper."""
+    told = ", ".join(f"{counted[word]} {said}" for word, said in WORDS.items() if counted[word])
+    of = "answers, each a claim on a data set with other explanations taken away"
+    return f"Of {counted.total()} {of}, these runs decide {counted['supported'] + counted['not supported']}: {told}."
 
 
 def _moved(name: str, studies: list[StudyResults]) -> str:
