@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from privaudit.engines.base import Report
+from privaudit.engines.kept_results import REMEDY
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
 from privaudit.inversion.gradient_engines.engine_choice import make_engine
 from privaudit.inversion.gradient_engines.sample_gradients import (
@@ -144,7 +145,7 @@ def keep_result(path: Path, found: dict[str, npt.NDArray[Any]]) -> None:
 
 def read_result(path: Path) -> dict[str, npt.NDArray[Any]]:
     """What a finished job left."""
-    files.demand_whole(path, "Run the same privaudit score again: it makes anew what is missing or damaged.")
+    files.demand_whole(path, REMEDY)
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 

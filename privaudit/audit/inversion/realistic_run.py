@@ -14,6 +14,7 @@ from privaudit.audit.inversion.inversion_plan import MATCHING_PAIR
 from privaudit.audit.inversion.realistic_plan import RealisticPlan, plan_realistic
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import run_jobs
+from privaudit.engines.kept_results import is_done
 from privaudit.inversion.inversion_jobs import AttackSetting, read_result
 from privaudit.inversion.threat_models.client_updates import ClientUpdates
 from privaudit.inversion.threat_models.group_jobs import DRAWS, GroupJob, attack_groups
@@ -123,10 +124,7 @@ class RealisticStage:
 
     def run(self) -> list[SettingOutcome]:
         """Run what is missing, and read all of it."""
-        missing = self.unfinished()
-        for job in missing:
-            if files.inspect_seal(job.path).is_wrong:
-                talk(f"  {files.set_aside_in_words(job.path)}; it is made again")
+        missing = [job for job in self.unfinished() if not is_done(job.path)]
         if missing:
             title, steps = "inverting: realistic settings", self.realistic.attack.steps
             with progress(title, sum(job.work for job in missing) * steps) as bar:
