@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from privaudit.engines.base import Report
+from privaudit.engines.kept_results import REMEDY
 from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
 from privaudit.inversion.gradient_engines.engine_choice import make_engine
 from privaudit.inversion.gradient_engines.sample_gradients import (
@@ -41,21 +42,63 @@ Tier = Literal["proxies", "features", "matching"]
 
 
 @dataclass(frozen=True)
-class InversionSetting:
-    """What all jobs have in common, as every worker gets it.
+class AttackSetting:
+    """What all jobs have in common, whatever their attacker sees, as every worker gets it.
 
     Parameters
     ----------
-    inputs, labels, sample_ids
+    inputs, labels
         Of the pool.
     reference
-        Rows of the pool that reconstructions are held against.
+        Rows of the pool that reconstructions are held against, sorted.
     store, specification
         Whose models are attacked.
     at
         ``"trained"`` models, or fresh ones at ``"init"``.
-    attack, features
-        Gradient matching and feature matching.
+    attack, pixels
+        How images are sought.
+    """
+
+    inputs: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64]
+    reference: npt.NDArray[np.int64]
+    store: AuditStore
+    specification: ModelSpecification
+    at: Literal["trained", "init"]
+    attack: MatchingAttack
+    pixels: PixelScale
+
+    def model(self, key: str) -> nn.Module:
+        """The attacked model in eval mode: that of the store, or the fresh network that it could have started from."""
+        if self.at == "init":
+            return self.specification.build("untrained", key).eval()
+        return load_model(self.specification, self.store.model(key))
+
+    def held_against(self) -> tuple[npt.NDArray[Any], float]:
+        """The reference images, and what turns them into unit ones: bytes are divided where they are compared."""
+        reference = self.inputs[self.reference]
+        return (reference, 255.0) if reference.dtype == np.uint8 else (self.pixels.to_unit(reference), 1.0)
+
+    def positions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Which reference each of ``rows`` is; −1 where it is none."""
+        found = np.minimum(np.searchsorted(self.reference, rows), len(self.reference) - 1)
+        return np.where(self.reference[found] == rows, found, -1)
+
+    def distribution(self, labels: torch.Tensor) -> torch.Tensor:
+        """Labels as distributions over classes."""
+        return nn.functional.one_hot(labels, self.specification.classes).float()
+
+
+@dataclass(frozen=True)
+class InversionSetting(AttackSetting):
+    """The setting of attacks on the gradient of one sample.
+
+    Parameters
+    ----------
+    sample_ids
+        Of the pool.
+    features
+        Feature matching.
     clip, noise
         A defence: see `privaudit.inversion.gradient_engines.sample_gradients.observe`.
     calibration
@@ -64,26 +107,12 @@ class InversionSetting:
         Power iterations for the curvature; 0 leaves it out.
     """
 
-    inputs: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
     sample_ids: npt.NDArray[np.int64]
-    reference: npt.NDArray[np.int64]
-    store: AuditStore
-    specification: ModelSpecification
-    at: Literal["trained", "init"]
-    attack: MatchingAttack
     features: FeatureAttack
-    pixels: PixelScale
     clip: float | None
     noise: float
     calibration: EngineChoice
     iterations: int
-
-    def model(self, key: str) -> nn.Module:
-        """The attacked model in eval mode: that of the store, or the fresh network that it could have started from."""
-        if self.at == "init":
-            return self.specification.build("untrained", key).eval()
-        return load_model(self.specification, self.store.model(key))
 
 
 @dataclass(frozen=True)
@@ -102,16 +131,21 @@ def invert_job(job: InversionJob, setting: InversionSetting, report: Report) -> 
     """Run one job and seal its results: an ``.npz`` of one entry a search."""
     with one_thread(setting.specification.hardware):
         found = _Bench(job, setting).run(report)
+    keep_result(job.path, found)
+    report(job.work)
+
+
+def keep_result(path: Path, found: dict[str, npt.NDArray[Any]]) -> None:
+    """Write what a job came to, and seal it."""
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **found)
-    files.write_bytes(job.path, content.getvalue())
-    files.seal(job.path)
-    report(job.work)
+    files.write_bytes(path, content.getvalue())
+    files.seal(path)
 
 
 def read_result(path: Path) -> dict[str, npt.NDArray[Any]]:
     """What a finished job left."""
-    files.demand_whole(path, "Run the same privaudit score again: it makes anew what is missing or damaged.")
+    files.demand_whole(path, REMEDY)
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -136,8 +170,8 @@ class _Bench:
 
     def _proxies(self, report: Report) -> dict[str, npt.NDArray[Any]]:
         """T0."""
-        starts = self._noise("power-iteration", normal=True)
-        found = proxies_of(self.engine, self.inputs, self._distribution(self.labels), starts, self.setting.iterations)
+        setting, starts = self.setting, self._noise("power-iteration", normal=True)
+        found = proxies_of(self.engine, self.inputs, setting.distribution(self.labels), starts, setting.iterations)
         return {
             "gradient_norm": _array(found.gradient_norm),
             "curvature": _array(found.curvature),
@@ -180,7 +214,7 @@ class _Bench:
         canvas = Canvas.of(self.model, self.setting.pixels, standardised=attack.standardised)
         starts = self._noise("matching-start", normal=attack.start == "normal")
         done = _Count(report)
-        found = match_gradients(self.engine, seen, self._distribution(labels), starts, attack, canvas, done.add)
+        found = match_gradients(self.engine, seen, self.setting.distribution(labels), starts, attack, canvas, done.add)
         results = self._judge(found.images) | self._confounders(seen, everything)
         results |= {"objective": _array(found.objective), "steps": found.steps.cpu().numpy()}
         if recovered is not None:
@@ -190,7 +224,7 @@ class _Bench:
     def _confounders(self, seen: Gradients, part: slice) -> dict[str, npt.NDArray[Any]]:
         """The norm of the gradient that was seen, and the loss that it came from."""
         with torch.no_grad():
-            loss = soft_cross_entropy(self.model(self.inputs[part]), self._distribution(self.labels[part]))
+            loss = soft_cross_entropy(self.model(self.inputs[part]), self.setting.distribution(self.labels[part]))
         return {"gradient_norm": _array(norms(seen)), "loss": _array(loss)}
 
     def _observed(self, part: slice) -> Gradients:
@@ -199,7 +233,7 @@ class _Bench:
             derive_seed(setting.specification.seed, "gradient-noise", job.model, int(sample))
             for sample in setting.sample_ids[job.rows[part]]
         ]
-        labels = self._distribution(self.labels[part])
+        labels = self.setting.distribution(self.labels[part])
         return observe(self.engine, self.inputs[part], labels, clip=setting.clip, noise=setting.noise, seeds=seeds)
 
     def _recovered_labels(self, gradients: dict[str, torch.Tensor]) -> torch.Tensor | None:
@@ -208,9 +242,6 @@ class _Bench:
         if self.setting.attack.joint_label or last is None:
             return None
         return recover_labels(gradients.get(f"{last}.bias"), gradients[f"{last}.weight"])
-
-    def _distribution(self, labels: torch.Tensor) -> torch.Tensor:
-        return nn.functional.one_hot(labels, self.setting.specification.classes).float()
 
     def _noise(self, purpose: str, *, normal: bool = False) -> torch.Tensor:
         """A start for each search, ``[n, C, H, W]``, that depends on its sample, model and number alone."""
@@ -226,12 +257,8 @@ class _Bench:
         """Hold reconstructions against the truth and against all reference images."""
         setting, job = self.setting, self.job
         found = _array(images.permute(0, 2, 3, 1))
-        found_at = np.minimum(np.searchsorted(setting.reference, job.rows), len(setting.reference) - 1)
-        positions = np.where(setting.reference[found_at] == job.rows, found_at, -1)
-        reference = setting.inputs[setting.reference]
-        # Bytes are divided where they are compared, a part at a time; floats are few.
-        held, divisor = (reference, 255.0) if reference.dtype == np.uint8 else (setting.pixels.to_unit(reference), 1.0)
-        placed = place(found, self.unit, held, positions, divisor)
+        held, divisor = setting.held_against()
+        placed = place(found, self.unit, held, setting.positions(job.rows), divisor)
         return {
             "images": found,
             "psnr": psnr_of_error(placed.error),

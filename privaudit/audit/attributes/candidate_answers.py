@@ -20,12 +20,13 @@ from privaudit import artifacts
 from privaudit.audit.attributes.sensitive_columns import SensitiveColumn
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import Report, run_jobs
+from privaudit.engines.kept_results import is_done, read_kept
 from privaudit.errors import StoreError
 from privaudit.estimators.fitted import FittedEstimator
 from privaudit.estimators.stored_answers import StoredAnswers
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity
-from privaudit.runtime.progress import progress, talk
+from privaudit.runtime.progress import progress
 from privaudit.shadow.store import COIN, TARGET, shadow_keys
 from privaudit.shadow.trainer import (
     AuditArrays,
@@ -73,7 +74,7 @@ def answers_of(plan: AuditPlan, columns: Sequence[SensitiveColumn]) -> list[tupl
         the store does not keep.
     """
     jobs = candidate_jobs(plan, columns)
-    missing = [job for job in jobs if not all(map(_is_done, job.paths))]
+    missing = [job for job in jobs if not all(map(is_done, job.paths))]
     if missing:
         title = "asking for sensitive columns" if plan.specification.estimator is None else "fitting again, and asking"
         with progress(title, len(missing)) as bar:
@@ -81,8 +82,8 @@ def answers_of(plan: AuditPlan, columns: Sequence[SensitiveColumn]) -> list[tupl
     paths = {job.training.key: job.paths for job in jobs}
     found = []
     for index in range(len(columns)):
-        shadow = np.stack([_read(paths[key][index]) for key in shadow_keys(plan.shadows)])
-        found.append((shadow, _read(paths[TARGET][index]) if TARGET in paths else None))
+        shadow = np.stack([read_kept(paths[key][index]) for key in shadow_keys(plan.shadows)])
+        found.append((shadow, read_kept(paths[TARGET][index]) if TARGET in paths else None))
     return found
 
 
@@ -152,15 +153,3 @@ def _logits(model: nn.Module, inputs: npt.NDArray[Any], labels: npt.NDArray[np.i
     if isinstance(model, FittedEstimator):
         return model.log_probabilities(inputs)  # All at once: together they decide what counts for 0.
     return logits_of(model, Samples.from_arrays(inputs, labels, device))
-
-
-def _is_done(path: Path) -> bool:
-    state = files.inspect_seal(path)
-    if state.is_wrong:
-        talk(f"  {files.set_aside_in_words(path)}; it is made again")
-    return state is files.Seal.WHOLE
-
-
-def _read(path: Path) -> Floats:
-    files.demand_whole(path, "Run the same privaudit score again: it makes anew what is missing or damaged.")
-    return np.asarray(files.read_array(path), np.float32)

@@ -11,12 +11,13 @@ from privaudit.audit.inversion.inversion_images import Results
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import run_jobs
+from privaudit.engines.kept_results import is_done
 from privaudit.inversion.inversion_jobs import InversionJob, InversionSetting, Tier, invert_job, read_result
 from privaudit.inversion.proxies import ITERATIONS
 from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity, digest_of
-from privaudit.runtime.progress import progress, talk
+from privaudit.runtime.progress import progress
 from privaudit.runtime.seeds import generator
 from privaudit.shadow.store import TARGET
 
@@ -83,7 +84,7 @@ class InversionStage:
     def run(self, searches: Round) -> Results:
         """Results ``[M, R, n, …]`` by name."""
         setting, jobs = self.setting(searches.iterations), self.jobs(searches)
-        missing = [job for job in jobs if not _is_done(job)]
+        missing = [job for job in jobs if not is_done(job.path)]
         if missing:
             with progress(searches.title, sum(job.work for job in missing)) as bar:
                 run_jobs(invert_job, missing, setting, self.plan.engine, bar)
@@ -154,13 +155,6 @@ class InversionStage:
         others = np.sort(pool[order[size:]])
         low = generator(self.plan.settings.seed, "inversion-low").permutation(others)[:size]
         return np.sort(high), np.sort(low)
-
-
-def _is_done(job: InversionJob) -> bool:
-    state = files.inspect_seal(job.path)
-    if state.is_wrong:
-        talk(f"  {files.set_aside_in_words(job.path)}; it is made again")
-    return state is files.Seal.WHOLE
 
 
 def _digest(tier: Tier, setting: InversionSetting) -> str:

@@ -14,8 +14,10 @@ from privaudit.audit.inversion.inversion_plan import MATCHING_PAIR
 from privaudit.audit.inversion.realistic_plan import RealisticPlan, plan_realistic
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import run_jobs
+from privaudit.engines.kept_results import is_done
+from privaudit.inversion.inversion_jobs import AttackSetting, read_result
 from privaudit.inversion.threat_models.client_updates import ClientUpdates
-from privaudit.inversion.threat_models.group_jobs import DRAWS, Arrays, GroupJob, GroupSetting, attack_groups
+from privaudit.inversion.threat_models.group_jobs import DRAWS, GroupJob, attack_groups
 from privaudit.inversion.threat_models.group_judgement import rebuilt
 from privaudit.inversion.threat_models.group_matching import Shared, objective
 from privaudit.inversion.threat_models.ladder import LOCAL_RATE
@@ -68,10 +70,10 @@ class RealisticStage:
                 jobs.append(GroupJob(threat, model, rows[some], int(some[0]), folder / name))
         return jobs
 
-    def setting(self) -> GroupSetting:
+    def setting(self) -> AttackSetting:
         """What all jobs have in common."""
         plan, realistic = self.plan, self.realistic
-        return GroupSetting(
+        return AttackSetting(
             inputs=plan.data.x_train,
             labels=plan.data.y_train,
             reference=realistic.reference,
@@ -122,10 +124,7 @@ class RealisticStage:
 
     def run(self) -> list[SettingOutcome]:
         """Run what is missing, and read all of it."""
-        missing = self.unfinished()
-        for job in missing:
-            if files.inspect_seal(job.path).is_wrong:
-                talk(f"  {files.set_aside_in_words(job.path)}; it is made again")
+        missing = [job for job in self.unfinished() if not is_done(job.path)]
         if missing:
             title, steps = "inverting: realistic settings", self.realistic.attack.steps
             with progress(title, sum(job.work for job in missing) * steps) as bar:
@@ -133,7 +132,7 @@ class RealisticStage:
         return [self._outcome(threat) for threat in self.realistic.groups]
 
     def _outcome(self, threat: ThreatModel) -> SettingOutcome:
-        parts = [read_groups(job.path) for job in self.jobs(threat)]
+        parts = [read_result(job.path) for job in self.jobs(threat)]
         found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         own = {name: found[name] for name in MEASURES}
         # The same reconstructions in every draw: a record counts by its share of them.
@@ -144,13 +143,6 @@ class RealisticStage:
             attacked=rebuilt(own, found.get("labels")),
             null=rebuilt(null, found.get("null_labels")),
         )
-
-
-def read_groups(path: Path) -> Arrays:
-    """What a finished job left."""
-    files.demand_whole(path, "Run the same privaudit score again: it makes anew what is missing or damaged.")
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
 
 
 def realistic_stage(plan: AuditPlan) -> RealisticStage | None:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from privaudit.engines.base import Report
-from privaudit.inversion.image_scale import PixelScale
+from privaudit.inversion.inversion_jobs import AttackSetting, keep_result
 from privaudit.inversion.network_structure import find_structure
-from privaudit.inversion.presets import MatchingAttack
 from privaudit.inversion.threat_models.client_updates import ClientUpdates
 from privaudit.inversion.threat_models.gradient_defences import defended
-from privaudit.inversion.threat_models.group_judgement import References, assigned, judge
+from privaudit.inversion.threat_models.group_judgement import References, assigned, judge, others
 from privaudit.inversion.threat_models.group_labels import class_signal, recover_batch_labels, share_right
 from privaudit.inversion.threat_models.group_matching import Shared, match_updates
 from privaudit.inversion.threat_models.ladder import LOCAL_RATE
 from privaudit.results.audit.realistic_inversion import ThreatModel
-from privaudit.runtime import files
 from privaudit.runtime.seeds import derive_seed, generator
-from privaudit.shadow.specification import ModelSpecification
-from privaudit.shadow.store import AuditStore
-from privaudit.shadow.trainer import load_model, one_thread
+from privaudit.shadow.trainer import one_thread
 
 #: How often images that took no part are drawn for the null.
 DRAWS = 4
@@ -36,40 +30,6 @@ DRAWS = 4
 LABEL_DRAWS = 32
 
 Arrays = dict[str, npt.NDArray[Any]]
-
-
-@dataclass(frozen=True)
-class GroupSetting:
-    """What all jobs have in common, as every worker gets it.
-
-    Parameters
-    ----------
-    inputs, labels
-        Of the pool.
-    reference
-        Rows of the pool that reconstructions are held against, sorted.
-    store, specification
-        Whose models are attacked.
-    at
-        ``"trained"`` models, or fresh ones at ``"init"``.
-    attack, pixels
-        How images are sought.
-    """
-
-    inputs: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
-    reference: npt.NDArray[np.int64]
-    store: AuditStore
-    specification: ModelSpecification
-    at: Literal["trained", "init"]
-    attack: MatchingAttack
-    pixels: PixelScale
-
-    def model(self, key: str) -> nn.Module:
-        """The attacked model in eval mode."""
-        if self.at == "init":
-            return self.specification.build("untrained", key).eval()
-        return load_model(self.specification, self.store.model(key))
 
 
 @dataclass(frozen=True)
@@ -88,21 +48,18 @@ class GroupJob:
         return float(len(self.rows) * self.threat.evaluations)
 
 
-def attack_groups(job: GroupJob, setting: GroupSetting, report: Report) -> None:
+def attack_groups(job: GroupJob, setting: AttackSetting, report: Report) -> None:
     """Run one job and seal what it came to: measures of every record, and no image."""
     with one_thread(setting.specification.hardware):
         found = _Groups(job, setting).run(report)
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **found)
-    files.write_bytes(job.path, content.getvalue())
-    files.seal(job.path)
+    keep_result(job.path, found)
     report(job.work * setting.attack.steps)
 
 
 class _Groups:
     """One job with its model and data on the device."""
 
-    def __init__(self, job: GroupJob, setting: GroupSetting) -> None:
+    def __init__(self, job: GroupJob, setting: AttackSetting) -> None:
         self.job, self.setting = job, setting
         specification = setting.specification
         device = specification.hardware.torch_device
@@ -172,14 +129,11 @@ class _Groups:
     def _judged(self, images: npt.NDArray[Any]) -> Arrays:
         """Hold each group's reconstructions against its own images, and against others of the same classes."""
         setting, (groups, size) = self.setting, self.job.rows.shape
-        reference = setting.inputs[setting.reference]
-        held = References(reference, 255.0)
-        if reference.dtype != np.uint8:
-            held = References(setting.pixels.to_unit(reference), 1.0)
+        held = References(*setting.held_against())
         # Whom each reconstruction is held against: first its own group, then those drawn for the null.
-        rows = np.stack(
+        rows = np.array(
             [
-                np.stack([own, *(self._others(own, seed, draw) for draw in range(DRAWS))])
+                [own, *(others(own, setting.labels, generator(seed, "others", draw)) for draw in range(DRAWS))]
                 for own, seed in zip(self.job.rows, self.seeds, strict=True)
             ]
         )
@@ -191,30 +145,14 @@ class _Groups:
             ]
         )
         flat = (-1, *truths.shape[3:])
-        found = judge(taken.reshape(flat), truths.reshape(flat), self._positions(rows.reshape(-1)), held)
+        found = judge(taken.reshape(flat), truths.reshape(flat), setting.positions(rows.reshape(-1)), held)
         shaped = {name: values.reshape(groups, 1 + DRAWS, size) for name, values in found.items()}
         return {name: values[:, 0] for name, values in shaped.items()} | {
             f"null_{name}": values[:, 1:] for name, values in shaped.items()
         }
 
-    def _others(self, rows: npt.NDArray[np.int64], seed: int, draw: int) -> npt.NDArray[np.int64]:
-        """As many rows of the same classes that took no part, where there are so many."""
-        random = generator(seed, "others", draw)
-        left = random.permutation(np.setdiff1d(np.arange(len(self.setting.labels)), rows)).tolist()
-        labels, drawn = self.setting.labels, []
-        for row in rows:
-            place = next((at for at, other in enumerate(left) if labels[other] == labels[row]), 0)
-            drawn.append(left.pop(place))
-        return np.array(drawn, np.int64)
-
-    def _positions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        known = self.setting.reference
-        at = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        return np.where(known[at] == rows, at, -1)
-
     def _distribution(self, labels: npt.NDArray[np.int64]) -> torch.Tensor:
-        there = torch.from_numpy(labels).to(self.inputs.device)
-        return nn.functional.one_hot(there, self.setting.specification.classes).float()
+        return self.setting.distribution(torch.from_numpy(labels).to(self.inputs.device))
 
     def _starts(self) -> torch.Tensor:
         """Uniform noise that depends on the seed, the threat model, the model and the group alone."""

@@ -20,6 +20,8 @@ from privaudit.results.audit.realistic_inversion import Rebuilt
 from privaudit.results.measures import Share
 from privaudit.statistics.intervals import FloatArray, share_interval
 
+Rows = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True)
 class References:
@@ -29,18 +31,26 @@ class References:
     scale: float
 
 
-def assigned(images: Images, truths: Images) -> npt.NDArray[np.int64]:
+def assigned(images: Images, truths: Images) -> Rows:
     """Which image is taken for each truth, ``[n]``: the assignment of the least total squared error."""
     flat, true = (np.asarray(some, np.float64).reshape(len(some), -1) for some in (images, truths))
     apart = (true**2).sum(1)[:, np.newaxis] + (flat**2).sum(1) - 2 * true @ flat.T
     rows, columns = linear_sum_assignment(apart)
-    found: npt.NDArray[np.int64] = columns[np.argsort(rows)]
+    found: Rows = columns[np.argsort(rows)]
     return found
 
 
-def judge(
-    taken: Images, truths: Images, own: npt.NDArray[np.int64], references: References
-) -> dict[str, npt.NDArray[Any]]:
+def others(rows: Rows, labels: Rows, random: np.random.Generator) -> Rows:
+    """Draw as many records that took no part, of the same classes where there are so many: rows of ``labels [N]``."""
+    left = random.permutation(np.setdiff1d(np.arange(len(labels)), rows)).tolist()
+    drawn = []
+    for row in rows:
+        spot = next((at for at, other in enumerate(left) if labels[other] == labels[row]), 0)
+        drawn.append(left.pop(spot))
+    return np.array(drawn, np.int64)
+
+
+def judge(taken: Images, truths: Images, own: Rows, references: References) -> dict[str, npt.NDArray[Any]]:
     """Say what each assigned image is worth against its truth, both ``[m, H, W, C]``; ``[m]`` each.
 
     ``own`` says which reference a truth is; −1 where it is none of them.

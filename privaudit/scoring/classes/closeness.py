@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from privaudit.results.audit.class_results import ClassCloseness, ClassOutcome
 from privaudit.results.measures import Share
+from privaudit.statistics import roc
 from privaudit.statistics.intervals import FEWEST_PAIRS, mean_interval, wilson
 
 Floats = npt.NDArray[np.float64]
@@ -77,7 +77,7 @@ def nearness(samples: ClassSamples, label: int, images: npt.NDArray[np.float32])
     members, strangers = (np.where(chosen, squared, np.inf).min(axis=1) for chosen in (keep, ~keep))
     width = flat.shape[1]
     return Nearness(
-        auc=np.array([_auc(-row, seen) for row, seen in zip(_rounded(excess, squared), keep, strict=True)]),
+        auc=np.array([roc.auc(-row, seen) for row, seen in zip(_rounded(excess, squared), keep, strict=True)]),
         nearest_member=np.where(members == strangers, 0.5, members < strangers).astype(np.float64),
         to_members=np.sqrt(members / width),
         to_others=np.sqrt(strangers / width),
@@ -134,9 +134,3 @@ def _rounded(excess: Floats, squared: Floats) -> Floats:
     unit = 1e-9 * max(float(squared.max()), 1e-300)
     rounded: Floats = np.round(excess / unit) * unit
     return rounded
-
-
-def _auc(scores: Floats, positive: Truths) -> float:
-    """Mann and Whitney's, ties as halves."""
-    ranks, hits = rankdata(scores), int(positive.sum())
-    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * (len(scores) - hits)))

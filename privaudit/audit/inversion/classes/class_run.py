@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from privaudit import artifacts
-from privaudit.audit.inversion.classes.class_jobs import ClassJob, class_job, predicted
+from privaudit.audit.inversion.classes.class_jobs import class_job, predicted
 from privaudit.audit.inversion.classes.class_plan import ClassPlan
 from privaudit.audit.plan import AuditPlan
 from privaudit.engines.base import run_jobs
+from privaudit.engines.kept_results import is_done, read_kept
 from privaudit.errors import DataError
 from privaudit.inversion.classes import class_ascent
 from privaudit.results.audit.class_results import ClassCloseness, ClassResults
 from privaudit.results.base import write_result
 from privaudit.runtime import files
-from privaudit.runtime.progress import progress, talk
+from privaudit.runtime.progress import progress
 from privaudit.scoring.classes.closeness import ClassSamples, Nearness, closeness, nearness, outcome
 from privaudit.shadow.store import shadow_key
 
@@ -32,11 +33,11 @@ def run_classes(plan: AuditPlan, chosen: ClassPlan | None, folder: Path) -> Clas
         for one in (path, pictures):
             files.remove(one)
         return None
-    missing = [job for job in chosen.jobs if not _is_done(job)]
+    missing = [job for job in chosen.jobs if not is_done(job.path)]
     if missing:
         with progress("reconstructing classes", len(missing)) as bar:
             run_jobs(class_job, missing, chosen.setting, plan.engine, bar)
-    target, *shadows = (_read(job) for job in chosen.jobs)
+    target, *shadows = (read_kept(job.path) for job in chosen.jobs)
     results = _judge(plan, chosen, np.stack(shadows))
     _write_pictures(plan, chosen, target, pictures)
     write_result(path, results)
@@ -68,7 +69,7 @@ def _judge(plan: AuditPlan, chosen: ClassPlan, found: Floats) -> ClassResults:
     ]
     notes = []
     if models < plan.shadows:
-        notes.append(f"{models} of {plan.shadows} shadow models were taken, as many as a few seconds pay for")
+        notes.append(f"{models} of {plan.shadows} shadow models were taken")
     if len(told) < data.classes:
         notes.append(f"{data.classes - len(told)} classes are so rare that some models saw none of their samples")
     return ClassResults(
@@ -123,15 +124,3 @@ def _write_pictures(plan: AuditPlan, chosen: ClassPlan, target: Floats, path: Pa
     )
     files.write_bytes(path, content.getvalue())
     files.seal(path)
-
-
-def _is_done(job: ClassJob) -> bool:
-    state = files.inspect_seal(job.path)
-    if state.is_wrong:
-        talk(f"  {files.set_aside_in_words(job.path)}; it is made again")
-    return state is files.Seal.WHOLE
-
-
-def _read(job: ClassJob) -> Floats:
-    files.demand_whole(job.path, "Run the same privaudit score again: it makes anew what is missing or damaged.")
-    return np.asarray(files.read_array(job.path), np.float32)
