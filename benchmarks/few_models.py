@@ -23,7 +23,6 @@ from torch.nn import functional
 
 from privaudit.attacks import lira
 from privaudit.attacks.few_models.cross_fitting import folds_of
-from privaudit.attacks.few_models.loss_trace import precision_at, trace_range
 from privaudit.attacks.few_models.offline_rmia import offline_rmia
 from privaudit.attacks.few_models.transferred import transferred
 from privaudit.attacks.risk import attack_success, evidence
@@ -182,6 +181,23 @@ def traced(plan: AuditPlan, models: int) -> None:
         print(f"precision at {share:.0%}, one half of the shadow models by the other: {ceiling:.0%}")
 
 
+def trace_range(losses: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Rank samples by the interquartile range of their loss ``[E, N]`` over epochs (Pollock et al. 2024, LT-IQR).
+
+    What is learned late and then well was not known from others: its loss spans much. What is never learned, or known
+    at once, spans little.
+    """
+    low, high = np.quantile(np.asarray(losses, np.float64), [0.25, 0.75], axis=0)
+    return np.asarray(high - low)
+
+
+def precision_at(ranking: npt.NDArray[Any], truth: npt.NDArray[Any], share: float) -> float:
+    """Share of those that a ranking names first who are among as many that the truth names first."""
+    count = max(1, round(share * len(truth)))
+    named, meant = (np.argsort(-np.asarray(of, np.float64), kind="stable")[:count] for of in (ranking, truth))
+    return len(np.intersect1d(named, meant)) / count
+
+
 def vulnerable(margins: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """LiRA's ranking: success of the attack, ties broken by the evidence."""
     ratio = lira.online(margins, keep)
@@ -271,9 +287,7 @@ def main() -> None:
         elif options.imitate:
             imitated(plan)
         else:
-            print(
-                "\n| attack | shadow models | seconds | AUC | at 1% false alarms | at 0.1% |\n|---|---|---|---|---|---|"
-            )
+            print(HEAD)
             curve(plan, min(read_record(store, key).seconds or 0.0 for key in shadow_keys(plan.shadows)))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from privaudit.attacks.label_only.boundary_distance import Budget, boundary_distances
 from privaudit.attacks.label_only.calibrated_distance import calibrated_distance
+from privaudit.commands.defence.boundary import _Space
 from privaudit.shadow.design import paired_design
 from privaudit.statistics.intervals import FloatArray
 from privaudit.statistics.roc import auc
@@ -96,6 +100,39 @@ def test_inputs_stay_within_what_they_may_be() -> None:
     truth = 0.4 - np.linalg.norm(samples - 0.5, axis=1)
     assert np.all(found >= truth * (1 - 1e-4))
     assert np.median(found / truth) <= 1.05
+
+
+def space_of(pool: npt.NDArray[Any], deviation: tuple[float, ...]) -> _Space:
+    plan: Any = SimpleNamespace(
+        arrays=SimpleNamespace(pool_inputs=pool), specification=SimpleNamespace(statistics=((0.0,), deviation))
+    )
+    return _Space.of(plan)
+
+
+def test_distances_of_images_are_in_deviations_of_their_channels_between_black_and_white() -> None:
+    pool = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 2), np.uint8)
+    pool[:, 0, 0] = 0  # An image's corner may be drawn on, even where no image has anything there.
+    space = space_of(pool, (0.5, 0.25))
+    points = space.points(pool)
+    np.testing.assert_allclose(space.inputs(points), pool / 255, atol=1e-6)
+    of_channels = (pool[0] / 255.0 - pool[1] / 255.0) / (0.5, 0.25)
+    assert np.linalg.norm(points[0] - points[1]) == pytest.approx(np.linalg.norm(of_channels), rel=1e-5)
+    assert space.bounds is not None
+    low, high = space.bounds
+    assert points.shape == (5, 32)
+    assert np.all((space.inputs(low[np.newaxis]) == 0) & (space.inputs(high[np.newaxis]) == 1))
+
+
+def test_a_feature_that_never_varies_stays_as_it_is() -> None:
+    """Its deviation is said to be 1, so that nothing is divided by 0."""
+    pool = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    pool[:, 1] = 7
+    space = space_of(pool, (2.0, 1.0, 0.5))
+    points = space.points(pool)
+    np.testing.assert_allclose(points, pool[:, [0, 2]] / (2.0, 0.5), rtol=1e-6)
+    np.testing.assert_allclose(space.inputs(points), pool, rtol=1e-6)
+    assert np.all(space.inputs(points + 3)[:, 1] == 7)
+    assert space.bounds is None
 
 
 def test_calibrated_distance_is_the_obvious_one() -> None:

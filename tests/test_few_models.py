@@ -11,7 +11,6 @@ from scipy import stats
 
 from privaudit.attacks.few_models.conditional_margin import conditional_margin
 from privaudit.attacks.few_models.cross_fitting import folds_of
-from privaudit.attacks.few_models.loss_trace import precision_at, trace_range
 from privaudit.attacks.few_models.offline_rmia import offline_rmia
 from privaudit.attacks.few_models.tail_forecast import missing_tail
 from privaudit.attacks.few_models.transferred import transferred
@@ -105,6 +104,31 @@ def test_the_transferred_attack_finds_what_the_exact_likelihood_ratio_finds() ->
     assert auc(target, member) < auc(exact, member) - 0.1
 
 
+def test_nobody_is_judged_by_what_is_known_of_their_own_fold() -> None:
+    """Nor by what models say of a sample that they were trained on, nor by what the target says of any other sample."""
+    random, member = np.random.default_rng(5), halves(300, 300)
+    target, shadows, seen, _ = pair_world(random, 300, 300, 4, 2.0, 2.0)
+    features, statistic, _ = world(random, member, 1.0)
+    fold = folds_of(member, random)
+    own = fold == fold[7]
+    changed = own & (np.arange(600) != 7)
+    conditional = conditional_margin(statistic, features, member, fold)
+    learned = transferred(target[:, None], shadows[:, :, None], seen, member, fold)
+    # Of the other fold the conditional attack reads those who are no members.
+    told = np.where(changed | (~own & member), statistic + random.normal(size=600), statistic)
+    looks = np.where(changed[:, None], random.permuted(features, axis=0), features)
+    assert conditional_margin(told, looks, member ^ changed, fold)[7] == conditional[7]
+    of_target = np.where(np.arange(600) == 7, target, target + random.normal(size=600))
+    of_shadows = np.where(changed, shadows + random.normal(size=shadows.shape), shadows)
+    of_shadows[seen[:, 7], 7] += 5
+    assert transferred(of_target[:, None], of_shadows[:, :, None], seen, member ^ changed, fold)[7] == learned[7]
+    # What is known of the other fold is what everybody is judged by.
+    told = np.where(own, statistic, statistic + random.normal(size=600))
+    of_shadows = np.where(own, shadows, shadows + random.normal(size=shadows.shape))
+    assert conditional_margin(told, features, member, fold)[7] != conditional[7]
+    assert transferred(target[:, None], of_shadows[:, :, None], seen, member, fold)[7] != learned[7]
+
+
 @pytest.mark.parametrize("models", [2, 4])
 def test_what_shadow_models_learned_by_heart_gives_nothing_away_of_a_target_that_saw_nobody(models: int) -> None:
     areas = []
@@ -114,16 +138,6 @@ def test_what_shadow_models_learned_by_heart_gives_nothing_away_of_a_target_that
         fold = folds_of(member, random)
         areas.append(auc(transferred(target[:, None], shadows[:, :, None], seen, member, fold), member))
     assert np.mean(areas) == pytest.approx(0.5, abs=3 * np.sqrt(1 / (6 * 300 * len(areas))))
-
-
-def test_a_loss_trace_is_ranked_by_its_middle_half() -> None:
-    trace = np.array([[4.0, 4.0, 1.0], [3.0, 4.0, 1.0], [2.0, 4.0, 1.0], [1.0, 4.0, 1.0], [0.0, 0.0, 1.0]])
-    assert trace_range(trace).tolist() == [2.0, 0.0, 0.0]
-    ranking, truth = np.arange(200.0), np.arange(200.0)
-    assert precision_at(ranking, truth) == 1.0
-    assert precision_at(-ranking, truth) == 0.0
-    truth[[199, 0]] = truth[[0, 199]]
-    assert precision_at(ranking, truth) == 0.5
 
 
 def test_the_forecast_is_the_tail_that_members_lack() -> None:

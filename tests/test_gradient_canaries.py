@@ -16,7 +16,8 @@ from privaudit.audit.plan import plan_audit
 from privaudit.audit.reopening import reopen_plan
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
-from privaudit.results.audit.promise import Promise
+from privaudit.report.content.claim_wording import of_steps
+from privaudit.results.audit.promise import CountedSteps, Promise
 from privaudit.scoring.promise.judgement import judge_claim
 from privaudit.scoring.promise.steps import counts_of_steps, guesses_to_make, log_odds, measured_noise
 from privaudit.shadow.trainer import one_thread
@@ -57,6 +58,20 @@ def test_what_is_read_is_the_noise_where_nobody_is_in() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("steps", [2, 3, 4, 5, 8, 9, 160])
+def test_noise_is_told_of_few_steps_too(steps: int) -> None:
+    """The median of a few distances from their own median is a third too small."""
+    values = np.random.default_rng(0).normal(scale=2.0, size=(steps, 8000)).astype(np.float32)
+    assert measured_noise(values) == pytest.approx(2.0, rel=0.04)
+
+
+def test_one_step_tells_no_noise_and_none_is_named() -> None:
+    told = CountedSteps(steps=1, noise=0.0, hits=5, inside=6, alarms=1, outside=7)
+    assert measured_noise(np.ones((1, 10), np.float32)) == 0
+    assert "noise" not in of_steps(told)
+    assert "is 2 times the clipping norm" in of_steps(told.model_copy(update={"steps": 2, "noise": 2.0}))
+
+
 def test_a_canary_is_drawn_and_clipped_as_a_sample_is() -> None:
     """Next to no noise: 0 where it was not drawn, and the clipping norm where it was, in half of the steps."""
     inside = np.arange(15) % 2 == 0
@@ -91,6 +106,17 @@ def test_hits_and_alarms_bound_mu_from_below() -> None:
     assert 1.3 < mu_of_trials(round(4000 * tpr), 4000, round(4000 * fpr), 4000) < 1.5
     assert mu_of_trials(30, 60, 30, 60) == epsilon_of_mu(0.0, 1e-5) == 0
     assert mu_of_trials(0, 0, 3, 10) == 0
+
+
+def test_a_bound_on_mu_is_above_it_in_one_of_twenty_at_most() -> None:
+    """Every count of 60 and 40 trials, by its chance under μ = 1: half of the error at either rate is enough."""
+    chances = np.outer(
+        stats.binom.pmf(np.arange(61), 60, stats.norm.cdf(0.5)),
+        stats.binom.pmf(np.arange(41), 40, stats.norm.cdf(-0.5)),
+    )
+    likely = np.argwhere(chances > 1e-6)
+    wrong = sum(chances[hits, alarms] for hits, alarms in likely if mu_of_trials(hits, 60, alarms, 40) > 1)
+    assert 0.0005 < wrong < 0.05
 
 
 def simulated(noise: float, random: np.random.Generator, scale: float = 1.0) -> Promise:

@@ -300,4 +300,9 @@ def test_a_forest_s_ties_make_no_model_an_outlier() -> None:
     tied = np.random.default_rng(1).random(votes.shape) < np.linspace(0.45, 0.6, 32)[:, np.newaxis]
     votes = np.where(tied, np.median(values, axis=0).round(), np.round(2 * values) / 2 + 0.25)
     assert not odd_models(find_outliers(votes))
-    assert odd_models(find_outliers(np.where(np.arange(32)[:, np.newaxis] == 7, 20 * votes, votes))) == [7]
+    # Nor do they hide one: far more or less than the others, the other way round, of other samples, or near on all.
+    centre = np.median(votes, axis=0)
+    far = np.where(np.random.default_rng(2).random(400) < 0.45, 30.0, 0.0)
+    others = (20 * votes[7], 5 * votes[7], -votes[7], votes[7][::-1], 0 * centre, centre, centre + far)
+    for odd in others:
+        assert odd_models(find_outliers(np.where(np.arange(32)[:, np.newaxis] == 7, odd, votes))) == [7]

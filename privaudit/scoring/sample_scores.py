@@ -212,7 +212,7 @@ def _joined(
         if attack.joins_union:
             union.leave_out(group, scores, evidence.keep[left])
         yield scores, evidence.keep[left]
-    if not attack.compares_models and evidence.partners is None:
+    if attack.joins_union and not attack.compares_models and evidence.partners is None:
         # What other models say changes nothing of it: the same scores, of fewer models.
         for group, (left, scores) in enumerate(Refits(len(evidence.keep), lambda left: cells[left])):
             union.leave_out(group, scores, evidence.keep[left])

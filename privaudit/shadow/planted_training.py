@@ -33,7 +33,7 @@ def train_planted(job: TrainingJob, inside: npt.NDArray[np.bool_], arrays: Audit
     seed = derive_seed(specification.seed, "train", job.key, 0)
 
     def on_epoch(epoch: int) -> None:
-        report(epoch / recipe.epochs * len(job.members) * recipe.epochs)
+        report(float(epoch * len(job.members)))
 
     with one_thread(hardware), seeded_layers(seed, hardware.torch_device):
         pool = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, hardware.device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,9 @@ from privaudit.training.loop import Samples, logits_of
 
 #: Inputs of the pool that walks may begin at, of all classes.
 STARTS = 200
+
+#: Scores ``[S, N]`` of a statistic and of who saw what.
+Score = Callable[[FloatArray, npt.NDArray[np.bool_]], FloatArray]
 
 #: What the attacks on the same samples are called, from the one that is told least.
 ATTACKS = ("boundary distance", "boundary distance, fitted", "labels of altered copies", "margin")
@@ -77,7 +81,7 @@ def measure_boundary(
     )
 
 
-def _attacked(values: FloatArray, keep: npt.NDArray[np.bool_], attack: Any) -> Attack:
+def _attacked(values: FloatArray, keep: npt.NDArray[np.bool_], attack: Score) -> Attack:
     clusters = np.broadcast_to((np.arange(len(keep)) // 2)[:, np.newaxis], keep.shape)
     refits = Refits(len(keep), lambda left: attack(values[left], keep[left]))
     left_out = ((scores, keep[left]) for left, scores in refits)
@@ -99,7 +103,7 @@ def _distances(plan: AuditPlan, keys: list[str], rows: npt.NDArray[np.int64], qu
                 inputs = Samples.from_arrays(space.inputs(points), np.zeros(len(points), np.int64), hardware.device)
                 return np.asarray(logits_of(asked, inputs).argmax(axis=1))
 
-            # The same directions for every model: what differs is the models.
+            # Every model is asked with the same state, so that no model's distances hang on which others were asked.
             random = generator(plan.settings.seed, "boundary-directions")
             distances.append(boundary_distances(answer, samples, labels, starts, queries, random, space.bounds))
             bar.advance(1)
@@ -119,7 +123,7 @@ class _Space:
     still
         An input, for the numbers that do not.
     is_uint8
-        Whether inputs are 8-bit images: then points lie between black and white, and may lie between two of 256 steps.
+        Whether inputs are 8-bit: then points lie between black and white, and may lie between two of 256 steps.
     """
 
     shape: tuple[int, ...]
@@ -135,7 +139,9 @@ class _Space:
         spread = np.broadcast_to(deviation, pool.shape[1:]).reshape(-1)
         is_uint8 = pool.dtype == np.uint8
         still = pool[0].reshape(-1).astype(np.float32) / (255 if is_uint8 else 1)
-        return cls(pool.shape[1:], spread, spread > 0, still, is_uint8)
+        # An image's channels have a deviation each; of a feature that never varies it is said to be 1.
+        varying = (pool != pool[0]).any(axis=0) if pool.ndim == 2 else np.ones(len(spread), np.bool_)
+        return cls(pool.shape[1:], spread, varying, still, is_uint8)
 
     @property
     def bounds(self) -> tuple[Points, Points] | None:

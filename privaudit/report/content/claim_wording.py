@@ -55,8 +55,9 @@ def sentence(found: ClaimFound) -> str:
 
 def of_steps(steps: CountedSteps) -> str:
     """What was read of each step, by whom."""
+    noise = f" The noise that was read is {steps.noise:.4g} times the clipping norm." if steps.steps > 1 else ""
     return (
         f"Canaries were gradients of one number each; an attacker read what each of {steps.steps:,} steps did to them, "
         f"and told {steps.hits:,} of {steps.inside:,} that were in, and {steps.alarms:,} of {steps.outside:,} that "
-        f"were not. The noise that was read is {steps.noise:.4g} times the clipping norm."
+        f"were not.{noise}"
     )

@@ -36,7 +36,7 @@ class CountedSteps(Result):
     steps
         How many.
     noise
-        The deviation of the noise that was read, in clipping norms.
+        The deviation of the noise that was read, in clipping norms; 0 where one step alone was.
     hits, inside, alarms, outside
         How many were told to be in of those that were, and of those that were not.
     """

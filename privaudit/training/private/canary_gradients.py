@@ -55,9 +55,9 @@ class CanaryGradients:
         is_drawn[self._inside[drawn]] = True
         found = []
         for index, (whose, where) in enumerate(places):
-            total = torch.zeros_like(trained[index]) if sums is None else sums[index].clone()
-            total.view(-1)[where[is_drawn[whose].to(where.device)]] += size
-            found.append(total.detach())
+            total = torch.zeros(trained[index].shape, device=where.device)
+            total.view(-1)[where[is_drawn[whose].to(where.device)]] = size
+            found.append(total if sums is None else sums[index] + total)
         return found
 
     def read(
