@@ -63,8 +63,10 @@ def verdict_table(study: Path) -> str:
 
 
 def _draws(answer: dict[str, Any]) -> str:
-    """Of how many independent draws an answer is."""
-    contrast: dict[str, Any] = next((one for one in answer["contrasts"].values() if one is not None), {})
+    """Of how many independent draws an answer is; a dash where what the rule asks for was not run."""
+    contrast: dict[str, Any] | None = next((one for one in answer["contrasts"].values() if one is not None), None)
+    if contrast is None:
+        return "–"
     if contrast.get("unit") == "class":
         return f"{contrast['seeds']} ({contrast['pairs']} classes)"
     return str(answer["about"]["seeds"])

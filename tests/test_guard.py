@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,13 +14,17 @@ import pytest
 import torch
 from torch.nn import functional
 
+from privaudit.config import Sequencing
 from privaudit.evaluation.measures.outcome import RUIN, RUIN_SHARE
 from privaudit.results.unlearning.ledger import GuardRecord
 from privaudit.testing import practice_context
 from privaudit.training.loop import Samples
 from privaudit.unlearning import guard as guards
+from privaudit.unlearning.application.problem import UnlearningProblem
+from privaudit.unlearning.application.run_method import Request, guard_of
 from privaudit.unlearning.base import UNLEARNERS, Context, Parameters, StopUnlearning, Unlearner
 from privaudit.unlearning.guard import COST, HALVINGS, LOST, LOST_OF_WHAT_IS_KNOWN, Guard, Slice
+from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.schedule.journal import StageJournal
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.sequence import Ledger, plan_stages, run_sequence
@@ -291,3 +297,32 @@ def test_at_the_end_that_is_taken_back_which_an_outcome_calls_ruin(known: float,
     assert len(one.meanwhile().rows) == len(one.meanwhile().right) == 256
     now = np.arange(1000) < round(1000 * (known - lost))
     assert (guard._what_is_wrong([(now, True)], [one]) is None) == kept
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_class_that_goes_is_not_missed(before: bool) -> None:
+    """A model that never answers with it any more has done what it should; were its samples watched, that were ruin.
+
+    So it is where the class went before, and a single sample of another class is to go now.
+    """
+    whole = learned()
+    labels = whole.samples.labels.numpy()
+    gone, one = np.flatnonzero(labels == 1), np.array([0])
+    forget, earlier = (one, gone) if before else (gone, one[:0])
+    work = replace(whole, forget=forget, retain=np.setdiff1d(np.arange(60), np.union1d(gone, forget)))
+    bench: Any = SimpleNamespace(seed=0)
+    problem = UnlearningProblem(
+        bench, ForgetSet(forget, before), work.retain, work.samples, work.samples, 0, Path("nowhere"), earlier
+    )
+    method = UNLEARNERS.load("rl")
+    unlearner = method(work, method.defaults)
+    guard = guard_of(problem, Request("rl", method.defaults, Sequencing(), 0, guard=True), unlearner, 24)
+    assert guard is not None
+    assert guard.record.watched["validation"] == (labels[problem.validation] != 1).sum() > 0
+    careless = Guard(unlearner, work.samples, problem.validation, 24, 0)
+    last: Any = list(work.model.children())[-1]
+    with torch.no_grad():
+        last.bias[1] = -1e4
+    for watching, stopped in ((guard, False), (careless, True)):
+        watching.at_end(24.0)
+        assert bool(watching.record.stopped) == stopped

@@ -219,6 +219,8 @@ def test_verdicts() -> None:
     assert verdict_of([0.001, -0.001, 0.002, 0.0, 0.001, -0.002, 0.001, 0.0, 0.001]) == "not supported"
     assert verdict_of([0.2, -0.2, 0.3, 0.1, -0.1, 0.2, -0.3, 0.1, 0.2]) == "inconclusive"
     assert verdict_of([0.0] * 9) == "not supported"
+    # As sure as can be, and less than is worth having.
+    assert verdict_of([0.001] * 8 + [0.002]) == "not supported"
 
 
 def test_correction_is_over_every_claim_of_the_catalogue() -> None:
@@ -334,6 +336,12 @@ def test_a_claim_that_must_hold_in_two_ways_counts_by_the_lesser() -> None:
     found = measure_contrast(pd.DataFrame(rows), asked)
     assert found is not None
     assert found.mean == pytest.approx((0 + 0.1 + 0.15) / 3)
+    # A seed of which the second measure is not known does not count: no number is no evidence against a claim.
+    unknown = pd.DataFrame(rows)
+    fewer = measure_contrast(unknown.assign(past=unknown["past"].where(unknown["seed"] != 2)), asked)
+    assert fewer is not None
+    assert (fewer.pairs, fewer.mean) == (2, pytest.approx((0 + 0.1) / 2))
+    assert measure_contrast(unknown.drop(columns="past"), asked) is None
     # Where there is no way to go, that none was gone speaks for nothing.
     assert found.most == pytest.approx(0.01)
     nine = found.model_copy(update={"pairs": 9, "mean": 0.0, "ci": (-0.01, 0.01), "p": 1.0})

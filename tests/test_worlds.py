@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pytest
 
-from privaudit.reproduction.claims.experiment import CLASSES, TENTH
+from privaudit.reproduction.claims.catalogue import BY_NAME
+from privaudit.reproduction.claims.experiment import ATTACKED, CLASSES, LEAST_ATTACKED, ONE_SHOT, RANDOM, TENTH
 from privaudit.reproduction.claims.experiment_size import scale_of
-from privaudit.reproduction.claims.sample_groups import part_of
+from privaudit.reproduction.claims.sample_groups import name_of_part, part_of
 from privaudit.reproduction.reproduce import chosen
 from privaudit.reproduction.reproduce_estimate import count_work
-from privaudit.reproduction.verdicts.verdict import decide_alone
+from privaudit.reproduction.verdicts.gaps import against_nothing
+from privaudit.reproduction.verdicts.verdict import decide_alone, measure_contrast
 from privaudit.reproduction.worlds.draws import DRAWS, Asked
 from privaudit.reproduction.worlds.power import LEAST_RIGHT, MOST_NOTHING, contrasts_of, rates
 from privaudit.reproduction.worlds.world import WORLDS
@@ -82,6 +85,57 @@ def test_groups_that_seeds_share_would_call_nothing_something() -> None:
     halves = [np.random.default_rng(seed).permutation(samples)[: samples // 2] for seed in range(9)]
     assert supported(halves, 45) > 2 * MOST_NOTHING
     assert supported([part_of(samples, seed) for seed in range(9)], 10) < MOST_NOTHING
+
+
+def table_of_runs(ways: tuple[float, float, float], gone: float | None, random: np.random.Generator) -> pd.DataFrame:
+    """Nine seeds of Table 2, as trials are stored: of which share of each group a model retrained without it is wrong.
+
+    Methods go a share of that way; None: every method gets a third of any group wrong.
+    """
+    rows = []
+    for seed in range(9):
+        for name, way in zip((ATTACKED, RANDOM, LEAST_ATTACKED), ways, strict=True):
+            wrong = 1 / 3 if gone is None else gone * way
+            shares = {("", "do-nothing"): 0.0, ("retrain", ONE_SHOT): way}
+            shares |= {(method, ONE_SHOT): wrong for method in BY_NAME["table2"].methods}
+            retrained = 1 - random.binomial(100, way) / 100
+            for (method, arm), share in shares.items():
+                forget = 1 - random.binomial(100, share) / 100
+                rows.append(
+                    {
+                        **{"seed": seed, "set": name, "unit": name_of_part(seed), "method": method, "arm": arm},
+                        **{"forget": forget, "retrained_forget": retrained, "forget_gap": abs(forget - retrained)},
+                    }
+                )
+    return against_nothing(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    ("ways", "gone", "supported"),
+    [
+        ((0.4, 0.4, 0.4), 0.8, ()),  # the groups do not differ
+        ((0.9, 0.4, 0.02), None, ("as_in_paper",)),  # harm alike: in the paper's way the retrained model is one of six
+        ((0.9, 0.4, 0.02), 0.0, ("as_in_paper",)),  # nothing done: the same
+        ((0.9, 0.4, 0.02), 0.2, ("as_in_paper", "controlled")),  # a fifth of the way, of everybody
+        # What retraining itself does counts for the claim under every protocol: none tells "easier" from that.
+        ((0.9, 0.4, 0.02), 1.0, ("as_in_paper", "controlled", "share")),
+    ],
+)
+def test_the_three_verdicts_of_table_2_from_runs_whose_truth_is_known(
+    ways: tuple[float, float, float], gone: float | None, supported: tuple[str, ...]
+) -> None:
+    """Through the table of runs, as `reproduce` decides: worlds draw the differences, this draws what they are made of."""
+    random = np.random.default_rng(6)
+    protocols = BY_NAME["table2"].contrasts()
+    found: dict[str, list[str]] = {protocol: [] for protocol in protocols}
+    for _ in range(3):
+        runs = table_of_runs(ways, gone, random)
+        for protocol, contrast in protocols.items():
+            measured = measure_contrast(runs, contrast)
+            assert measured is not None
+            found[protocol].append(decide_alone(measured, protocol, "table2").verdict)
+    assert tuple(protocol for protocol, verdicts in found.items() if set(verdicts) == {"supported"}) == supported
+    assert not any("supported" in verdicts for protocol, verdicts in found.items() if protocol not in supported)
 
 
 def test_a_lottery_leaves_the_question_open() -> None:

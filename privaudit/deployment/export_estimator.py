@@ -52,9 +52,6 @@ NEEDS = ("scikit-learn", "skops")
 #: Rows that are made up to hold an export's features against the audit's, and how far these may lie apart.
 CHECKED, ALIKE = 8, 1e-5
 
-#: Features and probabilities of some made-up rows, of the export and of the audit, differ by no more.
-ALIKE, CHECKED = 1e-5, 8
-
 
 def is_of_estimators(model: StoredModel) -> bool:
     """Tell whether a model's audit is of estimators."""

@@ -53,12 +53,12 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast |
     one, other = contrast.first, contrast.second
     first = _by_seed(runs, one, contrast)
     second = first * 0.0 if other is None else _by_seed(runs, other, contrast)
-    both = pd.concat([first.rename("first"), second.rename("second")], axis=1).dropna()
+    # What is no method's stands beside every method, once. A seed that lacks anything of it does not count.
+    sides = [first.rename("first"), second.rename("second"), _difference(runs, contrast).rename("difference")]
+    both = pd.concat(sides, axis=1).dropna()
     if both.empty:
         return None
     seeds = len(both)
-    # What is no method's stands beside every method, once.
-    both = both.assign(difference=_difference(runs, contrast).reindex(both.index))
     units = _units(runs, one).reindex(both.index)
     both = both.groupby(units, sort=False).mean()
     found = paired_difference(both["difference"], 0 * both["difference"])

@@ -63,11 +63,8 @@ def choose(
         )
     if best == beyond and all(standing.is_ahead(beyond, one) for one in standing.tows if one != beyond):
         return choose_within(standing, beyond)
-    alike = [
-        one
-        for one in whole
-        if standing.is_ahead(one, None) and standing.lead(best, one)[0] <= min(MOST_NOISE, standing.lead(best, one)[1])
-    ]
+    # Noise is never less than what may be given away.
+    alike = [one for one in whole if standing.is_ahead(one, None) and standing.lead(best, one)[0] <= MOST_NOISE]
     cheap = AS_CHEAP * min(gradients[one] for one in alike)
     chosen = max((one for one in alike if gradients[one] <= cheap), key=standing.tow)
     what = "the best" if chosen == best else f"the cheapest within noise of the best ({standing.tow(best):.3f})"

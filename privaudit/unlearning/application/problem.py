@@ -149,9 +149,9 @@ class UnlearningProblem:
 
     @cached_property
     def lost_classes(self) -> Rows:
-        """Classes more than half of whose samples are forgotten."""
+        """Classes more than half of whose samples are forgotten, before or now."""
         most = int(self.labels.max()) + 1
-        gone, left = (np.bincount(self.labels[rows], minlength=most) for rows in (self.forget.rows, self.retain))
+        gone, left = (np.bincount(self.labels[rows], minlength=most) for rows in (self.watched, self.retain))
         return np.flatnonzero(gone > left).astype(np.int64)
 
     def stay(self, test_rows: Rows) -> npt.NDArray[np.bool_]:
