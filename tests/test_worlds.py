@@ -124,7 +124,7 @@ def table_of_runs(ways: tuple[float, float, float], gone: float | None, random: 
 def test_the_three_verdicts_of_table_2_from_runs_whose_truth_is_known(
     ways: tuple[float, float, float], gone: float | None, supported: tuple[str, ...]
 ) -> None:
-    """Through the table of runs, as `reproduce` decides: worlds draw the differences, this draws what they are made of."""
+    """Through the table of runs, as `reproduce` decides: worlds draw differences, this draws what they are made of."""
     random = np.random.default_rng(6)
     protocols = BY_NAME["table2"].contrasts()
     found: dict[str, list[str]] = {protocol: [] for protocol in protocols}

@@ -17,7 +17,7 @@ from privaudit.training.private.mechanism import PrivateTraining
 #: Deviation of a Gaussian over the median of its absolute deviations.
 OF_MEDIAN = 1.4826
 
-#: By what the deviation of two to nine Gaussians, told so, falls short (Croux and Rousseeuw 1992); of more by ever less.
+#: By what the deviation of two to nine Gaussians falls short, told so (Croux and Rousseeuw 1992); of more by ever less.
 OF_FEW = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
 
 #: Numbers that are drawn to find out how many coins to guess.
