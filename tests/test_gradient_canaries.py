@@ -60,8 +60,8 @@ def test_what_is_read_is_the_noise_where_nobody_is_in() -> None:
 
 @pytest.mark.parametrize("steps", [2, 3, 4, 5, 8, 9, 160])
 def test_noise_is_told_of_few_steps_too(steps: int) -> None:
-    """The median of a few distances from their own median is a third too small."""
-    values = np.random.default_rng(0).normal(scale=2.0, size=(steps, 8000)).astype(np.float32)
+    """The median of a few distances from their own median is up to half too small."""
+    values = np.random.default_rng(5).normal(scale=2.0, size=(steps, 8000)).astype(np.float32)
     assert measured_noise(values) == pytest.approx(2.0, rel=0.04)
 
 

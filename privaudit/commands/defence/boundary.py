@@ -67,7 +67,7 @@ def measure_boundary(
     seconds = time.perf_counter() - begun
     keep = answers.keep[:, chosen]
     few = Answers(answers.logits[:, chosen], answers.right[:, chosen], answers.labels[chosen], keep)
-    scores = {
+    scores: dict[str, tuple[FloatArray, Score]] = {
         ATTACKS[0]: (distances, calibrated_distance),
         ATTACKS[1]: (distances, lira.online),
         ATTACKS[2]: (few.statistics(LABEL)[ATTACKS[2]], lira.online),

@@ -14,11 +14,11 @@ from privaudit.statistics.epsilon_bounds import epsilon_of_one_run
 from privaudit.statistics.intervals import FloatArray
 from privaudit.training.private.mechanism import PrivateTraining
 
-#: Deviation of a Gaussian over the median of its absolute deviations.
+#: Deviation of a Gaussian over the median of its absolute deviations, of many steps.
 OF_MEDIAN = 1.4826
 
-#: By what the deviation of two to nine Gaussians falls short, told so (Croux and Rousseeuw 1992); of more by ever less.
-OF_FEW = {2: 1.196, 3: 1.495, 4: 1.363, 5: 1.206, 6: 1.200, 7: 1.140, 8: 1.129, 9: 1.107}
+#: Up to so many steps the share is told by drawing, canaries so many: the median of a few falls short.
+FEW, DRAWN = 100, 20_000
 
 #: Numbers that are drawn to find out how many coins to guess.
 MOST_DRAWN = 8_000_000
@@ -66,8 +66,17 @@ def measured_noise(read: npt.NDArray[np.float32]) -> float:
 
     One step alone does not tell it: 0.
     """
-    spread = np.median(np.abs(read - np.median(read, axis=0)), axis=0)
-    return float(OF_FEW.get(len(read), 1.0) * OF_MEDIAN * np.median(spread))
+    steps = len(read)
+    if steps < 2:
+        return 0.0
+    of_few = np.random.default_rng(0).standard_normal((steps, DRAWN)) if steps <= FEW else None
+    share = OF_MEDIAN if of_few is None else 1 / _spread(of_few)
+    return share * _spread(read)
+
+
+def _spread(read: npt.NDArray[np.floating]) -> float:
+    """Return the median over canaries of the median absolute deviation over steps."""
+    return float(np.median(np.median(np.abs(read - np.median(read, axis=0)), axis=0)))
 
 
 def log_odds(values: npt.NDArray[np.floating], privacy: PrivateTraining) -> FloatArray:
