@@ -10,10 +10,11 @@ import pytest
 
 from privaudit.audit.plan import plan_audit
 from privaudit.cli.commands.defend import _print_boundary, _print_output
+from privaudit.commands.defence import variations
 from privaudit.commands.defence.boundary import Walk
 from privaudit.commands.defence.defend import plan_defence
 from privaudit.commands.defence.output_measures import why_unmeasured
-from privaudit.commands.defence.variations import Variation, default_variations, read_sweep, varied_settings
+from privaudit.commands.defence.variations import Variation, read_sweep, varied_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
 from privaudit.results.defence_results import BoundaryMeasure
@@ -41,12 +42,15 @@ def test_minutes_of_inversion_are_the_audited_models_own_affair(tmp_path: Path) 
         read_sweep(tmp_path / "sweep.toml")
 
 
-def test_a_promise_that_is_audited_already_is_no_variation_of_it() -> None:
-    pytest.importorskip("opacus")
-    private = {"recipe": "dp-sgd", "epsilon": 8.0, "delta": 1e-4}
-    found, skipped = default_variations(plan_audit(AuditSettings(**ASKED | private)))
-    assert [one.changes["epsilon"] for one in found if "epsilon" in one.changes] == [1.0]
-    assert any(sentence.startswith("DP-SGD at ε = 8: it is audited with ε 7.9") for sentence in skipped)
+def test_a_promise_that_is_audited_already_is_no_variation_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variations, "PRIVATE_LIBRARY", "torch")  # Is there, as Opacus would be.
+    recipe = SimpleNamespace(privacy=SimpleNamespace(epsilon=7.998))
+    plan: Any = SimpleNamespace(specification=SimpleNamespace(pretrained=None, recipe=recipe))
+    found: list[Variation] = []
+    skipped: list[str] = []
+    variations._private(plan, found, skipped)
+    assert [one.changes for one in found] == [{"epsilon": 1.0}]
+    assert skipped == ["DP-SGD at ε = 8: it is audited with ε 7.998."]
 
 
 def test_where_a_rate_is_not_resolved_the_area_is_shown_with_its_interval(capsys: pytest.CaptureFixture[str]) -> None:
