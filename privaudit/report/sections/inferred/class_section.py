@@ -53,8 +53,8 @@ def _what_was_done(found: ClassResults) -> str:
     )
 
 
-def _each(found: ClassResults) -> dict[str, ClassCloseness]:
-    titles = terms("classes.nulls")
+def _each(found: ClassResults, named: str = "classes.nulls") -> dict[str, ClassCloseness]:
+    titles = terms(named)
     return {"Reconstruction": found.found} | {titles[name]: one for name, one in found.null.items()}
 
 
@@ -95,7 +95,9 @@ def _share(found: Share) -> str:
 
 
 def _figure(found: ClassResults) -> Figure:
-    rows = [figure_data.Bar(name=title, values=[_estimate(one)]) for title, one in _each(found).items()]
+    rows = [
+        figure_data.Bar(name=title, values=[_estimate(one)]) for title, one in _each(found, "classes.short").items()
+    ]
     rows += [figure_data.Bar(name=f"· {one.name}", values=[_estimate(one)]) for one in found.by_class[:MOST_CLASSES]]
     return Figure(
         "bars",
