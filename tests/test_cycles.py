@@ -198,6 +198,20 @@ def test_a_teacher_is_one_that_saw_the_fewest_of_the_near_neighbours_to_be_forgo
     assert found.answers.argmax(1).tolist() == found.who.tolist()
 
 
+def test_a_model_that_saw_all_of_a_few_samples_is_not_asked_about_none() -> None:
+    """Networks that reshape, and forests, take no batch of no samples."""
+
+    class Reshapes(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs.reshape(len(inputs), -1)
+
+    samples = Samples.from_arrays(np.eye(3, dtype=np.float32), np.arange(3), "cpu")
+    speaks = [np.array(rows) for rows in ([True, True], [False, False])]
+    found = average([(Reshapes(), one) for one in speaks], samples, np.array([0, 2]), 3)
+    assert found.count.tolist() == [1, 1]
+    assert found.mean.argmax(1).tolist() == [0, 2]
+
+
 PAIRS, SAMPLES = 8, 40
 
 

@@ -89,6 +89,40 @@ def test_each_sample_is_clipped_by_itself(network: str, norm: float) -> None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+class RawNorm(nn.Module):
+    """Normalises by a call that nothing of torch's Python sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(6))
+        self.first, self.last = nn.Linear(16, 6), nn.Linear(6, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.last(torch.layer_norm(self.first(inputs.flatten(1)), (6,), self.scale))
+        return logits
+
+
+@pytest.mark.parametrize("norm", ["layer", "instance"])
+def test_networks_whose_norms_have_weights_are_trained_in_bf16_as_well(norm: str) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(16, 6), nn.GELU(), nn.LayerNorm(6), nn.Linear(6, 3)]
+    if norm == "instance":
+        layers = [
+            nn.Conv2d(1, 4, 3, bias=False), nn.InstanceNorm2d(4, affine=True), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)
+        ]  # fmt: skip
+    model, inputs, labels = nn.Sequential(*layers), torch.rand(5, 1, 4, 4), torch.tensor([0, 1, 2, 1, 0])
+    found, _ = clipped_sums(model, Hardware("cpu", "bf16"))(inputs, labels, 1.0)
+    for one, other in zip(found, one_by_one(model, inputs, labels, 1.0), strict=True):
+        torch.testing.assert_close(one, other, rtol=0.1, atol=0.02)
+
+
+def test_a_network_that_bf16_is_not_for_is_told_what_to_do() -> None:
+    with pytest.raises(UsageError, match="can't train this network in bf16") as told:
+        clipped_sums(RawNorm(), Hardware("cpu", "bf16"))(torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 0]), 1.0)
+    assert "--precision fp32" in str(told.value)
+    clipped_sums(RawNorm(), HARDWARE)(torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 0]), 1.0)
+
+
 def test_networks_that_may_do_more_than_their_layers_go_sample_by_sample() -> None:
     layer = nn.Linear(4, 4)
     frozen = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))

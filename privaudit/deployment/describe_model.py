@@ -79,6 +79,9 @@ def _of_run(described: ModelDescription, model: StoredModel, run: Path, audit: A
     said = f"{UNDECIDED}." if record.outcome_evidence is None else record.outcome_evidence.sentence
     whom = f"{count:,} sample{'s'[: count - 1]}"
     how = f"on all samples but {count:,}" if record.method.exact else f"then {record.method.method} to forget {whom}"
+    recipe = audit.identity.recipe
+    if recipe is not None and recipe.privacy is not None and not record.method.exact:
+        how += ", in steps without noise: the promise of differential privacy is kept no longer"
     return described.model_copy(
         update={
             "run": run.name,
@@ -116,16 +119,23 @@ def _trained_by(audit: AuditDescription, *, is_given: bool) -> str:
         return f"its owner, and given as {audit.target.file} (SHA-256 {audit.target.sha256[:12]})"
     if identity.estimator is not None:
         return f"fitting {identity.estimator.builds or identity.estimator.name}, seed {identity.seed}"
-    whole = _by(identity)
+    whole = by_training(identity)
     if identity.pretrained is None:
         return whole
     part = {"head": "only its head, ", "all": ""}.get(identity.pretrained.train, "in part, ")
     return f"{part}{whole}, from weights {identity.pretrained.weights[:12]}"
 
 
-def _by(identity: AuditIdentity) -> str:
+def by_training(identity: AuditIdentity) -> str:
+    """Return the training function or the recipe in words, and what a recipe promises."""
     if identity.training_function is not None:
         return f"training function {identity.training_function.name}, seed {identity.seed}"
     if identity.recipe is None:
         return f"what is not on record, seed {identity.seed}"
-    return f"recipe '{identity.recipe.name}', {identity.recipe.epochs} epochs, seed {identity.seed}"
+    said = f"recipe '{identity.recipe.name}', {identity.recipe.epochs} epochs, seed {identity.seed}"
+    if (privacy := identity.recipe.privacy) is None:
+        return said
+    return (
+        f"{said} (differential privacy with ε {privacy.epsilon:.4g} at δ {privacy.delta:g}; the noise follows from the "
+        "seed: for an audit, not for deployment)"
+    )

@@ -36,8 +36,8 @@ def doubts_about(
     if train - test <= ONE_SIDED * deviation and not told_apart:
         return [
             f"the target is right on {train:.1%} of the samples that it is taken to have been trained on and on "
-            f"{test:.1%} of the test samples, which is no better beyond chance, and the attack on it does not tell "
-            "them apart: either it learned nothing by heart, or it was not trained on these samples, and then no "
+            f"{test:.1%} of the test samples, which is no better beyond chance, and no attack on it tells them "
+            "apart: either it learned nothing by heart, or it was not trained on these samples, and then no "
             "figure about the target means anything"
         ]
     return []

@@ -178,8 +178,10 @@ def average(
     count = np.zeros(len(rows), np.int64)
     one = OneTeacher(samples.labels[torch.from_numpy(rows).to(device)], classes)
     for number, (model, speaks) in enumerate(asked):
-        logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
-        probability = logits.softmax(1)
+        probability = torch.zeros(0, classes, dtype=torch.float64, device=device)
+        if speaks.any():  # A model that saw all of a few samples is asked nothing: not every model takes no input.
+            logits = torch.from_numpy(logits_of(model, samples, rows[speaks])).to(device).double()
+            probability = logits.softmax(1)
         where = torch.from_numpy(np.flatnonzero(speaks)).to(device)
         total[where] += probability
         negentropy[where] += torch.special.entr(probability).sum(1).neg()

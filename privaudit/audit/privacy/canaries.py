@@ -52,6 +52,11 @@ def choose_canaries(data: Dataset, count: int, seed: int, kind: str = MISLABELLE
         largest that it has in training; ``blank`` gives each one value throughout, drawn in the same way. Of
         ``gradient`` none is a sample.
     """
+    if kind != MISLABELLED and not count:
+        raise UsageError(
+            f"--canary-kind {kind}: there are no canaries to be of that kind",
+            hint="Say how many: --canaries 100; or leave --canary-kind out.",
+        )
     if kind == GRADIENT:
         return Canaries(np.zeros(0, np.int64), np.zeros(0, np.int64), data.x_test[:0], kind, gradients=count)
     if count > len(data.y_test) // 2:

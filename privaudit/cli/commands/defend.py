@@ -70,10 +70,14 @@ def _print(results: DefenceAnswer) -> None:
 
 
 def _print_variant(row: Variant, rate: str) -> None:
-    found = row.tpr_at_fpr.get(rate)
-    risk = "–" if found is None else f"{100 * found:.2f}%"
+    risk = _risk(row.tpr_at_fpr.get(rate), row.auc)
     halved = "" if row.halving is None else row.halving.halves
     answer(f"{row.title:<44}{risk:>15}{100 * row.shadow_accuracy:>9.2f}%  {halved}")
+
+
+def _risk(found: float | None, auc: float) -> str:
+    """What is found at the deciding rate; where the audit is too small to tell, the AUC, which decides nothing."""
+    return f"AUC {auc:.3f}" if found is None else f"{100 * found:.2f}%"
 
 
 def _print_boundary(walk: BoundaryMeasure | None, rate: str) -> None:
@@ -83,11 +87,11 @@ def _print_boundary(walk: BoundaryMeasure | None, rate: str) -> None:
     for name, attack in walk.attacks.items():
         found = attack.tpr_at_fpr.get(rate)
         risk = "–" if found is None else f"{100 * found:.2f}%"
-        answer(f"{name:<44}{risk:>15}  AUC {attack.auc:.3f}")
+        bounds = " (no interval)" if attack.auc_ci is None else " ({:.3f}–{:.3f})".format(*attack.auc_ci)
+        answer(f"{name:<44}{risk:>15}  AUC {attack.auc:.3f}{bounds}")
 
 
 def _print_output(measure: OutputMeasure, rate: str) -> None:
-    found = measure.adaptive.tpr_at_fpr.get(rate)
-    risk = "–" if found is None else f"{100 * found:.2f}%"
+    risk = _risk(measure.adaptive.tpr_at_fpr.get(rate), measure.adaptive.auc)
     halved = "" if measure.halving is None else measure.halving.halves
     answer(f"{measure.title:<44}{risk:>15}{'':>10}  {halved}")

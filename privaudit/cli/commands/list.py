@@ -31,7 +31,9 @@ def command(as_json: bool, **options: Any) -> None:
         answer(f"{'*' if row.latest else ' '} {row.audit}  {what}")
         for run in row.runs:
             outcome = run.outcome or "undecided, by an earlier version"
-            answer(f"    {run.run}  {outcome}, {run.forget:,} samples to forget{_chained(run)}")
+            count = run.forget or 0
+            gone = "" if run.model is not None else "; its model is gone or damaged"
+            answer(f"    {run.run}  {outcome}, {count:,} sample{'s' * (count != 1)} to forget{_chained(run)}{gone}")
         for calibration, method in row.calibrations.items():
             answer(f"    calibration {calibration}  {method}")
 

@@ -49,7 +49,7 @@ def _purge(options: PurgeOptions, *, as_json: bool) -> None:
     plan = plan_purge(*asked, skip_unknown=options.skip_unknown)
     planned = plan.result()
     if not (as_json and options.dry_run):
-        _tell(planned, plan.chosen.said, in_full=options.dry_run)
+        tell(planned, plan.chosen.said, in_full=options.dry_run)
     if options.dry_run:
         if as_json:
             answer_json(planned)
@@ -65,7 +65,7 @@ def _purge(options: PurgeOptions, *, as_json: bool) -> None:
         answer(f"report: {path}")
 
 
-def _tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
+def tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
     """Say what goes by kind, and in full every file of it."""
     if said:
         talk(f"to purge: {said}")
@@ -74,7 +74,8 @@ def _tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
         f"({planned.files_removed:,} files), rows go from {planned.arrays_cut:,} arrays and "
         f"{planned.tables_cut:,} tables"
     )
-    kinds = {f"go: {len(paths):,} {kind}": paths for kind, paths in planned.removed.items()}
+    # A model is several files: what is counted is said.
+    kinds = {f"go: {kind}: {_files(len(paths))}": paths for kind, paths in planned.removed.items()}
     kinds[f"lose their rows: {len(planned.cut):,} arrays, tables and results"] = planned.cut
     kinds[f"are made anew: {len(planned.made_anew):,} files of reports"] = planned.made_anew
     for title, paths in kinds.items():
@@ -92,6 +93,10 @@ def _tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:
         talk(f"    {other.command}")
     for note in planned.notes:
         talk(f"  {note}")
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' * (count != 1)}"
 
 
 def _ask(planned: PurgeResults) -> None:

@@ -10,7 +10,7 @@ from privaudit.audit.declaration import keep_declaration, read_declaration
 from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import spreadsheet_text
 from privaudit.commands.defence.boundary import Walk
-from privaudit.commands.defence.output_measures import measure_outputs
+from privaudit.commands.defence.output_measures import measure_outputs, why_unmeasured
 from privaudit.commands.defence.variant_figures import Audited, audited, table_of, variant_of, with_decisions
 from privaudit.commands.defence.variation_audits import (
     Planned,
@@ -39,7 +39,7 @@ def plan_defence(
     settings: AuditSettings, given: set[str], audit: str | None, sweep: Path | None, walk: Walk | None = None
 ) -> DefenceEstimate:
     """Return what `run_defence` would do and cost; ``given`` are the options that were given."""
-    baseline, planned, skipped = _plan(settings, given, audit, sweep)
+    baseline, planned, skipped = _plan(settings, given, audit, sweep, walk)
     return _estimate(baseline, planned, skipped, walk)
 
 
@@ -53,7 +53,7 @@ def run_defence(
     walk: Walk | None = None,
 ) -> DefenceAnswer:
     """Audit every variation, attack what measures at the output show, and report; return what ``--json`` prints."""
-    baseline, planned, skipped = _plan(settings, given, audit, sweep)
+    baseline, planned, skipped = _plan(settings, given, audit, sweep, walk)
     _estimate(baseline, planned, skipped, walk)
     folder = settings.out / DEFENCES / baseline.name
     for place in (folder.parent, folder):
@@ -66,11 +66,9 @@ def run_defence(
     own = rows[0]
     talk("  measures at the output of the audited models")
     outputs = measure_outputs(own.plan, own.scored.results, walk)
-    if outputs is None:
-        why = "the store does not hold every shadow model, or too few."
-        if own.plan.specification.estimator is not None:
-            why = "of estimators the store keeps answers, and not what could be asked again."
-        skipped = [*skipped, f"Measures at the output: {why}"]
+    if outputs is None and why_unmeasured(own.plan) is None:
+        skipped = [*skipped, f"{AT_THE_OUTPUT}: the store does not hold every shadow model, or too few that are alike."]
+        talk(f"  not tried: {skipped[-1]}")
     results = _results(rows, outputs, skipped, max_accuracy_loss)
     write_result(folder / DEFENCE.path, results)
     table = folder / DEFENCE_TABLE.path
@@ -80,13 +78,30 @@ def run_defence(
     return DefenceAnswer(**dict(results), trained=trained, table=str(table), folder=str(folder), report=report)
 
 
+#: What showing less of what a model says is called.
+AT_THE_OUTPUT = "Measures at the output"
+
+
+def _unmeasured(baseline: AuditPlan, walk: Walk | None) -> list[str]:
+    """Say that nothing at the output can be tried; `UsageError` where a walk to the boundary was asked for."""
+    if (why := why_unmeasured(baseline)) is None:
+        return []
+    if walk is not None:
+        raise UsageError(
+            f"--boundary {walk.samples}: it asks stored models again: {why}",
+            hint="Leave --boundary out, or audit a network with --shadows 16.",
+        )
+    return [f"{AT_THE_OUTPUT}: {why}."]
+
+
 def _plan(
-    settings: AuditSettings, given: set[str], audit: str | None, sweep: Path | None
+    settings: AuditSettings, given: set[str], audit: str | None, sweep: Path | None, walk: Walk | None
 ) -> tuple[AuditPlan, list[Planned], list[str]]:
     """The baseline, then every variation that can be planned, and what is left out."""
     listed = None if sweep is None else read_sweep(sweep)
     baseline = open_baseline(settings, given, audit)
     baseline.store.demand_not_purged()
+    unmeasured = _unmeasured(baseline, walk)
     found, skipped = default_variations(baseline) if listed is None else (listed, [])
     steps: dict[tuple[object, ...], Measured] = {}
     cost = cost_of(baseline, steps)
@@ -113,7 +128,7 @@ def _plan(
         planned.append(Planned(variation, plan, known))
     if len(planned) == 1:
         raise UsageError("there is no variation to try", hint="Name some: --sweep FILE.toml. " + " ".join(skipped))
-    return baseline, planned, skipped
+    return baseline, planned, [*skipped, *unmeasured]
 
 
 def _estimate(baseline: AuditPlan, planned: list[Planned], skipped: list[str], walk: Walk | None) -> DefenceEstimate:

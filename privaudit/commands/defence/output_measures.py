@@ -47,13 +47,22 @@ MOST_LOGITS = 60_000_000
 FEWEST_MODELS = 6
 
 
+def why_unmeasured(plan: AuditPlan) -> str | None:
+    """Why no model of an audit can be asked again for this, where that is known beforehand."""
+    if plan.specification.estimator is not None:
+        return "of estimators the store keeps answers, and not what could be asked again"
+    if plan.shadows < FEWEST_MODELS:
+        return f"{plan.shadows} shadow models are too few, {FEWEST_MODELS} are needed"
+    return None
+
+
 def measure_outputs(plan: AuditPlan, results: ScoreResults, walk: Walk | None = None) -> OutputMeasures | None:
     """Ask the stored shadow models again, and attack what each measure lets out.
 
     With a ``walk`` they are asked for labels along their boundaries too. None where models are gone, or too few to
     attack with, and of estimators, which take no further questions.
     """
-    if plan.specification.estimator is not None:
+    if why_unmeasured(plan) is not None:
         return None
     every = np.ones(results.shadows, np.bool_)
     left = np.flatnonzero(every if results.outliers is None else models_left(results.outliers, results.shadows))

@@ -36,7 +36,8 @@ OF_STORED = frozenset(
     {
         "store", "out", "data_dir", "workers", "engine", "address", "gpu_share", "shadows", "redact", "metadata",
         "declare", "show_samples", "statistic", "rmia_gamma", "queries", "invert", "invert_at", "invert_preset",
-        "invert_batch", "gradient_noise", "gradient_clip", "sensitive", "reconstruct_classes",
+        "invert_batch", "gradient_noise", "gradient_clip", "invert_settings", "sensitive",
+        "reconstruct_classes",
     }
 )  # fmt: skip
 

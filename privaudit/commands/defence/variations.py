@@ -35,6 +35,7 @@ NOT_MIRRORED = ("digits", "mnist")
 
 #: ε of the variations that are trained with differential privacy, where that can be done.
 PRIVATE_EPSILONS = (8.0, 1.0)
+ALIKE = 0.02  # an ε of a noise that was searched for is never met to the last digit
 PRIVATE_RECIPE, PRIVATE_LIBRARY = "dp-sgd", "opacus"
 
 #: Options that say what is asked, of whom and where, and not how a model is trained.
@@ -44,7 +45,7 @@ NOT_VARIED = frozenset(
         "metadata", "invert", "invert_at", "invert_preset", "invert_batch", "gradient_noise", "gradient_clip",
         "target", "store", "out", "workers", "engine", "address", "gpu_share", "redact", "declare", "show_samples",
         "canary_kind", "claim_epsilon", "claim_delta", "label", "id", "subject", "group", "test",
-        "sensitive", "reconstruct_classes",
+        "sensitive", "reconstruct_classes", "invert_settings",
     }
 )  # fmt: skip
 
@@ -148,11 +149,14 @@ def _private(plan: AuditPlan, found: list[Variation], skipped: list[str]) -> Non
         skipped.append("Differentially private training: pip install 'privaudit[dp]' adds it.")
     else:
         # What is trained so already changes its ε alone.
-        recipe: dict[str, Value] = {} if plan.specification.recipe.privacy else {"recipe": PRIVATE_RECIPE}
-        found += [
-            Variation(f"dp-epsilon-{epsilon:g}", f"DP-SGD at ε = {epsilon:g}", recipe | {"epsilon": epsilon})
-            for epsilon in PRIVATE_EPSILONS
-        ]
+        audited = plan.specification.recipe.privacy
+        recipe: dict[str, Value] = {} if audited else {"recipe": PRIVATE_RECIPE}
+        for epsilon in PRIVATE_EPSILONS:
+            title = f"DP-SGD at ε = {epsilon:g}"
+            if audited is not None and abs(audited.epsilon - epsilon) < ALIKE * epsilon:
+                skipped.append(f"{title}: it is audited with ε {audited.epsilon:.4g}.")
+            else:
+                found.append(Variation(f"dp-epsilon-{epsilon:g}", title, recipe | {"epsilon": epsilon}))
 
 
 def read_sweep(file: Path) -> list[Variation]:
@@ -217,6 +221,7 @@ def varied_settings(plan: AuditPlan, variation: Variation) -> AuditSettings:
     }
     # Whatever was inverted, attacked by hand or shown is the audited model's own affair.
     beside: dict[str, object] = {"target": None, "invert": 0, "show_samples": False, "declare": None}
+    beside |= {"invert_settings": "best-case", "reconstruct_classes": "no"}
     if settings.canary_kind == GRADIENT:
         beside |= {"canaries": 0, "canary_kind": MISLABELLED}
     return AuditSettings(**settings.model_dump() | same | own | beside | changes)

@@ -14,7 +14,8 @@ from privaudit.audit.external_signals.signals_kinds import kind_of
 from privaudit.data.formats.arrays import read_npz
 from privaudit.errors import DataError
 from privaudit.results.audit.quick_results import QuickAnswer, QuickSeconds, TargetAccuracy
-from privaudit.scoring.few_models.attack_target import TargetEvidence, attack_target, forecast
+from privaudit.runtime.progress import talk
+from privaudit.scoring.few_models.attack_target import TargetEvidence, all_clear_refuted, attack_target, forecast
 from privaudit.scoring.few_models.sample_features import of_labels
 from privaudit.signals import SIGNALS, signal
 
@@ -36,6 +37,8 @@ def run_logits(path: Path, seed: int) -> QuickAnswer:
     evidence = TargetEvidence(signals, members, of_labels(labels), nobody, keep)
     attacks = attack_target(evidence, seed)
     right = signal(signals, "margin") > 0
+    if note is not None:
+        talk(f"  {note}")
     return QuickAnswer(
         audit=None,
         members=members,
@@ -49,13 +52,19 @@ def run_logits(path: Path, seed: int) -> QuickAnswer:
         blind=None,
         seconds=QuickSeconds(training=0.0, attacking=round(time.perf_counter() - started, 3)),
         notes=() if note is None else (note,),
-        warnings=("whether members and others are alike but for membership can't be told from logits alone",),
+        warnings=(
+            *all_clear_refuted(attacks),
+            "whether members and others are alike but for membership can't be told from logits alone",
+        ),
     )
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], npt.NDArray[np.bool_], str | None]:
     """Logits, labels, who is a member, and what the numbers are; `DataError` names what is wrong."""
-    arrays, source = read_npz(path), path.name
+    try:
+        arrays, source = read_npz(path), path.name
+    except DataError as error:
+        raise DataError(error.message, hint=LAYOUT) from error
     for name in ("logits", "labels", "member"):
         if name not in arrays:
             raise DataError(f"{source} lacks {name}", hint=f"It holds: {', '.join(arrays) or 'nothing'}. {LAYOUT}")
@@ -75,9 +84,13 @@ def _read(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64], npt.NDAr
     outside = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(outside):
         raise DataError(f"{source}: labels[{outside[0]}] = {labels[outside[0]]}: there are {classes} classes")
-    for count, what in ((int(member.sum()), "members"), (int((~member).sum()), "samples that are none")):
+    for count, what in ((int(member.sum()), "True"), (int((~member).sum()), "False")):
         if count < FEWEST_OF_A_SIDE:
-            raise DataError(f"{source}: {count} {what} are too few: it needs {FEWEST_OF_A_SIDE} of each", hint=LAYOUT)
+            raise DataError(
+                f"{source}: member is {what} for {count:,} of {len(member):,} samples: it needs {FEWEST_OF_A_SIDE} "
+                "that the model was trained on, and as many that it was not",
+                hint=LAYOUT,
+            )
     labels = labels.astype(np.int64)
     kind = kind_of(logits[np.newaxis, :, np.newaxis], labels, "logits", source)
     return kind.logits(logits[:, np.newaxis])[:, 0], labels, member, kind.note("logits")

@@ -18,7 +18,13 @@ from privaudit.runtime import files
 from privaudit.runtime.progress import talk
 from privaudit.scoring.blind_baseline import blind_baseline
 from privaudit.scoring.external_target_check import doubts_about
-from privaudit.scoring.few_models.attack_target import TargetEvidence, attack_target, forecast
+from privaudit.scoring.few_models.attack_target import (
+    TargetEvidence,
+    all_clear_refuted,
+    attack_target,
+    forecast,
+    tells_apart,
+)
 from privaudit.scoring.few_models.sample_features import of_inputs, of_labels
 from privaudit.shadow.store import TARGET, shadow_keys
 from privaudit.signals import SIGNALS, signal
@@ -46,7 +52,8 @@ def run_quick(settings: AuditSettings) -> QuickAnswer:
     )
     answer = list(attacks)[-1]
     warnings = [
-        *_doubts(plan, accuracy, attacks[answer]),
+        *doubts_of(plan, accuracy, attacks),
+        *all_clear_refuted(attacks),
         *([] if blind is None or blind.holds else [NOT_ALIKE.format(area=blind.auc)]),
     ]
     for warning in warnings:
@@ -105,11 +112,11 @@ def _announce(plan: AuditPlan) -> None:
         talk(f"  {note}")
 
 
-def _doubts(plan: AuditPlan, accuracy: TargetAccuracy, attack: Attack) -> list[str]:
+def doubts_of(plan: AuditPlan, accuracy: TargetAccuracy, attacks: dict[str, Attack]) -> list[str]:
     """Why a given target may not be what it is taken for."""
     if plan.given is None:
         return []
     commonest = float(np.bincount(plan.data.y_train).max() / len(plan.data))
-    told_apart = attack.auc_ci is not None and attack.auc_ci[0] > 0.5
+    told_apart = any(map(tells_apart, attacks.values()))
     others = len(plan.arrays.test_labels)
     return doubts_about(accuracy.members, accuracy.others, len(plan.data), others, commonest, told_apart)

@@ -15,7 +15,7 @@ VERDICTS: dict[Verdict, str] = {
 }
 
 AGAINST_GUESSING: dict[Verdict, str] = {
-    "holds": "no better than guessing",
+    "holds": "not seen to be better than guessing",
     "breached": "better than guessing",
     "too little evidence": "cannot be told",
 }

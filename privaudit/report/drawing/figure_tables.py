@@ -109,7 +109,8 @@ def table_of_bars(caption: str, data: Bars) -> Table:
             return "–"
         return f"{value.value:.3f}" + ("" if value.low is None else f" ({value.low:.3f} to {value.high:.3f})")
 
-    columns = [data.of, *(name or data.across.capitalize() for name in data.series)]
+    # Not capitalize(), which would make an "Auc" of an AUC.
+    columns = [data.of, *(name or data.across[:1].upper() + data.across[1:] for name in data.series)]
     return Table(caption, columns, [[row.name, *map(said, row.values)] for row in data.rows])
 
 

@@ -91,6 +91,28 @@ def attack_target(evidence: TargetEvidence, seed: int) -> dict[str, Attack]:
     return {name: performance(scores, evidence.member) for name, scores in scores_of(evidence, seed).items()}
 
 
+def tells_apart(attack: Attack) -> bool:
+    """Whether an attack tells members from the others beyond chance: its interval lies above ½."""
+    return attack.auc_ci is not None and attack.auc_ci[0] > 0.5
+
+
+def all_clear_refuted(attacks: dict[str, Attack]) -> list[str]:
+    """Say that another attack tells members apart where the answer, the last, does not; else nothing."""
+    *others, answer = attacks
+    found = [name for name in others if tells_apart(attacks[name])]
+    if tells_apart(attacks[answer]) or not found:
+        return []
+    named = "; ".join(
+        "{}: AUC {:.3f} ({:.3f}–{:.3f})".format(TITLES[name], attacks[name].auc, *(attacks[name].auc_ci or ()))
+        for name in found
+    )
+    which = f"{len(found)} of the {len(others)} other attacks can" if len(others) > 1 else "the other attack can"
+    return [
+        f"the answer was fixed beforehand, and can't be told from chance; {which} (by 95% each): {named}. It is no "
+        "all-clear"
+    ]
+
+
 def forecast(evidence: TargetEvidence) -> dict[str, float] | None:
     """Return what an attack with many models is guessed to find, by FPR; None of few members."""
     if evidence.members < FEWEST_MEMBERS:

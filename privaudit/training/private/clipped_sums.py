@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
+from privaudit.errors import UsageError
 from privaudit.networks.build import Standardise
 from privaudit.networks.classifier import Classifier
 from privaudit.training.hardware import Hardware
@@ -64,7 +66,7 @@ class Vmapped:
 
         def loss(trained: dict[str, torch.Tensor], sample: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
             every = (trained | self._fixed, buffers)
-            with hardware.autocast():
+            with hardware.autocast(), OneKindOfNumber():
                 logits = torch.func.functional_call(model, every, (sample.unsqueeze(0),))
             return functional.cross_entropy(logits.float(), label.unsqueeze(0))
 
@@ -73,11 +75,48 @@ class Vmapped:
     def __call__(self, inputs: torch.Tensor, labels: torch.Tensor, norm: float) -> tuple[list[torch.Tensor], float]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="There is a performance drop")
-            found, losses = self._gradients({name: one.detach() for name, one in self._trained.items()}, inputs, labels)
+            weights = {name: one.detach() for name, one in self._trained.items()}
+            try:
+                found, losses = self._gradients(weights, inputs, labels)
+            except RuntimeError as error:
+                if self._hardware.precision == "fp32" or "expected scalar type" not in str(error):
+                    raise
+                raise UsageError(
+                    f"the recipe dp-sgd can't train this network in {self._hardware.precision}, sample by sample: "
+                    f"{str(error).splitlines()[0]}",
+                    hint="Use --precision fp32, or modules of torch.nn in place of what mixes kinds of numbers.",
+                ) from error
         gradients = [one.float() for one in found.values()]
         squares = torch.stack([one.flatten(1).square().sum(1) for one in gradients]).sum(0)
         scale = factors(squares, norm)
         return [torch.tensordot(scale, one, 1) for one in gradients], float(losses.sum())
+
+
+class OneKindOfNumber(TorchFunctionMode):
+    """Norms whose inputs come in bf16 get them in their weights' fp32, as autocast on a GPU does by itself.
+
+    On a CPU they take both kinds at once, but not where samples are vectorised: the way back fails.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = dict(kwargs or {})
+        if func in MIXED_NORMS:
+            named.update(zip(MIXED_NORMS[func], args, strict=False))
+            args, weight = (), named.get("weight")
+            if weight is not None and weight.dtype != named["input"].dtype:
+                named["input"] = named["input"].to(weight.dtype)
+        return func(*args, **named)
+
+
+#: Norms that may be given weights of another kind than their inputs, and the names of their arguments.
+MIXED_NORMS: dict[Any, tuple[str, ...]] = {
+    functional.layer_norm: ("input", "normalized_shape", "weight", "bias", "eps"),
+    functional.instance_norm: (
+        "input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps",
+    ),
+}  # fmt: skip
 
 
 def is_of_layers(model: nn.Module) -> bool:

@@ -66,7 +66,7 @@ def by_calibration(first: Chosen, found: Calibration) -> Chosen:
     """Take what a calibration chose; where that is retraining, say that nothing else was found safe."""
     of_kind = f"for forget sets of this kind ({found.kind.words})"
     if found.method == RETRAIN:
-        why = f"{first.why}, but no method that takes an order was found safe {of_kind}: {found.why}"
+        why = f"{first.why}, but no other method was found safe {of_kind}: {found.why}"
     else:
         changes = " ".join(f"{name}={value:g}" for name, value in found.parameters.items())
         why = f"{first.why}; {of_kind} it is, at {changes or 'its defaults'}, {found.why} (approximate)"

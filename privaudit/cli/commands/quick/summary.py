@@ -28,6 +28,10 @@ def print_quick(results: QuickAnswer) -> None:
         answer(f"training against test samples without the model: AUC {results.blind.auc:.3f} ({verdict})")
     for warning in results.warnings:
         answer(f"warning: {warning}")
+    if results.audit is None:  # Of logits alone: there is nothing to train shadow models on.
+        answer("The low-cost answer, which bounds nothing. Far stronger attacks, and a report, take shadow models:")
+        answer("privaudit score --signals has theirs, privaudit quick --dataset … --target … trains them.")
+        return
     more = "" if results.shadows else " A far stronger attack: --shadows 2."
     answer(f"The low-cost answer, which bounds nothing.{more} Who is at risk, and a report: privaudit score.")
 

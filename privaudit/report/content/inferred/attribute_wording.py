@@ -14,6 +14,8 @@ def points(found: Advantage) -> str:
     if found.advantage is None:
         return "–"
     bounds = "no interval" if found.ci is None else f"95% {100 * found.ci[0]:+.1f} to {100 * found.ci[1]:+.1f}"
+    if found.ci is not None and found.ci[0] == found.ci[1]:
+        bounds = "the same without any pair of models"  # No interval of no width: it would look sure.
     return f"{100 * found.advantage:+.1f} points ({bounds})"
 
 
@@ -48,6 +50,8 @@ def in_brief(results: AttributeResults) -> str:
         best, without = one.primary, one.without["imputation"].rate
         bounds = "" if best.ci is None else f" (95% range {100 * best.ci[0]:.1f} to {100 * best.ci[1]:.1f})"
         more = "" if best.advantage is None else f", {100 * best.advantage:.1f} points more{bounds}"
+        if best.ci is not None and best.ci[0] <= 0 <= best.ci[1]:
+            more += ", which chance would explain"
         parts.append(
             f"“{clip(one.column, 30)}” is guessed rightly of {share(best.seen)} of the people trained on and of "
             f"{share(best.unseen)} of others{more}; without the model, of {share(without)}"

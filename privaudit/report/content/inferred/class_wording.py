@@ -22,7 +22,7 @@ def verdict(found: ClassResults) -> str:
         return "too few shadow models to say whether reconstructions are nearer to what the model saw"
     if found.leaks:
         return "reconstructions are nearer to samples that the model saw than to others of the class"
-    return "reconstructions are shown to be no nearer to samples that the model saw than to others of the class"
+    return "reconstructions are not shown to be nearer to samples that the model saw than to others of the class"
 
 
 def in_brief(found: ClassResults) -> str:
@@ -31,7 +31,7 @@ def in_brief(found: ClassResults) -> str:
     span = "" if one.auc_ci is None else f" (95% range {percent(one.auc_ci[0])[:-1]}–{percent(one.auc_ci[1])})"
     told = {
         True: "so it gives away something of the records that it was trained on",
-        False: "so it is shown to be the look of the kind, and of nobody in particular",
+        False: "so it is not shown to be the look of anybody in particular",
         None: "and there are too few comparison models to say more",
     }[found.leaks]
     return (

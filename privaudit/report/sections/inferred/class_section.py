@@ -53,8 +53,7 @@ def _what_was_done(found: ClassResults) -> str:
     )
 
 
-def _each(found: ClassResults) -> dict[str, ClassCloseness]:
-    titles = terms("classes.nulls")
+def _each(found: ClassResults, titles: dict[str, str]) -> dict[str, ClassCloseness]:
     return {"Reconstruction": found.found} | {titles[name]: one for name, one in found.null.items()}
 
 
@@ -73,7 +72,7 @@ def _table(found: ClassResults) -> Table:
                 f"{one.to_others:.3f}",
                 _share(one.recognised),
             ]
-            for title, one in _each(found).items()
+            for title, one in _each(found, terms("classes.nulls")).items()
         ],
     )
 
@@ -95,7 +94,10 @@ def _share(found: Share) -> str:
 
 
 def _figure(found: ClassResults) -> Figure:
-    rows = [figure_data.Bar(name=title, values=[_estimate(one)]) for title, one in _each(found).items()]
+    rows = [
+        figure_data.Bar(name=title, values=[_estimate(one)])
+        for title, one in _each(found, terms("classes.short")).items()
+    ]
     rows += [figure_data.Bar(name=f"· {one.name}", values=[_estimate(one)]) for one in found.by_class[:MOST_CLASSES]]
     return Figure(
         "bars",

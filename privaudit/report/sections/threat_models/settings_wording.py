@@ -25,12 +25,26 @@ def name_of(outcome: SettingOutcome) -> str:
 
 def lines(found: RealisticInversion) -> list[str]:
     """For the terminal: a line a threat model."""
-    said = ["inversion in realistic settings: recovered, of as many other images by chance, labels right"]
+    said = [
+        "inversion in realistic settings: recovered (of as many other images by chance); identified among "
+        f"{found.reference:,} (by chance); labels right"
+    ]
     for one in found.outcomes:
         labels = "given" if one.attacked.labels is None else percent(one.attacked.labels)
-        chance = percent(one.null.recovered.rate or 0.0)
-        said.append(f"      {name_of(one)}: {share(one.attacked.recovered)}, {chance}, {labels}")
+        told = [
+            f"{share(attacked)} ({percent(null.rate or 0.0)})"
+            for attacked, null in (
+                (one.attacked.recovered, one.null.recovered),
+                (one.attacked.identified, one.null.identified),
+            )
+        ]
+        said.append(f"      {name_of(one)}: {'; '.join(told)}; {labels}")
     return said
+
+
+def _beside_chance(attacked: Share, null: Share) -> str:
+    bounds = "" if attacked.ci is None else f"{interval(attacked.ci, percent)}; "
+    return f"{percent(attacked.rate or 0.0)} ({bounds}by chance {percent(null.rate or 0.0)})"
 
 
 def mixed(found: RealisticInversion) -> str | None:
@@ -41,7 +55,7 @@ def mixed(found: RealisticInversion) -> str | None:
     if not told:
         return None
     parts = [f"{share(one.attacked.recovered)} from sums over {one.setting.together}" for one in told]
-    nearest = [percent(one.attacked.identified.rate or 0.0) for one in told]
+    nearest = [_beside_chance(one.attacked.identified, one.null.identified) for one in told]
     chance = max(one.null.recovered.rate or 0.0 for one in told)
     return (
         "Of records whose gradients are added up before anybody sees them, as in federated learning, there came back "
