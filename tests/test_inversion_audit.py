@@ -22,6 +22,7 @@ from privaudit.commands.score import run_score
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import UsageError
 from privaudit.inversion.image_similarity import place, psnr, ssim
+from privaudit.inversion.presets import RefiningAttack
 from privaudit.runtime import files
 from privaudit.scoring.inversion_scores import COLUMNS, chosen, no_ranking, null_rates, reliability, sample_scores
 from tests.conftest import Run, save_noisy_images
@@ -74,7 +75,7 @@ def test_twelve_samples(score: Any, small_npz: Path) -> None:
     with np.load(Path(results["scores"]).parent / results["inversion"]["reconstructions"]) as stored:
         found = {name: stored[name] for name in stored.files}
     data = np.load(small_npz)["x_train"][..., np.newaxis]
-    assert found["images"].shape == (2, 3, 12, 8, 8, 1)
+    assert found["images"].shape == (2, 2, 12, 8, 8, 1)
     truths = data[found["sample_ids"]] / 255
     by_id = inverted.set_index("sample_id").loc[found["sample_ids"]]
     recomputed = np.stack([[psnr(images, truths) for images in model] for model in found["images"]])
@@ -273,6 +274,19 @@ def test_a_store_that_holds_the_comparison_goes_on_with_it(
     found = choose_inversion(plan_audit(settings_of(small_npz, root)))
     assert found is not None
     assert found.group == compared["results"]["inversion"]["groups"]["size"]
+
+
+def test_an_audit_that_was_matched_from_noise_goes_on_so(score: Any, small_npz: Path, root: Path) -> None:
+    """By whichever preset: its results stay what they were. Where nothing was matched so, the default is refined."""
+    clipped: dict[str, Any] = {"invert": "2", "gradient_clip": 0.5}
+    before, _ = score(invert_preset="from-noise", out="before", **clipped)
+    again, said = score(out="after", **clipped)
+    assert "inverting" not in said
+    assert Path(again["scores"]).read_bytes() == Path(before["scores"]).read_bytes()
+    assert again["inversion"]["attack"] == before["inversion"]["attack"]
+    other = choose_inversion(plan_audit(settings_of(small_npz, root, invert="2", gradient_clip=0.25)))
+    assert other is not None
+    assert isinstance(other.attack, RefiningAttack)
 
 
 def test_scores_of_samples() -> None:

@@ -223,7 +223,7 @@ def match_gradients(
     schedule = Schedule(len(variables), attack.rate, attack.steps, variables.device)
     patience = attack.patience if isinstance(attack, RefiningAttack) else attack.steps
     plateau = Plateau(len(variables), patience, variables.device)
-    best, lowest = variables.clone(), torch.full((len(variables),), float("inf"), device=variables.device)
+    best, lowest = variables.clone(), variables.new_full((len(variables),), float("inf"))
     taken = torch.full((len(variables),), attack.steps, device=variables.device)
     alive = torch.arange(len(variables), device=variables.device)
     for step in range(attack.steps):

@@ -142,7 +142,7 @@ def plan_inversion(plan: AuditPlan, preset: str | None = None) -> InversionPlan 
         return None
     structure = find_structure(model, example)
     has_features = structure.first is not None or structure.has_features(model)
-    if isinstance(attack, RefiningAttack) and not has_features:
+    if isinstance(attack, RefiningAttack) and not structure.determines(model, int(np.prod(plan.data.input_shape))):
         attack = resolve_attack(FROM_NOISE, plan.data.input_shape)
     step = max(LEAST_SECONDS, SECONDS_PER_MILLION * multiplications(model, example) / 1e6)
     notes: list[str] = []
