@@ -125,7 +125,8 @@ def test_ends_do_not_disturb_the_searches_that_go_on() -> None:
     seen = observe(make_engine("looped", model, 1), images, labels)
     blend = torch.tensor([0.0, 0.02, 0.3, 0.6], dtype=torch.float64).reshape(-1, 1, 1, 1)
     starts = (1 - blend) * images + blend * images.flip(-1)
-    attack, calls = refining(patience=1, steps=14), []
+    attack = refining(patience=1, steps=14)
+    calls: list[int] = []
     together = refine(model, seen, labels, starts, attack, calls)
     assert calls[-1] < calls[0]
     for row in range(4):

@@ -13,7 +13,7 @@ DEFAULT_PRESET = "default"
 #: What was the default before: noise to start from, signed Adam, three starts.
 FROM_NOISE = "from-noise"
 
-#: A step of feature matching in steps of gradient matching, as measured by layers (benchmarks/inversion.py).
+#: A step of feature matching in steps of gradient matching: about a third, by layers (benchmarks/inversion.py).
 FEATURE_SHARE = 0.4
 
 
