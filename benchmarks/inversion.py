@@ -5,13 +5,16 @@
 Ours is what an audit does: one process, one thread, the engine and the batch that the calibration chooses. One by one
 is what published attacks do: for each image torch's own Adam over one tensor, gradients by autograd with a graph, and
 the same objective. Networks are fresh, images are noise: only processor time is looked at. Medians of
-interleaved rounds; ratios are of the rounds, with their range. T1 and T2 are compared as they score a sample on one
-model, T1 from one start and T2 from three, and start for start.
+interleaved rounds; ratios are of the rounds, with their range. T1 and T2 from noise are compared as they score a sample
+on one model, T1 from one start and T2 from three, and start for start; and so is the default attack, which takes T1's
+steps and then those of L-BFGS from two starts (at their most: an early end is not counted), with T2 from noise.
+What images these attacks come to for their seconds is in `benchmarks/inversion_quality.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -28,7 +31,7 @@ from privaudit.inversion.gradient_engines.sample_gradients import observe
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import find_structure
-from privaudit.inversion.presets import feature_attack, resolve_attack
+from privaudit.inversion.presets import FROM_NOISE, RefiningAttack, feature_attack, resolve_attack
 from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.shadow.specification import ModelSpecification
 from privaudit.training.hardware import Hardware, keep_freed_memory
@@ -76,7 +79,9 @@ class Case:
         self.truths, self.starts = (torch.rand(size, generator=generator) for _ in range(2))
         self.labels = functional.one_hot(torch.arange(self.searches) % 10, 10).float()
         # No search may end early: what is timed is a step.
-        self.attack = resolve_attack("default", self.shape).model_copy(update={"steps": self.steps})
+        self.attack = resolve_attack(FROM_NOISE, self.shape).model_copy(update={"steps": self.steps})
+        usual = resolve_attack("default", self.shape)
+        self.refining = usual.model_copy(update={"steps": self.steps, "patience": self.steps})
         self.features = feature_attack(self.shape).model_copy(update={"steps": self.steps})
         self.canvas = Canvas.of(self.model, PIXELS, standardised=False)
 
@@ -84,6 +89,13 @@ class Case:
         engine = make_engine(self.calibration.engine, self.model, self.calibration.batch)
         seen = observe(engine, self.truths, self.labels)
         return timed(lambda: match_gradients(engine, seen, self.labels, self.starts, self.attack, self.canvas)) / (
+            self.searches * self.steps
+        )
+
+    def refined(self) -> float:
+        engine = make_engine(self.calibration.engine, self.model, self.calibration.batch)
+        seen = observe(engine, self.truths, self.labels)
+        return timed(lambda: match_gradients(engine, seen, self.labels, self.starts, self.refining, self.canvas)) / (
             self.searches * self.steps
         )
 
@@ -141,14 +153,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--only", default="", help="networks whose name holds this")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     print("one thread, fp32; milliseconds of one step of one search, median of", options.rounds)
-    for name, (network, shape) in CASES.items():
+    for name, (network, shape) in ((name, case) for name, case in CASES.items() if options.only in name):
         case = Case(name, network, shape, max(1, options.steps // 4) if network == "resnet18" else options.steps)
         case.prepare()
-        measures = {"ours": case.ours, "loop": case.loop, "features": case.feature_matching}
+        measures = {"ours": case.ours, "loop": case.loop, "features": case.feature_matching, "refined": case.refined}
         for measure in measures.values():
             measure()
         for _ in range(options.rounds):
@@ -156,7 +169,7 @@ def main() -> None:
                 case.seconds.setdefault(key, []).append(measure())
         times = {key: statistics.median(values) for key, values in case.seconds.items()}
         gain = [theirs / mine for theirs, mine in zip(case.seconds["loop"], case.seconds["ours"], strict=True)]
-        attack, features = resolve_attack("default", shape), feature_attack(shape)
+        attack, features = resolve_attack(FROM_NOISE, shape), feature_attack(shape)
         starts = [
             attack.steps * mine / (features.steps * theirs)
             for mine, theirs in zip(case.seconds["ours"], case.seconds["features"], strict=True)
@@ -172,6 +185,19 @@ def main() -> None:
             f"  feature matching (T1)  {1e3 * times['features']:8.2f}   {1 / (features.steps * times['features']):.1f} "
             f"samples/s against {matched:.2f}, ratio {spread(scores)}; start for start {spread(starts)}"
         )
+        usual = resolve_attack("default", shape)
+        is_determined = find_structure(case.model, case.truths[:2]).determines(case.model, math.prod(shape))
+        if isinstance(usual, RefiningAttack) and is_determined:
+            gains = [
+                attack.restarts
+                * attack.steps
+                * noise
+                / (usual.restarts * (usual.features.steps * reading + usual.steps * refining))
+                for noise, reading, refining in zip(
+                    case.seconds["ours"], case.seconds["features"], case.seconds["refined"], strict=True
+                )
+            ]
+            print(f"  default attack (T2)    {1e3 * times['refined']:8.2f}   a sample's score: ratio {spread(gains)}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -256,8 +257,15 @@ def _shorten_searches(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(
             inversion_plan,
             name,
-            lambda *given, resolve=resolve: resolve(*given).model_copy(update={"steps": STEPS}),
+            lambda *given, resolve=resolve: _shortened(resolve(*given)),
         )
+
+
+def _shortened(attack: Any) -> Any:
+    steps: dict[str, Any] = {"steps": STEPS}
+    if (features := getattr(attack, "features", None)) is not None:
+        steps["features"] = features.model_copy(update=steps)
+    return attack.model_copy(update=steps)
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,23 @@ import torch
 from pypdf import PdfReader
 
 from privaudit.audit.inversion import inversion_scope
-from privaudit.audit.inversion.inversion_plan import AFFORDED, measured, plan_inversion, seconds_of_step
+from privaudit.audit.inversion.inversion_plan import (
+    AFFORDED,
+    calibration_path,
+    measured,
+    plan_inversion,
+    seconds_of_step,
+)
 from privaudit.audit.inversion.inversion_scope import choose_inversion
+from privaudit.audit.inversion.inversion_stage import InversionStage
 from privaudit.audit.plan import plan_audit
 from privaudit.commands.score import run_score
 from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import UsageError
 from privaudit.inversion.image_similarity import place, psnr, ssim
+from privaudit.inversion.presets import FROM_NOISE, RefiningAttack, resolve_attack
+from privaudit.results.audit.inversion_results import EngineChoice
+from privaudit.results.base import write_result
 from privaudit.runtime import files
 from privaudit.scoring.inversion_scores import COLUMNS, chosen, no_ranking, null_rates, reliability, sample_scores
 from tests.conftest import Run, save_noisy_images
@@ -74,7 +84,7 @@ def test_twelve_samples(score: Any, small_npz: Path) -> None:
     with np.load(Path(results["scores"]).parent / results["inversion"]["reconstructions"]) as stored:
         found = {name: stored[name] for name in stored.files}
     data = np.load(small_npz)["x_train"][..., np.newaxis]
-    assert found["images"].shape == (2, 3, 12, 8, 8, 1)
+    assert found["images"].shape == (2, 2, 12, 8, 8, 1)
     truths = data[found["sample_ids"]] / 255
     by_id = inverted.set_index("sample_id").loc[found["sample_ids"]]
     recomputed = np.stack([[psnr(images, truths) for images in model] for model in found["images"]])
@@ -251,7 +261,7 @@ def test_by_default_a_dear_comparison_is_left_for_records_at_random(
     assert cheap.chosen is None
     assert (cheap.group, len(cheap.pool)) == (whole.group, len(whole.pool))
     step = seconds_of_step(plan)
-    monkeypatch.setattr(inversion_scope, "BRIEFLY", 0.9 * inversion_scope.seconds_of(whole, step) / AFFORDED["cpu"])
+    monkeypatch.setattr(inversion_scope, "BRIEFLY", 0.4 * inversion_scope.seconds_of(whole, step) / AFFORDED["cpu"])
     briefly = choose_inversion(plan)
     assert briefly is not None
     assert briefly.chosen is not None
@@ -259,7 +269,7 @@ def test_by_default_a_dear_comparison_is_left_for_records_at_random(
     assert asked is not None
     assert np.array_equal(briefly.chosen, asked.chosen if asked.chosen is not None else [])
     assert 10 <= len(briefly.chosen) < 30
-    assert inversion_scope.seconds_of(briefly, step) < 0.9 * inversion_scope.seconds_of(whole, step)
+    assert inversion_scope.seconds_of(briefly, step) < 0.4 * inversion_scope.seconds_of(whole, step)
     assert "--invert groups inverts 300 by features and 30 by gradient matching" in briefly.notes[-1]
     assert choose_inversion(plan_audit(settings_of(small_npz, root / "fresh", invert="groups"))) is not None
     monkeypatch.setattr(inversion_scope, "BRIEFLY", 1e-9)
@@ -273,6 +283,25 @@ def test_a_store_that_holds_the_comparison_goes_on_with_it(
     found = choose_inversion(plan_audit(settings_of(small_npz, root)))
     assert found is not None
     assert found.group == compared["results"]["inversion"]["groups"]["size"]
+
+
+def test_an_audit_that_was_matched_from_noise_goes_on_so(small_npz: Path, tmp_path: Path) -> None:
+    """One search that it left in its store is enough; other settings, and other places, begin from features."""
+    plan = plan_audit(settings_of(small_npz, tmp_path, invert="2"))
+    before = plan_inversion(plan, FROM_NOISE)
+    assert before is not None
+    engine = EngineChoice(engine="vmapped", batch=32)
+    write_result(calibration_path(plan.store, plan.specification), engine)
+    folder = InversionStage(plan, before, engine).folder("matching")
+    usual = choose_inversion(plan)
+    assert isinstance(usual and usual.attack, RefiningAttack)
+    files.write_bytes(folder / "matching-0002-0123456789abcdef.npz", b"")
+    found = choose_inversion(plan)
+    assert found is not None
+    assert found.attack == before.attack == resolve_attack(FROM_NOISE, (8, 8, 1))
+    for other in ({"gradient_clip": 0.25}, {"invert_at": "init"}, {"store": tmp_path / "elsewhere"}):
+        elsewhere = choose_inversion(plan_audit(settings_of(small_npz, tmp_path, invert="2", **other)))
+        assert isinstance(elsewhere and elsewhere.attack, RefiningAttack)
 
 
 def test_scores_of_samples() -> None:

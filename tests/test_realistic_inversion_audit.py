@@ -130,7 +130,7 @@ def test_tables_estimators_and_other_attacks_are_refused(tmp_path: Path, small_n
     for changed, said in (
         ({"dataset": str(tmp_path / "rows.npz")}, "only images are rebuilt"),
         ({"estimator": "logistic-regression", "epochs": None}, "reads the gradients of a network"),
-        ({"invert_preset": "dlg"}, "compared by the default attack"),
+        ({"invert_preset": "dlg"}, "compared by 'from-noise'"),
     ):
         settings = settings_of(small_npz, tmp_path, **changed)
         with pytest.raises(UsageError, match=said):

@@ -187,7 +187,9 @@ class _OwnAuditOptions(TrainingOptions):
     invert_at: Literal["trained", "init"] = Field(
         "trained", description="trained (shadow models) or init (fresh networks) [{default}]."
     )
-    invert_preset: str = Field("default", description="default, inverting-gradients, idlg or dlg [{default}].")
+    invert_preset: str = Field(
+        "default", description="default, from-noise, inverting-gradients, idlg or dlg [{default}]."
+    )
     invert_batch: int | str = Field(
         "auto", description="Searches at once: auto (what fits into memory) or a number [{default}]."
     )

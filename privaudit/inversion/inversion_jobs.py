@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from torch import nn
 
 from privaudit.engines.base import Report
 from privaudit.engines.kept_results import REMEDY
-from privaudit.inversion.analytic import FeatureReader, match_features, recover_input
+from privaudit.inversion.analytic import FeatureMatched, FeatureReader, match_features, recover_input
 from privaudit.inversion.gradient_engines.engine_choice import make_engine
 from privaudit.inversion.gradient_engines.sample_gradients import (
     GradientEngine,
@@ -29,7 +30,7 @@ from privaudit.inversion.image_similarity import place, psnr_of_error, ssim
 from privaudit.inversion.label_recovery import recover_labels
 from privaudit.inversion.matching import Canvas, match_gradients
 from privaudit.inversion.network_structure import Structure, find_structure
-from privaudit.inversion.presets import FeatureAttack, MatchingAttack
+from privaudit.inversion.presets import FeatureAttack, MatchingAttack, RefiningAttack
 from privaudit.inversion.proxies import proxies_of
 from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.runtime import files
@@ -179,31 +180,41 @@ class _Bench:
 
     def _features(self, report: Report) -> dict[str, npt.NDArray[Any]]:
         """T1: in closed form where the first layer allows it, else by feature matching."""
-        first, last = self.structure.first, self.structure.last
-        layer = first or last
-        assert layer is not None  # noqa: S101 - no such job is made without a layer to read
         read, beside = [], []
         # Whole gradients are large: of each batch only what is read stays.
         for start in range(0, len(self.inputs), self.setting.calibration.batch):
             part = slice(start, start + self.setting.calibration.batch)
             seen = self._observed(part)
-            gradients = named(self.model, seen)
-            read.append(recover_input(gradients[f"{layer}.weight"], gradients[f"{layer}.bias"]))
+            read.append(self._read(seen))
             beside.append(self._confounders(seen, part))
         values, starts = torch.cat(read), self._noise("feature-start")
-        if first is not None:
-            own_units = Canvas.of(self.model, self.setting.pixels, standardised=True)
-            images = own_units.unit(values.reshape(starts.shape)).clamp(0, 1)
-            objective = torch.zeros(len(images))
-        else:
-            canvas = Canvas.of(self.model, self.setting.pixels, standardised=False)
-            reader = FeatureReader(self.model, layer)
-            found = match_features(reader, values, starts, self.setting.features, canvas, _Count(report).add)
-            images, objective = found.images, found.objective
-        judged = self._judge(images)
+        found = self._of_features(values, starts, self.setting.features, _Count(report).add)
+        judged = self._judge(found.images)
         judged.pop("images")
         joined = {name: np.concatenate([one[name] for one in beside]) for name in beside[0]}
-        return judged | {"objective": _array(objective)} | joined
+        return judged | {"objective": _array(found.objective)} | joined
+
+    @property
+    def _layer(self) -> str:
+        """The layer whose input is read off its gradient."""
+        layer = self.structure.first or self.structure.last
+        assert layer is not None  # noqa: S101 - no such job is made without a layer to read
+        return layer
+
+    def _read(self, seen: Gradients) -> torch.Tensor:
+        gradients = named(self.model, seen)
+        return recover_input(gradients[f"{self._layer}.weight"], gradients[f"{self._layer}.bias"])
+
+    def _of_features(
+        self, values: torch.Tensor, starts: torch.Tensor, attack: FeatureAttack, on_step: Callable[[int], None] | None
+    ) -> FeatureMatched:
+        """Images that have the features that were read; where these are the image itself nothing is sought."""
+        if self.structure.first is not None:
+            own_units = Canvas.of(self.model, self.setting.pixels, standardised=True)
+            images = own_units.unit(values.reshape(starts.shape)).clamp(0, 1)
+            return FeatureMatched(images, torch.zeros(len(images)))
+        canvas = Canvas.of(self.model, self.setting.pixels, standardised=False)
+        return match_features(FeatureReader(self.model, self._layer), values, starts, attack, canvas, on_step)
 
     def _matching(self, report: Report) -> dict[str, npt.NDArray[Any]]:
         """T2."""
@@ -213,6 +224,8 @@ class _Bench:
         labels = self.labels if recovered is None else recovered
         canvas = Canvas.of(self.model, self.setting.pixels, standardised=attack.standardised)
         starts = self._noise("matching-start", normal=attack.start == "normal")
+        if isinstance(attack, RefiningAttack):
+            starts = self._of_features(self._read(seen), starts, attack.features, None).images
         done = _Count(report)
         found = match_gradients(self.engine, seen, self.setting.distribution(labels), starts, attack, canvas, done.add)
         results = self._judge(found.images) | self._confounders(seen, everything)

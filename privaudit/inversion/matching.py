@@ -13,8 +13,8 @@ from torch.nn import functional
 from privaudit.inversion.gradient_engines.layerwise import Layerwise
 from privaudit.inversion.gradient_engines.sample_gradients import LEAST_NORM, GradientEngine, Gradients, norms
 from privaudit.inversion.image_scale import PixelScale
-from privaudit.inversion.optimisers import Schedule, make_optimiser
-from privaudit.inversion.presets import MatchingAttack
+from privaudit.inversion.optimisers import Plateau, Schedule, make_optimiser
+from privaudit.inversion.presets import MatchingAttack, RefiningAttack
 
 #: Nothing is gained below this objective.
 SOLVED = 1e-9
@@ -221,7 +221,9 @@ def match_gradients(
     objective = Objective(engine, seen, labels, shape, attack, canvas)
     optimiser = make_optimiser(attack.optimiser, variables)
     schedule = Schedule(len(variables), attack.rate, attack.steps, variables.device)
-    best, lowest = variables.clone(), torch.full((len(variables),), float("inf"), device=variables.device)
+    patience = attack.patience if isinstance(attack, RefiningAttack) else attack.steps
+    plateau = Plateau(len(variables), patience, variables.device)
+    best, lowest = variables.clone(), variables.new_full((len(variables),), float("inf"))
     taken = torch.full((len(variables),), attack.steps, device=variables.device)
     alive = torch.arange(len(variables), device=variables.device)
     for step in range(attack.steps):
@@ -242,11 +244,13 @@ def match_gradients(
         done = optimiser.finished | (value <= SOLVED) | ~torch.isfinite(value)
         if attack.optimiser != "lbfgs":
             done |= schedule.converged
+        if isinstance(attack, RefiningAttack):
+            done |= plateau.reached(value)
         if done.any():
             taken[alive[done]] = step + 1
             rows = torch.nonzero(~done).squeeze(1)
             alive, variables = alive[rows], variables[rows]
-            for part in (objective, optimiser, schedule):
+            for part in (objective, optimiser, schedule, plateau):
                 part.keep(rows)
         if not len(alive):
             break

@@ -30,6 +30,13 @@ class Structure:
         """Whether features can be read off the last layer's gradient: it needs a bias."""
         return self.last is not None and model.get_submodule(self.last).bias is not None
 
+    def determines(self, model: nn.Module, numbers: int) -> bool:
+        """Whether what is read off is at least as many numbers as an image has: fewer leave much of it open."""
+        if self.first is not None:
+            return True
+        read = model.get_submodule(self.last) if self.last is not None and self.has_features(model) else None
+        return isinstance(read, nn.Linear) and read.in_features >= numbers
+
 
 def find_structure(model: nn.Module, example: torch.Tensor) -> Structure:
     """Run ``example`` ``[B, C, H, W]`` (images that differ) through a model in eval mode; watch its linear layers."""

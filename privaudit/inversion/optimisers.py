@@ -121,6 +121,28 @@ def make_optimiser(name: str, variables: torch.Tensor) -> BatchOptimiser:
     return LBFGS(variables) if name == "lbfgs" else Adam(variables, signed=name == "signed-adam")
 
 
+class Plateau:
+    """Tells which problems' objectives have stopped falling: by less than a hundredth in so many steps."""
+
+    LEAST_PROGRESS = 1e-2
+
+    def __init__(self, problems: int, patience: int, device: torch.device) -> None:
+        self._patience = patience
+        self._bar = torch.full((problems,), float("inf"), device=device)
+        self._since = torch.zeros(problems, dtype=torch.int64, device=device)
+
+    def reached(self, objective: torch.Tensor) -> torch.Tensor:
+        """Which have by now, ``[B]``, after seeing the objective ``[B]`` of one more step."""
+        better = objective < self._bar * (1 - self.LEAST_PROGRESS)
+        self._bar = torch.where(better, objective, self._bar)
+        self._since = torch.where(better, 0, self._since + 1)
+        return self._since >= self._patience
+
+    def keep(self, rows: torch.Tensor) -> None:
+        """Forget all problems but these."""
+        self._bar, self._since = self._bar[rows], self._since[rows]
+
+
 class Schedule:
     """The step length of each problem: a tenth at 3/8, 5/8 and 7/8 of the steps, or sooner where it stalls.
 

@@ -10,6 +10,12 @@ from privaudit.errors import UsageError
 
 DEFAULT_PRESET = "default"
 
+#: What was the default before: noise to start from, signed Adam, three starts.
+FROM_NOISE = "from-noise"
+
+#: A step of feature matching in steps of gradient matching: about a third, by layers (benchmarks/inversion.py).
+FEATURE_SHARE = 0.4
+
 
 class MatchingAttack(BaseModel):
     """Gradient matching: minimise cost(∇θ loss(x, y), g) + total variation over images x.
@@ -61,6 +67,11 @@ class MatchingAttack(BaseModel):
         """Whether the layerwise engine knows the cost's derivative: that of the cosine, for a label that is known."""
         return self.cost == "cosine" and not self.joint_label
 
+    @property
+    def effort(self) -> float:
+        """What one search comes to at most, in steps of gradient matching."""
+        return float(self.steps)
+
 
 class FeatureAttack(BaseModel):
     """Feature matching: minimise ‖φ(x) − a‖²/‖a‖² + total variation, with a the features read off the gradient."""
@@ -70,6 +81,26 @@ class FeatureAttack(BaseModel):
     rate: float = Field(0.2, gt=0)
     steps: int = Field(ge=1)
     total_variation: float = Field(ge=0)
+
+
+class RefiningAttack(MatchingAttack):
+    """Gradient matching from the image that the first or the last layer's gradient gives away, instead of from noise.
+
+    Parameters
+    ----------
+    features
+        How an image with the features is found, from the noise that ``start`` names.
+    patience
+        A search ends whose objective has not fallen by a hundredth in so many steps: the attack's own measure, which
+        knows nothing of the truth.
+    """
+
+    features: FeatureAttack
+    patience: int = Field(10, ge=1)
+
+    @property
+    def effort(self) -> float:
+        return self.steps + FEATURE_SHARE * self.features.steps
 
 
 #: What Zhu et al. 2019 and Zhao et al. 2020 publish: 300 calls of L-BFGS, each of up to 20 steps, from one start.
@@ -98,17 +129,27 @@ SMALL_SIDE = 16
 def resolve_attack(name: str, input_shape: tuple[int, ...]) -> MatchingAttack:
     """The preset of that name for images ``(H, W, C)``; `UsageError` lists those that there are.
 
-    The default was tuned on 32–64 samples of audits with another seed than any reported one: see docs/inversion.md.
+    Each was tuned on other samples than those that docs/inversion.md reports.
     """
+    smooth, is_grey = _weight(input_shape), input_shape[2] == 1
     if name == DEFAULT_PRESET:
-        smooth = _weight(input_shape)
-        if input_shape[2] == 1:
-            return MatchingAttack(name=name, rate=0.2, steps=200, total_variation=0.01 * smooth)
-        return MatchingAttack(name=name, rate=0.1, steps=300, total_variation=0.3 * smooth)
-    if name not in PRESETS:
-        raise UsageError(
-            f"unknown inversion preset '{name}'", hint=f"Known presets: {', '.join([DEFAULT_PRESET, *PRESETS])}."
+        return RefiningAttack(
+            name=name,
+            optimiser="lbfgs",
+            rate=1.0,
+            steps=40,
+            restarts=2,
+            total_variation=(0.01 if is_grey else 0.1) * smooth,
+            features=feature_attack(input_shape),
         )
+    if name == FROM_NOISE:
+        # Searches are known by their settings, the name among them: those of audits from before must stay known.
+        if is_grey:
+            return MatchingAttack(name=DEFAULT_PRESET, rate=0.2, steps=200, total_variation=0.01 * smooth)
+        return MatchingAttack(name=DEFAULT_PRESET, rate=0.1, steps=300, total_variation=0.3 * smooth)
+    if name not in PRESETS:
+        known = ", ".join([DEFAULT_PRESET, FROM_NOISE, *PRESETS])
+        raise UsageError(f"unknown inversion preset '{name}'", hint=f"Known presets: {known}.")
     return PRESETS[name]
 
 

@@ -16,7 +16,14 @@ from privaudit.errors import UsageError
 from privaudit.inversion.calibration import calibrate
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.network_structure import Structure, check_invertible, find_structure
-from privaudit.inversion.presets import FeatureAttack, MatchingAttack, feature_attack, resolve_attack
+from privaudit.inversion.presets import (
+    FROM_NOISE,
+    FeatureAttack,
+    MatchingAttack,
+    RefiningAttack,
+    feature_attack,
+    resolve_attack,
+)
 from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.results.base import read_result, write_result
 from privaudit.runtime import files
@@ -112,13 +119,16 @@ class InversionPlan:
         return 2 * self.group if self.chosen is None else len(self.chosen)
 
 
-def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
-    """Resolve what ``--invert`` and its companions ask for; None where nothing is to be inverted."""
+def plan_inversion(plan: AuditPlan, preset: str | None = None) -> InversionPlan | None:
+    """Resolve what ``--invert`` and its companions ask for; None where nothing is to be inverted.
+
+    ``preset`` takes the place of ``--invert-preset``.
+    """
     settings = plan.settings
     asked = settings.invert
     if _left_out(plan, asked):
         return None
-    attack = resolve_attack(settings.invert_preset, plan.data.input_shape)
+    attack = resolve_attack(preset or settings.invert_preset, plan.data.input_shape)
     features = feature_attack(plan.data.input_shape)
     model = plan.specification.build("calibrate").eval()
     pixels = PixelScale.of(plan.data.x_train)
@@ -132,6 +142,8 @@ def plan_inversion(plan: AuditPlan) -> InversionPlan | None:
         return None
     structure = find_structure(model, example)
     has_features = structure.first is not None or structure.has_features(model)
+    if isinstance(attack, RefiningAttack) and not structure.determines(model, int(np.prod(plan.data.input_shape))):
+        attack = resolve_attack(FROM_NOISE, plan.data.input_shape)
     step = max(LEAST_SECONDS, SECONDS_PER_MILLION * multiplications(model, example) / 1e6)
     notes: list[str] = []
     samples = len(plan.data)
@@ -228,7 +240,7 @@ def _affordable_pool(plan: AuditPlan, step: float, features: FeatureAttack) -> i
 def _affordable_group(plan: AuditPlan, pool: int, step: float, attack: MatchingAttack, notes: list[str]) -> int:
     """The paper's 100 a group, or fewer where the data is small or the network slow."""
     whole = min(GROUP, int(GROUP_SHARE * pool))
-    per_sample = 2 * 2 * attack.restarts * attack.steps * step
+    per_sample = 2 * 2 * attack.restarts * attack.effort * step
     paid = int(AFFORDED[plan.specification.hardware.device] / per_sample)
     if whole < SMALLEST_GROUP:
         notes.append(f"{pool:,} samples are too few for groups of {SMALLEST_GROUP}: no gradient matching")

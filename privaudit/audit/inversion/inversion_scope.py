@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from privaudit.audit.inversion.earlier_searches import holds_searches_from_noise
 from privaudit.audit.inversion.inversion_plan import (
     AFFORDED,
     CURVATURE_STEPS,
@@ -27,6 +28,7 @@ from privaudit.audit.inversion.inversion_plan import (
 from privaudit.audit.inversion.inversion_stage import InversionStage
 from privaudit.audit.inversion.unfinished_searches import unfinished
 from privaudit.audit.plan import AuditPlan
+from privaudit.inversion.presets import FROM_NOISE
 from privaudit.results.audit.inversion_results import EngineChoice
 from privaudit.results.base import read_result
 from privaudit.runtime import files
@@ -43,6 +45,8 @@ MATCHING_SHARE = 0.75
 def choose_inversion(plan: AuditPlan) -> InversionPlan | None:
     """Resolve ``--invert`` or, where it is not given, what the brief needs; None where nothing is to be inverted."""
     whole = plan_inversion(plan)
+    if whole is not None and holds_searches_from_noise(plan, whole):
+        whole = plan_inversion(plan, FROM_NOISE)
     if whole is None or plan.settings.invert is not None:
         return whole
     budget = BRIEFLY * AFFORDED[plan.specification.hardware.device]
@@ -55,7 +59,7 @@ def choose_inversion(plan: AuditPlan) -> InversionPlan | None:
 def seconds_of(inversion: InversionPlan, step: float) -> float:
     """What a stage takes on one core, a sample-step of gradient matching taking ``step`` seconds."""
     attack, features = inversion.attack, inversion.features
-    matching = inversion.matched * 2 * attack.restarts * attack.steps
+    matching = inversion.matched * 2 * attack.restarts * attack.effort
     reading = len(inversion.pool) * 2 * features.steps * FEATURE_STEP if inversion.has_features else 0.0
     return step * (matching + reading + CURVATURE_STEPS * len(inversion.curved) + len(inversion.normed))
 
@@ -72,7 +76,7 @@ def _briefly(plan: AuditPlan, whole: InversionPlan, budget: float, step: float) 
     """Records drawn at random, as many as the budget pays for."""
     order = generator(plan.settings.seed, "inversion-pool").permutation(len(plan.data))
     attack, features = whole.attack, whole.features
-    of_matching = 2 * attack.restarts * attack.steps * step
+    of_matching = 2 * attack.restarts * attack.effort * step
     matched = min(GROUP, len(plan.data), int(MATCHING_SHARE * budget / of_matching))
     # Without gradient matching all of it pays for features.
     read = int(budget / ((2 * features.steps * FEATURE_STEP + CURVATURE_STEPS + 1) * step))

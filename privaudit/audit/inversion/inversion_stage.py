@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -110,7 +111,7 @@ class InversionStage:
         tier, rows, restarts = searches.tier, searches.rows, searches.restarts
         every_row, every_restart = np.tile(rows, restarts), np.repeat(np.arange(restarts), len(rows))
         size = {"proxies": PROXY_BATCH, "features": FEATURE_BATCH, "matching": self.calibration.batch}[tier]
-        folder = self.plan.store.folder / "inversion" / _digest(tier, self.setting(searches.iterations))
+        folder = self.folder(tier, searches.iterations)
         jobs = []
         for model in searches.models:
             for start in range(0, len(every_row), size):
@@ -120,6 +121,10 @@ class InversionStage:
                 work = float(batch.shape[1] * max(1, searches.steps))
                 jobs.append(InversionJob(tier, model, batch[0], batch[1], folder / name, work))
         return jobs
+
+    def folder(self, tier: Tier, iterations: int = ITERATIONS) -> Path:
+        """Where the searches of a tier are kept: its name says everything that decides them."""
+        return self.plan.store.folder / "inversion" / _digest(tier, self.setting(iterations))
 
     def setting(self, iterations: int = ITERATIONS) -> InversionSetting:
         """What all jobs have in common."""

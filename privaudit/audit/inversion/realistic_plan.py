@@ -12,7 +12,7 @@ from privaudit.audit.plan import AuditPlan
 from privaudit.errors import UsageError
 from privaudit.inversion.image_scale import PixelScale
 from privaudit.inversion.network_structure import check_invertible
-from privaudit.inversion.presets import DEFAULT_PRESET, MatchingAttack, resolve_attack
+from privaudit.inversion.presets import DEFAULT_PRESET, FROM_NOISE, MatchingAttack, resolve_attack
 from privaudit.inversion.threat_models.ladder import LADDER, applies
 from privaudit.results.audit.realistic_inversion import ThreatModel
 from privaudit.runtime.seeds import generator
@@ -75,7 +75,7 @@ def plan_realistic(plan: AuditPlan) -> RealisticPlan | None:
     model = plan.specification.build("calibrate").eval()
     check_invertible(model, example_of(plan, pixels))
     order = generator(plan.settings.seed, "inversion-pool").permutation(len(plan.data))
-    attack = resolve_attack(DEFAULT_PRESET, plan.data.input_shape)
+    attack = resolve_attack(FROM_NOISE, plan.data.input_shape)
     left_out = {setting.name: NO_BATCH_NORM for setting in LADDER if not applies(setting, model)}
     some = [setting for setting in LADDER if setting.name not in left_out]
     step = seconds_of_step(plan)
@@ -128,8 +128,8 @@ def _refuse(plan: AuditPlan) -> None:
     elif not plan.data.is_image:
         shape = list(plan.data.input_shape)
         reason = f"an input of {plan.data.name} has shape {shape}; only images are rebuilt"
-    elif plan.settings.invert_preset != DEFAULT_PRESET:
-        reason = f"with --invert-preset {plan.settings.invert_preset}: threat models are compared by the default attack"
+    elif plan.settings.invert_preset not in (DEFAULT_PRESET, FROM_NOISE):
+        reason = f"with --invert-preset {plan.settings.invert_preset}: threat models are compared by '{FROM_NOISE}'"
     elif plan.shadows < 4:
         reason = f"with {plan.shadows} shadow models: the attacked pair is the second, so it needs 4"
     if reason is not None:

@@ -67,8 +67,8 @@ def _what_was_done(found: InversionResults) -> str:
         attack = found.attack
         said.append(
             f"T2: {matching.samples:,} samples by gradient matching (preset '{found.preset}': {attack.cost}, "
-            f"{attack.optimiser}, at most {attack.steps:,} steps, {matching.restarts} starts), on {matching.models} "
-            "other models."
+            f"{attack.optimiser}, at most {attack.steps:,} steps, {matching.restarts} starts"
+            f"{', from what the features give away' if attack.refines else ''}), on {matching.models} other models."
         )
         if matching.labels_right is not None:
             said.append(f"The label was read off the gradient: right in {percent(matching.labels_right)}.")

@@ -82,6 +82,11 @@ class AttackParameters(Result):
     steps: int
     joint_label: bool
 
+    @property
+    def refines(self) -> bool:
+        """Whether it starts from what features give away, and not from noise."""
+        return "features" in (self.model_extra or {})
+
 
 class FeatureParameters(Result):
     """Those of the attack by features, none of which the report names."""
