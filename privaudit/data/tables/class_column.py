@@ -18,6 +18,9 @@ from privaudit.errors import DataError
 #: More different classes than this are looked at twice.
 MANY = 20
 
+#: Of so many different numbers a class has this many rows; measurements have fewer.
+USUAL_ROWS = 10
+
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 
@@ -76,6 +79,7 @@ def encode_classes(train: pd.Series[Any], test: pd.Series[Any], source: str, *, 
     notes: list[str] = []
     if not is_of_checked:
         _demand_classes(train, values, numbers, source)
+    notes += _doubts(train, numbers)
     if all(number is not None for number in numbers):
         key = number_of
     else:
@@ -104,6 +108,17 @@ def encode_classes(train: pd.Series[Any], test: pd.Series[Any], source: str, *, 
             )
         labels.append(codes)
     return Classes(names, labels[0], labels[1], [f"target '{train.name}': {order}", *notes])
+
+
+def _doubts(train: pd.Series[Any], numbers: list[int | float | None]) -> list[str]:
+    """Ages and counts are whole numbers, and no classes all the same: it can't be known, so it is said."""
+    rows = int(train.value_counts().median())
+    if len(numbers) <= MANY or rows >= USUAL_ROWS or any(number is None for number in numbers):
+        return []
+    return [
+        f"target '{train.name}' has {len(numbers):,} different numbers, half of them in at most {rows:,} rows: is it a "
+        "measurement? Then cut it into classes first (pandas.cut)"
+    ]
 
 
 def _demand_classes(train: pd.Series[Any], values: list[Any], numbers: list[int | float | None], source: str) -> None:
