@@ -266,11 +266,6 @@ def of_other_model(target: npt.NDArray[Any], statistic: npt.NDArray[Any], keep: 
         ``[N]``: the statistic under the model that is attacked.
     statistic, keep
         ``[S, N]`` of the shadow models.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 ``[N]``.
     """
     values = np.asarray(statistic, np.float64)
     x = np.asarray(target, np.float64)
@@ -295,11 +290,6 @@ def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out
     out
         bool ``[S, N]``: which shadow models speak for "never saw it"; equally many for every sample, or the sample
         variance itself would tell members apart.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 ``[N]``.
     """
     values = np.asarray(statistic, np.float64)
     moments = moments_of(values, out)

@@ -188,11 +188,6 @@ def unadapted(fitted: FloatArray, seen: FloatArray, keep: npt.NDArray[np.bool_])
         ``[S, N]``: the same statistic of what is let out.
     keep
         bool ``[S, N]``, at least three complementary pairs.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 ``[S, N]``.
     """
     pairs, samples = len(keep) // 2, keep.shape[1]
     if pairs < 3:

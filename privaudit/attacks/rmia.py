@@ -81,11 +81,6 @@ def base(
     ----------
     loss, keep, partners, used
         As for `rmia`.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 ``[S, N]``; higher means member.
     """
     if partners is None:
         partners = complements(len(loss))

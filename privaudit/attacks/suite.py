@@ -98,8 +98,6 @@ class ShadowAttack:
 
     Parameters
     ----------
-    title
-        For people.
     reads
         The signal that it needs.
     score

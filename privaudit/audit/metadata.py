@@ -54,12 +54,8 @@ def group_samples(
 
     Parameters
     ----------
-    metadata
-        The file; None for none.
     columns
         Words or None, one a sample, by the name of their column.
-    sample_ids
-        The samples.
     strangers
         How many rows follow them that are nobody's, the canaries: "(not given)".
     """
@@ -79,8 +75,6 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDA
 
     Parameters
     ----------
-    path
-        The file.
     sample_ids
         The samples to tell the groups of; those that the file lacks are "(not given)".
 

@@ -42,8 +42,6 @@ def find_duplicates(
     ----------
     train, test
         Inputs ``[N, …]`` and labels ``[N]``.
-    seed
-        The audit's seed; draws the part.
 
     Returns
     -------

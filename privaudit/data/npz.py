@@ -33,8 +33,6 @@ class ArrayHeader:
 
     Parameters
     ----------
-    dtype, shape
-        As NumPy wrote them.
     nbytes
         Bytes of the array, unpacked.
     packed
@@ -54,11 +52,6 @@ class ArrayHeader:
 
 class NpzFile(Mapping[str, npt.NDArray[Any]]):
     """The arrays of an ``.npz`` file, each read when it is first asked for.
-
-    Parameters
-    ----------
-    path
-        The file.
 
     Raises
     ------

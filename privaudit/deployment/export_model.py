@@ -51,8 +51,6 @@ def export_model(
 
     Parameters
     ----------
-    model
-        An audit's target, or the model of an unlearning run.
     folder
         Where to; absent, empty, or an earlier export.
     network

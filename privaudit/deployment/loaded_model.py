@@ -193,8 +193,6 @@ def build_classifier(about: ModelDescription, network: str) -> Classifier:
 
     Parameters
     ----------
-    about
-        The model.
     network
         The name, ``module:factory`` or ``FILE.py:factory`` that leads to the code now.
 
@@ -243,8 +241,6 @@ def load_stored(model: StoredModel, network: str | None = None, weights: Path | 
 
     Parameters
     ----------
-    model
-        What `find_model` found.
     network
         Where its code is now, if it is not where it was.
     weights

@@ -51,8 +51,6 @@ class LocalEngine:
 
         Parameters
         ----------
-        device
-            ``cpu`` or ``cuda``.
         workers
             How many processes in all; None for what suits the machine.
         card

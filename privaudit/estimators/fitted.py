@@ -50,8 +50,6 @@ class FittedEstimator(nn.Module):
         Which class each column of its probabilities is of.
     classes
         How many classes there are, seen or not.
-    name
-        What messages call it.
     """
 
     def __init__(self, estimator: Any, columns: npt.NDArray[np.int64], classes: int, name: str) -> None:
@@ -134,7 +132,7 @@ def alone(seed: int) -> Iterator[None]:
 def fit_estimator(
     name: str, inputs: Rows, labels: npt.NDArray[np.int64], classes: int, seed: int
 ) -> tuple[FittedEstimator, float]:
-    """Fit a new estimator.
+    """Fit a new estimator; return it, and the seconds that it took.
 
     Parameters
     ----------
@@ -146,11 +144,6 @@ def fit_estimator(
         How many there are, whether they are among the labels or not.
     seed
         Decides everything random: it is what every ``random_state`` comes from, and the global generators.
-
-    Returns
-    -------
-    tuple
-        The fitted estimator, and the seconds that it took.
     """
     called, start = shown_name(name), time.perf_counter()
     seen = np.unique(labels)

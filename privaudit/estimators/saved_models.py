@@ -57,8 +57,6 @@ def read_estimator(path: Path, class_names: tuple[str, ...], features: int, own:
         ``.skops``; ``.json`` or ``.ubj``, XGBoost's; ``.txt``, LightGBM's.
     class_names
         Of the audit's classes: its own must be among them, or their numbers from 0.
-    features
-        How many a row has.
     own
         The audit's estimator, whose types are trusted too.
 

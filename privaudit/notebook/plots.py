@@ -25,15 +25,7 @@ MODELS = {"original": "before", "unlearned": "after", "retrained": "retrained"}
 
 @dataclass(frozen=True)
 class AuditPlots:
-    """Charts of an audit.
-
-    Parameters
-    ----------
-    results
-        Of the audit.
-    table
-        Reads its score table.
-    """
+    """Charts of an audit."""
 
     results: ScoreResults
     table: Callable[[], pd.DataFrame]
@@ -67,15 +59,7 @@ class AuditPlots:
 
 @dataclass(frozen=True)
 class UnlearningPlots:
-    """Charts of an unlearning run.
-
-    Parameters
-    ----------
-    results
-        Of the run.
-    exposure
-        Reads its table of LiRA's ratio of every sample under every model.
-    """
+    """Charts of an unlearning run."""
 
     results: UnlearnResults
     exposure: Callable[[], pd.DataFrame]

@@ -22,11 +22,6 @@ HOW = "Put it into a file, own.py, as def make(): return …, and give that: est
 def estimator_text(estimator: Any) -> str:
     """Return the expression that builds an estimator with the same parameters.
 
-    Parameters
-    ----------
-    estimator
-        Anything with scikit-learn's ``get_params``.
-
     Raises
     ------
     UsageError

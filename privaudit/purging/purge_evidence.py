@@ -49,10 +49,6 @@ def digests(folder: Path, ids: Iterable[SampleIdentifier], *, begin: bool = Fals
 
     Parameters
     ----------
-    folder
-        Of the audit in the store.
-    ids
-        The samples.
     begin
         Make a salt where there is none: the purge begins.
 
@@ -114,8 +110,6 @@ def gather_evidence(
     ----------
     sample_ids
         Of all samples that are no canaries, in their order.
-    rows
-        Where those to purge stand.
     pool
         How many rows the score table has, canaries included.
 

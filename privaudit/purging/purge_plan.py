@@ -66,10 +66,6 @@ class PurgePlan:
         What privaudit did not write, or can't reach: it is left alone, and named.
     others
         Other audits of the store that hold the samples too, or may, each with the command that purges it.
-    notes
-        What else to say.
-    report
-        Where the report is once it is done.
     """
 
     audit: str
@@ -179,10 +175,6 @@ def plan_purge(
 
     Parameters
     ----------
-    settings
-        Where store and results are.
-    audit
-        Its name [the latest].
     forget, seed
         Whose traces, as for unlearning.
     skip_unknown

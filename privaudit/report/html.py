@@ -32,8 +32,6 @@ def render_html(
 
     Parameters
     ----------
-    report
-        The content.
     figures
         ``figures[s][f]`` are the SVG drawings of figure f of section s.
     samples

@@ -37,8 +37,6 @@ def render_pdf(report: dict[str, Any], figures: list[list[list[str]]], brief: li
 
     Parameters
     ----------
-    report
-        The content.
     figures
         ``figures[s][f]`` are the SVG drawings of figure f of section s.
     brief

@@ -67,8 +67,6 @@ class Naming:
 
     Parameters
     ----------
-    ids
-        Of all samples.
     salt
         To redact them with; None shows them.
     """

@@ -58,12 +58,6 @@ class Study:
         The audit, and its score rows without canaries.
     out
         ``<out>/<audit>``.
-    scale
-        Sizes.
-    seeds
-        How many.
-    audit
-        The audit's results.
     """
 
     plan: AuditPlan

@@ -38,8 +38,6 @@ def import_reference(reference: str, what: str) -> Any:
 
     Parameters
     ----------
-    reference
-        As typed.
     what
         What it stands for in messages, e.g. ``"network"``.
     """

@@ -58,8 +58,6 @@ def blind_baseline(train: Side, test: Side, seed: int) -> BlindBaseline | None:
     ----------
     train, test
         Inputs ``[N, …]`` and labels ``[N]`` of each side; at most `MOST_SAMPLES` of each are drawn.
-    seed
-        The audit's seed; draws the samples and the halves.
 
     Returns
     -------

@@ -41,8 +41,6 @@ def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
     ----------
     test_signals
         ``[S, M, Q, K]``.
-    seed
-        The audit's seed.
 
     Returns
     -------

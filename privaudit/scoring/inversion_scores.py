@@ -169,8 +169,6 @@ def join(table: pd.DataFrame, scores: Mapping[str, tuple[npt.NDArray[np.int64], 
 
     Parameters
     ----------
-    table
-        One row a sample of the pool.
     scores
         Column -> the rows it is known of, and its values there.
     """

@@ -71,10 +71,6 @@ def risk_statement(
     ----------
     attack
         The one that the audit fixed beforehand.
-    people
-        Training samples.
-    groups
-        Exposure by property, as in the results.
     priors
         The user's; None: `PRIORS`.
     """

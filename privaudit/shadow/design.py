@@ -15,14 +15,8 @@ def paired_design(samples: int, models: int, seed: int, purpose: str = "design")
 
     Parameters
     ----------
-    samples
-        Size N of the pool.
     models
         Even number S of shadow models.
-    seed
-        The audit's seed.
-    purpose
-        Names the stream of randomness.
 
     Returns
     -------

@@ -46,15 +46,7 @@ def shadow_keys(models: int) -> list[str]:
 
 
 class AuditStore:
-    """Files of one audit below ``<store>/<audit>/``, by their names in `privaudit.artifacts`.
-
-    Parameters
-    ----------
-    root
-        The store's folder.
-    audit
-        The audit's name.
-    """
+    """Files of one audit below ``<store>/<audit>/``, by their names in `privaudit.artifacts`."""
 
     def __init__(self, root: Path, audit: str) -> None:
         self.root = root

@@ -29,8 +29,6 @@ def epsilon_from_trials(
         Trainings without the sample that the test called members, of how many.
     delta
         0 ≤ δ < 1.
-    confidence
-        Of the bound.
 
     Returns
     -------
@@ -75,13 +73,6 @@ def epsilon_of_one_run(correct: int, guesses: int, canaries: int, delta: float, 
         All that had a coin.
     delta
         0 ≤ δ < 1.
-    confidence
-        Of the bound.
-
-    Returns
-    -------
-    float
-        ≥ 0.
     """
     error = 1 - confidence
 

@@ -51,11 +51,6 @@ def performance(
         (one model, many samples) and the interval of DeLong et al. (1988) is given.
     refits
         Scores and membership of an attack that compares models, run again without each group of clusters in turn.
-
-    Returns
-    -------
-    Attack
-        See `Evaluation.performance`.
     """
     evaluation = Evaluation(scores, member, clusters)
     for left, of_left in refits:

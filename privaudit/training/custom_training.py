@@ -95,8 +95,6 @@ def train_by_function(
 
     Parameters
     ----------
-    function, name
-        What `load_training` gave for this name.
     model, samples, members, seed, hardware
         As `privaudit.training.loop.train` takes them.
     report

@@ -45,8 +45,6 @@ def examine_training(
         The user's, and what messages call it.
     make_model
         Gives a freshly initialised model, always the same.
-    samples, members, hardware
-        As `train_by_function` takes them.
     patience
         Where the first training takes more seconds than this, no other follows, and that is among the facts.
     """

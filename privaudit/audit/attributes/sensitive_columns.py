@@ -49,16 +49,12 @@ class Block:
 
     Parameters
     ----------
-    name
-        The column's.
     start, stop
         Its features.
     words
         What each of them stands for, where they are indicators; the last two may be ``(rare)`` and ``(missing)``.
     has_indicator
         Whether the last says that the cell is missing.
-    kind
-        Of the column.
     scale
         Mean and deviation that turn the first feature back into the column's number.
     """
@@ -78,8 +74,6 @@ class SensitiveColumn:
 
     Parameters
     ----------
-    block
-        Where it stands.
     values, binned
         The candidates in words, and whether they are ranges of numbers.
     candidates

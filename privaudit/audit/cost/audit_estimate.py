@@ -44,8 +44,6 @@ class Estimate:
         The share of a core that each process got while it was measured, in (0, 1].
     memory_bytes, gpu_memory_bytes
         The most that all processes together will have in memory, and that each will have on its GPU.
-    disk_bytes
-        What will be written.
     smallest_fpr
         The smallest false positive rate that leaves enough false positives to count.
     """
@@ -126,10 +124,6 @@ def estimate(
 
     Parameters
     ----------
-    plan, inversion
-        What will be done.
-    missing
-        The models that are yet to be trained.
     keep
         Whether the calibration of the inversions may be kept in the store.
     measured_before

@@ -105,12 +105,8 @@ def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier
 
     Parameters
     ----------
-    plan
-        The audit.
     setting, tiers
         Which inversions it will run; None and () for none.
-    processes
-        As many as will run side by side on this machine.
     """
     hardware = plan.specification.hardware
     most = processes if hardware.device == "cuda" else min(processes, available_cores())

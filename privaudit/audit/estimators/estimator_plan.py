@@ -45,17 +45,7 @@ def estimator_name(settings: AuditSettings) -> str:
 def unseen_classes(
     keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], class_names: tuple[str, ...]
 ) -> list[str]:
-    """Say which shadow models see no sample of a class: they put it at the least probability.
-
-    Parameters
-    ----------
-    keep
-        Who sees what, bool ``[S, N]``.
-    labels
-        Of the pool.
-    class_names
-        Of every class.
-    """
+    """Say which shadow models see no sample of a class: they put it at the least probability."""
     notes = []
     for label, name in enumerate(class_names):
         blind = np.flatnonzero(~keep[:, labels == label].any(axis=1))

@@ -38,8 +38,6 @@ class Design:
 
     Parameters
     ----------
-    models
-        How many there are.
     pairs
         Complements: each sample was seen by exactly one of both.
     nearly
@@ -241,12 +239,8 @@ def rotation_of(design: Design, keep: Mask, seed: int) -> Rotation:
 
     Parameters
     ----------
-    design
-        Of the file.
     keep
         bool ``[S, N]``, already in the order of ``design``.
-    seed
-        Of the random choices.
     """
     models = len(keep)
     in_pairs = 2 * (len(design.pairs) + len(design.nearly))

@@ -50,12 +50,8 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
 
     Parameters
     ----------
-    path
-        The file; see `LAYOUT`.
     seed
         Chooses which model of the other side is dropped with a target that has no complement.
-    metadata
-        A CSV of properties of the samples, if any.
 
     Raises
     ------

@@ -32,8 +32,6 @@ def find_folds(keep: Mask, models: Iterable[int]) -> Sets:
 
     Parameters
     ----------
-    keep
-        bool ``[S, N]``.
     models
         Those that are asked about, in the order in which they are taken.
 
@@ -78,12 +76,8 @@ def drawn_of_folds(keep: Mask, sets: Sets, seed: int) -> tuple[Mask, Mask, npt.N
 
     Parameters
     ----------
-    keep
-        bool ``[S, N]``.
     sets
         Models by their row.
-    seed
-        Of the draws.
 
     Returns
     -------

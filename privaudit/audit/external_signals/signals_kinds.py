@@ -87,8 +87,6 @@ def kind_of(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], array: str,
         ``[S, N, Q, C]``, no NaN and no +∞.
     labels
         ``[N]``: they tell one column's probabilities from logits.
-    array, source
-        Names for errors.
 
     Raises
     ------

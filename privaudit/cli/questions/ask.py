@@ -51,12 +51,6 @@ def choose(question: str, choices: Mapping[str, str], default: str, check: Calla
 
     Parameters
     ----------
-    question
-        Without its question mark.
-    choices
-        Names, and what each is in words.
-    default
-        Its name.
     check
         Takes an answer that is neither a number nor a name of the list; without it that is an error.
     """

@@ -139,8 +139,6 @@ class Decoder:
 
     Parameters
     ----------
-    images
-        How they are resized.
     files
         Every file of the dataset: one colour image makes all of it colour.
     """

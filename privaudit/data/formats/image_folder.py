@@ -35,12 +35,8 @@ class Tree:
     ----------
     root
         The whole tree; paths are told from it.
-    train
-        The folder of the classes to train with.
     test
         The folder of those to test with; None where some are to be held out.
-    notes
-        What was guessed.
     """
 
     root: Path

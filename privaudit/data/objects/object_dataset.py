@@ -44,12 +44,6 @@ def object_dataset(name: str, options: TableOptions, samples: int | None, limits
     ----------
     name
         By which it is held; its title names the dataset.
-    options
-        Which column of a table is what.
-    samples, limits
-        How many training samples to keep: so many, or all up to a limit.
-    seed
-        Chooses them.
 
     Raises
     ------

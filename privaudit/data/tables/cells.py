@@ -41,8 +41,6 @@ class Problem:
     ----------
     what
         What is wrong with it, as a sentence without its end.
-    column
-        The column's name, where it is one column's.
     row
         The row of the table, counted from 0, where it is one row's.
     """
@@ -62,10 +60,6 @@ class Column:
 
     Parameters
     ----------
-    name
-        The column's.
-    kind
-        Of its values.
     codes
         int64 ``[N]``: which value each row has; −1 where the cell is missing.
     values

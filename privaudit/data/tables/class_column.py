@@ -27,10 +27,6 @@ class Classes:
 
     Parameters
     ----------
-    names
-        One name a class.
-    train, test
-        int64 ``[N]``.
     notes
         How they were ordered, and what is odd about them.
     """

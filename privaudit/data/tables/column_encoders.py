@@ -28,8 +28,6 @@ class Encoded:
 
     Parameters
     ----------
-    features
-        float32 ``[N, k]``.
     problems
         Cells that can't be read; their features mean nothing.
     notes
@@ -61,8 +59,6 @@ class NumberColumn(Result):
 
     Parameters
     ----------
-    scale
-        Of the training rows.
     fill
         Their median, which stands for a missing cell.
     indicator

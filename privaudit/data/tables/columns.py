@@ -42,8 +42,6 @@ class EncodedColumn:
 
     Parameters
     ----------
-    name
-        The column's.
     kind
         ``number``, ``truth`` (0 and 1) or ``indicators`` (a column of 0 and 1 for each value of the training table).
     train, test

@@ -54,8 +54,6 @@ class TableEncoding(Result):
 
     Parameters
     ----------
-    format
-        Of this file.
     label
         The column of classes.
     classes
@@ -64,8 +62,6 @@ class TableEncoding(Result):
         How many training rows it was fitted on.
     columns
         What becomes a feature, in the order of the features.
-    left_out
-        What does not.
     """
 
     format: Literal[1] = 1
@@ -188,10 +184,6 @@ class Cells:
 
     Parameters
     ----------
-    rows
-        How many rows each has.
-    columns
-        By name.
     problems
         Of columns that hold what is no cell.
     """
@@ -242,8 +234,6 @@ def fit_encoding(cells: Cells, label: str, classes: list[str], categories: Colle
     ----------
     cells
         The training rows of every column that may be a feature.
-    label, classes
-        The column of classes, and their names.
     categories
         Columns whose values are words, whatever they look like.
     """

@@ -59,8 +59,6 @@ class PretrainedClassifier(Classifier):
     ----------
     preparation
         How images are given to the network.
-    network, classes
-        As of a `Classifier`.
     heads
         Names of its linear layers that give logits.
     """
@@ -88,10 +86,6 @@ def build_pretrained(pretrained: Pretrained, classes: int, seed: int) -> Pretrai
 
     Parameters
     ----------
-    pretrained
-        Which.
-    classes
-        Number of logits C.
     seed
         Decides the head, and where no weights are given all the rest.
 

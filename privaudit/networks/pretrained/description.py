@@ -36,8 +36,6 @@ class Preparation:
         ``bilinear`` or ``bicubic``.
     is_fixed
         It takes no other size.
-    notes
-        What was guessed.
     """
 
     size: int

@@ -48,8 +48,6 @@ def warn_of_another_version(library: str, versions: Mapping[str, str]) -> None:
 
     Parameters
     ----------
-    library
-        ``timm`` or ``transformers``.
     versions
         Those that the audit was begun with, by library.
     """

@@ -88,8 +88,6 @@ def give_weights(
         By name, which may have a wrapper's prefix, or lack that of the library's base model.
     heads
         Names of the layers that give logits: they keep the weights that they were drawn with.
-    path
-        Where the weights come from, for messages.
 
     Raises
     ------

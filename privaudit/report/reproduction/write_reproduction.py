@@ -27,8 +27,6 @@ def render_reproduction(folder: Path, *, show_samples: bool = False) -> ReportPa
 
     Parameters
     ----------
-    folder
-        ``<out>/reproduction``.
     show_samples
         Whether Figure 1 may show images, where an audit has kept some.
     """

@@ -36,8 +36,6 @@ def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
     ----------
     out
         Below which ``reproduction/<study>/<experiment>/`` lie.
-    show_samples
-        As `render_reproduction` takes it.
 
     Raises
     ------

@@ -51,8 +51,6 @@ def answer(
 
     Parameters
     ----------
-    experiment
-        Of the catalogue.
     runs
         One row a run; empty where the answer does not come from runs.
     facts

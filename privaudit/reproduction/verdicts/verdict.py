@@ -47,8 +47,6 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast |
         One row a run: ``seed``, the keys of `privaudit.reproduction.claims.experiment.KEYS`, measures, and ``unit``,
         what it is a draw of (`privaudit.reproduction.claims.independent_units`); without that every seed is a draw of
         its own.
-    contrast
-        What is compared.
     """
     one, other = contrast.first, contrast.second
     first = _by_seed(runs, one, contrast)
@@ -163,8 +161,6 @@ def decide(contrast: PairedContrast | None, name: str, family: Mapping[str, floa
     ----------
     contrast
         What is judged; None where it was not run.
-    name
-        Of its experiment.
     family
         One-sided p of every claim under the same protocol, its own among them; None counts as 1.
     """

@@ -45,10 +45,6 @@ class Asked:
         Which claim, and whose printed figures.
     is_right
         In which world.
-    runs
-        How many times.
-    random
-        Of numbers.
     ruined
         The chance that a treatment leaves a model in ruins, for whatever reason but its order.
     """

@@ -44,8 +44,6 @@ def rates(experiment: str, protocol: str, dataset: str = "cifar10", runs: int = 
 
     Parameters
     ----------
-    experiment, protocol
-        Which claim.
     dataset
         Whose printed figures: those of CIFAR-10 unless another is named.
     runs

@@ -55,8 +55,6 @@ class AttributeInference(Result):
 
     Parameters
     ----------
-    column
-        Its name.
     values
         What the attacker chooses among, in words.
     binned

@@ -225,14 +225,10 @@ class AuditDescription(SparseResult):
 
     Parameters
     ----------
-    format
-        Of the store.
     signals, queries
         The names of what is kept of every sample and model, in order.
     versions
         Of Python and of the libraries that compute.
-    target
-        Where one was given.
     """
 
     format: int | None = None

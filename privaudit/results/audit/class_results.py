@@ -56,8 +56,6 @@ class ClassResults(Result):
         Never-trained samples behind the prior, and its dimensions.
     steps, weight
         Of the ascent, and of the prior's logarithm in what it climbs.
-    found
-        The reconstructions.
     null
         Guesses that see no model: ``class_mean_of_others`` (of the samples that it did not see) and, as a yardstick,
         ``class_mean_of_members``.

@@ -24,8 +24,6 @@ class Tier(Result):
 
     Parameters
     ----------
-    samples, models
-        How many of each.
     outcomes
         Of samples that were drawn at random.
     psnr_quantiles, psnr_by_model

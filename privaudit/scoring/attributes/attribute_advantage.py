@@ -64,8 +64,6 @@ def judge_attacks(answers: Answers, of_target: tuple[Floats, Floats] | None = No
 
     Parameters
     ----------
-    answers
-        Of the shadow models.
     of_target
         The target's margins and losses ``[N, V]``.
     """

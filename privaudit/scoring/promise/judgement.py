@@ -17,12 +17,8 @@ def judge_claim(promise: Promise, epsilon: float, delta: float, claimant: Claima
 
     Parameters
     ----------
-    promise
-        The counts.
     epsilon, delta
         The claim: of datasets with a record more or less.
-    claimant
-        Whose it is.
     """
     coins = promise.one_run
     perfect = Promise(

@@ -38,8 +38,6 @@ def counts_of_steps(
     privacy
         What the training says of itself. The attack goes by it, and where it is untrue the attack is a worse one; what
         is counted holds for any attack.
-    seed
-        Of the audit; decides what is drawn to find out how many coins to guess.
     """
     noise = measured_noise(read) / privacy.max_grad_norm
     # In clipping norms, at the noise that should be there: what was divided by something else is put right.

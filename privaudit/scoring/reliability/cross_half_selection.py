@@ -23,11 +23,6 @@ MOST_PICKED = 100
 def picked_and_judged(halves: tuple[Half, Half]) -> MostExposed:
     """Pick with either half of the pairs, judge with the other.
 
-    Parameters
-    ----------
-    halves
-        Both halves of the shadow models, each attacked on its own.
-
     Returns
     -------
     MostExposed

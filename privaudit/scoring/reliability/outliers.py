@@ -57,8 +57,6 @@ def models_to_leave_out(outliers: Outliers, mates: npt.NDArray[np.int64]) -> tup
 
     Parameters
     ----------
-    outliers
-        What stands out.
     mates
         ``[S]``: the complement of each model, itself where it has none.
     """

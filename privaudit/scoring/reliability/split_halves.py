@@ -84,8 +84,6 @@ def intrinsic_relation(halves: tuple[Half, Half], shifts: tuple[FloatArray, Floa
 
     Parameters
     ----------
-    halves
-        Both halves, attacked.
     shifts
         The intrinsic shift by either half, ``[N]`` each: see `shifts_of`.
     """

@@ -58,8 +58,6 @@ def ranking_stability(
         ``[S, N]`` or ``[S, N, Q]``.
     keep
         bool ``[S, N]``, complementary pairs.
-    asr
-        ``[N]`` by all models.
     correlation
         Of a pair's two models, given their membership.
     seed

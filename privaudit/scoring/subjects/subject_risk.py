@@ -94,14 +94,8 @@ def subject_risk(
     ----------
     names
         ``[N]``: whose each record is, None where nobody's.
-    source
-        Where they are named.
-    cells
-        LiRA's ratios of the N records.
     halves
         The models in two halves, each attacked alone; None where there are too few.
-    seed
-        Of shuffles.
 
     Returns
     -------
@@ -202,8 +196,6 @@ class _Told:
 
     Parameters
     ----------
-    cells, subjects
-        The records.
     summed
         ``[S, subjects]``: the sums of ratios.
     inside, there

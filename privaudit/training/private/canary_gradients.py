@@ -71,12 +71,8 @@ class CanaryGradients:
 
         Parameters
         ----------
-        gradients
-            What the step goes by.
         sums
             The sum of the samples' clipped gradients.
-        trained
-            The parameters.
         expected
             What a sum is divided by.
         """
