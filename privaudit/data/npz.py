@@ -51,13 +51,7 @@ class ArrayHeader:
 
 
 class NpzFile(Mapping[str, npt.NDArray[Any]]):
-    """The arrays of an ``.npz`` file, each read when it is first asked for.
-
-    Raises
-    ------
-    DataError
-        Where it is no such file, or holds two arrays of one name.
-    """
+    """The arrays of an ``.npz`` file, each read when it is first asked for."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -92,13 +86,7 @@ class NpzFile(Mapping[str, npt.NDArray[Any]]):
         return name in self._members
 
     def header(self, name: str) -> ArrayHeader:
-        """Return what the header of ``name`` promises; nothing else of it is unpacked.
-
-        Raises
-        ------
-        DataError
-            Where the header can't be read, holds objects, or promises other bytes than the file has.
-        """
+        """Return what the header of ``name`` promises; nothing else of it is unpacked."""
         member = self._members[name]
         if not member.filename.endswith(SUFFIX):
             raise DataError(f"{self.path}: '{name}' is no array", hint="Save it with numpy.savez(path, x_train=…, …).")

@@ -40,13 +40,7 @@ def way_out(error: OSError) -> str:
 
 
 def open_lock(path: Path) -> int:
-    """Open a file to lock it, made where it is absent; return the descriptor.
-
-    Raises
-    ------
-    StoreError
-        Where a link, or no file, lies in its place: what is written would go elsewhere.
-    """
+    """Open a file to lock it, made where it is absent, and return the descriptor; `StoreError` where a link lies."""
     demand_file(path)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)

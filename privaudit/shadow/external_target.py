@@ -98,13 +98,7 @@ def read_given_target(path: Path, specification: ModelSpecification) -> GivenTar
 
 
 def take_in(job: TrainingJob, given: GivenTarget, arrays: AuditArrays) -> None:
-    """Put the given target into the store, ask it as every other model is asked, and seal its files, the record last.
-
-    Raises
-    ------
-    DataError
-        Where what it says of a sample is not a number.
-    """
+    """Put the given target into the store, ask it as every other model is, and seal its files, the record last."""
     specification, store = job.specification, job.store
     with one_thread(specification.hardware):
         model = specification.build("load")

@@ -116,13 +116,7 @@ class SensitiveColumn:
 
 
 def sensitive_columns(plan: AuditPlan) -> list[SensitiveColumn]:
-    """Resolve ``--sensitive``; none where it was not given.
-
-    Raises
-    ------
-    UsageError
-        Where the data is no table, there is no such column, or it is no feature or says nothing.
-    """
+    """Resolve ``--sensitive``, none where it was not given; `UsageError` for what is no column, or none to guess."""
     asked = tuple(dict.fromkeys(plan.settings.sensitive))
     if not asked:
         return []

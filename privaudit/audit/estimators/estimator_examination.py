@@ -16,13 +16,7 @@ FEW, PATIENCE = 200, 5.0
 
 
 def examine_estimator(name: str, inputs: Rows, labels: npt.NDArray[np.int64], classes: int) -> list[str]:
-    """Fit it three times, twice with one seed; return what is to be known of it.
-
-    Raises
-    ------
-    PrivauditError
-        Where it can't be fitted or asked, or equal seeds come to other answers.
-    """
+    """Fit it three times, twice with one seed; return what is to be known of it, or raise what no audit can rely on."""
     called = shown_name(name)
     rows = np.arange(min(len(labels), FEW)) * len(labels) // min(len(labels), FEW)
     few, of_few = inputs[rows], labels[rows]

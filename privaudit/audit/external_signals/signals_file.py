@@ -115,13 +115,7 @@ def evidence_of(
     source: str,
     left: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Evidence, Design]:
-    """Evidence of the models that take part, complements next to each other, and how they stand to each other.
-
-    Raises
-    ------
-    EvidenceError
-        Where too few models were trained on different samples.
-    """
+    """Evidence of the models that take part, complements next to each other, and how they stand to each other."""
     design = find_design(keep, left)
     order = design.order
     if len(order) < FEWEST_MODELS:

@@ -37,13 +37,7 @@ def is_junk(name: str) -> bool:
 
 
 def folders_in(root: Path) -> list[str]:
-    """Return the names of the folders in ``root`` in sorted order, links to folders included.
-
-    Raises
-    ------
-    DataError
-        Where a link leads nowhere, or ``root`` can't be read.
-    """
+    """Return the names of the folders in ``root``, sorted, links among them; `DataError` where one leads nowhere."""
     try:
         entries = [entry for entry in os.scandir(root) if not is_junk(entry.name)]
     except OSError as error:
@@ -60,13 +54,7 @@ def stray_files(root: Path) -> list[str]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return every image file in a folder and the folders below it, in sorted path order.
-
-    Raises
-    ------
-    DataError
-        Names what is no image file, and every link that leads nowhere.
-    """
+    """Return every image file in and below a folder, in sorted path order; `DataError` names what is none."""
     if not folder.is_dir():
         return []
     files = sorted(_walk(folder, ()))

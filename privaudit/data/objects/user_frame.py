@@ -16,11 +16,6 @@ def table_of_frame(name: str, frame: pd.DataFrame, options: TableOptions) -> Use
     """Return a DataFrame as a table: its columns named by text, its rows counted from 0.
 
     An index that is named, and that an option names, is a column too. The frame itself stays as it is.
-
-    Raises
-    ------
-    DataError
-        Where it has no row, columns of several levels, or two columns that are called alike.
     """
     if isinstance(frame.columns, pd.MultiIndex):
         raise DataError(

@@ -122,13 +122,7 @@ class Column:
 
 
 def read_column(given: pd.Series[Any], name: str) -> Column:
-    """Read a column of a DataFrame, whatever it is stored as.
-
-    Raises
-    ------
-    UnfitColumn
-        Where it holds lists, records, bytes, complex numbers, spans or times of day.
-    """
+    """Read a column of a DataFrame, whatever it is stored as; `UnfitColumn` where its cells are no such values."""
     is_category = isinstance(given.dtype, pd.CategoricalDtype)
     if is_category:
         given = given.astype(object)

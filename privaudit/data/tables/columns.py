@@ -61,13 +61,7 @@ class EncodedColumn:
 
 
 def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> EncodedColumn:
-    """Turn a column of the training table, and the same of the test table, into numbers.
-
-    Raises
-    ------
-    DataError
-        Where it holds what is neither a number nor a word, or more words than a category can have.
-    """
+    """Turn a column of either table into numbers; `DataError` where it holds neither numbers nor words."""
     name, doubts = known.name, []
     for column in (known, other):
         _refuse_strange(column, source)

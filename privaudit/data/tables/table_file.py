@@ -98,14 +98,7 @@ def demand_sound(problems: Sequence[tuple[UserTable, Problem]], hint: str) -> No
 
 
 def read_table_file(path: Path) -> UserTable:
-    """Read a table.
-
-    Raises
-    ------
-    DataError
-        Where it can't be read, two columns are called alike, one has no name, or rows have more or fewer cells than
-        the header.
-    """
+    """Read a table; `DataError` where that fails, its header has no or equal names, or rows are longer or shorter."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder", hint="Name a file of it.")
     if not path.is_file():

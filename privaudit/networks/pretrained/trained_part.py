@@ -27,13 +27,7 @@ def find_heads(network: nn.Module, classes: int, hinted: Sequence[str]) -> tuple
 
 
 def freeze(network: nn.Module, train: str) -> None:
-    """Leave gradients to what is to be trained: all of it, or what a function names.
-
-    Raises
-    ------
-    UsageError
-        Where the function fails, or names anything but parameters of the network.
-    """
+    """Leave gradients to what is to be trained, all of it or what a function names; `UsageError` where it fails."""
     if train == ALL:
         return
     function, name = import_reference(train, "function of --train"), without_folder(train)

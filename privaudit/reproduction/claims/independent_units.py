@@ -63,11 +63,6 @@ def with_units(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
     Results that were stored before they held it have seeds that drew classes with repetition. Groups of samples whose
     unit is no part of the training set are of an earlier version, and overlap from seed to seed (`OVERLAPPING`).
-
-    Raises
-    ------
-    EvidenceError
-        Where that can't be told: of data whose number of classes is not known here.
     """
     if "set" not in runs:
         return runs

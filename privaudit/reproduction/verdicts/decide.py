@@ -57,13 +57,7 @@ def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
 
 
 def run_decide_files(paths: Sequence[str]) -> DecisionSummary:
-    """Decide single experiments from their ``results.json`` alone; nothing is written.
-
-    Raises
-    ------
-    UsageError
-        Where a file is none, or of an earlier version.
-    """
+    """Decide single experiments from their ``results.json`` alone, of this version; nothing is written."""
     studies = {}
     for path in paths:
         name, verdicts = verdicts_from(Path(path))
