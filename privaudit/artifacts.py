@@ -301,7 +301,7 @@ EXPERIMENTS = (VERDICTS, EXPERIMENT)
 
 
 def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] | None = None) -> Artifact | None:
-    """Tell which kind of file has this path.
+    """Tell which kind of file has this path; None where no file of ours is called so.
 
     Parameters
     ----------
@@ -311,11 +311,6 @@ def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] |
         `STORE`, `OUTPUT`, `COMPARISON`, `DEFENCE_FILES` or `EXPERIMENTS`: the first that fits counts.
     keys
         Of the models that there are; None for any.
-
-    Returns
-    -------
-    Artifact or None
-        None where no file of ours is called so.
     """
     for artifact in manifest:
         if (found := artifact.pattern.fullmatch(path)) is not None:

@@ -11,7 +11,7 @@ from privaudit.statistics.intervals import FloatArray
 
 
 def population_rank(statistic: npt.NDArray[Any], population: npt.NDArray[Any]) -> FloatArray:
-    """Share of the population below each sample, within the same model; equal values count half.
+    """Share of the population below each sample within the same model, ties by half: one minus its p-value.
 
     Parameters
     ----------
@@ -19,11 +19,6 @@ def population_rank(statistic: npt.NDArray[Any], population: npt.NDArray[Any]) -
         ``[S, N]``; larger means better known.
     population
         ``[S, Z]`` of samples that no model was trained on.
-
-    Returns
-    -------
-    numpy.ndarray
-        float64 ``[S, N]`` in [0, 1]: one minus the sample's p-value under "never seen".
     """
     scores = np.empty(statistic.shape)
     for model, others in enumerate(np.sort(population, axis=1)):

@@ -77,11 +77,6 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDA
     ----------
     sample_ids
         The samples to tell the groups of; those that the file lacks are "(not given)".
-
-    Raises
-    ------
-    DataError
-        Where the file can't be read, has no ``sample_id``, names a sample twice, or knows none of these samples.
     """
     table = _read(path, sample_ids).drop(columns=SUBJECT, errors="ignore")
     return {str(column): _groups(table[column], str(column), path) for column in table.columns}

@@ -35,17 +35,12 @@ def negative_control(area: float, ci: Interval | None, error: float) -> Negative
 
 
 def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
-    """LiRA on samples that no model saw, with made-up membership, redrawn 200 times.
+    """LiRA on samples that no model saw, with made-up membership, redrawn 200 times; the interval covers the mean.
 
     Parameters
     ----------
     test_signals
         ``[S, M, Q, K]``.
-
-    Returns
-    -------
-    NegativeControl
-        Mean AUC over the redraws; its interval covers the mean (±1.96 SE).
     """
     models, samples = test_signals.shape[:2]
     margins = signal(test_signals, "margin")

@@ -9,7 +9,7 @@ from privaudit.runtime.seeds import generator
 
 
 def paired_design(samples: int, models: int, seed: int, purpose: str = "design") -> npt.NDArray[np.bool_]:
-    """Split the pool in two random halves per pair; models 2p and 2p+1 get one each.
+    """Split the pool in two random halves per pair, bool ``[S, N]``; models 2p and 2p+1 get one each.
 
     Pair p depends on the seed and p alone, so a longer design begins with the shorter one.
 
@@ -17,11 +17,6 @@ def paired_design(samples: int, models: int, seed: int, purpose: str = "design")
     ----------
     models
         Even number S of shadow models.
-
-    Returns
-    -------
-    numpy.ndarray
-        bool ``[S, N]``: every sample is IN for exactly half of the models.
     """
     if models % 2:
         raise ValueError(f"complementary pairs need an even number of models, not {models}")

@@ -71,8 +71,6 @@ def epsilon_of_one_run(correct: int, guesses: int, canaries: int, delta: float, 
         Canaries whose coin was guessed, fixed beforehand.
     canaries
         All that had a coin.
-    delta
-        0 ≤ δ < 1.
     """
     error = 1 - confidence
 

@@ -89,11 +89,6 @@ def build_pretrained(pretrained: Pretrained, classes: int, seed: int) -> Pretrai
     seed
         Decides the head, and where no weights are given all the rest.
 
-    Returns
-    -------
-    PretrainedClassifier
-        Takes images ``[B, 1 or 3, H, W]`` on the 0–1 scale, returns logits ``[B, C]``.
-
     Raises
     ------
     UsageError
