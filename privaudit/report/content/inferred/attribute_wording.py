@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privaudit.report.content.wording import clip, percent
+from privaudit.report.content.wording import clip, share
 from privaudit.results.audit.attribute_results import Advantage, AttributeInference, AttributeResults
 
 #: Columns that one sentence names.
@@ -15,11 +15,6 @@ def points(found: Advantage) -> str:
         return "–"
     bounds = "no interval" if found.ci is None else f"95% {100 * found.ci[0]:+.1f} to {100 * found.ci[1]:+.1f}"
     return f"{100 * found.advantage:+.1f} points ({bounds})"
-
-
-def share(value: float | None) -> str:
-    """A share in percent."""
-    return "–" if value is None else percent(value)
 
 
 def line(found: AttributeInference) -> str:
