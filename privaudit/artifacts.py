@@ -305,8 +305,6 @@ def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] |
 
     Parameters
     ----------
-    path
-        From the folder on that the manifest is of.
     manifest
         `STORE`, `OUTPUT`, `COMPARISON`, `DEFENCE_FILES` or `EXPERIMENTS`: the first that fits counts.
     keys

@@ -258,15 +258,7 @@ def _surprise(x: FloatArray, _: Fit, outside: Fit, floor: FloatArray) -> FloatAr
 
 
 def of_other_model(target: npt.NDArray[Any], statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> FloatArray:
-    """Online LiRA of a model that is none of the shadow models, with all of them as reference.
-
-    Parameters
-    ----------
-    target
-        ``[N]``: the statistic under the model that is attacked.
-    statistic, keep
-        ``[S, N]`` of the shadow models.
-    """
+    """Online LiRA of another model, whose statistic is ``target`` ``[N]``, with all shadow models as reference."""
     values = np.asarray(statistic, np.float64)
     x = np.asarray(target, np.float64)
     floor = np.maximum(variance_floor(values), (RESOLUTION * x) ** 2)

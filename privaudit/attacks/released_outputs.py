@@ -35,13 +35,9 @@ class Release:
 
     Parameters
     ----------
-    name, title
-        For results, and in words.
     kind
         ``all``; ``temperature``: softmax(z / value); ``rounded``: probabilities to so many decimals; ``top``: the so
         many likeliest classes with their probabilities; ``label``: the likeliest class alone.
-    value
-        See ``kind``.
     """
 
     name: str
@@ -87,8 +83,6 @@ def shown_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
     ----------
     logits
         ``[N, C]``.
-    release
-        What is let out; of a label alone no logits can be told.
 
     Returns
     -------
@@ -141,8 +135,6 @@ class Answers:
     right
         bool ``[S, N, V]``: whether the label is right, of the sample as it is and then of altered copies: of a label
         alone, how often it holds tells how far the sample is from another class (Choquette-Choo et al. 2021).
-    labels
-        ``[N]``.
     keep
         bool ``[S, N]``, complementary pairs.
     """

@@ -38,11 +38,6 @@ def find_duplicates(
 ) -> Duplicates:
     """Count equal inputs by hash over everything, and near-duplicates around a random part.
 
-    Parameters
-    ----------
-    train, test
-        Inputs ``[N, …]`` and labels ``[N]``.
-
     Returns
     -------
     Duplicates

@@ -29,15 +29,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What the header of a stored array promises.
-
-    Parameters
-    ----------
-    nbytes
-        Bytes of the array, unpacked.
-    packed
-        Bytes that it takes in the file.
-    """
+    """What the header of a stored array promises: its kind, its shape, and its bytes, unpacked and in the file."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]

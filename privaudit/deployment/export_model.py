@@ -53,10 +53,6 @@ def export_model(
     ----------
     folder
         Where to; absent, empty, or an earlier export.
-    network
-        Where the network's code is now, if it is not where it was.
-    weights
-        Where the weights below a head are now, likewise.
 
     Raises
     ------

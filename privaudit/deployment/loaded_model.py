@@ -239,13 +239,6 @@ def code_of(model: StoredModel, about: ModelDescription) -> str:
 def load_stored(model: StoredModel, network: str | None = None, weights: Path | None = None) -> LoadedModel:
     """Build the network of a stored model, give it its weights, and wrap it for raw inputs.
 
-    Parameters
-    ----------
-    network
-        Where its code is now, if it is not where it was.
-    weights
-        Where the weights below a head are now, likewise.
-
     Raises
     ------
     StoreError

@@ -53,8 +53,6 @@ class LocalEngine:
         ----------
         workers
             How many processes in all; None for what suits the machine.
-        card
-            The only GPU that they may take; None for any.
         """
         if device != "cuda":
             return cls(workers or available_cores())

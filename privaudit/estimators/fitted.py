@@ -136,8 +136,6 @@ def fit_estimator(
 
     Parameters
     ----------
-    name
-        As `privaudit.estimators.build.build_estimator` takes it.
     inputs, labels
         Of the members alone.
     classes

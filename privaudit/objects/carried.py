@@ -28,8 +28,6 @@ class Carried:
 
     Parameters
     ----------
-    function
-        A module-level function.
     origin
         The process that holds the code.
     code

@@ -45,12 +45,7 @@ ANSWERS = "it holds what an estimator said of every sample, these among them"
 
 
 def digests(folder: Path, ids: Iterable[SampleIdentifier], *, begin: bool = False) -> list[str]:
-    """Return what the purge of these samples that is under way may be called.
-
-    Parameters
-    ----------
-    begin
-        Make a salt where there is none: the purge begins.
+    """Return what the purge of these samples that is under way may be called; where it begins, a salt is made.
 
     Returns
     -------

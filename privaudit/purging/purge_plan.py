@@ -175,8 +175,6 @@ def plan_purge(
 
     Parameters
     ----------
-    forget, seed
-        Whose traces, as for unlearning.
     skip_unknown
         Pass over ids of a list that the audit does not know.
 

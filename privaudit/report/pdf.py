@@ -39,8 +39,6 @@ def render_pdf(report: dict[str, Any], figures: list[list[list[str]]], brief: li
     ----------
     figures
         ``figures[s][f]`` are the SVG drawings of figure f of section s.
-    brief
-        The drawings of the brief's figures, where there is one.
 
     Raises
     ------

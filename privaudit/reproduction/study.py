@@ -50,15 +50,7 @@ BEST_SETTINGS = "one-shot, best settings"
 
 @dataclass(frozen=True)
 class Study:
-    """An audit and how its experiments are run.
-
-    Parameters
-    ----------
-    plan, table
-        The audit, and its score rows without canaries.
-    out
-        ``<out>/<audit>``.
-    """
+    """An audit, its score rows without canaries, and how its experiments are run below ``<out>/<audit>``."""
 
     plan: AuditPlan
     table: pd.DataFrame

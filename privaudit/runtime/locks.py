@@ -59,8 +59,6 @@ def hold(path: Path, held: str) -> Iterator[None]:
     ----------
     path
         Its file, made where it is absent; it names the process to whoever comes second.
-    held
-        What is held, for people.
 
     Raises
     ------

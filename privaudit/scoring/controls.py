@@ -35,13 +35,7 @@ def negative_control(area: float, ci: Interval | None, error: float) -> Negative
 
 
 def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
-    """LiRA on samples that no model saw, with made-up membership, redrawn 200 times; the interval covers the mean.
-
-    Parameters
-    ----------
-    test_signals
-        ``[S, M, Q, K]``.
-    """
+    """LiRA on samples ``[S, M, Q, K]`` that no model saw, with made-up membership, redrawn 200 times, and its mean."""
     models, samples = test_signals.shape[:2]
     margins = signal(test_signals, "margin")
     areas = np.empty(REDRAWS)

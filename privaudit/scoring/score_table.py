@@ -99,10 +99,6 @@ def score_table(
         ``[N]`` in [0, 1]: ½ + ½ (mean score where IN − mean where OUT); None where RMIA did not run.
     target_signals
         ``[N, Q, K]``; None where there is no target model: its columns are null then.
-    statistic
-        What ``ratio`` was computed from.
-    correlation
-        Of a pair's two models, given their membership.
     """
     keep = given.keep
     models, samples = keep.shape

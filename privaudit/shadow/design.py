@@ -9,14 +9,9 @@ from privaudit.runtime.seeds import generator
 
 
 def paired_design(samples: int, models: int, seed: int, purpose: str = "design") -> npt.NDArray[np.bool_]:
-    """Split the pool in two random halves per pair, bool ``[S, N]``; models 2p and 2p+1 get one each.
+    """Split the pool in two random halves per pair, bool ``[S, N]`` of an even S; models 2p and 2p+1 get one each.
 
     Pair p depends on the seed and p alone, so a longer design begins with the shorter one.
-
-    Parameters
-    ----------
-    models
-        Even number S of shadow models.
     """
     if models % 2:
         raise ValueError(f"complementary pairs need an even number of models, not {models}")

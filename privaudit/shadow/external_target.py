@@ -57,8 +57,6 @@ class GivenTarget:
         standardised as those of the audit's other models are.
     weights
         Of the whole model, fitted to the audit's network; None where the store has it already.
-    notes
-        What was guessed of the file, for people.
     estimator
         In place of weights, where the audit's models are estimators.
     """

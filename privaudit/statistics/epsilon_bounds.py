@@ -65,12 +65,8 @@ def epsilon_of_one_run(correct: int, guesses: int, canaries: int, delta: float, 
 
     Parameters
     ----------
-    correct
-        Guesses that were right.
     guesses
         Canaries whose coin was guessed, fixed beforehand.
-    canaries
-        All that had a coin.
     """
     error = 1 - confidence
 

@@ -59,13 +59,7 @@ def performance(
 
 
 class Evaluation:
-    """Scores of one attack, and what becomes of them where models are left out.
-
-    Parameters
-    ----------
-    scores, member, clusters
-        As for `performance`.
-    """
+    """Scores of one attack, and what becomes of them where models are left out."""
 
     def __init__(
         self,

@@ -41,10 +41,6 @@ def examine_training(
 
     Parameters
     ----------
-    function, name
-        The user's, and what messages call it.
-    make_model
-        Gives a freshly initialised model, always the same.
     patience
         Where the first training takes more seconds than this, no other follows, and that is among the facts.
     """

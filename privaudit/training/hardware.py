@@ -49,8 +49,6 @@ def resolve_hardware(device: str, precision: str) -> Hardware:
     ----------
     device
         ``auto``, ``cpu``, ``cuda``, or one card: ``cuda:1`` makes it this process's current one.
-    precision
-        ``auto``, ``fp32`` or ``bf16``.
     """
     asked = device
     device, _, number = asked.partition(":")

@@ -41,8 +41,6 @@ def examine_network(
     ----------
     build
         Gives a network on ``hardware``'s device, its weights decided by a seed.
-    factory
-        The user's function, to say where it failed.
     """
     found = Examined()
     first, twin, other = build(1), build(1), build(2)

@@ -49,8 +49,6 @@ class Block:
 
     Parameters
     ----------
-    start, stop
-        Its features.
     words
         What each of them stands for, where they are indicators; the last two may be ``(rare)`` and ``(missing)``.
     has_indicator

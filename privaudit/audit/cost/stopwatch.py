@@ -101,13 +101,7 @@ class _Task:
 
 
 def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier, ...], processes: int) -> Measured:
-    """Run a few steps in each of ``processes`` processes at once; the averages.
-
-    Parameters
-    ----------
-    setting, tiers
-        Which inversions it will run; None and () for none.
-    """
+    """Run a few steps in each of ``processes`` processes at once; the averages."""
     hardware = plan.specification.hardware
     most = processes if hardware.device == "cuda" else min(processes, available_cores())
     engine = LocalEngine.of(hardware.device, most, hardware.card)

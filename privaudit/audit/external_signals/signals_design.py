@@ -42,8 +42,6 @@ class Design:
         Complements: each sample was seen by exactly one of both.
     nearly
         Complements but for some samples, which both saw or neither.
-    single
-        Models without a complement.
     repeats
         Models trained on the same samples as one that is listed above. They take no part: a model that saw just what
         the target saw would tell of the target itself.
@@ -235,13 +233,7 @@ class Rotation:
 
 
 def rotation_of(design: Design, keep: Mask, seed: int) -> Rotation:
-    """Balance the sides of every sample and choose what is dropped with each target.
-
-    Parameters
-    ----------
-    keep
-        bool ``[S, N]``, already in the order of ``design``.
-    """
+    """Balance the sides of every sample, in the order of ``design``, and choose what is dropped with each target."""
     models = len(keep)
     in_pairs = 2 * (len(design.pairs) + len(design.nearly))
     mate = np.arange(models)

@@ -74,11 +74,6 @@ def _in_common(parts: Mask) -> npt.NDArray[np.float64]:
 def drawn_of_folds(keep: Mask, sets: Sets, seed: int) -> tuple[Mask, Mask, npt.NDArray[np.int64]]:
     """Draw which models of each set take part in each sample.
 
-    Parameters
-    ----------
-    sets
-        Models by their row.
-
     Returns
     -------
     tuple

@@ -32,8 +32,6 @@ class Kind:
 
     Parameters
     ----------
-    name
-        As they were found to be.
     least
         What a probability of 0 (or, for one column, of 0 or 1) is counted as.
     clipped

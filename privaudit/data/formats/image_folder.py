@@ -50,8 +50,6 @@ def find_tree(root: Path, *, whole: bool = False) -> Tree | None:
 
     Parameters
     ----------
-    root
-        A folder, which need not be there.
     whole
         Take a tree without a test part too: some of each class is to be held out.
     """

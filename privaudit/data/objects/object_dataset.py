@@ -39,11 +39,6 @@ MAY_BE = (
 def object_dataset(name: str, options: TableOptions, samples: int | None, limits: Limits, seed: int) -> Dataset:
     """Turn held data into a dataset.
 
-    Parameters
-    ----------
-    name
-        By which it is held; its title names the dataset.
-
     Raises
     ------
     UsageError

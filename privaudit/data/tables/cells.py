@@ -65,8 +65,6 @@ class Column:
     values
         Each different one once, of the whole column: texts without blanks around them, numbers, truth values, or days
         since 1970.
-    is_category
-        Whether the user's table calls it one.
     missing
         How missing cells are written, where they are.
     """

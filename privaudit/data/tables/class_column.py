@@ -23,13 +23,7 @@ _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class Classes:
-    """Names in the order of labels, and the labels of either table.
-
-    Parameters
-    ----------
-    notes
-        How they were ordered, and what is odd about them.
-    """
+    """Names in the order of labels, the labels of either table, how they were ordered and what is odd about them."""
 
     names: list[str]
     train: npt.NDArray[np.int64]

@@ -44,8 +44,6 @@ class EncodedColumn:
     ----------
     kind
         ``number``, ``truth`` (0 and 1) or ``indicators`` (a column of 0 and 1 for each value of the training table).
-    train, test
-        float32 ``[N, k]``.
     doubts
         Why it may not be what it is taken for, a sentence each.
     values

@@ -58,8 +58,6 @@ class TableEncoding(Result):
         The column of classes.
     classes
         Their names, in the order of the labels.
-    rows
-        How many training rows it was fitted on.
     columns
         What becomes a feature, in the order of the features.
     """
@@ -180,13 +178,7 @@ def _told(column: NumberColumn | BooleanColumn | DateColumn | CategoryColumn) ->
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns that could be read, and what is wrong with the others.
-
-    Parameters
-    ----------
-    problems
-        Of columns that hold what is no cell.
-    """
+    """Columns that could be read, and what is wrong with the others."""
 
     rows: int
     columns: dict[str, Column]

@@ -47,8 +47,6 @@ class UserTable:
         Its cells: words where they come from text.
     lines
         int64 ``[N]``: the line of the file on which each row begins; None where it has no lines.
-    notes
-        What was passed over.
     other
         The table to test with, where it was given beside it.
     """

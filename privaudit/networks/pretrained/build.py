@@ -57,8 +57,6 @@ class PretrainedClassifier(Classifier):
 
     Parameters
     ----------
-    preparation
-        How images are given to the network.
     heads
         Names of its linear layers that give logits.
     """
@@ -82,12 +80,7 @@ def prepare(network: str, weights: Path | None) -> Preparation:
 
 
 def build_pretrained(pretrained: Pretrained, classes: int, seed: int) -> PretrainedClassifier:
-    """Build a pretrained network with a head that was drawn anew.
-
-    Parameters
-    ----------
-    seed
-        Decides the head, and where no weights are given all the rest.
+    """Build a pretrained network with a head that the seed draws anew, and where no weights are given all the rest.
 
     Raises
     ------

@@ -44,13 +44,7 @@ def library(name: str, network: str) -> Any:
 
 
 def warn_of_another_version(library: str, versions: Mapping[str, str]) -> None:
-    """Say where an audit's network was built by another version of its library than is installed: that has its code.
-
-    Parameters
-    ----------
-    versions
-        Those that the audit was begun with, by library.
-    """
+    """Say where an audit's network was built by another version of its library than is installed: that has its code."""
     then, now = versions.get(library), version_of(library)
     if then is not None and then != now:
         talk(

@@ -48,8 +48,6 @@ def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Fig
 
     Parameters
     ----------
-    studies
-        One for each dataset, network and scale.
     pictures
         Figure 1's images by study, where they may be shown.
     """

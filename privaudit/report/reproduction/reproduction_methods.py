@@ -16,13 +16,7 @@ SAME = 0.005
 
 
 def answers(tables: list[tuple[str, list[TableRow]]]) -> list[Answer]:
-    """Three questions, a line each for every data set and forget set.
-
-    Parameters
-    ----------
-    tables
-        A study's title and its rows: means by set, method and arm.
-    """
+    """Three questions, a line each for every data set and forget set; a table is a study's title and its rows."""
     parts = list(_parts(tables))
     told = {
         "closest": [_closest(*part) for part in parts],

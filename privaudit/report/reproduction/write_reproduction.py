@@ -23,13 +23,7 @@ from privaudit.runtime.progress import talk
 
 
 def render_reproduction(folder: Path, *, show_samples: bool = False) -> ReportPaths:
-    """Read every whole study below ``<out>/reproduction/`` and render one report; no paths where there are none.
-
-    Parameters
-    ----------
-    show_samples
-        Whether Figure 1 may show images, where an audit has kept some.
-    """
+    """Read every whole study below ``<out>/reproduction/`` and render one report; no paths where there are none."""
     studies = [found for path in sorted(folder.glob(f"*/{VERDICTS}")) if (found := _study(path.parent)) is not None]
     if not studies:
         return ReportPaths(html=None, pdf=None)

@@ -28,8 +28,6 @@ def choose_classes(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.i
 
     Parameters
     ----------
-    labels
-        ``[N]``: of the training set.
     seed
         From 0, or one of `TUNING_SEEDS`.
     """

@@ -32,11 +32,6 @@ from privaudit.runtime.progress import talk
 def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
     """Decide every stored study again, and write their report; nothing is trained or unlearned.
 
-    Parameters
-    ----------
-    out
-        Below which ``reproduction/<study>/<experiment>/`` lie.
-
     Raises
     ------
     UsageError

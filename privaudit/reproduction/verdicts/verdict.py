@@ -159,8 +159,6 @@ def decide(contrast: PairedContrast | None, name: str, family: Mapping[str, floa
 
     Parameters
     ----------
-    contrast
-        What is judged; None where it was not run.
     family
         One-sided p of every claim under the same protocol, its own among them; None counts as 1.
     """

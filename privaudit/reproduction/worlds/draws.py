@@ -43,8 +43,6 @@ class Asked:
     ----------
     experiment, protocol, dataset
         Which claim, and whose printed figures.
-    is_right
-        In which world.
     ruined
         The chance that a treatment leaves a model in ruins, for whatever reason but its order.
     """

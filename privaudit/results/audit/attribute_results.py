@@ -73,8 +73,6 @@ class AttributeInference(Result):
         By name; ``calibrated`` was fixed beforehand.
     by_value, by_class
         The same attack by true value, and by class.
-    notes
-        What else is to be known, a sentence each.
     """
 
     column: str

@@ -145,16 +145,12 @@ class TableOptions(Result):
 
     Parameters
     ----------
-    label
-        The column of classes.
     id
         What the outside world calls each row.
     subject
         Whose row it is; several rows may be of one.
     group
         Columns by which exposure is told. They are features too, unless they are left out.
-    leave_out
-        Columns that are no features.
     category
         Columns whose values are words, numbers though they may look like.
     test

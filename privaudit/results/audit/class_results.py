@@ -61,8 +61,6 @@ class ClassResults(Result):
         ``class_mean_of_members``.
     by_class
         The most telling first.
-    pictures
-        The file of the target's reconstructions.
     """
 
     audit: str

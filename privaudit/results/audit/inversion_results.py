@@ -104,8 +104,6 @@ class InversionResults(Result):
 
     Parameters
     ----------
-    at, preset, asked
-        As asked for.
     gradient_noise, gradient_clip
         The defence that was simulated.
     reference

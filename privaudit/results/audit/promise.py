@@ -33,8 +33,6 @@ class CountedSteps(Result):
 
     Parameters
     ----------
-    steps
-        How many.
     noise
         The deviation of the noise that was read, in clipping norms; 0 where one step alone was.
     hits, inside, alarms, outside

@@ -236,10 +236,6 @@ class ScoreResults(Result):
         By property: ``class``, and those of ``--metadata``.
     subjects
         Of people with several records; None where nobody is known to have several.
-    mean_risk
-        Mean attack success rate, 0 … 1.
-    warnings
-        What the command warned of.
     table_sha256
         Of the score table that these results belong to.
     inferred

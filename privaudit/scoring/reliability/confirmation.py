@@ -56,8 +56,6 @@ def confirm(
         How many verdicts an ASR is the mean of.
     halves
         Both halves of the pairs; None where there are too few models, or no pairs.
-    correlation
-        Of a pair's two models, given their membership.
 
     Returns
     -------

@@ -35,8 +35,6 @@ class Half:
         Of these models, ``[H, N]`` (or ``[H, N, Q]``) and bool ``[H, N]``.
     ratio
         LiRA's, ``[H, N]``: fitted to these models alone.
-    asr
-        ``[N]`` by these models.
     """
 
     models: npt.NDArray[np.bool_]
@@ -51,15 +49,7 @@ class Half:
 
 
 def attack_halves(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> tuple[Half, Half] | None:
-    """Return both halves of the pairs, each attacked on its own; None below 8 models.
-
-    Parameters
-    ----------
-    statistic
-        ``[S, N]`` or ``[S, N, Q]``.
-    keep
-        bool ``[S, N]``, complementary pairs.
-    """
+    """Return both halves of the pairs, each attacked on its own; None below 8 models."""
     halves = halves_of(len(keep))
     if halves is None:
         return None

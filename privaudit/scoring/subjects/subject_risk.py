@@ -69,8 +69,6 @@ class RatioCells:
         ``[S]``: which models depend on each other.
     refits
         The same ratios where each group of clusters in turn was never there.
-    correlation
-        Of a pair's two models, given their membership.
     """
 
     ratio: FloatArray
