@@ -38,7 +38,6 @@ class ArrayHeader:
 
     @property
     def ndim(self) -> int:
-        """Return the number of dimensions."""
         return len(self.shape)
 
 

@@ -24,7 +24,6 @@ class Limits:
     features: int | None
 
     def of(self, is_image: bool) -> int | None:
-        """The limit for this kind of input."""
         return self.images if is_image else self.features
 
 

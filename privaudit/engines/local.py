@@ -63,7 +63,6 @@ class LocalEngine:
         return cls(width, len(cards), cards[0])
 
     def run(self, function: JobFunction, jobs: Sequence[Any], shared: Any, progress: Progress) -> None:
-        """See `privaudit.engines.base.Engine.run`."""
         if self.width == 1 or len(jobs) == 1:
             for job in jobs:
                 function(job, shared, Meter(progress))

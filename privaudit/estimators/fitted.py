@@ -60,7 +60,6 @@ class FittedEstimator(nn.Module):
         self.called = name
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Ask about a batch."""
         return torch.from_numpy(self.log_probabilities(as_samples(inputs)))
 
     def log_probabilities(self, inputs: Rows) -> npt.NDArray[np.float32]:

@@ -170,7 +170,6 @@ class _Booster:
         self.classes_ = np.arange(max(2, booster.num_model_per_iteration()))
 
     def predict_proba(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Probabilities of every class, ``[B, C]``."""
         found = np.asarray(self.booster.predict(rows, num_threads=1), np.float64)
         return np.stack([1 - found, found], axis=1) if found.ndim == 1 else found
 

@@ -25,5 +25,4 @@ class AttestedPaths(ReportPaths):
 
     @property
     def made(self) -> list[str]:
-        """The paths of what could be made."""
         return [*super().made, self.attestation, self.model_card]

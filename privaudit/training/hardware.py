@@ -32,7 +32,6 @@ class Hardware:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device for tensors."""
         return torch.device(self.device)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:

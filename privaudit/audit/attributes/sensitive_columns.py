@@ -99,7 +99,6 @@ class SensitiveColumn:
 
     @property
     def name(self) -> str:
-        """The column's name."""
         return self.block.name
 
     def without(self, features: Features) -> Features:

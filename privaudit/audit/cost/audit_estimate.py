@@ -61,7 +61,6 @@ class Estimate:
 
     @property
     def total(self) -> Cost:
-        """All of it."""
         return self.training + self.inverting + self.scoring
 
     def with_searches(self, count: int, seconds: float) -> Estimate:
@@ -69,7 +68,6 @@ class Estimate:
         return replace(self, searches=self.searches + count, inverting=self.inverting + Cost(seconds, seconds))
 
     def sentences(self) -> list[str]:
-        """For people."""
         total = self.total
         gpu = f", {self.gpu_memory_bytes / 1e9:,.1f} GB on each GPU" if self.gpu_memory_bytes else ""
         parts = [

@@ -78,7 +78,6 @@ def _has_classes(root: Path, *parts: str) -> bool:
 
 
 def _holds_images(root: Path, folders: list[str]) -> bool:
-    """Whether some folder holds an image file."""
     return any(path.suffix.lower() in IMAGE_SUFFIXES for name in folders for path in (root / name).rglob("*"))
 
 

@@ -90,7 +90,6 @@ class Column:
         return self._numbers[decimal_comma]
 
     def take(self, rows: IntArray) -> Column:
-        """Return some of its rows."""
         return replace(self, codes=self.codes[rows])
 
     @property

@@ -109,15 +109,12 @@ class BooleanColumn(Result):
     indicator: bool = False
 
     def feature_names(self) -> list[str]:
-        """Name the features."""
         return [self.name] + [f"{self.name} missing"] * self.indicator
 
     def examples(self) -> list[str]:
-        """Write some cells that it takes."""
         return [*self.words, self.words[1].upper()]
 
     def encode(self, column: Column) -> Encoded:
-        """Turn rows into features."""
         known = {word: float(place) for pair in (*TRUTHS, ("0", "1"), self.words) for place, word in enumerate(pair)}
         values = np.asarray(column.texts().str.casefold().map(known), np.float64)[:, np.newaxis]
         return _looked_up(
@@ -153,16 +150,13 @@ class DateColumn(Result):
     day_first: bool | None = None
 
     def feature_names(self) -> list[str]:
-        """Name the features."""
         return [f"{self.name} {part.part}" for part in self.parts] + [f"{self.name} missing"] * self.indicator
 
     def examples(self) -> list[str]:
-        """Write some cells that it takes."""
         slashes = {True: ["13/02/2024"], False: ["02/13/2024 17:30"], None: []}[self.day_first]
         return ["2024-02-29", "1.3.1999", "31 Dec 2024 06:05:04", "July 4, 2031", "2024-02-29T23:30+02:00", *slashes]
 
     def encode(self, column: Column) -> Encoded:
-        """Turn rows into features."""
         if column.kind == "words":
             days = dates_of(column.values, self.day_first).days
         elif column.kind == "times":
@@ -197,16 +191,13 @@ class CategoryColumn(Result):
     indicator: bool = False
 
     def feature_names(self) -> list[str]:
-        """Name the features."""
         others = ["(rare)"] * (self.rare > 0) + ["(missing)"] * self.indicator
         return [f"{self.name}={value}" for value in [*self.values, *others]]
 
     def examples(self) -> list[str]:
-        """Write some cells that it takes."""
         return [*self.values[:5], "(no training row has this)"]
 
     def encode(self, column: Column) -> Encoded:
-        """Turn rows into features."""
         known = len(self.values)
         place = pd.Index(self.values, dtype=object).get_indexer(pd.Index(column.texts(), dtype=object))
         strange = place < 0

@@ -197,7 +197,6 @@ class Cells:
         return cls(len(table.frame), columns, problems)
 
     def take(self, rows: IntArray) -> Cells:
-        """Return some of the rows."""
         return Cells(len(rows), {name: column.take(rows) for name, column in self.columns.items()}, self.problems)
 
 

@@ -53,7 +53,6 @@ class _Part:
         ]
 
     def drawn(self, places: IntArray) -> _Part:
-        """Some of them."""
         return _Part(self.table, self.rows[places])
 
 

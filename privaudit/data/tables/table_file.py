@@ -59,7 +59,6 @@ class UserTable:
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns."""
         return list(map(str, self.frame.columns))
 
     def place(self, problem: Problem) -> str:

@@ -67,7 +67,6 @@ class Asked:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Runs and seeds."""
         return self.runs, FEWEST_SEEDS
 
     def number(self, name: str, usual: float = 0.0) -> float:

@@ -31,7 +31,6 @@ class Size:
 
     @property
     def name(self) -> str:
-        """For people."""
         if self.last is None:
             return f"{self.first} or more"
         return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"

@@ -85,7 +85,6 @@ class CanaryGradients:
         self._read.append(left)
 
     def observed(self) -> npt.NDArray[np.float32]:
-        """What was read, ``[steps, m]``."""
         read: npt.NDArray[np.float32] = torch.stack(self._read).numpy()
         return read
 
