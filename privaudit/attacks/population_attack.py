@@ -11,15 +11,7 @@ from privaudit.statistics.intervals import FloatArray
 
 
 def population_rank(statistic: npt.NDArray[Any], population: npt.NDArray[Any]) -> FloatArray:
-    """Share of the population below each sample within the same model, ties by half: one minus its p-value.
-
-    Parameters
-    ----------
-    statistic
-        ``[S, N]``; larger means better known.
-    population
-        ``[S, Z]`` of samples that no model was trained on.
-    """
+    """Share of the population ``[S, Z]`` below each sample ``[S, N]`` of a model, ties by half: one minus its p-value."""
     scores = np.empty(statistic.shape)
     for model, others in enumerate(np.sort(population, axis=1)):
         below = np.searchsorted(others, statistic[model], side="left")

@@ -79,11 +79,6 @@ def derivable_from(release: Release, others: Iterable[Release]) -> list[Release]
 def shown_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
     """Return the logits as what is let out shows them, up to a constant a sample.
 
-    Parameters
-    ----------
-    logits
-        ``[N, C]``.
-
     Returns
     -------
     numpy.ndarray

@@ -47,13 +47,7 @@ class LocalEngine:
 
     @classmethod
     def of(cls, device: str, workers: int | None, card: int | None = None) -> LocalEngine:
-        """One process a core, or as many as pay a GPU (`processes_a_card`), unless told otherwise.
-
-        Parameters
-        ----------
-        workers
-            How many processes in all; None for what suits the machine.
-        """
+        """One process a core, or as many as pay a GPU (`processes_a_card`), unless told otherwise."""
         if device != "cuda":
             return cls(workers or available_cores())
         import torch

@@ -173,11 +173,6 @@ def plan_purge(
 ) -> PurgePlan:
     """Look at what the audit holds of the samples; nothing is changed.
 
-    Parameters
-    ----------
-    skip_unknown
-        Pass over ids of a list that the audit does not know.
-
     Raises
     ------
     UsageError

@@ -35,11 +35,6 @@ def without_drawn_data(report: dict[str, Any]) -> dict[str, Any]:
 def render_pdf(report: dict[str, Any], figures: list[list[list[str]]], brief: list[list[str]] | None = None) -> bytes:
     """Typeset ``report.json``; the same input gives the same bytes.
 
-    Parameters
-    ----------
-    figures
-        ``figures[s][f]`` are the SVG drawings of figure f of section s.
-
     Raises
     ------
     TypesettingError

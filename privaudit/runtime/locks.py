@@ -53,12 +53,7 @@ def open_lock(path: Path) -> int:
 
 @contextmanager
 def hold(path: Path, held: str) -> Iterator[None]:
-    """Hold a lock for one process.
-
-    Parameters
-    ----------
-    path
-        Its file, made where it is absent; it names the process to whoever comes second.
+    """Hold a lock for one process; its file, made where it is absent, names that process to whoever comes second.
 
     Raises
     ------

@@ -65,15 +65,7 @@ def accusations(attack: Attack, people: int, priors: Sequence[float] = PRIORS) -
 def risk_statement(
     attack: Attack, people: int, groups: dict[str, Exposure], priors: Sequence[float] | None = None
 ) -> RiskStatement:
-    """Return what the attack means for the people of an audit, and for each group that it was measured in.
-
-    Parameters
-    ----------
-    attack
-        The one that the audit fixed beforehand.
-    priors
-        The user's; None: `PRIORS`.
-    """
+    """Return what the attack means for the people of an audit, and for each group that it was measured in."""
     chosen = PRIORS if priors is None else priors
     return RiskStatement(
         people=people,

@@ -39,10 +39,7 @@ def examine_training(
 ) -> Examined:
     """Train three models of the same first weights by a function, and compare the two that have the same seed.
 
-    Parameters
-    ----------
-    patience
-        Where the first training takes more seconds than this, no other follows, and that is among the facts.
+    Where the first takes more than ``patience`` seconds no other follows, and that is among the facts.
     """
     found = Examined()
     subject = f"training function {without_folder(name)} "

@@ -44,10 +44,7 @@ class Hardware:
 def resolve_hardware(device: str, precision: str) -> Hardware:
     """Turn ``auto`` into what this machine has; `UsageError` where it lacks what was asked for.
 
-    Parameters
-    ----------
-    device
-        ``auto``, ``cpu``, ``cuda``, or one card: ``cuda:1`` makes it this process's current one.
+    ``device`` may be one card, too: ``cuda:1`` makes it this process's current one.
     """
     asked = device
     device, _, number = asked.partition(":")

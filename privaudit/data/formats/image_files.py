@@ -123,13 +123,7 @@ class Resizing:
 
 
 class Decoder:
-    """Decodes files into one uint8 array; all must have one size, and grey or colour is decided once for all.
-
-    Parameters
-    ----------
-    files
-        Every file of the dataset: one colour image makes all of it colour.
-    """
+    """Decodes files into one uint8 array; all must have one size, and grey or colour is decided once for all."""
 
     def __init__(self, images: Resizing, files: list[Path]) -> None:
         self.images = images

@@ -48,10 +48,7 @@ class Tree:
 def find_tree(root: Path, *, whole: bool = False) -> Tree | None:
     """Find the parts of a tree of class folders, or None where ``root`` is no such tree.
 
-    Parameters
-    ----------
-    whole
-        Take a tree without a test part too: some of each class is to be held out.
+    With ``whole``, a tree without a test part will do: some of each class is to be held out.
     """
     if not root.is_dir():
         return None

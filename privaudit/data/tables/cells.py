@@ -35,15 +35,7 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class Problem:
-    """A cell, or a whole column, that can't be read as it is.
-
-    Parameters
-    ----------
-    what
-        What is wrong with it, as a sentence without its end.
-    row
-        The row of the table, counted from 0, where it is one row's.
-    """
+    """A cell, or a whole column, that can't be read as it is: why, without the sentence's end, and in which row from 0."""
 
     what: str
     column: str | None = None

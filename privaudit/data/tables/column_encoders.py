@@ -24,15 +24,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows of a column as features.
-
-    Parameters
-    ----------
-    problems
-        Cells that can't be read; their features mean nothing.
-    notes
-        What is unlike the training rows, a sentence each.
-    """
+    """Rows of a column as features, cells that can't be read, and notes on what is unlike the training rows."""
 
     features: Features
     problems: list[Problem] = field(default_factory=list)
@@ -92,15 +84,7 @@ class NumberColumn(Result):
 
 
 class BooleanColumn(Result):
-    """Two words for no and yes, as 0 and 1.
-
-    Parameters
-    ----------
-    words
-        The two, no first, in small letters.
-    fill
-        What stands for a missing cell: the commoner one.
-    """
+    """Two words in small letters, no first, as 0 and 1; a missing cell is the commoner one."""
 
     kind: Literal["boolean"] = "boolean"
     name: str

@@ -219,15 +219,7 @@ class FittedTable:
 
 
 def fit_encoding(cells: Cells, label: str, classes: list[str], categories: Collection[str] = ()) -> FittedTable:
-    """Learn from training rows how columns become features.
-
-    Parameters
-    ----------
-    cells
-        The training rows of every column that may be a feature.
-    categories
-        Columns whose values are words, whatever they look like.
-    """
+    """Learn from training rows how columns become features; ``categories`` are words, whatever they look like."""
     columns: list[AnyColumn] = []
     left_out: list[LeftOut] = []
     problems, doubts = list(cells.problems), []

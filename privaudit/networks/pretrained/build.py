@@ -53,13 +53,7 @@ def resized(images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor
 
 
 class PretrainedClassifier(Classifier):
-    """Preparation, then the network; while it trains, layers of it that are frozen keep their running statistics.
-
-    Parameters
-    ----------
-    heads
-        Names of its linear layers that give logits.
-    """
+    """Preparation, then the network; while it trains, layers of it that are frozen keep their running statistics."""
 
     def __init__(self, preparation: Preparation, network: nn.Module, classes: int, heads: Sequence[str]) -> None:
         super().__init__(Prepare(preparation), network, classes)

@@ -25,11 +25,6 @@ def choose_classes(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.i
     Seeds draw without repetition as long as the classes last, so that their runs are independent draws; after that the
     same draws come again, and count once. The seeds that arms are tuned on all take what the first of them draws as
     ``--forget classes:10%`` does: these come last, for nine seeds leave one tenth of the classes.
-
-    Parameters
-    ----------
-    seed
-        From 0, or one of `TUNING_SEEDS`.
     """
     present = np.unique(labels)
     count = max(1, round(SHARE * len(present)))

@@ -204,15 +204,7 @@ class PurgeEntry(Result):
 
 
 class Inferred(Result):
-    """What was inferred besides membership, each in a file of its own; None where it was not tried.
-
-    Parameters
-    ----------
-    attributes
-        Sensitive columns of a table: ``attributes.json``.
-    classes
-        What classes look like: ``classes.json``.
-    """
+    """What was inferred besides membership, each in a file of its own; None where it was not tried."""
 
     attributes: AttributeResults | None = None
     classes: ClassResults | None = None

@@ -33,8 +33,6 @@ def counts_of_steps(
     ----------
     read
         ``[T, C]``: what each step did to each canary's number, less the samples' part, as a part of the sum.
-    coins
-        bool ``[C]``.
     privacy
         What the training says of itself. The attack goes by it, and where it is untrue the attack is a worse one; what
         is counted holds for any attack.
