@@ -11,7 +11,7 @@ from privaudit.statistics.intervals import FloatArray
 
 
 def population_rank(statistic: npt.NDArray[Any], population: npt.NDArray[Any]) -> FloatArray:
-    """Share of the population ``[S, Z]`` below each sample ``[S, N]`` of a model, ties by half: one minus its p-value."""
+    """Share of the population ``[S, Z]`` below each sample ``[S, N]`` of a model, ties by half: 1 less its p-value."""
     scores = np.empty(statistic.shape)
     for model, others in enumerate(np.sort(population, axis=1)):
         below = np.searchsorted(others, statistic[model], side="left")

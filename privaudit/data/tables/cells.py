@@ -35,7 +35,7 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class Problem:
-    """A cell, or a whole column, that can't be read as it is: why, without the sentence's end, and in which row from 0."""
+    """A cell, or a whole column, that can't be read: why, without the sentence's end, and in which row from 0."""
 
     what: str
     column: str | None = None
