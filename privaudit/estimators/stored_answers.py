@@ -82,5 +82,6 @@ def says_the_same(one: nn.Module, other: nn.Module) -> bool:
     """Whether two are answers to the same questions, and the same but for rounding."""
     if not (isinstance(one, StoredAnswers) and isinstance(other, StoredAnswers)):
         return False
-    rows, answers = ([part.get_buffer(name) for part in (one, other)] for name in ("rows", "answers"))
-    return torch.equal(*rows) and torch.allclose(*answers, atol=1e-5)
+    return torch.equal(one.get_buffer("rows"), other.get_buffer("rows")) and torch.allclose(
+        one.get_buffer("answers"), other.get_buffer("answers"), atol=1e-5
+    )
