@@ -301,14 +301,21 @@ EXPERIMENTS = (VERDICTS, EXPERIMENT)
 
 
 def artifact_at(path: str, manifest: Iterable[Artifact], keys: Collection[str] | None = None) -> Artifact | None:
-    """Tell which kind of file has this path; None where no file of ours is called so.
+    """Tell which kind of file has this path.
 
     Parameters
     ----------
+    path
+        From the folder on that the manifest is of.
     manifest
         `STORE`, `OUTPUT`, `COMPARISON`, `DEFENCE_FILES` or `EXPERIMENTS`: the first that fits counts.
     keys
         Of the models that there are; None for any.
+
+    Returns
+    -------
+    Artifact or None
+        None where no file of ours is called so.
     """
     for artifact in manifest:
         if (found := artifact.pattern.fullmatch(path)) is not None:

@@ -157,6 +157,7 @@ class _Bins:
         return cls(order, edges[:-1], np.diff(edges), place)
 
     def mean_of(self, what: FloatArray) -> FloatArray:
+        """Mean of each bin."""
         mean: FloatArray = np.add.reduceat(what[self.order], self.starts) / self.sizes
         return mean
 

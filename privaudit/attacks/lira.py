@@ -258,7 +258,20 @@ def _surprise(x: FloatArray, _: Fit, outside: Fit, floor: FloatArray) -> FloatAr
 
 
 def of_other_model(target: npt.NDArray[Any], statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> FloatArray:
-    """Online LiRA of another model, whose statistic is ``target`` ``[N]``, with all shadow models as reference."""
+    """Online LiRA of a model that is none of the shadow models, with all of them as reference.
+
+    Parameters
+    ----------
+    target
+        ``[N]``: the statistic under the model that is attacked.
+    statistic, keep
+        ``[S, N]`` of the shadow models.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[N]``.
+    """
     values = np.asarray(statistic, np.float64)
     x = np.asarray(target, np.float64)
     floor = np.maximum(variance_floor(values), (RESOLUTION * x) ** 2)
@@ -282,6 +295,11 @@ def offline_one_sided(target: npt.NDArray[Any], statistic: npt.NDArray[Any], out
     out
         bool ``[S, N]``: which shadow models speak for "never saw it"; equally many for every sample, or the sample
         variance itself would tell members apart.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[N]``.
     """
     values = np.asarray(statistic, np.float64)
     moments = moments_of(values, out)

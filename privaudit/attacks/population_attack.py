@@ -11,7 +11,20 @@ from privaudit.statistics.intervals import FloatArray
 
 
 def population_rank(statistic: npt.NDArray[Any], population: npt.NDArray[Any]) -> FloatArray:
-    """Share of the population ``[S, Z]`` below each sample ``[S, N]`` of a model, ties by half: 1 less its p-value."""
+    """Share of the population below each sample, within the same model; equal values count half.
+
+    Parameters
+    ----------
+    statistic
+        ``[S, N]``; larger means better known.
+    population
+        ``[S, Z]`` of samples that no model was trained on.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[S, N]`` in [0, 1]: one minus the sample's p-value under "never seen".
+    """
     scores = np.empty(statistic.shape)
     for model, others in enumerate(np.sort(population, axis=1)):
         below = np.searchsorted(others, statistic[model], side="left")

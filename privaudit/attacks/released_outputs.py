@@ -35,9 +35,13 @@ class Release:
 
     Parameters
     ----------
+    name, title
+        For results, and in words.
     kind
         ``all``; ``temperature``: softmax(z / value); ``rounded``: probabilities to so many decimals; ``top``: the so
         many likeliest classes with their probabilities; ``label``: the likeliest class alone.
+    value
+        See ``kind``.
     """
 
     name: str
@@ -78,6 +82,13 @@ def derivable_from(release: Release, others: Iterable[Release]) -> list[Release]
 
 def shown_logits(logits: npt.NDArray[Any], release: Release) -> FloatArray:
     """Return the logits as what is let out shows them, up to a constant a sample.
+
+    Parameters
+    ----------
+    logits
+        ``[N, C]``.
+    release
+        What is let out; of a label alone no logits can be told.
 
     Returns
     -------
@@ -130,6 +141,8 @@ class Answers:
     right
         bool ``[S, N, V]``: whether the label is right, of the sample as it is and then of altered copies: of a label
         alone, how often it holds tells how far the sample is from another class (Choquette-Choo et al. 2021).
+    labels
+        ``[N]``.
     keep
         bool ``[S, N]``, complementary pairs.
     """
@@ -175,6 +188,11 @@ def unadapted(fitted: FloatArray, seen: FloatArray, keep: npt.NDArray[np.bool_])
         ``[S, N]``: the same statistic of what is let out.
     keep
         bool ``[S, N]``, at least three complementary pairs.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[S, N]``.
     """
     pairs, samples = len(keep) // 2, keep.shape[1]
     if pairs < 3:

@@ -81,6 +81,16 @@ def bayes_accuracy(
     """Accuracy of the best possible guess between two equally likely Gaussians: ½ + ½ · total variation.
 
     The densities cross where A u² + B u + C = 0 (u = x − other mean); between the crossings the narrower one is higher.
+
+    Parameters
+    ----------
+    mean, variance, other_mean, other_variance
+        Any equal shape; variances > 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Same shape, in [½, 1].
     """
     distance = mean - other_mean
     a = 0.5 * (1 / other_variance - 1 / variance)

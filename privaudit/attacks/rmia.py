@@ -76,6 +76,16 @@ def base(
     It is the logarithm of `rmia`'s ratio(x), so that within a model RMIA at γ = 1 ranks samples as BASE does, as far as
     its population can tell them apart. It needs no population, and its scores are not measured by one: a threshold
     over several models is another.
+
+    Parameters
+    ----------
+    loss, keep, partners, used
+        As for `rmia`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[S, N]``; higher means member.
     """
     if partners is None:
         partners = complements(len(loss))

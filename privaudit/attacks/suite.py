@@ -37,6 +37,8 @@ class Evidence:
         ``[S]``: which models depend on each other, where ``partners`` are given; None where each stands for itself.
     population
         ``[S, Z, Q, K]`` of samples that no model saw, apart from those that are reported on; None where there are none.
+    rmia_gamma
+        γ of RMIA: see `privaudit.attacks.rmia.rmia`.
     """
 
     signals: npt.NDArray[Any]
@@ -96,6 +98,8 @@ class ShadowAttack:
 
     Parameters
     ----------
+    title
+        For people.
     reads
         The signal that it needs.
     score

@@ -29,7 +29,13 @@ CURE = "Mend it; privaudit.testing.{} says the same in a test of yours."
 
 
 def examine_code(plan: AuditPlan) -> AuditPlan:
-    """Return the plan with notes on a network that is not ours; `UsageError` where no audit can rely on it."""
+    """Return the plan with what is to be known of a network that is not ours among its notes.
+
+    Raises
+    ------
+    UsageError
+        Where no audit can rely on it, with every reason.
+    """
     specification = plan.specification
     if specification.estimator is not None:
         keep, labels = plan.design(plan.shadows), plan.arrays.pool_labels

@@ -24,7 +24,13 @@ HEAD = """\
 
 
 def read_declaration(path: Path) -> Declaration:
-    """Read a declaration; `UsageError` with all that is not known in the file, or makes no sense, at once."""
+    """Read a declaration.
+
+    Raises
+    ------
+    UsageError
+        Where the file can't be read, is no TOML, or holds what is not known or makes no sense; all of it at once.
+    """
     try:
         content = tomllib.loads(decoded(path.read_bytes()))
     except (OSError, ValueError) as error:

@@ -54,8 +54,12 @@ def group_samples(
 
     Parameters
     ----------
+    metadata
+        The file; None for none.
     columns
         Words or None, one a sample, by the name of their column.
+    sample_ids
+        The samples.
     strangers
         How many rows follow them that are nobody's, the canaries: "(not given)".
     """
@@ -75,8 +79,15 @@ def read_metadata(path: Path, sample_ids: npt.NDArray[Any]) -> dict[str, npt.NDA
 
     Parameters
     ----------
+    path
+        The file.
     sample_ids
         The samples to tell the groups of; those that the file lacks are "(not given)".
+
+    Raises
+    ------
+    DataError
+        Where the file can't be read, has no ``sample_id``, names a sample twice, or knows none of these samples.
     """
     table = _read(path, sample_ids).drop(columns=SUBJECT, errors="ignore")
     return {str(column): _groups(table[column], str(column), path) for column in table.columns}

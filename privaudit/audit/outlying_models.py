@@ -28,6 +28,8 @@ def find_outlying(
     ----------
     margins
         ``[S, N, Q]``.
+    ids
+        Of the N samples.
     mates
         ``[S]``: the complement of each model, which is left out with it; itself where it has none.
     enough

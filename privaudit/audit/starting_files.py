@@ -105,6 +105,8 @@ def write_starting_files(folder: Path, given: Mapping[str, object]) -> StartingF
 
     Parameters
     ----------
+    folder
+        It need not be there.
     given
         Settings by name, ``signals`` among them, which stands in the command alone.
 

@@ -23,8 +23,12 @@ class Split:
 
     Parameters
     ----------
+    labels
+        int64 ``[N]``.
     take
         Returns the inputs of the given rows, in their order.
+    paths
+        Where each sample came from, if it came from a file of its own.
     notes
         Says, once samples were taken, what was guessed or converted.
     """
@@ -43,6 +47,8 @@ class TableFacts:
     ----------
     encoding
         How cells became features: `privaudit.data.tables.encoding.TableEncoding`.
+    digest
+        SHA-256 over it.
     subjects
         Whose sample each is, words or None ``[N]``; None where the table does not say.
     groups

@@ -38,6 +38,13 @@ def find_duplicates(
 ) -> Duplicates:
     """Count equal inputs by hash over everything, and near-duplicates around a random part.
 
+    Parameters
+    ----------
+    train, test
+        Inputs ``[N, …]`` and labels ``[N]``.
+    seed
+        The audit's seed; draws the part.
+
     Returns
     -------
     Duplicates

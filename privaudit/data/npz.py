@@ -29,7 +29,17 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What the header of a stored array promises: its kind, its shape, and its bytes, unpacked and in the file."""
+    """What the header of a stored array promises.
+
+    Parameters
+    ----------
+    dtype, shape
+        As NumPy wrote them.
+    nbytes
+        Bytes of the array, unpacked.
+    packed
+        Bytes that it takes in the file.
+    """
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -38,11 +48,23 @@ class ArrayHeader:
 
     @property
     def ndim(self) -> int:
+        """Return the number of dimensions."""
         return len(self.shape)
 
 
 class NpzFile(Mapping[str, npt.NDArray[Any]]):
-    """The arrays of an ``.npz`` file, each read when it is first asked for."""
+    """The arrays of an ``.npz`` file, each read when it is first asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    DataError
+        Where it is no such file, or holds two arrays of one name.
+    """
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -77,7 +99,13 @@ class NpzFile(Mapping[str, npt.NDArray[Any]]):
         return name in self._members
 
     def header(self, name: str) -> ArrayHeader:
-        """Return what the header of ``name`` promises; nothing else of it is unpacked."""
+        """Return what the header of ``name`` promises; nothing else of it is unpacked.
+
+        Raises
+        ------
+        DataError
+            Where the header can't be read, holds objects, or promises other bytes than the file has.
+        """
         member = self._members[name]
         if not member.filename.endswith(SUFFIX):
             raise DataError(f"{self.path}: '{name}' is no array", hint="Save it with numpy.savez(path, x_train=…, …).")

@@ -28,7 +28,18 @@ def scaled(inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 
 
 def reduced(inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return every input as a flat row ``[N, D′]``; images are averaged down to `SIDE` pixels a side first."""
+    """Return every input as a flat row; images are averaged down to `SIDE` pixels a side first.
+
+    Parameters
+    ----------
+    inputs
+        ``[N, H, W, C]`` images or ``[N, D]`` features.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``[N, D′]``.
+    """
     if inputs.ndim != 4:
         return scaled(inputs).reshape(len(inputs), -1)
     step = max(1, -(-max(inputs.shape[1:3]) // SIDE))
@@ -53,6 +64,8 @@ class Components:
         ``[n, D]``: the rows that the components are found on. Columns of a table are brought to one scale.
     is_table
         Whether columns are features of their own kind each.
+    most
+        How many components at most.
     """
 
     def __init__(self, rows: npt.NDArray[np.float32], *, is_table: bool, most: int = COMPONENTS) -> None:

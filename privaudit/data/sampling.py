@@ -24,6 +24,7 @@ class Limits:
     features: int | None
 
     def of(self, is_image: bool) -> int | None:
+        """The limit for this kind of input."""
         return self.images if is_image else self.features
 
 
@@ -38,7 +39,13 @@ def drawn_rows(labels: IntArray, samples: int | None, limit: int | None, seed: i
 
 
 def stratified_rows(labels: IntArray, count: int, seed: int, purpose: str) -> IntArray:
-    """Choose ``count`` rows, ascending, so that every class keeps its share (largest remainders, at least one each)."""
+    """Choose ``count`` rows so that every class keeps its share (largest remainders, at least one each).
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``[count]``, ascending.
+    """
     classes, sizes = np.unique(labels, return_counts=True)
     if count > len(labels):
         raise UsageError(f"{count:,} samples were asked for, but there are only {len(labels):,}")
@@ -61,6 +68,11 @@ def held_out_rows(labels: IntArray, purpose: str, share: float = TEST_SHARE) -> 
     """Draw rows to test with: this share of each class, at least one, and none of a class that has one sample.
 
     What is drawn is part of the dataset: the same whatever the seed of an audit.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64, ascending.
     """
     random = generator(0, purpose)
     chosen: list[IntArray] = [np.empty(0, np.int64)]

@@ -56,7 +56,13 @@ class Row:
 
 
 def text_of(content: bytes) -> str:
-    """Return the text of a file's bytes, by its byte-order mark or as UTF-8; `UnreadableText` where they are none."""
+    """Return the text of a file's bytes, by its byte-order mark or as UTF-8.
+
+    Raises
+    ------
+    UnreadableText
+        Where it is a known kind of binary file, not of its encoding (the line is named), or holds NUL characters.
+    """
     for signature, what in _NO_TEXT.items():
         if content.startswith(signature):
             raise UnreadableText(f"it is {what}, not text")
@@ -116,7 +122,13 @@ class Lines:
 
 
 def rows_of(lines: Lines, delimiter: str) -> Iterator[Row]:
-    """Part lines into rows that hold anything; quoted cells run over lines, and `UnreadableText` names open quotes."""
+    """Part what is left of the lines into rows that hold anything; a quoted cell may run over lines.
+
+    Raises
+    ------
+    UnreadableText
+        Where quotes don't close; names the line on which the row begins.
+    """
     begun: list[tuple[int, str]] = []
 
     def feed() -> Iterator[str]:

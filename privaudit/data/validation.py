@@ -56,10 +56,14 @@ class Examined:
     ----------
     inputs, labels
         ``train`` and ``test``, where they can be read.
+    class_names, ids
+        None where none were given.
     problems
         Each with its cure, where there is one.
     unknown
         Names of arrays that mean nothing, each with what may have been meant.
+    notes
+        What was converted or guessed.
     """
 
     inputs: dict[str, npt.NDArray[Any]] = field(default_factory=dict)

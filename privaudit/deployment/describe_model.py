@@ -40,7 +40,13 @@ _OF_OUTCOME: dict[OutcomeName, str] = {
 
 
 def describe_model(model: StoredModel) -> ModelDescription:
-    """Read what a model is, of its audit, its run and its own record; `StoreError` where any of them is not whole."""
+    """Read what a model is, of its audit, its run and its own record, all of them whole.
+
+    Raises
+    ------
+    StoreError
+        Where any of them is absent, unfinished, damaged, of another place or another version, or purged.
+    """
     audit = model.store.read_description()
     demand_whole(model)
     described = ModelDescription(

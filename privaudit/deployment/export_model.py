@@ -51,8 +51,14 @@ def export_model(
 
     Parameters
     ----------
+    model
+        An audit's target, or the model of an unlearning run.
     folder
         Where to; absent, empty, or an earlier export.
+    network
+        Where the network's code is now, if it is not where it was.
+    weights
+        Where the weights below a head are now, likewise.
 
     Raises
     ------

@@ -36,7 +36,19 @@ _MAKE_ANEW = "Run the same privaudit command again: it makes anew what is not wh
 
 @dataclass(frozen=True)
 class StoredModel:
-    """One model of a store, or of an unlearning run."""
+    """One model of a store, or of an unlearning run.
+
+    Parameters
+    ----------
+    path
+        Its weights.
+    store
+        Of its audit.
+    kind
+        How it came about.
+    run
+        The folder of the run that made it.
+    """
 
     path: Path
     store: AuditStore
@@ -52,6 +64,8 @@ def find_model(named: str | Path, places: PlaceOptions) -> StoredModel:
     named
         A model's file; the folder of a run, of an audit or of its results; the name of an audit or a run; or
         ``latest``, the last run of the latest audit. Of an audit it is the target.
+    places
+        Where models are kept and results are.
 
     Raises
     ------

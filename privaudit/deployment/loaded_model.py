@@ -193,6 +193,8 @@ def build_classifier(about: ModelDescription, network: str) -> Classifier:
 
     Parameters
     ----------
+    about
+        The model.
     network
         The name, ``module:factory`` or ``FILE.py:factory`` that leads to the code now.
 
@@ -238,6 +240,15 @@ def code_of(model: StoredModel, about: ModelDescription) -> str:
 
 def load_stored(model: StoredModel, network: str | None = None, weights: Path | None = None) -> LoadedModel:
     """Build the network of a stored model, give it its weights, and wrap it for raw inputs.
+
+    Parameters
+    ----------
+    model
+        What `find_model` found.
+    network
+        Where its code is now, if it is not where it was.
+    weights
+        Where the weights below a head are now, likewise.
 
     Raises
     ------

@@ -51,6 +51,8 @@ def pretrained_of(
 
     Parameters
     ----------
+    description, identity
+        The audit's.
     network, weights
         Where the folder of a network, and the weights below a head, are now, if they are not where they were.
 

@@ -23,8 +23,14 @@ def choose_engine(
 
     Parameters
     ----------
+    name
+        ``local`` or ``ray``.
+    device
+        ``cpu`` or ``cuda``: what a job computes on.
     workers
         The most jobs at a time; None for what suits the machine or the cluster.
+    address
+        Of a Ray cluster.
     gpu_share
         The part of a GPU that a job takes on a Ray cluster, in (0, 1].
     folders

@@ -48,7 +48,17 @@ class LocalEngine:
 
     @classmethod
     def of(cls, device: str, workers: int | None, card: int | None = None) -> LocalEngine:
-        """One process a core, or as many as pay a GPU (`processes_a_card`), unless told otherwise."""
+        """One process a core, or as many as pay a GPU (`processes_a_card`), unless told otherwise.
+
+        Parameters
+        ----------
+        device
+            ``cpu`` or ``cuda``.
+        workers
+            How many processes in all; None for what suits the machine.
+        card
+            The only GPU that they may take; None for any.
+        """
         if device != "cuda":
             return cls(workers or available_cores())
         import torch
@@ -58,6 +68,7 @@ class LocalEngine:
         return cls(width, len(cards), cards[0])
 
     def run(self, function: JobFunction, jobs: Sequence[Any], shared: Any, progress: Progress) -> None:
+        """See `privaudit.engines.base.Engine.run`."""
         if self.width == 1 or len(jobs) == 1:
             for job in jobs:
                 function(job, shared, Meter(progress))

@@ -78,6 +78,7 @@ class RayEngine:
         return min(room, self.workers or room)
 
     def run(self, function: JobFunction, jobs: Sequence[Any], shared: Any, progress: Progress) -> None:
+        """See `privaudit.engines.base.Engine.run`."""
         ray = connect(self.address, self.workers)
         try:
             with _tokens(self.folders) as tokens:

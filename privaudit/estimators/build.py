@@ -123,9 +123,12 @@ HOW = "Write module.Class(parameter=value, …), or put it into a file: own.py:m
 
 
 def build_expression(text: str) -> Any:
-    """Build what an expression says; `UsageError` for all but a class of an installed package and its parameters.
+    """Build what an expression says.
 
-    It is read, never evaluated: names, calls with keywords, and literals; nothing else of Python is understood.
+    Raises
+    ------
+    UsageError
+        Where it says anything but a class of an installed package and its parameters.
     """
     try:
         found = ast.parse(text, mode="eval").body

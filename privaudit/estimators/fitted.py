@@ -50,6 +50,8 @@ class FittedEstimator(nn.Module):
         Which class each column of its probabilities is of.
     classes
         How many classes there are, seen or not.
+    name
+        What messages call it.
     """
 
     def __init__(self, estimator: Any, columns: npt.NDArray[np.int64], classes: int, name: str) -> None:
@@ -60,6 +62,7 @@ class FittedEstimator(nn.Module):
         self.called = name
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Ask about a batch."""
         return torch.from_numpy(self.log_probabilities(as_samples(inputs)))
 
     def log_probabilities(self, inputs: Rows) -> npt.NDArray[np.float32]:
@@ -131,16 +134,23 @@ def alone(seed: int) -> Iterator[None]:
 def fit_estimator(
     name: str, inputs: Rows, labels: npt.NDArray[np.int64], classes: int, seed: int
 ) -> tuple[FittedEstimator, float]:
-    """Fit a new estimator; return it, and the seconds that it took.
+    """Fit a new estimator.
 
     Parameters
     ----------
+    name
+        As `privaudit.estimators.build.build_estimator` takes it.
     inputs, labels
         Of the members alone.
     classes
         How many there are, whether they are among the labels or not.
     seed
         Decides everything random: it is what every ``random_state`` comes from, and the global generators.
+
+    Returns
+    -------
+    tuple
+        The fitted estimator, and the seconds that it took.
     """
     called, start = shown_name(name), time.perf_counter()
     seen = np.unique(labels)

@@ -57,6 +57,8 @@ def read_estimator(path: Path, class_names: tuple[str, ...], features: int, own:
         ``.skops``; ``.json`` or ``.ubj``, XGBoost's; ``.txt``, LightGBM's.
     class_names
         Of the audit's classes: its own must be among them, or their numbers from 0.
+    features
+        How many a row has.
     own
         The audit's estimator, whose types are trusted too.
 
@@ -170,6 +172,7 @@ class _Booster:
         self.classes_ = np.arange(max(2, booster.num_model_per_iteration()))
 
     def predict_proba(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Probabilities of every class, ``[B, C]``."""
         found = np.asarray(self.booster.predict(rows, num_threads=1), np.float64)
         return np.stack([1 - found, found], axis=1) if found.ndim == 1 else found
 
@@ -208,11 +211,7 @@ SOME = 2**31
 
 
 def demand_sound_trees(model: Any, features: int, what: str) -> None:
-    """Raise `DataError` where a tree anywhere within a model leads outside itself, back, or to a feature not there.
-
-    scikit-learn walks from node to node without looking whether there is one: a damaged file would have it read memory
-    that is not its own, or walk in a circle.
-    """
+    """Raise `DataError` where a tree anywhere within a model leads outside itself, back, or to a feature not there."""
     for part, most in _parts(model, features, set()):
         if type(part).__name__ == "Tree":
             left, right = part.children_left, part.children_right

@@ -76,6 +76,8 @@ def build_network(
         One of `NETWORKS`, or ``module:factory``.
     input_shape
         ``(H, W, C)`` of an image or ``(D,)`` of a feature vector.
+    classes
+        Number of logits.
     statistics
         Mean and deviation of each channel (images, on the 0–1 scale) or feature.
     seed

@@ -25,7 +25,15 @@ MODELS = {"original": "before", "unlearned": "after", "retrained": "retrained"}
 
 @dataclass(frozen=True)
 class AuditPlots:
-    """Charts of an audit."""
+    """Charts of an audit.
+
+    Parameters
+    ----------
+    results
+        Of the audit.
+    table
+        Reads its score table.
+    """
 
     results: ScoreResults
     table: Callable[[], pd.DataFrame]
@@ -59,7 +67,15 @@ class AuditPlots:
 
 @dataclass(frozen=True)
 class UnlearningPlots:
-    """Charts of an unlearning run."""
+    """Charts of an unlearning run.
+
+    Parameters
+    ----------
+    results
+        Of the run.
+    exposure
+        Reads its table of LiRA's ratio of every sample under every model.
+    """
 
     results: UnlearnResults
     exposure: Callable[[], pd.DataFrame]

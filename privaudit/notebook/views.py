@@ -63,10 +63,12 @@ class UnlearnedModel(UnlearnAnswer):
 
     @property
     def plot(self) -> UnlearningPlots:
+        """Its pictures: ``plot.roc()``, ``plot.risk()``."""
         return UnlearningPlots(self, lambda: _read(Path(self.folder) / "exposure.parquet"))
 
     @classmethod
     def around(cls, answer: UnlearnAnswer) -> UnlearnedModel:
+        """Wrap what a command answered."""
         return cls.model_validate(dict(answer))
 
     def __repr__(self) -> str:

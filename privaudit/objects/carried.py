@@ -28,6 +28,8 @@ class Carried:
 
     Parameters
     ----------
+    function
+        A module-level function.
     origin
         The process that holds the code.
     code

@@ -20,7 +20,18 @@ HOW = "Put it into a file, own.py, as def make(): return …, and give that: est
 
 
 def estimator_text(estimator: Any) -> str:
-    """Return the expression that builds such an estimator; `UsageError` where its parameters can't be written."""
+    """Return the expression that builds an estimator with the same parameters.
+
+    Parameters
+    ----------
+    estimator
+        Anything with scikit-learn's ``get_params``.
+
+    Raises
+    ------
+    UsageError
+        Where its class lies in no module that can be imported again, or a parameter can't be written down.
+    """
     name = importable_name(type(estimator))
     if name is None:
         raise UsageError(

@@ -18,7 +18,13 @@ HOW = "A network is network(input_shape, classes), or takes nothing: def net(inp
 
 
 def hold_network(value: Callable[..., Any]) -> str:
-    """Hold what builds a network, a function or a class that lives in no file; return its name."""
+    """Hold what builds a network, a function or a class that lives in no file; return its name.
+
+    Raises
+    ------
+    UsageError
+        Where it is a network itself, takes other arguments, or refers to what can't be sent to another process.
+    """
     kind = type(value).__name__
     if not isinstance(value, type) and hasattr(value, "state_dict") and hasattr(value, "parameters"):
         raise UsageError(

@@ -45,7 +45,16 @@ ANSWERS = "it holds what an estimator said of every sample, these among them"
 
 
 def digests(folder: Path, ids: Iterable[SampleIdentifier], *, begin: bool = False) -> list[str]:
-    """Return what the purge of these samples that is under way may be called; where it begins, a salt is made.
+    """Return what the purge of these samples that is under way may be called.
+
+    Parameters
+    ----------
+    folder
+        Of the audit in the store.
+    ids
+        The samples.
+    begin
+        Make a salt where there is none: the purge begins.
 
     Returns
     -------
@@ -105,6 +114,8 @@ def gather_evidence(
     ----------
     sample_ids
         Of all samples that are no canaries, in their order.
+    rows
+        Where those to purge stand.
     pool
         How many rows the score table has, canaries included.
 

@@ -66,6 +66,10 @@ class PurgePlan:
         What privaudit did not write, or can't reach: it is left alone, and named.
     others
         Other audits of the store that hold the samples too, or may, each with the command that purges it.
+    notes
+        What else to say.
+    report
+        Where the report is once it is done.
     """
 
     audit: str
@@ -172,6 +176,17 @@ def plan_purge(
     settings: AuditSettings, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
 ) -> PurgePlan:
     """Look at what the audit holds of the samples; nothing is changed.
+
+    Parameters
+    ----------
+    settings
+        Where store and results are.
+    audit
+        Its name [the latest].
+    forget, seed
+        Whose traces, as for unlearning.
+    skip_unknown
+        Pass over ids of a list that the audit does not know.
 
     Raises
     ------

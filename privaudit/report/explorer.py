@@ -43,6 +43,10 @@ def explore(
     ----------
     table
         The score table without canaries, one row a sample.
+    runs
+        Metrics and per-sample table of every unlearning run.
+    sha256
+        Of the score table's file.
     results
         ``score.json``, which says whether anybody may be named: where nobody may, samples stand by their ids.
     """

@@ -32,10 +32,14 @@ def render_html(
 
     Parameters
     ----------
+    report
+        The content.
     figures
         ``figures[s][f]`` are the SVG drawings of figure f of section s.
     samples
         What the explorer shows, a row a sample; without it there is none.
+    brief
+        The drawings of the brief's figures, where there is one.
     """
     environment = Environment(
         loader=PackageLoader("privaudit.report"),

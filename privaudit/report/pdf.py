@@ -35,6 +35,15 @@ def without_drawn_data(report: dict[str, Any]) -> dict[str, Any]:
 def render_pdf(report: dict[str, Any], figures: list[list[list[str]]], brief: list[list[str]] | None = None) -> bytes:
     """Typeset ``report.json``; the same input gives the same bytes.
 
+    Parameters
+    ----------
+    report
+        The content.
+    figures
+        ``figures[s][f]`` are the SVG drawings of figure f of section s.
+    brief
+        The drawings of the brief's figures, where there is one.
+
     Raises
     ------
     TypesettingError

@@ -63,7 +63,15 @@ class SampleId:
 
 
 class Naming:
-    """What every sample of a report is called: a salt redacts ids, None shows them."""
+    """What every sample of a report is called.
+
+    Parameters
+    ----------
+    ids
+        Of all samples.
+    salt
+        To redact them with; None shows them.
+    """
 
     def __init__(self, ids: Iterable[Any], salt: bytes | None) -> None:
         everyone = [plain(one) for one in ids]

@@ -26,7 +26,13 @@ THUMBNAILS = "thumbnails.npz"
 
 
 def samples_shown(folder: Path, table: pd.DataFrame, results: ScoreResults, naming: Naming) -> Section:
-    """Show the riskiest and the safest samples' stored images; `UsageError` with the command that stores them."""
+    """Show the stored images of an audit, the riskiest samples and the safest, with their risk.
+
+    Raises
+    ------
+    UsageError
+        Where there are none, with the command that stores them.
+    """
     path = folder / THUMBNAILS
     command = with_flag(wording.command(results), "show_samples")
     if not path.exists():

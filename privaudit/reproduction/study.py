@@ -50,7 +50,21 @@ BEST_SETTINGS = "one-shot, best settings"
 
 @dataclass(frozen=True)
 class Study:
-    """An audit, its score rows without canaries, and how its experiments are run below ``<out>/<audit>``."""
+    """An audit and how its experiments are run.
+
+    Parameters
+    ----------
+    plan, table
+        The audit, and its score rows without canaries.
+    out
+        ``<out>/<audit>``.
+    scale
+        Sizes.
+    seeds
+        How many.
+    audit
+        The audit's results.
+    """
 
     plan: AuditPlan
     table: pd.DataFrame

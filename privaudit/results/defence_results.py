@@ -128,6 +128,8 @@ class BoundaryMeasure(Result):
     ----------
     samples, queries
         How many samples were walked from, and the most questions about each to each model.
+    seconds
+        What it took.
     attacks
         By name: the distance less its mean under models that never saw the sample, LiRA fitted to the distance, to how
         often the label of altered copies holds, and to the margin, which takes all that a model says.
@@ -157,12 +159,16 @@ class DefenceResults(Result):
 
     Parameters
     ----------
+    audit
+        The audited configuration's.
     fpr
         At which members found decide.
     variants
         The audited configuration first.
     outputs
         None where the store no longer holds the models, or a rate is not resolved.
+    skipped
+        What was not tried, a sentence each.
     tests
         Over how many measures p-values are corrected.
     max_accuracy_loss

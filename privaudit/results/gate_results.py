@@ -23,6 +23,7 @@ class Limit(Result):
 
     @property
     def name(self) -> str:
+        """As people say it."""
         if self.quantity == "epsilon":
             return "ε"
         return self.quantity.upper() + ("" if self.rate is None else f" at {100 * self.rate:g}% false alarms")

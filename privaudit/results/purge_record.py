@@ -31,6 +31,8 @@ class Purged(SparseResult):
     ----------
     digest
         Names it without naming anybody.
+    date
+        On which it began.
     samples, models, requests
         How many samples went, how many models with them, and how many requests asked for it.
     """

@@ -25,4 +25,5 @@ class AttestedPaths(ReportPaths):
 
     @property
     def made(self) -> list[str]:
+        """The paths of what could be made."""
         return [*super().made, self.attestation, self.model_card]

@@ -58,7 +58,13 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def claim(folder: Path) -> None:
-    """Make ``folder`` privaudit's own: seals name places from it on, and no link below it is followed."""
+    """Make ``folder`` privaudit's own: seals name places from it on, and no link below it is followed.
+
+    Raises
+    ------
+    StoreError
+        Where it is a link itself, or can't be written to.
+    """
     make_private_folder(folder)
     if folder.is_symlink():
         raise StoreError(

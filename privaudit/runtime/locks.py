@@ -40,7 +40,13 @@ def way_out(error: OSError) -> str:
 
 
 def open_lock(path: Path) -> int:
-    """Open a file to lock it, made where it is absent, and return the descriptor; `StoreError` where a link lies."""
+    """Open a file to lock it, made where it is absent; return the descriptor.
+
+    Raises
+    ------
+    StoreError
+        Where a link, or no file, lies in its place: what is written would go elsewhere.
+    """
     demand_file(path)
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
@@ -53,7 +59,14 @@ def open_lock(path: Path) -> int:
 
 @contextmanager
 def hold(path: Path, held: str) -> Iterator[None]:
-    """Hold a lock for one process; its file, made where it is absent, names that process to whoever comes second.
+    """Hold a lock for one process.
+
+    Parameters
+    ----------
+    path
+        Its file, made where it is absent; it names the process to whoever comes second.
+    held
+        What is held, for people.
 
     Raises
     ------

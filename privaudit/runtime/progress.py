@@ -15,7 +15,15 @@ PLAIN_SECONDS = 5.0  # between two plain lines
 
 @dataclass(frozen=True)
 class Audience:
-    """Who hears what is said: stderr, unless it is spared, and a log that every line is added to, with its time."""
+    """Who hears what is said.
+
+    Parameters
+    ----------
+    quiet
+        Whether stderr is spared.
+    log
+        A file that every line is added to, with its time.
+    """
 
     quiet: bool = False
     log: Path | None = None

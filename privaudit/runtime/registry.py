@@ -35,6 +35,13 @@ def import_reference(reference: str, what: str) -> Any:
     """Import ``module:attribute`` or ``path/to/file.py:attribute``; `UsageError` says why it can't be done.
 
     Modules are looked for in the current folder too.
+
+    Parameters
+    ----------
+    reference
+        As typed.
+    what
+        What it stands for in messages, e.g. ``"network"``.
     """
     module_name, _, attribute = reference.rpartition(":")
     is_file = module_name.endswith(".py")

@@ -27,6 +27,8 @@ class Record:
     ----------
     digest
         The file's SHA-256, in hexadecimal.
+    name
+        The file's name.
     place
         Where it lies, from the marked folder's name on (``AUDIT/signals/0003.npy``); None where that is not on record.
     """

@@ -8,13 +8,18 @@ from privaudit import __version__
 
 
 def version_of(package: str) -> str:
-    """Return the version of a package: ``"2.11.0"``, say; ``"none"`` for one without metadata.
+    """Return the version of a package: ``"2.11.0"``, say.
 
     Parameters
     ----------
     package
         Its name at the registry. ``privaudit`` says its own version without metadata: it also runs from a source tree
         that was never installed, and from one that has moved on since.
+
+    Returns
+    -------
+    str
+        The version, or ``"none"`` for a package without metadata.
     """
     if package == "privaudit":
         return __version__

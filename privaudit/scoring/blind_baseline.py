@@ -42,7 +42,7 @@ Side = tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
 def blind_baseline(train: Side, test: Side, seed: int) -> BlindBaseline | None:
-    """Tell training from test samples by inputs and labels alone, cross-fitted in two halves; None where they are few.
+    """Tell training from test samples by inputs and labels alone, cross-fitted in two halves.
 
     Inputs are told apart within classes: a class weighs the same on both sides. Whether classes are mixed alike is a
     question of its own (χ² over the drawn samples), which a stratified split answers better than chance would.
@@ -58,6 +58,13 @@ def blind_baseline(train: Side, test: Side, seed: int) -> BlindBaseline | None:
     ----------
     train, test
         Inputs ``[N, …]`` and labels ``[N]`` of each side; at most `MOST_SAMPLES` of each are drawn.
+    seed
+        The audit's seed; draws the samples and the halves.
+
+    Returns
+    -------
+    BlindBaseline or None
+        None where a side has fewer than `FEWEST_SAMPLES` samples.
     """
     from threadpoolctl import threadpool_limits
 

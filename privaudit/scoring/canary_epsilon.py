@@ -50,6 +50,8 @@ def bound_from_trials(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], 
     statistic, keep
         ``[S, C]`` of the canaries; models 2p and 2p+1 are complements, so each pair is one training with a canary and
         one without.
+    seed
+        Splits the pairs.
 
     Returns
     -------

@@ -35,7 +35,20 @@ def negative_control(area: float, ci: Interval | None, error: float) -> Negative
 
 
 def never_trained(test_signals: npt.NDArray[Any], seed: int) -> NegativeControl:
-    """LiRA on samples ``[S, M, Q, K]`` that no model saw, with made-up membership, redrawn 200 times, and its mean."""
+    """LiRA on samples that no model saw, with made-up membership, redrawn 200 times.
+
+    Parameters
+    ----------
+    test_signals
+        ``[S, M, Q, K]``.
+    seed
+        The audit's seed.
+
+    Returns
+    -------
+    NegativeControl
+        Mean AUC over the redraws; its interval covers the mean (±1.96 SE).
+    """
     models, samples = test_signals.shape[:2]
     margins = signal(test_signals, "margin")
     areas = np.empty(REDRAWS)

@@ -17,6 +17,8 @@ def doubts_about(
     ----------
     train, test
         Its accuracy on the training samples and on never-trained ones, 0 … 1.
+    samples, held_out
+        How many of each there are.
     commonest
         The share of the commonest class among the training samples.
     told_apart

@@ -165,7 +165,15 @@ def no_ranking(share: float | None) -> str | None:
 
 
 def join(table: pd.DataFrame, scores: Mapping[str, tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]) -> pd.DataFrame:
-    """Add inversion's columns to the score table: by name the rows that each is known of, and its values there."""
+    """Add inversion's columns to the score table.
+
+    Parameters
+    ----------
+    table
+        One row a sample of the pool.
+    scores
+        Column -> the rows it is known of, and its values there.
+    """
     joined = table.copy()
     for name in COLUMNS:
         if name in _FLAGS:

@@ -65,7 +65,19 @@ def accusations(attack: Attack, people: int, priors: Sequence[float] = PRIORS) -
 def risk_statement(
     attack: Attack, people: int, groups: dict[str, Exposure], priors: Sequence[float] | None = None
 ) -> RiskStatement:
-    """Return what the attack means for the people of an audit, and for each group that it was measured in."""
+    """Return what the attack means for the people of an audit, and for each group that it was measured in.
+
+    Parameters
+    ----------
+    attack
+        The one that the audit fixed beforehand.
+    people
+        Training samples.
+    groups
+        Exposure by property, as in the results.
+    priors
+        The user's; None: `PRIORS`.
+    """
     chosen = PRIORS if priors is None else priors
     return RiskStatement(
         people=people,

@@ -82,10 +82,14 @@ def score(
     ----------
     evidence
         Signals and membership of the pool (training samples, then canaries), and the population.
+    facts
+        Ids, labels and flags of the same N rows.
     target_signals
         ``[N, Q, K]`` under the target model, where there is one.
     statistic
         The signal that the per-sample risk is taken from.
+    seed
+        Chooses the splits of `ranking_stability`.
 
     Returns
     -------

@@ -43,6 +43,8 @@ def whose_results(folder: Path, results: ScoreResults) -> str | None:
     ----------
     folder
         ``<out>/<audit>``; its name, with links followed or not, is the audit's.
+    results
+        What its ``score.json`` holds.
     """
     if results.audit not in (links.absolute(folder).name, folder.resolve().name):
         return f"{folder} holds the results of audit {results.audit}"
@@ -97,8 +99,16 @@ def score_table(
         ``[S, N]``: LiRA's ratio, which risk is taken from.
     rmia
         ``[N]`` in [0, 1]: ½ + ½ (mean score where IN − mean where OUT); None where RMIA did not run.
+    given
+        Signals and membership of the N rows.
     target_signals
         ``[N, Q, K]``; None where there is no target model: its columns are null then.
+    facts
+        Ids, labels and flags.
+    statistic
+        What ``ratio`` was computed from.
+    correlation
+        Of a pair's two models, given their membership.
     """
     keep = given.keep
     models, samples = keep.shape

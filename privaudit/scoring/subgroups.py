@@ -92,6 +92,8 @@ def differences(verdicts: FloatArray, group: npt.NDArray[np.int64], shares: Shar
         ``[S, N]``: 1 right, 0 wrong, NaN where there is none.
     group
         ``[N]`` in ``0 … groups-1``.
+    shares
+        Of the same groups.
 
     Returns
     -------

@@ -36,6 +36,11 @@ def audit_target(
     seed
         Chooses, for each never-trained sample, the half of the shadow models that speaks for it: as many as speak for
         a member, so that sample size itself gives nothing away.
+
+    Returns
+    -------
+    Attack
+        Over samples, for this one model.
     """
     made_up = paired_design(shadow_test.shape[1], len(keep), seed, "target-audit")
     statistic = np.concatenate([signal(shadow_signals[:, :, 0], "margin"), signal(shadow_test[:, :, 0], "margin")], 1)

@@ -39,7 +39,7 @@ LEVEL = 0.025
 def never_seen(
     shadow_signals: npt.NDArray[Any], keep: npt.NDArray[np.bool_], shadow_test: npt.NDArray[Any], seed: int
 ) -> UnseenControl | None:
-    """Tell never-seen training samples from test samples, each shadow model in turn the target; None of few.
+    """Tell never-seen training samples from test samples, each shadow model in turn standing for the target.
 
     Each test sample gets a made-up membership, so that it is judged by as many models as a training sample, and its
     complement dropped alike. Only cells outside are looked at: under the null hypothesis a row of them (a sample under
@@ -54,6 +54,11 @@ def never_seen(
         ``[S, M, Q, K]`` of test samples.
     seed
         The audit's seed; draws samples, made-up membership and changes of side.
+
+    Returns
+    -------
+    UnseenControl or None
+        None where a side has fewer than `FEWEST_SAMPLES` samples.
     """
     if min(shadow_signals.shape[1], shadow_test.shape[1]) < FEWEST_SAMPLES:
         return None

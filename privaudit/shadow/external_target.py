@@ -57,6 +57,8 @@ class GivenTarget:
         standardised as those of the audit's other models are.
     weights
         Of the whole model, fitted to the audit's network; None where the store has it already.
+    notes
+        What was guessed of the file, for people.
     estimator
         In place of weights, where the audit's models are estimators.
     """
@@ -99,7 +101,13 @@ def read_given_target(path: Path, specification: ModelSpecification) -> GivenTar
 
 
 def take_in(job: TrainingJob, given: GivenTarget, arrays: AuditArrays) -> None:
-    """Put the given target into the store, ask it as every other model is, and seal its files, the record last."""
+    """Put the given target into the store, ask it as every other model is asked, and seal its files, the record last.
+
+    Raises
+    ------
+    DataError
+        Where what it says of a sample is not a number.
+    """
     specification, store = job.specification, job.store
     with one_thread(specification.hardware):
         model = specification.build("load")

@@ -46,7 +46,15 @@ def shadow_keys(models: int) -> list[str]:
 
 
 class AuditStore:
-    """Files of one audit below ``<store>/<audit>/``, by their names in `privaudit.artifacts`."""
+    """Files of one audit below ``<store>/<audit>/``, by their names in `privaudit.artifacts`.
+
+    Parameters
+    ----------
+    root
+        The store's folder.
+    audit
+        The audit's name.
+    """
 
     def __init__(self, root: Path, audit: str) -> None:
         self.root = root

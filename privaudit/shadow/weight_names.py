@@ -47,7 +47,15 @@ def unwrapped(name: str) -> str:
 
 
 def fits_of(weights: Weights, expected: Weights) -> list[Fit]:
-    """Return every way in which weights are those of a network: exactly its names, after one prefix for all of them."""
+    """Return every way in which weights are those of a network: exactly its names, after one prefix for all of them.
+
+    Parameters
+    ----------
+    weights
+        By the file's names.
+    expected
+        The network's, freshly built.
+    """
     plain = {unwrapped(name): tensor for name, tensor in weights.items()}
     wanted = {unwrapped(name): name for name in expected}
     beside = {name for name in plain if name.rpartition(".")[2] == AVERAGED and name not in wanted}

@@ -60,6 +60,11 @@ def prediction_p_values(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]
 def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> dict[str, CalibratedRate]:
     """Measure TPR and FPR at thresholds that are each sample's own, by nominal FPR (``"0.01"``).
 
+    Parameters
+    ----------
+    statistic, keep
+        As for `prediction_p_values`.
+
     Returns
     -------
     dict

@@ -29,6 +29,8 @@ def epsilon_from_trials(
         Trainings without the sample that the test called members, of how many.
     delta
         0 ≤ δ < 1.
+    confidence
+        Of the bound.
 
     Returns
     -------
@@ -65,8 +67,21 @@ def epsilon_of_one_run(correct: int, guesses: int, canaries: int, delta: float, 
 
     Parameters
     ----------
+    correct
+        Guesses that were right.
     guesses
         Canaries whose coin was guessed, fixed beforehand.
+    canaries
+        All that had a coin.
+    delta
+        0 ≤ δ < 1.
+    confidence
+        Of the bound.
+
+    Returns
+    -------
+    float
+        ≥ 0.
     """
     error = 1 - confidence
 

@@ -241,6 +241,8 @@ def variance_floor(values: npt.NDArray[Any], chosen: npt.NDArray[np.bool_] | Non
 
     Parameters
     ----------
+    values
+        ``[S, N]``.
     chosen
         bool ``[S, N]``: the cells that are looked at; None for all.
     """

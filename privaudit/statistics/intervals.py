@@ -27,6 +27,13 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, confidence: float = 
         Counts, 0 … trials; halves are allowed (a tie counts as half a success).
     trials
         Number of independent trials, > 0.
+    confidence
+        Coverage.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Lower and upper bounds in [0, 1].
     """
     n = np.asarray(trials, np.float64)
     p = np.asarray(successes, np.float64) / n

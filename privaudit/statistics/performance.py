@@ -51,6 +51,11 @@ def performance(
         (one model, many samples) and the interval of DeLong et al. (1988) is given.
     refits
         Scores and membership of an attack that compares models, run again without each group of clusters in turn.
+
+    Returns
+    -------
+    Attack
+        See `Evaluation.performance`.
     """
     evaluation = Evaluation(scores, member, clusters)
     for left, of_left in refits:
@@ -59,7 +64,13 @@ def performance(
 
 
 class Evaluation:
-    """Scores of one attack, and what becomes of them where models are left out."""
+    """Scores of one attack, and what becomes of them where models are left out.
+
+    Parameters
+    ----------
+    scores, member, clusters
+        As for `performance`.
+    """
 
     def __init__(
         self,

@@ -98,7 +98,7 @@ def auc(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> float:
 def balanced_accuracy(
     scores: npt.NDArray[Any], member: npt.NDArray[np.bool_], fold: npt.NDArray[np.integer[Any]]
 ) -> float | None:
-    """½(TPR + 1 − FPR), each half of the cells judged by the best threshold of the other; None where one lacks a side.
+    """½(TPR + 1 − FPR), each half of the cells judged by the best threshold of the other.
 
     The best of all thresholds on the same cells would read above ½ on noise: choosing is fitting.
 
@@ -108,6 +108,11 @@ def balanced_accuracy(
         Flat; higher scores mean member.
     fold
         Which half each cell belongs to (even or odd); cells that depend on each other share one.
+
+    Returns
+    -------
+    float or None
+        Mean of both halves; None where a half lacks members or others.
     """
     halves = [fold % 2 == 0, fold % 2 == 1]
     if any(member[half].all() or not member[half].any() for half in halves):

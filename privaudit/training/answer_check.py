@@ -31,7 +31,17 @@ NAMED = 4
 
 @dataclass
 class Examined:
-    """What was found: problems that no audit can rely on, doubts that some networks mean so, and facts."""
+    """What was found.
+
+    Parameters
+    ----------
+    problems
+        What no audit can rely on.
+    doubts
+        What is wrong in most networks and meant in some.
+    facts
+        What was guessed, or is good to know.
+    """
 
     problems: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)

@@ -29,6 +29,8 @@ class Augmenter:
         (Jordan 2024, arXiv 2404.00498, section 3.6).
     shape
         ``(H, W, C)`` of an image; anything where ``kind`` is ``none``.
+    members
+        How many samples an epoch has.
     generator
         Of the CPU. Draws are made batch by batch, in the order of the batches.
     """

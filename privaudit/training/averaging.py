@@ -17,6 +17,13 @@ class AverageWeights:
 
     Every five steps the average moves towards the weights, and the weights onto the average; how much of the old
     average is kept rises from nothing to ``.95 ** 5`` with the cube of progress. BatchNorm's statistics go along.
+
+    Parameters
+    ----------
+    model
+        As it is before the first step.
+    steps
+        Steps of the whole training.
     """
 
     def __init__(self, model: nn.Module, steps: int) -> None:

@@ -93,6 +93,15 @@ def train_by_function(
 ) -> TrainingRecord:
     """Train ``model`` in place on ``samples[members]`` by the user's function.
 
+    Parameters
+    ----------
+    function, name
+        What `load_training` gave for this name.
+    model, samples, members, seed, hardware
+        As `privaudit.training.loop.train` takes them.
+    report
+        Told the share that is done, 0 … 1.
+
     Raises
     ------
     PrivauditError

@@ -39,7 +39,16 @@ def examine_training(
 ) -> Examined:
     """Train three models of the same first weights by a function, and compare the two that have the same seed.
 
-    Where the first takes more than ``patience`` seconds no other follows, and that is among the facts.
+    Parameters
+    ----------
+    function, name
+        The user's, and what messages call it.
+    make_model
+        Gives a freshly initialised model, always the same.
+    samples, members, hardware
+        As `train_by_function` takes them.
+    patience
+        Where the first training takes more seconds than this, no other follows, and that is among the facts.
     """
     found = Examined()
     subject = f"training function {without_folder(name)} "

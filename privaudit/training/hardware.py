@@ -32,6 +32,7 @@ class Hardware:
 
     @property
     def torch_device(self) -> torch.device:
+        """The device for tensors."""
         return torch.device(self.device)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
@@ -44,7 +45,12 @@ class Hardware:
 def resolve_hardware(device: str, precision: str) -> Hardware:
     """Turn ``auto`` into what this machine has; `UsageError` where it lacks what was asked for.
 
-    ``device`` may be one card, too: ``cuda:1`` makes it this process's current one.
+    Parameters
+    ----------
+    device
+        ``auto``, ``cpu``, ``cuda``, or one card: ``cuda:1`` makes it this process's current one.
+    precision
+        ``auto``, ``fp32`` or ``bf16``.
     """
     asked = device
     device, _, number = asked.partition(":")

@@ -111,8 +111,12 @@ def train(
         The whole pool, on the device.
     members
         int64 rows of the pool to train on.
+    recipe
+        Epochs, rates, augmentation.
     seed
         Decides the order of samples, the augmentation and what layers such as dropout draw.
+    hardware
+        Device and precision.
     on_epoch
         Called after each epoch with its number, counted from 1.
 

@@ -41,6 +41,12 @@ def examine_network(
     ----------
     build
         Gives a network on ``hardware``'s device, its weights decided by a seed.
+    input_shape, classes
+        Of the data.
+    hardware
+        In which precision it will train.
+    factory
+        The user's function, to say where it failed.
     """
     found = Examined()
     first, twin, other = build(1), build(1), build(2)

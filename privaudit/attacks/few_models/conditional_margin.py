@@ -42,6 +42,11 @@ def conditional_margin(
         leave nothing to score.
     member, fold
         ``[n]``: who is a member, which nothing is fitted to, and who is judged together.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[n]``.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits

@@ -31,6 +31,11 @@ def offline_rmia(
         bool ``[S, n]``: which shadow models never saw the sample; as many for everybody, at least one.
     a
         0 … 1: 1 takes a model that saw the sample for one that did not, 0 expects p = 1 of it.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[n]``, at most 2 / (1 − a).
     """
     p, others = (np.exp(-np.asarray(of, np.float64)) for of in (loss, reference_loss))
     p_out = np.where(out, others, 0.0).sum(axis=0) / out.sum(axis=0)

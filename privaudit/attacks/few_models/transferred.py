@@ -49,6 +49,11 @@ def transferred(
     member, fold
         ``[n]``: who is a member of the target, and who is judged together. A sample is judged by what was learned from
         other folds: a shadow model may have it for a member.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[n]``.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits

@@ -89,6 +89,8 @@ def boundary_distances(
 
     Parameters
     ----------
+    labels
+        The model's classes of points.
     inputs, truth
         ``[n, d]`` and ``[n]``: the samples and their classes. Of a sample that is given another class as it is, the
         distance is 0 (Choquette-Choo et al. 2021).

@@ -22,6 +22,11 @@ def calibrated_distance(distance: FloatArray, keep: npt.NDArray[np.bool_]) -> Fl
     keep
         bool ``[S, N]``: whether model s was trained on sample i; complementary pairs. The target and its complement
         are left out of the mean, so that it is of as many models whether the target saw the sample or not.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 ``[S, N]``; higher means member.
     """
     scores = np.zeros(keep.shape)
     for block, own, _, outside in paired_moments(distance, keep):

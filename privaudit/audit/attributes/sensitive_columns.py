@@ -49,10 +49,16 @@ class Block:
 
     Parameters
     ----------
+    name
+        The column's.
+    start, stop
+        Its features.
     words
         What each of them stands for, where they are indicators; the last two may be ``(rare)`` and ``(missing)``.
     has_indicator
         Whether the last says that the cell is missing.
+    kind
+        Of the column.
     scale
         Mean and deviation that turn the first feature back into the column's number.
     """
@@ -72,6 +78,8 @@ class SensitiveColumn:
 
     Parameters
     ----------
+    block
+        Where it stands.
     values, binned
         The candidates in words, and whether they are ranges of numbers.
     candidates
@@ -99,6 +107,7 @@ class SensitiveColumn:
 
     @property
     def name(self) -> str:
+        """The column's name."""
         return self.block.name
 
     def without(self, features: Features) -> Features:
@@ -113,7 +122,13 @@ class SensitiveColumn:
 
 
 def sensitive_columns(plan: AuditPlan) -> list[SensitiveColumn]:
-    """Resolve ``--sensitive``, none where it was not given; `UsageError` for what is no column, or none to guess."""
+    """Resolve ``--sensitive``; none where it was not given.
+
+    Raises
+    ------
+    UsageError
+        Where the data is no table, there is no such column, or it is no feature or says nothing.
+    """
     asked = tuple(dict.fromkeys(plan.settings.sensitive))
     if not asked:
         return []

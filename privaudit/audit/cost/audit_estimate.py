@@ -44,6 +44,8 @@ class Estimate:
         The share of a core that each process got while it was measured, in (0, 1].
     memory_bytes, gpu_memory_bytes
         The most that all processes together will have in memory, and that each will have on its GPU.
+    disk_bytes
+        What will be written.
     smallest_fpr
         The smallest false positive rate that leaves enough false positives to count.
     """
@@ -61,6 +63,7 @@ class Estimate:
 
     @property
     def total(self) -> Cost:
+        """All of it."""
         return self.training + self.inverting + self.scoring
 
     def with_searches(self, count: int, seconds: float) -> Estimate:
@@ -68,6 +71,7 @@ class Estimate:
         return replace(self, searches=self.searches + count, inverting=self.inverting + Cost(seconds, seconds))
 
     def sentences(self) -> list[str]:
+        """For people."""
         total = self.total
         gpu = f", {self.gpu_memory_bytes / 1e9:,.1f} GB on each GPU" if self.gpu_memory_bytes else ""
         parts = [
@@ -122,6 +126,10 @@ def estimate(
 
     Parameters
     ----------
+    plan, inversion
+        What will be done.
+    missing
+        The models that are yet to be trained.
     keep
         Whether the calibration of the inversions may be kept in the store.
     measured_before

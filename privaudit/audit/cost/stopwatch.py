@@ -101,7 +101,17 @@ class _Task:
 
 
 def measure(plan: AuditPlan, setting: InversionSetting | None, tiers: tuple[Tier, ...], processes: int) -> Measured:
-    """Run a few steps in each of ``processes`` processes at once; the averages."""
+    """Run a few steps in each of ``processes`` processes at once; the averages.
+
+    Parameters
+    ----------
+    plan
+        The audit.
+    setting, tiers
+        Which inversions it will run; None and () for none.
+    processes
+        As many as will run side by side on this machine.
+    """
     hardware = plan.specification.hardware
     most = processes if hardware.device == "cuda" else min(processes, available_cores())
     engine = LocalEngine.of(hardware.device, most, hardware.card)

@@ -46,7 +46,17 @@ def estimator_name(settings: AuditSettings) -> str:
 def unseen_classes(
     keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], class_names: tuple[str, ...]
 ) -> list[str]:
-    """Say which shadow models see no sample of a class: they put it at the least probability."""
+    """Say which shadow models see no sample of a class: they put it at the least probability.
+
+    Parameters
+    ----------
+    keep
+        Who sees what, bool ``[S, N]``.
+    labels
+        Of the pool.
+    class_names
+        Of every class.
+    """
     notes = []
     for label, name in enumerate(class_names):
         blind = np.flatnonzero(~keep[:, labels == label].any(axis=1))
@@ -66,7 +76,13 @@ FEW, PATIENCE = 200, 5.0
 
 
 def examine_estimator(name: str, inputs: Rows, labels: npt.NDArray[np.int64], classes: int) -> list[str]:
-    """Fit it three times, twice with one seed; return what is to be known of it, or raise what no audit can rely on."""
+    """Fit it three times, twice with one seed; return what is to be known of it.
+
+    Raises
+    ------
+    PrivauditError
+        Where it can't be fitted or asked, or equal seeds come to other answers.
+    """
     called = shown_name(name)
     rows = np.arange(min(len(labels), FEW)) * len(labels) // min(len(labels), FEW)
     few, of_few = inputs[rows], labels[rows]

@@ -38,10 +38,14 @@ class Design:
 
     Parameters
     ----------
+    models
+        How many there are.
     pairs
         Complements: each sample was seen by exactly one of both.
     nearly
         Complements but for some samples, which both saw or neither.
+    single
+        Models without a complement.
     repeats
         Models trained on the same samples as one that is listed above. They take no part: a model that saw just what
         the target saw would tell of the target itself.
@@ -233,7 +237,17 @@ class Rotation:
 
 
 def rotation_of(design: Design, keep: Mask, seed: int) -> Rotation:
-    """Balance the sides of every sample, in the order of ``design``, and choose what is dropped with each target."""
+    """Balance the sides of every sample and choose what is dropped with each target.
+
+    Parameters
+    ----------
+    design
+        Of the file.
+    keep
+        bool ``[S, N]``, already in the order of ``design``.
+    seed
+        Of the random choices.
+    """
     models = len(keep)
     in_pairs = 2 * (len(design.pairs) + len(design.nearly))
     mate = np.arange(models)

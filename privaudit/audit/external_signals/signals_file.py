@@ -50,8 +50,12 @@ def read_signals_file(path: Path, seed: int, metadata: Path | None = None) -> Si
 
     Parameters
     ----------
+    path
+        The file; see `LAYOUT`.
     seed
         Chooses which model of the other side is dropped with a target that has no complement.
+    metadata
+        A CSV of properties of the samples, if any.
 
     Raises
     ------
@@ -115,7 +119,13 @@ def evidence_of(
     source: str,
     left: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Evidence, Design]:
-    """Evidence of the models that take part, complements next to each other, and how they stand to each other."""
+    """Evidence of the models that take part, complements next to each other, and how they stand to each other.
+
+    Raises
+    ------
+    EvidenceError
+        Where too few models were trained on different samples.
+    """
     design = find_design(keep, left)
     order = design.order
     if len(order) < FEWEST_MODELS:

@@ -32,6 +32,8 @@ def find_folds(keep: Mask, models: Iterable[int]) -> Sets:
 
     Parameters
     ----------
+    keep
+        bool ``[S, N]``.
     models
         Those that are asked about, in the order in which they are taken.
 
@@ -73,6 +75,15 @@ def _in_common(parts: Mask) -> npt.NDArray[np.float64]:
 
 def drawn_of_folds(keep: Mask, sets: Sets, seed: int) -> tuple[Mask, Mask, npt.NDArray[np.int64]]:
     """Draw which models of each set take part in each sample.
+
+    Parameters
+    ----------
+    keep
+        bool ``[S, N]``.
+    sets
+        Models by their row.
+    seed
+        Of the draws.
 
     Returns
     -------

@@ -32,6 +32,8 @@ class Kind:
 
     Parameters
     ----------
+    name
+        As they were found to be.
     least
         What a probability of 0 (or, for one column, of 0 or 1) is counted as.
     clipped
@@ -85,6 +87,8 @@ def kind_of(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], array: str,
         ``[S, N, Q, C]``, no NaN and no +∞.
     labels
         ``[N]``: they tell one column's probabilities from logits.
+    array, source
+        Names for errors.
 
     Raises
     ------

@@ -35,7 +35,13 @@ NO_WEIGHTS = (
 
 
 def resolve_pretrained(settings: AuditSettings) -> Pretrained | None:
-    """Return which pretrained network is asked for, None where it is none; `UsageError` where that can't be told."""
+    """Return which pretrained network is asked for; None where the network is of another kind.
+
+    Raises
+    ------
+    UsageError
+        Where ``--weights`` or ``--train`` mean nothing, or the weights are not named.
+    """
     network = settings.network or ""
     if (library := library_of(network)) is None:
         _demand_no_flags(settings)

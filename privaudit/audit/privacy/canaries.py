@@ -45,6 +45,8 @@ def choose_canaries(data: Dataset, count: int, seed: int, kind: str = MISLABELLE
 
     Parameters
     ----------
+    data, count, seed
+        Of the audit.
     kind
         ``mislabelled`` leaves inputs as they are; ``noise`` draws every number of theirs between the least and the
         largest that it has in training; ``blank`` gives each one value throughout, drawn in the same way. Of

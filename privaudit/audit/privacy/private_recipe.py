@@ -28,7 +28,13 @@ PUBLIC_STATISTICS = (0.5, 0.25)
 
 
 def private_recipe(settings: AuditSettings, data: Dataset) -> Recipe:
-    """Resolve ``--recipe dp-sgd``; `UsageError` where flags contradict each other, or Opacus is not installed."""
+    """Resolve ``--recipe dp-sgd``.
+
+    Raises
+    ------
+    UsageError
+        Where flags contradict each other, a δ is no promise, or Opacus is not installed.
+    """
     asked = settings.private_training()
     if "epsilon" in asked and "noise_multiplier" in asked:
         raise UsageError(

@@ -123,6 +123,7 @@ def _print(results: ScoreAnswer) -> None:
 
 
 def _print_attack(name: str, attack: Attack) -> None:
+    """AUC and TPR of an attack."""
     interval = "" if attack.auc_ci is None else f" (95% {attack.auc_ci[0]:.3f}–{attack.auc_ci[1]:.3f})"
     answer(f"{name}  AUC {attack.auc:.3f}{interval}")
     for rate, tpr in attack.tpr_at_fpr.items():

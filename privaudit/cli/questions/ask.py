@@ -47,7 +47,19 @@ def ask(question: str, check: Callable[[str], Answer], default: str | None = Non
 
 
 def choose(question: str, choices: Mapping[str, str], default: str, check: Callable[[str], str] | None = None) -> str:
-    """Ask for one of several, by a number or a name; what is neither is for ``check``, and without it an error."""
+    """Ask for one of several; a number, or a name.
+
+    Parameters
+    ----------
+    question
+        Without its question mark.
+    choices
+        Names, and what each is in words.
+    default
+        Its name.
+    check
+        Takes an answer that is neither a number nor a name of the list; without it that is an error.
+    """
     width = max(map(len, choices))
     for number, (name, what) in enumerate(choices.items(), 1):
         say(f"  {number}  {name:<{width}}  {what}")

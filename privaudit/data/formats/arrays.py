@@ -26,7 +26,13 @@ def given_by_file(path: Path) -> Given:
 def from_arrays(
     name: str, given: Given, source: str, samples: int | None, seed: int, limits: Limits = NO_LIMITS
 ) -> Dataset:
-    """Build a dataset from arrays by the names of `REQUIRED`; `DataError` with everything that is wrong with them."""
+    """Build a dataset from ``x_train, y_train, x_test, y_test`` and optional ``class_names, sample_ids``.
+
+    Raises
+    ------
+    DataError
+        With everything that is wrong with them.
+    """
     missing = [key for key in REQUIRED if key not in given.arrays]
     if missing:
         raise DataError(f"{source} lacks {', '.join(missing)}", hint=_held(given))

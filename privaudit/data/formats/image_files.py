@@ -37,7 +37,13 @@ def is_junk(name: str) -> bool:
 
 
 def folders_in(root: Path) -> list[str]:
-    """Return the names of the folders in ``root``, sorted, links among them; `DataError` where one leads nowhere."""
+    """Return the names of the folders in ``root`` in sorted order, links to folders included.
+
+    Raises
+    ------
+    DataError
+        Where a link leads nowhere, or ``root`` can't be read.
+    """
     try:
         entries = [entry for entry in os.scandir(root) if not is_junk(entry.name)]
     except OSError as error:
@@ -54,7 +60,13 @@ def stray_files(root: Path) -> list[str]:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return every image file in and below a folder, in sorted path order; `DataError` names what is none."""
+    """Return every image file in a folder and the folders below it, in sorted path order.
+
+    Raises
+    ------
+    DataError
+        Names what is no image file, and every link that leads nowhere.
+    """
     if not folder.is_dir():
         return []
     files = sorted(_walk(folder, ()))
@@ -123,7 +135,15 @@ class Resizing:
 
 
 class Decoder:
-    """Decodes files into one uint8 array; all must have one size, and grey or colour is decided once for all."""
+    """Decodes files into one uint8 array; all must have one size, and grey or colour is decided once for all.
+
+    Parameters
+    ----------
+    images
+        How they are resized.
+    files
+        Every file of the dataset: one colour image makes all of it colour.
+    """
 
     def __init__(self, images: Resizing, files: list[Path]) -> None:
         self.images = images

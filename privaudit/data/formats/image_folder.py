@@ -35,8 +35,12 @@ class Tree:
     ----------
     root
         The whole tree; paths are told from it.
+    train
+        The folder of the classes to train with.
     test
         The folder of those to test with; None where some are to be held out.
+    notes
+        What was guessed.
     """
 
     root: Path
@@ -48,7 +52,12 @@ class Tree:
 def find_tree(root: Path, *, whole: bool = False) -> Tree | None:
     """Find the parts of a tree of class folders, or None where ``root`` is no such tree.
 
-    With ``whole``, a tree without a test part will do: some of each class is to be held out.
+    Parameters
+    ----------
+    root
+        A folder, which need not be there.
+    whole
+        Take a tree without a test part too: some of each class is to be held out.
     """
     if not root.is_dir():
         return None
@@ -75,6 +84,7 @@ def _has_classes(root: Path, *parts: str) -> bool:
 
 
 def _holds_images(root: Path, folders: list[str]) -> bool:
+    """Whether some folder holds an image file."""
     return any(path.suffix.lower() in IMAGE_SUFFIXES for name in folders for path in (root / name).rglob("*"))
 
 

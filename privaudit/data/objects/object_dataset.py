@@ -39,6 +39,17 @@ MAY_BE = (
 def object_dataset(name: str, options: TableOptions, samples: int | None, limits: Limits, seed: int) -> Dataset:
     """Turn held data into a dataset.
 
+    Parameters
+    ----------
+    name
+        By which it is held; its title names the dataset.
+    options
+        Which column of a table is what.
+    samples, limits
+        How many training samples to keep: so many, or all up to a limit.
+    seed
+        Chooses them.
+
     Raises
     ------
     UsageError
@@ -175,6 +186,11 @@ def table_of_frame(name: str, frame: pd.DataFrame, options: TableOptions) -> Use
     """Return a DataFrame as a table: its columns named by text, its rows counted from 0.
 
     An index that is named, and that an option names, is a column too. The frame itself stays as it is.
+
+    Raises
+    ------
+    DataError
+        Where it has no row, columns of several levels, or two columns that are called alike.
     """
     if isinstance(frame.columns, pd.MultiIndex):
         raise DataError(

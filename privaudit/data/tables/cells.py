@@ -35,7 +35,17 @@ _SECONDS_A_DAY = 86_400
 
 @dataclass(frozen=True)
 class Problem:
-    """A cell, or a whole column, that can't be read: why, without the sentence's end, and in which row from 0."""
+    """A cell, or a whole column, that can't be read as it is.
+
+    Parameters
+    ----------
+    what
+        What is wrong with it, as a sentence without its end.
+    column
+        The column's name, where it is one column's.
+    row
+        The row of the table, counted from 0, where it is one row's.
+    """
 
     what: str
     column: str | None = None
@@ -52,11 +62,17 @@ class Column:
 
     Parameters
     ----------
+    name
+        The column's.
+    kind
+        Of its values.
     codes
         int64 ``[N]``: which value each row has; −1 where the cell is missing.
     values
         Each different one once, of the whole column: texts without blanks around them, numbers, truth values, or days
         since 1970.
+    is_category
+        Whether the user's table calls it one.
     missing
         How missing cells are written, where they are.
     """
@@ -82,6 +98,7 @@ class Column:
         return self._numbers[decimal_comma]
 
     def take(self, rows: IntArray) -> Column:
+        """Return some of its rows."""
         return replace(self, codes=self.codes[rows])
 
     @property
@@ -111,7 +128,13 @@ class Column:
 
 
 def read_column(given: pd.Series[Any], name: str) -> Column:
-    """Read a column of a DataFrame, whatever it is stored as; `UnfitColumn` where its cells are no such values."""
+    """Read a column of a DataFrame, whatever it is stored as.
+
+    Raises
+    ------
+    UnfitColumn
+        Where it holds lists, records, bytes, complex numbers, spans or times of day.
+    """
     is_category = isinstance(given.dtype, pd.CategoricalDtype)
     if is_category:
         given = given.astype(object)

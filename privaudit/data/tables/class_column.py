@@ -23,7 +23,17 @@ _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?")
 
 @dataclass(frozen=True)
 class Classes:
-    """Names in the order of labels, the labels of either table, how they were ordered and what is odd about them."""
+    """Names in the order of labels, and the labels of either table.
+
+    Parameters
+    ----------
+    names
+        One name a class.
+    train, test
+        int64 ``[N]``.
+    notes
+        How they were ordered, and what is odd about them.
+    """
 
     names: list[str]
     train: npt.NDArray[np.int64]

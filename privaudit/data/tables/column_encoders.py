@@ -24,7 +24,17 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Rows of a column as features, cells that can't be read, and notes on what is unlike the training rows."""
+    """Rows of a column as features.
+
+    Parameters
+    ----------
+    features
+        float32 ``[N, k]``.
+    problems
+        Cells that can't be read; their features mean nothing.
+    notes
+        What is unlike the training rows, a sentence each.
+    """
 
     features: Features
     problems: list[Problem] = field(default_factory=list)
@@ -51,6 +61,8 @@ class NumberColumn(Result):
 
     Parameters
     ----------
+    scale
+        Of the training rows.
     fill
         Their median, which stands for a missing cell.
     indicator
@@ -84,7 +96,15 @@ class NumberColumn(Result):
 
 
 class BooleanColumn(Result):
-    """Two words in small letters, no first, as 0 and 1; a missing cell is the commoner one."""
+    """Two words for no and yes, as 0 and 1.
+
+    Parameters
+    ----------
+    words
+        The two, no first, in small letters.
+    fill
+        What stands for a missing cell: the commoner one.
+    """
 
     kind: Literal["boolean"] = "boolean"
     name: str
@@ -93,12 +113,15 @@ class BooleanColumn(Result):
     indicator: bool = False
 
     def feature_names(self) -> list[str]:
+        """Name the features."""
         return [self.name] + [f"{self.name} missing"] * self.indicator
 
     def examples(self) -> list[str]:
+        """Write some cells that it takes."""
         return [*self.words, self.words[1].upper()]
 
     def encode(self, column: Column) -> Encoded:
+        """Turn rows into features."""
         known = {word: float(place) for pair in (*TRUTHS, ("0", "1"), self.words) for place, word in enumerate(pair)}
         values = np.asarray(column.texts().str.casefold().map(known), np.float64)[:, np.newaxis]
         return _looked_up(
@@ -134,13 +157,16 @@ class DateColumn(Result):
     day_first: bool | None = None
 
     def feature_names(self) -> list[str]:
+        """Name the features."""
         return [f"{self.name} {part.part}" for part in self.parts] + [f"{self.name} missing"] * self.indicator
 
     def examples(self) -> list[str]:
+        """Write some cells that it takes."""
         slashes = {True: ["13/02/2024"], False: ["02/13/2024 17:30"], None: []}[self.day_first]
         return ["2024-02-29", "1.3.1999", "31 Dec 2024 06:05:04", "July 4, 2031", "2024-02-29T23:30+02:00", *slashes]
 
     def encode(self, column: Column) -> Encoded:
+        """Turn rows into features."""
         if column.kind == "words":
             days = dates_of(column.values, self.day_first).days
         elif column.kind == "times":
@@ -175,13 +201,16 @@ class CategoryColumn(Result):
     indicator: bool = False
 
     def feature_names(self) -> list[str]:
+        """Name the features."""
         others = ["(rare)"] * (self.rare > 0) + ["(missing)"] * self.indicator
         return [f"{self.name}={value}" for value in [*self.values, *others]]
 
     def examples(self) -> list[str]:
+        """Write some cells that it takes."""
         return [*self.values[:5], "(no training row has this)"]
 
     def encode(self, column: Column) -> Encoded:
+        """Turn rows into features."""
         known = len(self.values)
         place = pd.Index(self.values, dtype=object).get_indexer(pd.Index(column.texts(), dtype=object))
         strange = place < 0

@@ -42,8 +42,12 @@ class EncodedColumn:
 
     Parameters
     ----------
+    name
+        The column's.
     kind
         ``number``, ``truth`` (0 and 1) or ``indicators`` (a column of 0 and 1 for each value of the training table).
+    train, test
+        float32 ``[N, k]``.
     doubts
         Why it may not be what it is taken for, a sentence each.
     values
@@ -59,7 +63,13 @@ class EncodedColumn:
 
 
 def encode_column(known: pd.Series[Any], other: pd.Series[Any], source: str) -> EncodedColumn:
-    """Turn a column of either table into numbers; `DataError` where it holds neither numbers nor words."""
+    """Turn a column of the training table, and the same of the test table, into numbers.
+
+    Raises
+    ------
+    DataError
+        Where it holds what is neither a number nor a word, or more words than a category can have.
+    """
     name, doubts = known.name, []
     for column in (known, other):
         _refuse_strange(column, source)

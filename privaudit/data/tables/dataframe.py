@@ -40,6 +40,8 @@ def arrays_of_table(returned: Mapping[str, Any], source: str) -> Given:
         ``train``: a DataFrame; ``target``: the name of its column of classes; optionally ``test``, a DataFrame of the
         same columns (else a fifth of ``train`` is drawn, always the same), and ``id``, the name of a column of integer
         ids.
+    source
+        Names it in messages.
 
     Returns
     -------

@@ -54,12 +54,18 @@ class TableEncoding(Result):
 
     Parameters
     ----------
+    format
+        Of this file.
     label
         The column of classes.
     classes
         Their names, in the order of the labels.
+    rows
+        How many training rows it was fitted on.
     columns
         What becomes a feature, in the order of the features.
+    left_out
+        What does not.
     """
 
     format: Literal[1] = 1
@@ -178,7 +184,17 @@ def _told(column: NumberColumn | BooleanColumn | DateColumn | CategoryColumn) ->
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns that could be read, and what is wrong with the others."""
+    """Columns that could be read, and what is wrong with the others.
+
+    Parameters
+    ----------
+    rows
+        How many rows each has.
+    columns
+        By name.
+    problems
+        Of columns that hold what is no cell.
+    """
 
     rows: int
     columns: dict[str, Column]
@@ -197,6 +213,7 @@ class Cells:
         return cls(len(table.frame), columns, problems)
 
     def take(self, rows: IntArray) -> Cells:
+        """Return some of the rows."""
         return Cells(len(rows), {name: column.take(rows) for name, column in self.columns.items()}, self.problems)
 
 
@@ -219,7 +236,17 @@ class FittedTable:
 
 
 def fit_encoding(cells: Cells, label: str, classes: list[str], categories: Collection[str] = ()) -> FittedTable:
-    """Learn from training rows how columns become features; ``categories`` are words, whatever they look like."""
+    """Learn from training rows how columns become features.
+
+    Parameters
+    ----------
+    cells
+        The training rows of every column that may be a feature.
+    label, classes
+        The column of classes, and their names.
+    categories
+        Columns whose values are words, whatever they look like.
+    """
     columns: list[AnyColumn] = []
     left_out: list[LeftOut] = []
     problems, doubts = list(cells.problems), []

@@ -45,7 +45,12 @@ class FrameEncoding(Result):
         )
 
     def apply(self, frame: pd.DataFrame) -> Floats:
-        """Turn rows into features float32 ``[N, D]``, as the models were trained on; other columns are passed over.
+        """Turn rows into features float32 ``[N, D]``, as those that the models were trained on.
+
+        Parameters
+        ----------
+        frame
+            With every column that became a feature; others are passed over.
 
         Raises
         ------

@@ -53,11 +53,23 @@ class _Part:
         ]
 
     def drawn(self, places: IntArray) -> _Part:
+        """Some of them."""
         return _Part(self.table, self.rows[places])
 
 
 def table_dataset(path: Path, options: TableOptions, samples: int | None, limits: Limits, seed: int) -> Dataset:
     """Read a table as a dataset.
+
+    Parameters
+    ----------
+    path
+        The file.
+    options
+        Which of its columns is what.
+    samples, limits
+        How many training rows to keep: so many, or all up to the limit of features.
+    seed
+        Chooses them.
 
     Raises
     ------

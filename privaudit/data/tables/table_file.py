@@ -47,6 +47,8 @@ class UserTable:
         Its cells: words where they come from text.
     lines
         int64 ``[N]``: the line of the file on which each row begins; None where it has no lines.
+    notes
+        What was passed over.
     other
         The table to test with, where it was given beside it.
     """
@@ -59,6 +61,7 @@ class UserTable:
 
     @property
     def columns(self) -> list[str]:
+        """Names of the columns."""
         return list(map(str, self.frame.columns))
 
     def place(self, problem: Problem) -> str:
@@ -95,7 +98,14 @@ def demand_sound(problems: Sequence[tuple[UserTable, Problem]], hint: str) -> No
 
 
 def read_table_file(path: Path) -> UserTable:
-    """Read a table; `DataError` where that fails, its header has no or equal names, or rows are longer or shorter."""
+    """Read a table.
+
+    Raises
+    ------
+    DataError
+        Where it can't be read, two columns are called alike, one has no name, or rows have more or fewer cells than
+        the header.
+    """
     if path.is_dir():
         raise UsageError(f"{path} is a folder", hint="Name a file of it.")
     if not path.is_file():

@@ -49,7 +49,13 @@ def table_options(settings: AuditSettings) -> TableOptions:
 
 
 def demand_roles(table: UserTable, options: TableOptions, test_column: str | None) -> list[str]:
-    """Return the columns that are features; `UsageError` where one that was named is not there, or has two roles."""
+    """Check that every column that was named is there and has one role; return the columns that are features.
+
+    Raises
+    ------
+    UsageError
+        With every name that is not there and what may have been meant; without a label, with the likely one.
+    """
     if options.label is None:
         raise UsageError(
             f"{table.name}: which column holds the classes? Name it with --label COLUMN",

@@ -53,7 +53,17 @@ def resized(images: torch.Tensor, size: int, interpolation: str) -> torch.Tensor
 
 
 class PretrainedClassifier(Classifier):
-    """Preparation, then the network; while it trains, layers of it that are frozen keep their running statistics."""
+    """Preparation, then the network; while it trains, layers of it that are frozen keep their running statistics.
+
+    Parameters
+    ----------
+    preparation
+        How images are given to the network.
+    network, classes
+        As of a `Classifier`.
+    heads
+        Names of its linear layers that give logits.
+    """
 
     def __init__(self, preparation: Preparation, network: nn.Module, classes: int, heads: Sequence[str]) -> None:
         super().__init__(Prepare(preparation), network, classes)
@@ -74,7 +84,21 @@ def prepare(network: str, weights: Path | None) -> Preparation:
 
 
 def build_pretrained(pretrained: Pretrained, classes: int, seed: int) -> PretrainedClassifier:
-    """Build a pretrained network with a head that the seed draws anew, and where no weights are given all the rest.
+    """Build a pretrained network with a head that was drawn anew.
+
+    Parameters
+    ----------
+    pretrained
+        Which.
+    classes
+        Number of logits C.
+    seed
+        Decides the head, and where no weights are given all the rest.
+
+    Returns
+    -------
+    PretrainedClassifier
+        Takes images ``[B, 1 or 3, H, W]`` on the 0–1 scale, returns logits ``[B, C]``.
 
     Raises
     ------
@@ -188,7 +212,13 @@ def find_heads(network: nn.Module, classes: int, hinted: Sequence[str]) -> tuple
 
 
 def freeze(network: nn.Module, train: str) -> None:
-    """Leave gradients to what is to be trained, all of it or what a function names; `UsageError` where it fails."""
+    """Leave gradients to what is to be trained: all of it, or what a function names.
+
+    Raises
+    ------
+    UsageError
+        Where the function fails, or names anything but parameters of the network.
+    """
     if train == ALL:
         return
     function, name = import_reference(train, "function of --train"), without_folder(train)

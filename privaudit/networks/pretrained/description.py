@@ -32,8 +32,12 @@ class Preparation:
         Pixels a side.
     mean, deviation
         Of each of three channels, on the 0–1 scale.
+    interpolation
+        ``bilinear`` or ``bicubic``.
     is_fixed
         It takes no other size.
+    notes
+        What was guessed.
     """
 
     size: int
@@ -56,6 +60,8 @@ class Pretrained:
         The file or folder that they are in; None where they are drawn at random.
     sha256
         Of these weights; None likewise.
+    preparation
+        How images are given to it.
     train
         ``all``, ``head``, or ``FILE.py:function``, which says what is trained.
     """

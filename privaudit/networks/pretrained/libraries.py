@@ -44,7 +44,15 @@ def library(name: str, network: str) -> Any:
 
 
 def warn_of_another_version(library: str, versions: Mapping[str, str]) -> None:
-    """Say where an audit's network was built by another version of its library than is installed: that has its code."""
+    """Say where an audit's network was built by another version of its library than is installed: that has its code.
+
+    Parameters
+    ----------
+    library
+        ``timm`` or ``transformers``.
+    versions
+        Those that the audit was begun with, by library.
+    """
     then, now = versions.get(library), version_of(library)
     if then is not None and then != now:
         talk(

@@ -29,7 +29,13 @@ HOW_TO_SAVE = "safetensors.torch.save_file(model.state_dict(), 'weights.safetens
 
 
 def weight_files(path: Path) -> list[Path]:
-    """Return the files of weights that a path leads to; `UsageError` for none, and for formats that could run code."""
+    """Return the files of weights that a path leads to.
+
+    Raises
+    ------
+    UsageError
+        Where there is none, or it is of a format that could run code.
+    """
     if path.is_dir():
         found = [path / WHOLE] if (path / WHOLE).is_file() else sorted(path.glob(PARTS))
         if not found:
@@ -82,6 +88,8 @@ def give_weights(
         By name, which may have a wrapper's prefix, or lack that of the library's base model.
     heads
         Names of the layers that give logits: they keep the weights that they were drawn with.
+    path
+        Where the weights come from, for messages.
 
     Raises
     ------

@@ -60,6 +60,10 @@ class Drawing(Generic[Data]):
 
     Parameters
     ----------
+    data
+        The data's type.
+    draw
+        Draws the data on a matplotlib figure.
     tabulate
         Makes the table behind it from the figure's caption and data; None where each figure brings its own.
     height

@@ -44,7 +44,15 @@ TITLE, TITLE_OF_METHODS = "Does privacy risk order unlearning? A reproduction", 
 
 
 def build_reproduction(studies: list[StudyResults], pictures: dict[str, list[Figure]] | None = None) -> Report:
-    """Say what was reproduced; pictures are Figure 1's images by study, where they may be shown."""
+    """Say what was reproduced.
+
+    Parameters
+    ----------
+    studies
+        One for each dataset, network and scale.
+    pictures
+        Figure 1's images by study, where they may be shown.
+    """
     titles = {results.name: results.title for study in reversed(studies) for results in study.experiments}
     names = [name for name in ORDER if name in titles]
     paper, controlled = (_count(studies, protocol) for protocol in tables.PROTOCOLS)

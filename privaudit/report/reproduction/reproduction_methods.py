@@ -16,7 +16,13 @@ SAME = 0.005
 
 
 def answers(tables: list[tuple[str, list[TableRow]]]) -> list[Answer]:
-    """Three questions, a line each for every data set and forget set; a table is a study's title and its rows."""
+    """Three questions, a line each for every data set and forget set.
+
+    Parameters
+    ----------
+    tables
+        A study's title and its rows: means by set, method and arm.
+    """
     parts = list(_parts(tables))
     told = {
         "closest": [_closest(*part) for part in parts],

@@ -23,7 +23,15 @@ from privaudit.runtime.progress import talk
 
 
 def render_reproduction(folder: Path, *, show_samples: bool = False) -> ReportPaths:
-    """Read every whole study below ``<out>/reproduction/`` and render one report; no paths where there are none."""
+    """Read every whole study below ``<out>/reproduction/`` and render one report; no paths where there are none.
+
+    Parameters
+    ----------
+    folder
+        ``<out>/reproduction``.
+    show_samples
+        Whether Figure 1 may show images, where an audit has kept some.
+    """
     studies = [found for path in sorted(folder.glob(f"*/{VERDICTS}")) if (found := _study(path.parent)) is not None]
     if not studies:
         return ReportPaths(html=None, pdf=None)

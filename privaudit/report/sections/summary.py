@@ -60,7 +60,15 @@ def _bounds(found: Interval | None, say: Callable[[float], str] = number) -> str
 def answers(
     results: ScoreResults, table: pd.DataFrame, runs: Sequence[UnlearnResults], orders: Sequence[OrderResults]
 ) -> list[Answer]:
-    """Every question of page 1; whatever was not measured says so."""
+    """Every question of page 1; whatever was not measured says so.
+
+    Parameters
+    ----------
+    results, table
+        The audit's, and its score table without canaries.
+    runs, orders
+        Every unlearning run, and every comparison of orders.
+    """
     return [
         _who_is_exposed(results, table),
         _what_was_attacked(results, table, runs),

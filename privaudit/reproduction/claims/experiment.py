@@ -88,6 +88,8 @@ class Experiment:
     ----------
     name, title
         As the command takes it, and as the paper calls it.
+    claim
+        What the paper says, in a sentence.
     protocol, control
         What was done, in either.
     as_in_paper, controlled
@@ -95,8 +97,12 @@ class Experiment:
         table that claims nothing.
     further
         Primary contrasts under further protocols, by their names, each with a verdict of its own.
+    secondary
+        Contrasts which decide nothing.
     sets, methods, arms
         What is run: every method on every set in every arm. Without methods nothing is unlearned.
+    relearn
+        Whether relearn time is measured.
     needs_inversion
         Whether samples are chosen by how invertible they are.
     """

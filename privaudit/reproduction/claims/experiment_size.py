@@ -27,6 +27,8 @@ class Scale:
         Original models, each with forget sets and retrained models of its own.
     tuned
         Whether arms are tuned on a seed of their own; else they run with default parameters.
+    means
+        In words.
     audit, datasets
         Entries of the audit's settings where nothing is said: of every dataset, and of single ones.
     seeds_of

@@ -25,6 +25,13 @@ def choose_classes(labels: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.i
     Seeds draw without repetition as long as the classes last, so that their runs are independent draws; after that the
     same draws come again, and count once. The seeds that arms are tuned on all take what the first of them draws as
     ``--forget classes:10%`` does: these come last, for nine seeds leave one tenth of the classes.
+
+    Parameters
+    ----------
+    labels
+        ``[N]``: of the training set.
+    seed
+        From 0, or one of `TUNING_SEEDS`.
     """
     present = np.unique(labels)
     count = max(1, round(SHARE * len(present)))
@@ -56,6 +63,11 @@ def with_units(runs: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
     Results that were stored before they held it have seeds that drew classes with repetition. Groups of samples whose
     unit is no part of the training set are of an earlier version, and overlap from seed to seed (`OVERLAPPING`).
+
+    Raises
+    ------
+    EvidenceError
+        Where that can't be told: of data whose number of classes is not known here.
     """
     if "set" not in runs:
         return runs

@@ -50,6 +50,11 @@ def choose_group(name: str, table: pd.DataFrame, seed: int) -> Rows:
     Its most invertible samples (by the mean PSNR of feature matching, T1, where that was measured), its samples of the
     highest ASR, and as many at random make the paper's groups. Their counterparts are the least invertible, and those
     of the lowest ASR, with as many of each class.
+
+    Raises
+    ------
+    EvidenceError
+        Where inversion is asked for and was not measured.
     """
     part = part_of(len(table), seed)
     size = group_size(len(part))

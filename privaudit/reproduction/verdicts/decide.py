@@ -32,6 +32,13 @@ from privaudit.runtime.progress import talk
 def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
     """Decide every stored study again, and write their report; nothing is trained or unlearned.
 
+    Parameters
+    ----------
+    out
+        Below which ``reproduction/<study>/<experiment>/`` lie.
+    show_samples
+        As `render_reproduction` takes it.
+
     Raises
     ------
     UsageError
@@ -52,7 +59,13 @@ def run_decide(out: Path, *, show_samples: bool = False) -> DecisionSummary:
 
 
 def run_decide_files(paths: Sequence[str]) -> DecisionSummary:
-    """Decide single experiments from their ``results.json`` alone, of this version; nothing is written."""
+    """Decide single experiments from their ``results.json`` alone; nothing is written.
+
+    Raises
+    ------
+    UsageError
+        Where a file is none, or of an earlier version.
+    """
     studies = {}
     for path in paths:
         name, verdicts = verdicts_from(Path(path))

@@ -51,6 +51,8 @@ def answer(
 
     Parameters
     ----------
+    experiment
+        Of the catalogue.
     runs
         One row a run; empty where the answer does not come from runs.
     facts

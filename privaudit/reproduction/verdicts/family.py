@@ -64,7 +64,18 @@ def with_family(results: ExperimentResults, family: Family) -> ExperimentResults
 
 
 def verdicts_from(path: Path) -> tuple[str, dict[str, Decision]]:
-    """Judge an experiment anew from its ``results.json`` alone; return its name, and its verdicts by protocol."""
+    """Judge an experiment anew from its ``results.json``, which holds everything that its verdicts rest on.
+
+    Returns
+    -------
+    tuple
+        Its name, and its verdicts by protocol.
+
+    Raises
+    ------
+    UsageError
+        Where the file is none, or of an earlier version that holds no family of p-values.
+    """
     found = read_experiment(path) if path.is_file() else None
     if found is None or found.family is None:
         raise UsageError(

@@ -47,6 +47,8 @@ def measure_contrast(runs: pd.DataFrame, contrast: Contrast) -> PairedContrast |
         One row a run: ``seed``, the keys of `privaudit.reproduction.claims.experiment.KEYS`, measures, and ``unit``,
         what it is a draw of (`privaudit.reproduction.claims.independent_units`); without that every seed is a draw of
         its own.
+    contrast
+        What is compared.
     """
     one, other = contrast.first, contrast.second
     first = _by_seed(runs, one, contrast)
@@ -97,7 +99,7 @@ def _kind(name: str, units: pd.Series[Any]) -> str:
 
 
 def _most(runs: pd.DataFrame, contrast: Contrast) -> float | None:
-    """What the mean would be at most, where the runs say so (`privaudit.reproduction.verdicts.experiment_results`)."""
+    """What the mean would be at most, where the runs say so (`privaudit.reproduction.verdicts.gaps`)."""
     found = _by_seed(runs, contrast.first, replace(contrast, measure=f"{contrast.also or contrast.measure}_most"))
     return float(found.mean()) if len(found) else None
 
@@ -159,6 +161,10 @@ def decide(contrast: PairedContrast | None, name: str, family: Mapping[str, floa
 
     Parameters
     ----------
+    contrast
+        What is judged; None where it was not run.
+    name
+        Of its experiment.
     family
         One-sided p of every claim under the same protocol, its own among them; None counts as 1.
     """

@@ -43,6 +43,12 @@ class Asked:
     ----------
     experiment, protocol, dataset
         Which claim, and whose printed figures.
+    is_right
+        In which world.
+    runs
+        How many times.
+    random
+        Of numbers.
     ruined
         The chance that a treatment leaves a model in ruins, for whatever reason but its order.
     """
@@ -67,6 +73,7 @@ class Asked:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Runs and seeds."""
         return self.runs, FEWEST_SEEDS
 
     def number(self, name: str, usual: float = 0.0) -> float:

@@ -44,6 +44,8 @@ def rates(experiment: str, protocol: str, dataset: str = "cifar10", runs: int = 
 
     Parameters
     ----------
+    experiment, protocol
+        Which claim.
     dataset
         Whose printed figures: those of CIFAR-10 unless another is named.
     runs

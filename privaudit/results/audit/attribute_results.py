@@ -55,6 +55,8 @@ class AttributeInference(Result):
 
     Parameters
     ----------
+    column
+        Its name.
     values
         What the attacker chooses among, in words.
     binned
@@ -73,6 +75,8 @@ class AttributeInference(Result):
         By name; ``calibrated`` was fixed beforehand.
     by_value, by_class
         The same attack by true value, and by class.
+    notes
+        What else is to be known, a sentence each.
     """
 
     column: str

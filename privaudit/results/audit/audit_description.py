@@ -145,12 +145,16 @@ class TableOptions(Result):
 
     Parameters
     ----------
+    label
+        The column of classes.
     id
         What the outside world calls each row.
     subject
         Whose row it is; several rows may be of one.
     group
         Columns by which exposure is told. They are features too, unless they are left out.
+    leave_out
+        Columns that are no features.
     category
         Columns whose values are words, numbers though they may look like.
     test
@@ -221,10 +225,14 @@ class AuditDescription(SparseResult):
 
     Parameters
     ----------
+    format
+        Of the store.
     signals, queries
         The names of what is kept of every sample and model, in order.
     versions
         Of Python and of the libraries that compute.
+    target
+        Where one was given.
     """
 
     format: int | None = None

@@ -56,11 +56,15 @@ class ClassResults(Result):
         Never-trained samples behind the prior, and its dimensions.
     steps, weight
         Of the ascent, and of the prior's logarithm in what it climbs.
+    found
+        The reconstructions.
     null
         Guesses that see no model: ``class_mean_of_others`` (of the samples that it did not see) and, as a yardstick,
         ``class_mean_of_members``.
     by_class
         The most telling first.
+    pictures
+        The file of the target's reconstructions.
     """
 
     audit: str

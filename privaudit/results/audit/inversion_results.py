@@ -24,6 +24,8 @@ class Tier(Result):
 
     Parameters
     ----------
+    samples, models
+        How many of each.
     outcomes
         Of samples that were drawn at random.
     psnr_quantiles, psnr_by_model
@@ -104,6 +106,8 @@ class InversionResults(Result):
 
     Parameters
     ----------
+    at, preset, asked
+        As asked for.
     gradient_noise, gradient_clip
         The defence that was simulated.
     reference

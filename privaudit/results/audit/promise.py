@@ -33,6 +33,8 @@ class CountedSteps(Result):
 
     Parameters
     ----------
+    steps
+        How many.
     noise
         The deviation of the noise that was read, in clipping norms; 0 where one step alone was.
     hits, inside, alarms, outside

@@ -40,6 +40,8 @@ class QuickAnswer(Result):
         By FPR: what an attack with many shadow models is guessed to find there; None below 1,000 members.
     blind
         Members told from the others without the model; None where there are no inputs, or few samples.
+    warnings
+        What speaks against the figures, in sentences.
     """
 
     audit: str | None

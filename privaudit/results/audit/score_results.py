@@ -204,7 +204,15 @@ class PurgeEntry(Result):
 
 
 class Inferred(Result):
-    """What was inferred besides membership, each in a file of its own; None where it was not tried."""
+    """What was inferred besides membership, each in a file of its own; None where it was not tried.
+
+    Parameters
+    ----------
+    attributes
+        Sensitive columns of a table: ``attributes.json``.
+    classes
+        What classes look like: ``classes.json``.
+    """
 
     attributes: AttributeResults | None = None
     classes: ClassResults | None = None
@@ -228,6 +236,10 @@ class ScoreResults(Result):
         By property: ``class``, and those of ``--metadata``.
     subjects
         Of people with several records; None where nobody is known to have several.
+    mean_risk
+        Mean attack success rate, 0 … 1.
+    warnings
+        What the command warned of.
     table_sha256
         Of the score table that these results belong to.
     inferred

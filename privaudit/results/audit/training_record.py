@@ -17,6 +17,8 @@ class TrainedModel(SparseResult):
         With how many seeds it was tried before, and why each failed.
     seconds
         That its training took; None of a model that was trained elsewhere.
+    members
+        How many samples it saw.
     """
 
     seed_offset: int = 0
@@ -30,10 +32,14 @@ class ModelRecord(TrainedModel):
 
     Parameters
     ----------
+    epoch_losses
+        Mean training loss of each epoch.
     test_accuracy
         On the never-trained samples, 0 … 1.
     queries
         Which it was asked, in order; None where an earlier version asked it the original alone.
+    torch
+        The version that trained it.
     given
         Of a target that the user brought: which file it was.
     """

@@ -62,6 +62,8 @@ class SubjectRisk(Result):
         Over these cells: AUC, TPR at each FPR that they resolve; its interval is the jackknife's over pairs.
     right, right_ci
         Share of right verdicts over these cells; the interval is over pairs.
+    by_records
+        The same by number of records.
     mean_risk
         Over subjects: how often the attacker is right about one, were its records independent of each other.
     quantiles, histogram

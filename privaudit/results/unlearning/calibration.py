@@ -31,6 +31,8 @@ class ForgetSetKind(Result):
         Share of their nearest neighbours that are of the set too, and what it would be for samples at random.
     risk_rank
         Their mean place in the score table: 1 the riskiest, 0 the least risky, ½ samples at random.
+    words
+        The same in words.
     """
 
     name: KindName
@@ -103,6 +105,8 @@ class Calibration(Result):
         The original model's mean ToW on them: what a choice has to beat by more than ``noise``.
     method, parameters
         The choice; ``retrain`` where none is one.
+    why
+        In words.
     """
 
     format: int = 1

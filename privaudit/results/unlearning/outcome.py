@@ -51,6 +51,8 @@ class Figures(Result):
     ----------
     basis
         What the model was held against, in words.
+    forget
+        Samples of D_u.
     tow, tow_do_nothing, noise_floor
         Of the model, of the original and of a second retraining (or, without one, of a model that differs from the
         reference by chance alone), against the reference; None where nothing says what to expect.

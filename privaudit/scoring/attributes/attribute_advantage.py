@@ -60,7 +60,15 @@ class Guesses:
 
 
 def judge_attacks(answers: Answers, of_target: tuple[Floats, Floats] | None = None) -> dict[str, AttributeAttack]:
-    """Run every attack and hold what it guesses of seen records against what it guesses of others."""
+    """Run every attack and hold what it guesses of seen records against what it guesses of others.
+
+    Parameters
+    ----------
+    answers
+        Of the shadow models.
+    of_target
+        The target's margins and losses ``[N, V]``.
+    """
     found = {}
     for name, attack in ATTACKS.items():
         parts = _estimates(answers, attack, [_of_all, _of_surest])

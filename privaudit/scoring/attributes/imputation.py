@@ -38,6 +38,8 @@ class Imputation:
 
     Parameters
     ----------
+    name
+        What was fitted.
     marginal
         float ``[V]``, every value above 0.
     guesses
@@ -58,6 +60,10 @@ def impute(known: Rows, codes: Codes, asked: Rows, values: int, seed: int) -> Im
         Features ``[M, D]`` of held-out records without the column, and which value each has.
     asked
         Features ``[N, D]`` of the records to guess.
+    values
+        How many candidates there are.
+    seed
+        Decides what is random in it.
     """
     marginal: Floats = (np.bincount(codes, minlength=values) + 0.5) / np.float64(len(codes) + 0.5 * values)
     alike = np.broadcast_to(marginal, (len(asked), values))

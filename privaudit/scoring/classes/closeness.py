@@ -85,7 +85,15 @@ def nearness(samples: ClassSamples, label: int, images: npt.NDArray[np.float32])
 
 
 def closeness(found: list[Nearness], recognised: Truths) -> ClassCloseness:
-    """Sum up over classes and models."""
+    """Sum up over classes and models.
+
+    Parameters
+    ----------
+    found
+        A class each.
+    recognised
+        bool ``[S, C]``.
+    """
     auc = _of_pairs(np.mean([one.auc for one in found], axis=0))
     nearest = _of_pairs(np.mean([one.nearest_member for one in found], axis=0))
     return ClassCloseness(

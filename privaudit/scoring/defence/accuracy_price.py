@@ -60,12 +60,17 @@ def _error(values: FloatArray) -> float:
 
 
 def pareto_front(accuracy: npt.ArrayLike, risk: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Tell which points are on the front: none is as accurate and as safe, and better in one; equal points both are.
+    """Tell which points are on the front: none is at least as accurate and at most as risky, and better in one.
 
     Parameters
     ----------
     accuracy, risk
         ``[n]``, higher and lower being better; a point without one of them (NaN) is never on the front.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool ``[n]``; equal points are both on it.
     """
     up, down = np.asarray(accuracy, np.float64), np.asarray(risk, np.float64)
     known = np.isfinite(up) & np.isfinite(down)

@@ -66,6 +66,8 @@ def decide(
     ----------
     variants
         The audited configuration first.
+    outputs
+        Measures at its output.
     max_accuracy_loss
         The most accuracy that the recommended one may cost, as a share; None for any.
     """

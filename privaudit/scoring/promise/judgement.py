@@ -13,7 +13,17 @@ DELTA = 1e-5
 
 
 def judge_claim(promise: Promise, epsilon: float, delta: float, claimant: Claimant) -> ClaimFound:
-    """Hold a claim against the counts of an audit."""
+    """Hold a claim against the counts of an audit.
+
+    Parameters
+    ----------
+    promise
+        The counts.
+    epsilon, delta
+        The claim: of datasets with a record more or less.
+    claimant
+        Whose it is.
+    """
     coins = promise.one_run
     perfect = Promise(
         one_run=coins.model_copy(update={"correct": coins.canaries, "guesses": coins.canaries}),

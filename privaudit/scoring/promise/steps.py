@@ -33,9 +33,13 @@ def counts_of_steps(
     ----------
     read
         ``[T, C]``: what each step did to each canary's number, less the samples' part, as a part of the sum.
+    coins
+        bool ``[C]``.
     privacy
         What the training says of itself. The attack goes by it, and where it is untrue the attack is a worse one; what
         is counted holds for any attack.
+    seed
+        Of the audit; decides what is drawn to find out how many coins to guess.
     """
     noise = measured_noise(read) / privacy.max_grad_norm
     # In clipping norms, at the noise that should be there: what was divided by something else is put right.

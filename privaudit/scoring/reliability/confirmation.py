@@ -52,10 +52,16 @@ def confirm(
 
     Parameters
     ----------
+    asr
+        ``[N]`` by all models.
     models
         How many verdicts an ASR is the mean of.
     halves
         Both halves of the pairs; None where there are too few models, or no pairs.
+    stability
+        Of the ranking; None where it can't be told.
+    correlation
+        Of a pair's two models, given their membership.
 
     Returns
     -------

@@ -61,7 +61,13 @@ def different_kinds(values: npt.NDArray[Any], usual: float) -> DifferentKinds | 
 
 
 def strangers(values: npt.NDArray[Any]) -> tuple[OutlyingModel, ...]:
-    """Find models of ``[S, N]`` to whom other samples are easy than to their siblings; a few thousand are enough."""
+    """Find models to whom other samples are easy than to their siblings, with both rank correlations.
+
+    Parameters
+    ----------
+    values
+        ``[S, N]``; a few thousand samples are enough.
+    """
     centre = _ranks(np.median(np.asarray(values, np.float64), axis=0))
     follows = np.array([_correlation(_ranks(one), centre) for one in values])
     typical = float(np.median(follows))

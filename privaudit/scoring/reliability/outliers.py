@@ -53,7 +53,15 @@ def odd_models(outliers: Outliers) -> list[int]:
 
 
 def models_to_leave_out(outliers: Outliers, mates: npt.NDArray[np.int64]) -> tuple[int, ...]:
-    """Return the models that stand out with their complements; none where too few would remain."""
+    """Return the models that stand out with their complements; none where too few would remain.
+
+    Parameters
+    ----------
+    outliers
+        What stands out.
+    mates
+        ``[S]``: the complement of each model, itself where it has none.
+    """
     odd = odd_models(outliers)
     places = {place for model in odd for place in (model, int(mates[model]))}
     few = len(odd) <= MOST_LEFT_OUT * len(mates) and len(mates) - len(places) >= FEWEST_MODELS
@@ -146,6 +154,8 @@ def drawn_in(signals: npt.NDArray[Any], used: npt.NDArray[np.bool_] | None = Non
 
     Parameters
     ----------
+    signals
+        In the order of `privaudit.signals.SIGNALS`.
     used
         bool ``[S, N]``: the cells that take part; None for all. Where many more models did not see a sample than did,
         the few lie far from all others by right: equally many of either take part.

@@ -44,6 +44,11 @@ def risk_interval(asr: FloatArray, models: npt.NDArray[np.int64], correlation: f
     correlation
         Of a pair's two models, given their membership: see
         `privaudit.scoring.reliability.simulated_audits.pair_correlation`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Lower and upper bounds in [0, 1]; ``asr`` lies between them.
     """
     low, high = np.empty(len(asr)), np.empty(len(asr))
     for count in np.unique(models):

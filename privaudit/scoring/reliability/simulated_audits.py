@@ -59,6 +59,8 @@ def pair_correlation(
 
     Parameters
     ----------
+    statistic, keep
+        ``[S, N]``.
     partners
         ``[S]``: each model's complement, by default the neighbours of a paired design. A partner drawn for every
         cell, ``[S, N]``, is no complement: 0.

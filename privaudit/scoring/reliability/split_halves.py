@@ -35,6 +35,8 @@ class Half:
         Of these models, ``[H, N]`` (or ``[H, N, Q]``) and bool ``[H, N]``.
     ratio
         LiRA's, ``[H, N]``: fitted to these models alone.
+    asr
+        ``[N]`` by these models.
     """
 
     models: npt.NDArray[np.bool_]
@@ -49,7 +51,15 @@ class Half:
 
 
 def attack_halves(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> tuple[Half, Half] | None:
-    """Return both halves of the pairs, each attacked on its own; None below 8 models."""
+    """Return both halves of the pairs, each attacked on its own; None below 8 models.
+
+    Parameters
+    ----------
+    statistic
+        ``[S, N]`` or ``[S, N, Q]``.
+    keep
+        bool ``[S, N]``, complementary pairs.
+    """
     halves = halves_of(len(keep))
     if halves is None:
         return None
@@ -77,6 +87,8 @@ def intrinsic_relation(halves: tuple[Half, Half], shifts: tuple[FloatArray, Floa
 
     Parameters
     ----------
+    halves
+        Both halves, attacked.
     shifts
         The intrinsic shift by either half, ``[N]`` each: see `shifts_of`.
     """
@@ -101,6 +113,11 @@ MOST_PICKED = 100
 
 def picked_and_judged(halves: tuple[Half, Half]) -> MostExposed:
     """Pick with either half of the pairs, judge with the other.
+
+    Parameters
+    ----------
+    halves
+        Both halves of the shadow models, each attacked on its own.
 
     Returns
     -------

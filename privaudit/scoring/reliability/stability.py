@@ -52,6 +52,19 @@ def ranking_stability(
 ) -> Stability | None:
     """Split the complementary pairs in two, rank the samples by risk with either half, and compare.
 
+    Parameters
+    ----------
+    statistic
+        ``[S, N]`` or ``[S, N, Q]``.
+    keep
+        bool ``[S, N]``, complementary pairs.
+    asr
+        ``[N]`` by all models.
+    correlation
+        Of a pair's two models, given their membership.
+    seed
+        Chooses the splits and, of many samples, those that are ranked.
+
     Returns
     -------
     Stability or None
@@ -112,7 +125,17 @@ def _split_halves(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_], seed
 
 
 class Forecast:
-    """How well two audits of any number of models would agree on the ranking."""
+    """How well two audits of any number of models would agree on the ranking.
+
+    Parameters
+    ----------
+    asr
+        ``[N]`` by all models.
+    models
+        How many: S.
+    correlation
+        Of a pair's two models, given their membership.
+    """
 
     def __init__(self, asr: FloatArray, models: int, correlation: float) -> None:
         self.models, self.steps = models, steps_of(correlation)

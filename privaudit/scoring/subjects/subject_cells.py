@@ -87,6 +87,10 @@ def risk_if_independent(
         LiRA's, ``[S, N]``.
     keep, used
         bool ``[S, N]``.
+    subjects
+        Whose each record is.
+    seed
+        Of the shuffles.
 
     Returns
     -------

@@ -31,6 +31,7 @@ class Size:
 
     @property
     def name(self) -> str:
+        """For people."""
         if self.last is None:
             return f"{self.first} or more"
         return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
@@ -68,6 +69,8 @@ class RatioCells:
         ``[S]``: which models depend on each other.
     refits
         The same ratios where each group of clusters in turn was never there.
+    correlation
+        Of a pair's two models, given their membership.
     """
 
     ratio: FloatArray
@@ -91,8 +94,14 @@ def subject_risk(
     ----------
     names
         ``[N]``: whose each record is, None where nobody's.
+    source
+        Where they are named.
+    cells
+        LiRA's ratios of the N records.
     halves
         The models in two halves, each attacked alone; None where there are too few.
+    seed
+        Of shuffles.
 
     Returns
     -------
@@ -193,6 +202,8 @@ class _Told:
 
     Parameters
     ----------
+    cells, subjects
+        The records.
     summed
         ``[S, subjects]``: the sums of ratios.
     inside, there

@@ -32,6 +32,11 @@ def epsilon_of(noise_multiplier: float, sample_rate: float, steps: int, delta: f
         Of every step: Poisson sampling at this rate, noise of so many times the clipping norm.
     delta
         0 < δ < 1.
+
+    Raises
+    ------
+    UsageError
+        Where Opacus is not installed, or where the noise is too little to bound ε by.
     """
     accountant = _rdp()
     with warnings.catch_warnings():
@@ -48,7 +53,13 @@ def epsilon_of(noise_multiplier: float, sample_rate: float, steps: int, delta: f
 
 
 def noise_for(epsilon: float, sample_rate: float, steps: int, delta: float) -> float:
-    """Return the least noise multiplier that keeps to ε, rounded up to four digits; `UsageError` where none does."""
+    """Return the least noise multiplier that keeps to ε, rounded up to four digits.
+
+    Raises
+    ------
+    UsageError
+        Where Opacus is not installed, or where no noise does.
+    """
 
     def keeps(noise: float) -> bool:
         return epsilon_of(noise, sample_rate, steps, delta) <= epsilon

@@ -71,8 +71,12 @@ class CanaryGradients:
 
         Parameters
         ----------
+        gradients
+            What the step goes by.
         sums
             The sum of the samples' clipped gradients.
+        trained
+            The parameters.
         expected
             What a sum is divided by.
         """
@@ -85,6 +89,7 @@ class CanaryGradients:
         self._read.append(left)
 
     def observed(self) -> npt.NDArray[np.float32]:
+        """What was read, ``[steps, m]``."""
         read: npt.NDArray[np.float32] = torch.stack(self._read).numpy()
         return read
 

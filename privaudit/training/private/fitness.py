@@ -21,7 +21,15 @@ WITH_GROUP_NORM = {
 
 
 def demand_own_gradients(model: nn.Module, name: str) -> None:
-    """Raise `UsageError` where samples of a batch meet within the network, or it looks at its data without noise."""
+    """Raise `UsageError` where samples of a batch meet within the network, or it looks at its data without noise.
+
+    Parameters
+    ----------
+    model
+        Freshly built.
+    name
+        What messages call it.
+    """
     hint = (
         f"Use --network {WITH_GROUP_NORM[name]}."
         if name in WITH_GROUP_NORM
