@@ -32,21 +32,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    "audits": "privaudit.api",
-    "compare": "privaudit.api",
-    "defend": "privaudit.api",
-    "export": "privaudit.api",
-    "gate": "privaudit.api",
-    "init": "privaudit.api",
-    "load_model": "privaudit.api",
-    "purge": "privaudit.api",
-    "quick": "privaudit.api",
-    "reproduce": "privaudit.api",
-    "score": "privaudit.api",
-    "unlearn": "privaudit.api",
-    "verify": "privaudit.api",
-    "write_report": "privaudit.api",
+_COMMANDS = (
+    *("audits", "compare", "defend", "export", "gate", "init", "load_model", "purge", "quick", "reproduce", "score"),
+    *("unlearn", "verify", "write_report"),
+)
+_PUBLIC = dict.fromkeys(_COMMANDS, "privaudit.api") | {
     "Dataset": "privaudit.data.dataset",
     "PrivauditError": "privaudit.errors",
     "load_dataset": "privaudit.data.formats.load",

@@ -26,7 +26,7 @@ from privaudit.config import AuditSettings
 from privaudit.errors import PrivauditError, StoreError
 from privaudit.inversion.inversion_jobs import read_result
 from privaudit.report.write import render_report
-from privaudit.runtime import files
+from privaudit.runtime import files, seals
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import load_model, read_record
 from tests.conftest import ROOT, Run
@@ -168,7 +168,7 @@ def files_by_kind(root: Path, audit: str) -> dict[str, Path]:
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
         of_audit = audit in str(relative) or len(relative.parts) < 3 or relative.parent == Path("out/comparisons")
-        if path.is_file() and path.suffix not in (files.SEAL_SUFFIX, ".part") and of_audit:
+        if path.is_file() and path.suffix not in (seals.SUFFIX, ".part") and of_audit:
             kind = kind_of(relative)
             if kind not in found or files.seal_of(path).exists():
                 found[kind] = path

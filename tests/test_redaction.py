@@ -26,7 +26,7 @@ from privaudit.report.write import render_report
 from privaudit.results.audit.inversion_results import InversionResults
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
-from privaudit.runtime import files
+from privaudit.runtime import files, seals
 from tests.conftest import unlearn_anyway
 
 #: As somebody else's ids may be: with signs that parts of a report treat on their own.
@@ -70,8 +70,8 @@ def with_text_ids(folder: Path) -> None:
 
 def reseal(folder: Path) -> None:
     """Seal everything for the place that it lies in now."""
-    for path in folder.rglob(f"*{files.SEAL_SUFFIX}"):
-        files.seal(path.with_name(path.name.removesuffix(files.SEAL_SUFFIX)))
+    for path in folder.rglob(f"*{seals.SUFFIX}"):
+        files.seal(path.with_name(path.name.removesuffix(seals.SUFFIX)))
 
 
 def copy_results(folder: Path, to: Path) -> None:

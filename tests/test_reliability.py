@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from privaudit.runtime import files, locks
+from privaudit.runtime import files, locks, seals
 from privaudit.shadow.store import AuditStore
 from tests.conftest import ROOT, SMALL, Run, save_noisy_images
 from tests.memory_group import memory_group
@@ -47,8 +47,8 @@ def check_told(done: Done, *words: str, code: int = 1) -> None:
 def sealed(folder: Path) -> dict[str, str]:
     """Every sealed file with its hash; each must be whole."""
     found = {}
-    for seal in folder.rglob(f"*{files.SEAL_SUFFIX}"):
-        path = seal.with_name(seal.name.removesuffix(files.SEAL_SUFFIX))
+    for seal in folder.rglob(f"*{seals.SUFFIX}"):
+        path = seal.with_name(seal.name.removesuffix(seals.SUFFIX))
         assert files.inspect_seal(path) is files.Seal.WHOLE, path
         found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
@@ -110,7 +110,7 @@ def grow_until_done(disk: SmallDisk, command: list[str | Path], rooms: tuple[int
 
 def sealed_or_not(folder: Path) -> dict[str, str]:
     """Every sealed file that is whole, with its hash."""
-    paths = (seal.with_name(seal.name.removesuffix(files.SEAL_SUFFIX)) for seal in folder.rglob("*.sha256"))
+    paths = (seal.with_name(seal.name.removesuffix(seals.SUFFIX)) for seal in folder.rglob("*.sha256"))
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths

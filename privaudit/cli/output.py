@@ -18,6 +18,7 @@ import click
 
 from privaudit.errors import PrivauditError
 from privaudit.results.base import Result
+from privaudit.results.report_paths import ReportPaths
 
 #: Where answers go while a command runs.
 _stream: TextIO | None = None
@@ -64,6 +65,12 @@ def answer(text: object) -> None:
 def answer_json(results: Result | dict[str, Any]) -> None:
     """Answer with one JSON object on stdout; results within it are written as they are by themselves."""
     answer(json.dumps(results, indent=2, allow_nan=False, default=Result.to_json))
+
+
+def answer_reports(paths: ReportPaths) -> None:
+    """Answer with the path of each report that could be made, a line each."""
+    for path in paths.made:
+        answer(f"report: {path}")
 
 
 def alone_on_stdout(function: Callable[..., Any]) -> Callable[..., Any]:

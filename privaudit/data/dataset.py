@@ -184,11 +184,6 @@ class Dataset:
             notes=(*self.notes, f"{len(self) - len(kept):,} training samples are left out, as was asked"),
         )
 
-    def without_test_rows(self, rows: IntArray) -> Dataset:
-        """The same dataset with some test samples taken out."""
-        kept = np.setdiff1d(np.arange(len(self.y_test)), rows)
-        return replace(self, x_test=self.x_test[kept], y_test=self.y_test[kept])
-
 
 def _check(data: Dataset) -> None:
     for part, x, y in (("training", data.x_train, data.y_train), ("test", data.x_test, data.y_test)):

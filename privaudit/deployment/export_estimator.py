@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import runpy
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from privaudit import __version__
 from privaudit.artifacts import EXPORTED, RETRAINED
@@ -34,7 +34,7 @@ from privaudit.deployment.row_encoding import (
 from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.estimators.fitted import FittedEstimator
 from privaudit.estimators.saved_models import strange_types, write_skops
-from privaudit.estimators.stored_answers import StoredAnswers
+from privaudit.estimators.stored_answers import says_the_same
 from privaudit.results.audit.training_record import RetrainedRecord
 from privaudit.results.base import read_result
 from privaudit.runtime import files
@@ -79,19 +79,14 @@ def export_estimator(model: StoredModel, folder: Path) -> ExportResult:
     fitted = _fit_again(plan, job, model)
     encoding = read_row_encoding(model.store)
     content = _content(fitted, about, encoding)
-    write_folder(folder, content)
-    if encoding is not None:
-        try:
-            _hold_rows_against(folder, encoding)
-        except Exception:
-            for name in content:
-                files.remove(folder / name)
-            raise
+    write_folder(folder, content, partial(_hold_rows_against, folder, encoding))
     return result_of(about, folder, content)
 
 
-def _hold_rows_against(folder: Path, encoding: RowEncoding) -> None:
-    """Turn made-up rows into features as the export's user will, and compare them with the audit's."""
+def _hold_rows_against(folder: Path, encoding: RowEncoding | None) -> None:
+    """Turn made-up rows of a table into features as the export's user will, and compare them with the audit's."""
+    if encoding is None:
+        return
     rows = encoding.examples(CHECKED)
     with user_code():
         found = runpy.run_path(str(folder / LOADER))["features"](rows)
@@ -129,10 +124,7 @@ def _fit_again(plan: AuditPlan, job: RetrainJob, model: StoredModel) -> FittedEs
         fitted, _, _ = train_with_new_seeds(job.specification, samples, job.members, job.purpose)
         said, known = as_kept(fitted, arrays), load_model(plan.specification, model.path)
     assert isinstance(fitted, FittedEstimator)  # noqa: S101 - the audit is of estimators
-    same = isinstance(said, StoredAnswers) and isinstance(known, StoredAnswers)
-    if not (same and torch.equal(said.get_buffer("rows"), known.get_buffer("rows"))) or not torch.allclose(
-        said.get_buffer("answers"), known.get_buffer("answers"), atol=1e-5
-    ):
+    if not says_the_same(said, known):
         raise StoreError(
             f"{model.store.audit}: fitted again, the estimator answers otherwise than the store says",
             hint="Was it made by another version of scikit-learn? audit.json says which; install that one.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from privaudit.artifacts import EXPORTED
@@ -21,14 +21,20 @@ def with_sums(content: Mapping[str, bytes]) -> dict[str, bytes]:
     return {**content, SUMS: sums.encode()}
 
 
-def write_folder(folder: Path, content: Mapping[str, bytes]) -> None:
-    """Write the files of an export in place of those of an earlier one."""
+def write_folder(folder: Path, content: Mapping[str, bytes], check: Callable[[], None]) -> None:
+    """Write the files of an export in place of those of an earlier one; where the check of them fails none is left."""
     files.demand_writable(folder)
     for name in _own_names(folder):
         files.remove(folder / name)
     # What says whose folder it is comes first: an export that is killed is known by it, and made again.
     for name in (EXPORTED, SUMS, *(name for name in content if name not in (EXPORTED, SUMS))):
         files.write_bytes(folder / name, content[name])
+    try:
+        check()
+    except Exception:
+        for name in content:
+            files.remove(folder / name)
+        raise
 
 
 def result_of(about: ModelDescription, folder: Path, content: Mapping[str, bytes]) -> ExportResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import runpy
 import textwrap
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,6 @@ from privaudit.deployment.plain_code import LOADER, NetworkCode, network_code, p
 from privaudit.deployment.row_encoding import code_of_rows, columns_in_words, templates
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import untied
-from privaudit.runtime import files
 from privaudit.runtime.registry import absolute_reference
 from privaudit.runtime.user_code import user_code
 from privaudit.unlearning.application.removal_record import LIMITS as LIMITS_OF_REMOVAL
@@ -88,13 +88,7 @@ def export_model(
         loaded.pretrained,
     )
     content = _content(loaded, code)
-    write_folder(folder, content)
-    try:
-        _hold_against(folder, loaded)
-    except Exception:
-        for name in content:
-            files.remove(folder / name)
-        raise
+    write_folder(folder, content, partial(_hold_against, folder, loaded))
     return result_of(about, folder, content)
 
 

@@ -20,6 +20,7 @@ from privaudit.config import available_cores
 from privaudit.engines.base import POLL_SECONDS, JobFunction, Meter
 from privaudit.errors import PrivauditError
 from privaudit.runtime.progress import Audience, Progress, audience, speaking_to
+from privaudit.runtime.registry import working_folder
 from privaudit.runtime.scratch import scratch_folder
 from privaudit.runtime.user_code import kept_alive
 
@@ -90,7 +91,11 @@ class LocalEngine:
             )
             try:
                 with _watch(board, progress):
-                    arguments = (str(folder), range(self.first, self.first + self.gpus), _Caller(_here(), audience()))
+                    arguments = (
+                        str(folder),
+                        range(self.first, self.first + self.gpus),
+                        _Caller(working_folder(), audience()),
+                    )
                     for _ in pool(delayed(_run)(function, job, slot, *arguments) for slot, job in enumerate(jobs)):
                         pass
             except TerminatedWorkerError as error:
@@ -145,14 +150,6 @@ class _Caller:
 
     here: str | None
     audience: Audience
-
-
-def _here() -> str | None:
-    """The folder that relative paths start from; None where it was deleted under us."""
-    try:
-        return str(Path.cwd())
-    except FileNotFoundError:
-        return None
 
 
 def _run(function: JobFunction, job: Any, slot: int, folder: str, gpus: range, caller: _Caller) -> None:

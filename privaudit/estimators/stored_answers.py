@@ -76,3 +76,12 @@ def digests_of(features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 def as_stored(model: nn.Module, parts: Sequence[npt.NDArray[Any]]) -> nn.Module:
     """Return what a store keeps of a model: of an estimator its answers, of every other one itself."""
     return StoredAnswers.of(model, parts) if isinstance(model, FittedEstimator) else model
+
+
+def says_the_same(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two are answers to the same questions, and the same but for rounding."""
+    if not (isinstance(one, StoredAnswers) and isinstance(other, StoredAnswers)):
+        return False
+    return torch.equal(one.get_buffer("rows"), other.get_buffer("rows")) and torch.allclose(
+        one.get_buffer("answers"), other.get_buffer("answers"), atol=1e-5
+    )

@@ -25,10 +25,8 @@ import numpy.typing as npt
 from privaudit.errors import StoreError
 from privaudit.runtime.links import MARK, demand_file, demand_no_link, kind_of, open_file
 from privaudit.runtime.locks import make_unfinished, remove_unfinished_writes, unfinished_prefix, way_out
-from privaudit.runtime.seals import SUFFIX, Record, read_record
+from privaudit.runtime.seals import Record, read_record
 from privaudit.runtime.seals import seal_of as seal_of
-
-SEAL_SUFFIX = SUFFIX
 
 
 class Seal(Enum):

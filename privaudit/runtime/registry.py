@@ -48,7 +48,7 @@ def import_reference(reference: str, what: str) -> Any:
     named = is_file or all(part.isidentifier() for part in module_name.split("."))
     if not named or not attribute.isidentifier():
         raise UsageError(f"'{reference}' names no {what}", hint=HOW)
-    file, here = Path(module_name).absolute(), _here()
+    file, here = Path(module_name).absolute(), working_folder()
     try:
         with user_code():
             module = _module_of_file(file) if is_file else _module_named(module_name, here)
@@ -127,10 +127,11 @@ def _digest_below(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _here() -> str | None:
+def working_folder() -> str | None:
+    """The folder that relative paths start from; None where it was deleted under us."""
     try:
         return str(Path.cwd())
-    except FileNotFoundError:  # It was deleted under us.
+    except FileNotFoundError:
         return None
 
 

@@ -9,27 +9,13 @@ import numpy.typing as npt
 FOLDS = 2
 
 
-def folds_of(member: npt.NDArray[np.bool_], random: np.random.Generator, folds: int = FOLDS) -> npt.NDArray[np.int64]:
-    """Draw a fold for every sample, members and others apart, so that each fold has its share of both.
+def folds_of(member: npt.NDArray[np.bool_], random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Draw one of `FOLDS` for every sample, members and others apart, so that each fold has its share of both.
 
     A member is judged by what was fitted without its fold, as everybody is. So where members are like the others,
     their scores are too: an attack that learned nothing reads ½.
-
-    Parameters
-    ----------
-    member
-        bool ``[n]``.
-    random
-        Draws.
-    folds
-        How many.
-
-    Returns
-    -------
-    numpy.ndarray
-        int64 ``[n]`` in ``0 … folds-1``.
     """
     found = np.empty(len(member), np.int64)
     for side in (member, ~member):
-        found[side] = random.permutation(int(side.sum())) % folds
+        found[side] = random.permutation(int(side.sum())) % FOLDS
     return found

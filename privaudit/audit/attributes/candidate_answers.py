@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from privaudit import artifacts
@@ -23,7 +22,7 @@ from privaudit.engines.base import Report, run_jobs
 from privaudit.engines.kept_results import is_done, read_kept
 from privaudit.errors import StoreError
 from privaudit.estimators.fitted import FittedEstimator
-from privaudit.estimators.stored_answers import StoredAnswers
+from privaudit.estimators.stored_answers import says_the_same
 from privaudit.runtime import files
 from privaudit.runtime.identity import Identity
 from privaudit.runtime.progress import progress
@@ -136,11 +135,7 @@ def _model(job: TrainingJob, arrays: AuditArrays) -> nn.Module:
         return stored
     samples = Samples.from_arrays(arrays.pool_inputs, arrays.pool_labels, specification.hardware.device)
     fitted, _, _ = train_with_new_seeds(specification, samples, job.members, [job.key])
-    said = as_kept(fitted, arrays)
-    same = isinstance(said, StoredAnswers) and isinstance(stored, StoredAnswers)
-    if not (same and torch.equal(said.get_buffer("rows"), stored.get_buffer("rows"))) or not torch.allclose(
-        said.get_buffer("answers"), stored.get_buffer("answers"), atol=1e-5
-    ):
+    if not says_the_same(as_kept(fitted, arrays), stored):
         raise StoreError(
             f"{job.store.audit}: fitted again, estimator {job.key} answers otherwise than the store says",
             hint="Was it made by another version of scikit-learn? audit.json says which; install that one, or leave "

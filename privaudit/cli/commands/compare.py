@@ -8,7 +8,7 @@ import click
 
 from privaudit import api
 from privaudit.cli.options import json_option, options_of
-from privaudit.cli.output import answer, answer_json
+from privaudit.cli.output import answer, answer_json, answer_reports
 from privaudit.config import CompareOptions
 
 EPILOG = """\b
@@ -52,6 +52,4 @@ def command(as_json: bool, **options: Any) -> None:
         answer("differs: nothing that is on record")
     for warning in results.warnings:
         answer(f"warning: {warning}")
-    for path in (results.report.html, results.report.pdf):
-        if path is not None:
-            answer(f"report: {path}")
+    answer_reports(results.report)

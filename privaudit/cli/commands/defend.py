@@ -8,7 +8,7 @@ import click
 
 from privaudit import api
 from privaudit.cli.options import json_option, options_of
-from privaudit.cli.output import answer, answer_json
+from privaudit.cli.output import answer, answer_json, answer_reports
 from privaudit.config import DefendOptions
 from privaudit.results.defence_results import BoundaryMeasure, DefenceAnswer, OutputMeasure, Variant
 from privaudit.runtime.progress import readable_time
@@ -65,8 +65,7 @@ def _print(results: DefenceAnswer) -> None:
         _print_boundary(results.outputs.boundary, f"{results.fpr:g}")
     answer(results.sentence)
     answer(f"table: {results.table}")
-    for path in results.report.made:
-        answer(f"report: {path}")
+    answer_reports(results.report)
 
 
 def _print_variant(row: Variant, rate: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from privaudit.api.signature import heard
 from privaudit.cli.options import json_option, options_of
-from privaudit.cli.output import answer, answer_json
+from privaudit.cli.output import answer, answer_json, answer_reports
 from privaudit.config import AuditSettings, PurgeOptions
 from privaudit.errors import UsageError
 from privaudit.results.stored_audits import PurgeResults
@@ -61,8 +61,8 @@ def _purge(options: PurgeOptions, *, as_json: bool) -> None:
         answer_json(results)
         return
     answer(f"purged {results.samples:,} samples of {results.audit}")
-    for path in [] if results.report is None else results.report.made:
-        answer(f"report: {path}")
+    if results.report is not None:
+        answer_reports(results.report)
 
 
 def tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:

@@ -8,9 +8,8 @@ import click
 
 from privaudit import api
 from privaudit.cli.options import json_option, options_of
-from privaudit.cli.output import answer, answer_json
+from privaudit.cli.output import answer, answer_json, answer_reports
 from privaudit.config import ReproduceOptions
-from privaudit.results.report_paths import ReportPaths
 from privaudit.results.reproduction_results import Decision, ReproductionEstimate, ReproductionSummary
 
 EPILOG = """\b
@@ -76,15 +75,10 @@ def command(as_list: bool, as_json: bool, **options: Any) -> None:
             answer(study)
             for name, decided in verdicts.by_experiment.items():
                 answer(_verdicts(name, decided))
-    _reports(results.report)
+    answer_reports(results.report)
 
 
 def _verdicts(name: str, decided: dict[str, Decision]) -> str:
     as_in_paper, controlled = (decided[protocol].verdict for protocol in ("as_in_paper", "controlled"))
     further = "".join(f" {protocol}: {one.verdict};" for protocol, one in list(decided.items())[2:])
     return f"{name:<9}as in the paper: {as_in_paper:<14} controlled: {controlled:<14}{further}"
-
-
-def _reports(paths: ReportPaths) -> None:
-    for path in paths.made:
-        answer(f"report: {path}")

@@ -8,7 +8,7 @@ import click
 
 from privaudit import api
 from privaudit.cli.options import json_option, options_of
-from privaudit.cli.output import answer, answer_json
+from privaudit.cli.output import answer, answer_json, answer_reports
 from privaudit.cli.risk_summary import print_accuracy, print_risks
 from privaudit.config import ScoreOptions
 from privaudit.results.audit.controls import Controls, UnseenControl
@@ -119,8 +119,7 @@ def _print(results: ScoreAnswer) -> None:
             answer(line)
     _print_inferred(results)
     answer(f"scores: {results.scores_file}")
-    for path in results.report.made:
-        answer(f"report: {path}")
+    answer_reports(results.report)
 
 
 def _print_attack(name: str, attack: Attack) -> None:

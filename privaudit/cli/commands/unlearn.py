@@ -9,11 +9,10 @@ import click
 
 from privaudit import api
 from privaudit.cli.options import json_option, options_of
-from privaudit.cli.output import answer, answer_json
+from privaudit.cli.output import answer, answer_json, answer_reports
 from privaudit.config import UnlearnOptions
 from privaudit.errors import UnlearningRejected
 from privaudit.results.base import Result
-from privaudit.results.report_paths import ReportPaths
 from privaudit.results.unlearning.plan import OrdersPlan, UnlearnPlan
 from privaudit.results.unlearning.run import Chosen, UnlearnAnswer
 from privaudit.results.unlearning.trials import OrderAnswer
@@ -141,7 +140,7 @@ def _print(results: UnlearnAnswer) -> None:
     else:
         answer(f"model: {results.folder}/model.safetensors")
     answer(f"record: {results.folder}/record.json")
-    _print_reports(results.report)
+    answer_reports(results.report)
 
 
 def _print_comparison(results: OrderAnswer) -> None:
@@ -151,9 +150,4 @@ def _print_comparison(results: OrderAnswer) -> None:
         answer(f"{name:<16}{arm.tow:>8.3f}{shares}")
     answer(results.verdict.sentence)
     answer(f"results: {results.folder}/results.json")
-    _print_reports(results.report)
-
-
-def _print_reports(paths: ReportPaths) -> None:
-    for path in paths.made:
-        answer(f"report: {path}")
+    answer_reports(results.report)

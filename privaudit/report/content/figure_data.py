@@ -69,6 +69,12 @@ class Estimate(Result):
     low: float | None = None
     high: float | None = None
 
+    @classmethod
+    def of(cls, value: float, bounds: Interval | None) -> Estimate:
+        """Return a value with its interval, None and None where it has none."""
+        low, high = bounds or (None, None)
+        return cls(value=value, low=low, high=high)
+
 
 class Bar(Result):
     """A row of estimates, one a series; None where a series has none."""

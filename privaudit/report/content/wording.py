@@ -16,7 +16,7 @@ from privaudit.results.audit.audit_description import EstimatorIdentity, Trainin
 from privaudit.results.audit.controls import Epsilon, NegativeControl
 from privaudit.results.audit.score_results import Exposure, MostExposed, ScoreResults, Stability, Training
 from privaudit.results.base import Result
-from privaudit.results.measures import Attack, Correlation
+from privaudit.results.measures import Attack, Correlation, Interval, Share
 from privaudit.runtime.progress import readable_time
 from privaudit.scoring.canary_epsilon import FEWEST_MODELS, FEWEST_TRIALS
 
@@ -112,6 +112,16 @@ def share(value: float | None) -> str:
     return "–" if value is None else percent(value)
 
 
+def share_within(found: Share) -> str:
+    """A share of samples with its interval, or a dash."""
+    return "–" if found.rate is None else percent_within(found.rate, found.ci)
+
+
+def percent_within(value: float, bounds: Interval | None) -> str:
+    """A percentage, with its interval where it has one."""
+    return percent(value) + ("" if bounds is None else f" ({interval(bounds, percent)})")
+
+
 def p_value(value: float | None) -> str:
     """A p-value, or that there is none."""
     return "–" if value is None else "< .001" if value < 0.001 else f"{value:.3f}"
@@ -128,8 +138,7 @@ def found_at(attack: Attack | None, fpr: str) -> str:
         return "not applicable"
     if (tpr := attack.tpr_at_fpr[fpr]) is None:
         return "too little evidence"
-    bounds = attack.tpr_ci[fpr]
-    return percent(tpr) + ("" if bounds is None else f" ({interval(bounds, percent)})")
+    return percent_within(tpr, attack.tpr_ci[fpr])
 
 
 def spearman(found: Correlation) -> str:

@@ -124,9 +124,9 @@ def _figure(results: DefenceResults) -> Figure:
     for one in results.variants:
         found, bounds = one.tpr_at_fpr.get(key), one.tpr_ci.get(key)
         if found is not None:
-            across = _estimate(one.shadow_accuracy, one.shadow_accuracy_ci)
+            across = Estimate.of(one.shadow_accuracy, one.shadow_accuracy_ci)
             drawn.append(
-                TradeOffPoint(name=one.title, across=across, up=_estimate(found, bounds), on_front=one.on_front)
+                TradeOffPoint(name=one.title, across=across, up=Estimate.of(found, bounds), on_front=one.on_front)
             )
     return Figure(
         "trade-off",
@@ -135,11 +135,6 @@ def _figure(results: DefenceResults) -> Figure:
         f"Scatter of {len(drawn)} ways to train: {up} against accuracy; the table has their figures.",
         TradeOff(name_across="accuracy on new data", name_up=up, guessing=results.fpr, points=drawn),
     )
-
-
-def _estimate(value: float, bounds: Interval | None) -> Estimate:
-    low, high = (None, None) if bounds is None else bounds
-    return Estimate(value=value, low=low, high=high)
 
 
 def _output(results: DefenceResults) -> list[Section]:

@@ -15,9 +15,8 @@ import numpy as np
 
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
-from privaudit.report.content.wording import clip, inert
 from privaudit.report.drawing import figure_tables, forest_plot, inversion_figures, trade_off_plot
-from privaudit.report.drawing.fonts import legible
+from privaudit.report.drawing.fonts import plain
 from privaudit.report.drawing.line_styles import CURVES, NOTHING, options
 
 if TYPE_CHECKING:
@@ -138,11 +137,6 @@ def without_samples(sections: list[Section]) -> list[Section]:
         replace(section, figures=[one for one in section.figures if not DRAWINGS[one.kind].shows_samples])
         for section in sections
     ]
-
-
-def plain(name: str, length: int = 26) -> str:
-    """A user's name as a drawing can show it: cut, drawable, and never read as mathematics."""
-    return legible(inert(clip(name, length))).replace("$", r"\$")
 
 
 def _roc(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from privaudit.report.content.wording import written_out
+from privaudit.report.content.wording import clip, inert, written_out
 
 
 def font_folder() -> Path:
@@ -26,3 +26,8 @@ def _drawable() -> frozenset[int]:
 def legible(text: str) -> str:
     """Return a text with characters that can't be drawn (an emoji, say) as ``[U+1F986]``."""
     return text if text.isascii() else written_out(text, lambda sign: ord(sign) in _drawable() or sign == "\n")
+
+
+def plain(name: str, length: int = 26) -> str:
+    """A user's name as a drawing can show it: cut, drawable, and never read as mathematics."""
+    return legible(inert(clip(name, length))).replace("$", r"\$")

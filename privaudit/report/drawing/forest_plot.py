@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from privaudit.report.content.elements import Table
 from privaudit.report.content.figure_data import Estimate, Forest, ForestRow
-from privaudit.report.content.wording import clip, inert
-from privaudit.report.drawing.fonts import legible
+from privaudit.report.drawing.fonts import plain
 from privaudit.report.drawing.line_styles import NOTHING, options
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def draw_forest(figure: Canvas, data: Forest) -> None:
         for column, axes in enumerate(line):
             _draw_cell(axes, row, column, len(data.series))
             if place == 0:
-                axes.set_title(f"{_plain(data.columns[column], 24)}\n", fontsize=8, pad=3, fontweight="bold")
+                axes.set_title(f"{plain(data.columns[column], 24)}\n", fontsize=8, pad=3, fontweight="bold")
         # A claim's words may run over all of its data sets: a title takes no width from the layout.
-        line[0].set_title(_plain(row.name, 90), loc="left", fontsize=7.5, pad=3)
+        line[0].set_title(plain(row.name, 90), loc="left", fontsize=7.5, pad=3)
     keys = [
         matplotlib.lines.Line2D([], [], color=colour, marker=marker, markersize=4.5, linestyle="none", label=name)
         for name, (colour, marker) in zip(data.series, SERIES, strict=False)
@@ -78,11 +77,6 @@ def _draw_cell(axes: Axes, row: ForestRow, column: int, series: int) -> None:
         # A claim that was run nowhere has no scale.
         axes.set_xticks([])
     axes.margins(x=0.08)
-
-
-def _plain(name: str, length: int) -> str:
-    """Words as a drawing can show them, never read as mathematics."""
-    return legible(inert(clip(name, length))).replace("$", r"\$")
 
 
 def table_of_forest(caption: str, data: Forest) -> Table:

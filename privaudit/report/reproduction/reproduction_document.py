@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from privaudit import __version__
 from privaudit.report import redaction
 from privaudit.report.content import wording
-from privaudit.report.content.elements import Fact, Figure, Report, Section, Table
+from privaudit.report.content.elements import Fact, Figure, Report, Section, Table, tabulate
 from privaudit.report.content.unlearning_wording import signed
 from privaudit.report.drawing.figures import with_tables
 from privaudit.report.glossary import GLOSSARY, REFERENCES
@@ -151,7 +151,7 @@ def _what_was_run(studies: list[StudyResults]) -> Section:
     paragraphs = [TEXTS.sentences["what_was_run"], studies[0].experiments[0].rule]
     if any(study.about.tuned for study in studies):
         paragraphs.append(TEXTS.sentences["tuned"])
-    return Section("what-was-run", "What was run", paragraphs, [tables.table_of("Studies", _STUDIES, studies)])
+    return Section("what-was-run", "What was run", paragraphs, [tabulate("Studies", studies, _STUDIES)])
 
 
 def _when_and_where(experiments: list[ExperimentResults]) -> str:
@@ -246,7 +246,7 @@ def _contrasts(told: list[tuple[StudyResults, ExperimentResults]]) -> list[Table
         ("The controlled contrast of each method alone, which decides nothing", _ALONE, alone),
         ("Further contrasts, which decide nothing", _FURTHER, further),
     )
-    return [tables.table_of(caption, columns, rows) for caption, columns, rows in found if rows]
+    return [tabulate(caption, rows, columns) for caption, columns, rows in found if rows]
 
 
 def _what(contrast: Effect) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from privaudit.report.content import wording
-from privaudit.report.content.elements import Table
+from privaudit.report.content.elements import Table, tabulate
 from privaudit.report.content.unlearning_wording import signed
 from privaudit.report.reproduction.reproduction_texts import METHOD, TEXTS
 from privaudit.results.measures import Share
@@ -49,11 +49,6 @@ def measured(measure: str, say: Say = wording.percent) -> Callable[[TableRow], s
         return say(found.mean) + ("" if found.sd is None else f" ± {say(found.sd)}")
 
     return shown
-
-
-def table_of(caption: str, columns: Mapping[str, Callable[[T], str]], rows: Iterable[T]) -> Table:
-    """Lay out rows by what each column says of them."""
-    return Table(caption, list(columns), [[say(row) for say in columns.values()] for row in rows])
 
 
 def _method(row: TableRow | CellParameters) -> str:
@@ -162,7 +157,7 @@ def _table(
     classes = most_classes(results)
     of_classes = "" if classes is None else f", {classes} classes where whole ones are forgotten"
     of = f"{data_of(results.about)}, {drawn(results)}{of_classes}"
-    return table_of(TEXTS.captions[caption].format(of=of, **words), columns, rows)
+    return tabulate(TEXTS.captions[caption].format(of=of, **words), rows, columns)
 
 
 def _printed(results: ExperimentResults, measure: str, say: Say) -> Callable[[TableRow], str]:

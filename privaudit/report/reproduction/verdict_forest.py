@@ -82,10 +82,7 @@ def _row(
 
 
 def _estimate(contrast: Effect | None) -> Estimate | None:
-    if contrast is None:
-        return None
-    low, high = contrast.ci or (None, None)
-    return Estimate(value=contrast.mean, low=low, high=high)
+    return None if contrast is None else Estimate.of(contrast.mean, contrast.ci)
 
 
 def _in_words(where: str, cell: ForestCell | None) -> str:

@@ -10,11 +10,11 @@ import pandas as pd
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.texts import terms, text
-from privaudit.report.content.wording import interval, number, p_value, percent, spearman, warned
+from privaudit.report.content.wording import number, p_value, percent, share_within, spearman, warned
 from privaudit.report.drawing.line_styles import DASHED
 from privaudit.results.audit.inversion_results import InversionGroups, InversionResults, Outcomes, Tier
 from privaudit.results.audit.score_results import ScoreResults
-from privaudit.results.measures import Interval, Share
+from privaudit.results.measures import Interval
 from privaudit.runtime import files
 
 PICTURES = "inversion-pictures.npz"
@@ -134,14 +134,10 @@ def _outcome_table(found: InversionResults) -> Table:
         "What inversions achieve, and what guesses achieve that never saw a gradient",
         ["Criterion", *shares],
         [
-            [title, *(_share(outcomes[name]) for outcomes in shares.values())]
+            [title, *(share_within(outcomes[name]) for outcomes in shares.values())]
             for name, title in terms("inversion.criteria").items()
         ],
     )
-
-
-def _share(found: Share) -> str:
-    return "–" if found.rate is None else f"{percent(found.rate)} ({interval(found.ci, percent)})"
 
 
 def _relation_table(found: InversionResults) -> Table:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from privaudit.report.content.elements import Table
 from privaudit.report.content.texts import texts
-from privaudit.report.content.wording import interval, percent
+from privaudit.report.content.wording import interval, percent, percent_within
 from privaudit.results.audit.score_results import ScoreResults
-from privaudit.results.measures import CalibratedRate, Interval, UnionRate
+from privaudit.results.measures import UnionRate
 
 COLUMNS = ["Who is named", "False alarms asked for", "Named, of those seen", "Named, of those not seen"]
 
@@ -30,18 +30,11 @@ def _rows(results: ScoreResults, name: str) -> list[list[str]]:
         bounds = f" ({interval(pooled.tpr_ci[name], percent)})"
         found.append(["by the first attack, one threshold for all samples", asked, percent(tpr) + bounds, f"≤ {asked}"])
     if own is not None:
-        found.append(["by the margin, a threshold for each sample", asked, *_with_intervals(own)])
+        rates = (percent_within(own.tpr, own.tpr_ci), percent_within(own.fpr, own.fpr_ci))
+        found.append(["by the margin, a threshold for each sample", asked, *rates])
     if union is not None and results.union is not None:
         found += _of_union(union, len(results.union.attacks), asked)
     return found
-
-
-def _with_intervals(own: CalibratedRate) -> list[str]:
-    return [_with_interval(own.tpr, own.tpr_ci), _with_interval(own.fpr, own.fpr_ci)]
-
-
-def _with_interval(share: float, bounds: Interval | None) -> str:
-    return percent(share) + ("" if bounds is None else f" ({interval(bounds, percent)})")
 
 
 def _of_union(union: UnionRate, attacks: int, asked: str) -> list[list[str]]:
@@ -49,8 +42,8 @@ def _of_union(union: UnionRate, attacks: int, asked: str) -> list[list[str]]:
         (union.tpr_if_each_had_it, union.tpr_if_each_had_it_ci),
         (union.fpr_if_each_had_it, union.fpr_if_each_had_it_ci),
     )
-    together = _with_interval(union.tpr, union.tpr_ci)
+    together = percent_within(union.tpr, union.tpr_ci)
     return [
         [f"by any of {attacks} attacks, {asked} for all together", asked, together, percent(union.fpr)],
-        [f"by any of {attacks} attacks, {asked} for each", asked, *(_with_interval(*one) for one in alone)],
+        [f"by any of {attacks} attacks, {asked} for each", asked, *(percent_within(*one) for one in alone)],
     ]

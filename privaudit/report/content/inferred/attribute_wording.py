@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from privaudit.report.content.wording import clip, percent
+from privaudit.report.content.wording import clip, share
 from privaudit.results.audit.attribute_results import Advantage, AttributeInference, AttributeResults
 
 #: Columns that one sentence names.
@@ -17,11 +17,6 @@ def points(found: Advantage) -> str:
     if found.ci is not None and found.ci[0] == found.ci[1]:
         bounds = "the same without any pair of models"  # No interval of no width: it would look sure.
     return f"{100 * found.advantage:+.1f} points ({bounds})"
-
-
-def share(value: float | None) -> str:
-    """A share in percent."""
-    return "–" if value is None else percent(value)
 
 
 def line(found: AttributeInference) -> str:

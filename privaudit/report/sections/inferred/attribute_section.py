@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
-from privaudit.report.content.inferred.attribute_wording import points, share, verdict
+from privaudit.report.content.inferred.attribute_wording import points, verdict
 from privaudit.report.content.texts import terms, text, texts
-from privaudit.report.content.wording import clip, percent
+from privaudit.report.content.wording import clip, percent, share
 from privaudit.report.drawing.line_styles import at
 from privaudit.results.audit.attribute_results import (
     PRIMARY,
@@ -105,7 +105,4 @@ def _figure(found: AttributeResults) -> Figure:
 
 
 def _estimate(found: Advantage) -> figure_data.Estimate | None:
-    if found.advantage is None:
-        return None
-    low, high = (None, None) if found.ci is None else found.ci
-    return figure_data.Estimate(value=found.advantage, low=low, high=high)
+    return None if found.advantage is None else figure_data.Estimate.of(found.advantage, found.ci)

@@ -13,10 +13,9 @@ from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.inferred.class_wording import verdict
 from privaudit.report.content.texts import terms, text, texts
-from privaudit.report.content.wording import clip, interval, number, percent
+from privaudit.report.content.wording import clip, interval, number, percent, share_within
 from privaudit.report.drawing.line_styles import at
-from privaudit.results.audit.class_results import ClassCloseness, ClassOutcome, ClassResults
-from privaudit.results.measures import Interval, Share
+from privaudit.results.audit.class_results import ClassCloseness, ClassResults
 from privaudit.runtime import files
 
 ANCHOR = "classes"
@@ -70,7 +69,7 @@ def _table(found: ClassResults) -> Table:
                 f"{percent(one.nearest_member)} ({interval(one.nearest_member_ci, percent)})",
                 f"{one.to_members:.3f}",
                 f"{one.to_others:.3f}",
-                _share(one.recognised),
+                share_within(one.recognised),
             ]
             for title, one in _each(found, terms("classes.nulls")).items()
         ],
@@ -83,22 +82,21 @@ def _by_class(found: ClassResults) -> Table:
         "By class, the most telling first" + (f"; {more:,} more are not listed" if more > 0 else ""),
         ["Class", "AUC of nearness", "Taken for the class"],
         [
-            [clip(one.name, 40), f"{number(one.auc)} ({interval(one.auc_ci)})", _share(one.recognised)]
+            [clip(one.name, 40), f"{number(one.auc)} ({interval(one.auc_ci)})", share_within(one.recognised)]
             for one in found.by_class[:MOST_CLASSES]
         ],
     )
 
 
-def _share(found: Share) -> str:
-    return "–" if found.rate is None else f"{percent(found.rate)} ({interval(found.ci, percent)})"
-
-
 def _figure(found: ClassResults) -> Figure:
     rows = [
-        figure_data.Bar(name=title, values=[_estimate(one)])
+        figure_data.Bar(name=title, values=[figure_data.Estimate.of(one.auc, one.auc_ci)])
         for title, one in _each(found, terms("classes.short")).items()
     ]
-    rows += [figure_data.Bar(name=f"· {one.name}", values=[_estimate(one)]) for one in found.by_class[:MOST_CLASSES]]
+    rows += [
+        figure_data.Bar(name=f"· {one.name}", values=[figure_data.Estimate.of(one.auc, one.auc_ci)])
+        for one in found.by_class[:MOST_CLASSES]
+    ]
     return Figure(
         "bars",
         f"{text('classes.figure')} {at('bars')}",
@@ -106,11 +104,6 @@ def _figure(found: ClassResults) -> Figure:
         f"others {number(found.null['class_mean_of_others'].auc)}",
         figure_data.Bars(across="AUC of nearness", of="Guess", guessing=0.5, rows=rows),
     )
-
-
-def _estimate(found: ClassCloseness | ClassOutcome) -> figure_data.Estimate:
-    bounds: Interval | tuple[None, None] = found.auc_ci or (None, None)
-    return figure_data.Estimate(value=found.auc, low=bounds[0], high=bounds[1])
 
 
 def _pictures(path: Path) -> Figure:

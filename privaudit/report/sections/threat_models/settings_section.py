@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from privaudit import artifacts
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.figure_data import Bar, Estimate
 from privaudit.report.content.texts import terms, text
-from privaudit.report.content.wording import percent
-from privaudit.report.sections.threat_models.settings_wording import mixed, name_of, share
-from privaudit.report.sections.threat_models.stored_settings import realistic_in
+from privaudit.report.content.wording import percent, share_within
+from privaudit.report.sections.threat_models.settings_wording import mixed, name_of
 from privaudit.results.audit.realistic_inversion import RealisticInversion, SettingOutcome
+from privaudit.results.base import read_result
 from privaudit.results.measures import Share
+from privaudit.runtime import files
 
 ANCHOR = "inversion-settings"
 SERIES = ("attacked", "images that took no part")
@@ -73,10 +75,7 @@ def _curve(found: RealisticInversion) -> Figure:
 
 
 def _estimate(found: Share) -> Estimate | None:
-    if found.rate is None:
-        return None
-    low, high = found.ci or (None, None)
-    return Estimate(value=found.rate, low=low, high=high)
+    return None if found.rate is None else Estimate.of(found.rate, found.ci)
 
 
 def _table(found: RealisticInversion) -> Table:
@@ -94,11 +93,23 @@ def _table(found: RealisticInversion) -> Table:
         {
             "Threat model": lambda one: f"{name_of(one)}: {meanings.get(one.setting.name, one.setting.name)}",
             "Records": lambda one: f"{one.attacked.recovered.n:,} in {one.groups:,} groups",
-            "Recovered": lambda one: share(one.attacked.recovered),
-            "By chance": lambda one: share(one.null.recovered),
-            "Identified": lambda one: share(one.attacked.identified),
-            "Identified by chance": lambda one: share(one.null.identified),
+            "Recovered": lambda one: share_within(one.attacked.recovered),
+            "By chance": lambda one: share_within(one.null.recovered),
+            "Identified": lambda one: share_within(one.attacked.identified),
+            "Identified by chance": lambda one: share_within(one.null.identified),
             "PSNR (dB), by chance": lambda one: f"{one.attacked.psnr:.1f}, {one.null.psnr:.1f}",
             "Labels right": labels,
         },
     )
+
+
+NAME = artifacts.INVERSION_SETTINGS.path
+
+
+def realistic_in(folder: Path) -> RealisticInversion | None:
+    """Return what was measured of the audit in ``<out>/<audit>``; None where nothing whole of this audit is there."""
+    path = artifacts.INVERSION_SETTINGS.at(folder)
+    if not files.is_whole(path):
+        return None
+    found = read_result(path, RealisticInversion)
+    return found if found.audit in (folder.name, folder.resolve().name) else None

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from privaudit.report.content.texts import terms
-from privaudit.report.content.wording import interval, percent
+from privaudit.report.content.wording import interval, percent, share_within
 from privaudit.results.audit.realistic_inversion import RealisticInversion, SettingOutcome
 from privaudit.results.measures import Share
 
 #: What the brief tells of: records mixed with 7 others, and with 63, or as many as were tried.
 MIXED, MOST_MIXED = "batch-8", ("secure-64", "batch-32", "batch-16")
-
-
-def share(found: Share) -> str:
-    """A share with its interval."""
-    if found.rate is None:
-        return "–"
-    return percent(found.rate) if found.ci is None else f"{percent(found.rate)} ({interval(found.ci, percent)})"
 
 
 def name_of(outcome: SettingOutcome) -> str:
@@ -32,7 +25,7 @@ def lines(found: RealisticInversion) -> list[str]:
     for one in found.outcomes:
         labels = "given" if one.attacked.labels is None else percent(one.attacked.labels)
         told = [
-            f"{share(attacked)} ({percent(null.rate or 0.0)})"
+            f"{share_within(attacked)} ({percent(null.rate or 0.0)})"
             for attacked, null in (
                 (one.attacked.recovered, one.null.recovered),
                 (one.attacked.identified, one.null.identified),
@@ -54,7 +47,7 @@ def mixed(found: RealisticInversion) -> str | None:
     told = [one for one in (first, last) if one is not None]
     if not told:
         return None
-    parts = [f"{share(one.attacked.recovered)} from sums over {one.setting.together}" for one in told]
+    parts = [f"{share_within(one.attacked.recovered)} from sums over {one.setting.together}" for one in told]
     nearest = [_beside_chance(one.attacked.identified, one.null.identified) for one in told]
     chance = max(one.null.recovered.rate or 0.0 for one in told)
     return (
