@@ -57,8 +57,13 @@ def test_the_brief_says_where_chance_would_explain_a_guess(low: float, by_chance
 
 
 def test_what_is_not_shown_of_classes_is_not_said_to_be_shown() -> None:
-    closeness: Any = SimpleNamespace(auc=0.5, auc_ci=(0.4, 0.6))
-    results = ClassResults.model_construct(None, **{"found": closeness})
+    unsure = {"auc": 0.5, "auc_ci": (0.4, 0.6), "nearest_member": 0.5, "nearest_member_ci": None}
+    unsure |= {"to_members": 1.0, "to_others": 1.0, "recognised": {"rate": 1.0, "ci": None, "n": 8}}
+    about = dict.fromkeys(("models", "classes", "held_out", "components", "steps"), 8)
+    results = ClassResults.model_validate(
+        {"audit": "a", "of": "features", "weight": 0.1, "found": unsure, "null": {}, "by_class": [], "pictures": ""}
+        | about
+    )
     assert results.leaks is False
     for said in (class_wording.verdict(results), class_wording.in_brief(results)):
         assert "not shown to be" in said
