@@ -180,6 +180,12 @@ class Unlearner:
         """
         raise NotImplementedError
 
+    def foresee(self, planned: int, before_last: int) -> None:
+        """Be told, before the first step, how many forget-sample gradients are planned, and how many before the last.
+
+        That is, before the last stage begins: none where all are handed over at once.
+        """
+
     #: At most so many cycles, each of which ends in a usable model, until D_u looks never-seen; 0: it has none.
     cycles: int = 0
 
