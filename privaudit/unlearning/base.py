@@ -147,6 +147,9 @@ class Unlearner:
     #: Whether its learning rate rises and falls to nothing over the run: what the model loses at its height comes back.
     cools_down: ClassVar[bool] = False
 
+    #: Raised where what it does in stages changes, so that a run of before is not taken for one of now.
+    stages_revision: ClassVar[int] = 1
+
     #: What ``--tune`` tries: parameter → values; the product of them all is the number of trials.
     search: ClassVar[dict[str, tuple[float, ...]]] = {}
 

@@ -72,6 +72,7 @@ class ShadowTeacher(Unlearner):
     parameters: ShadowTeacherParameters
     needs_teachers: ClassVar[bool] = True
     cools_down: ClassVar[bool] = True
+    stages_revision: ClassVar[int] = 2
 
     def __init__(self, context: Context, parameters: ShadowTeacherParameters) -> None:
         super().__init__(context, parameters)
