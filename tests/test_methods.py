@@ -663,7 +663,8 @@ def test_who_is_handed_over_last_is_unlearned_at_the_height_of_the_rate() -> Non
         context = replace(taught(context, np.full((5, CLASSES), 1 / CLASSES)), recipe=recipe)
         method = Noting(context, with_changes(ShadowTeacher.defaults, changes))
         stages = plan_stages([np.arange(size) for size in sizes], 16, share)
-        rates, Noting.handed = [], []
+        rates: list[float] = []
+        Noting.handed = []
         handle = register_optimizer_step_post_hook(lambda one, *_, seen=rates: seen.append(one.param_groups[0]["lr"]))
         try:
             run_sequence(method, stages, lambda _: None)
