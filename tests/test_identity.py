@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from privaudit.audit.plan import plan_audit
 from privaudit.commands import score_signals
@@ -75,6 +76,28 @@ def test_a_trial_is_named_by_its_scene_and_its_treatment() -> None:
         "trials/99a6386431756df5/0c2da5d041e834de.json",
         "trials/99a6386431756df5/9ed42fcd58ed8aa9.json",
     ]
+
+
+def test_a_run_in_stages_has_another_name_once_a_method_does_other_things_in_stages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = stub(store=stub(audit="digits-cnn-12345678"), shadows=8, table=TABLE)
+
+    def names() -> list[tuple[str, Any]]:
+        return [
+            (run_naming.run_name(asked(order), bench, FORGET, request(order)), Treatment(request(order)).identity())
+            for order in ("risk", "none")
+        ]
+
+    def asked(order: str) -> UnlearnSettings:
+        return UnlearnSettings(method="ga", forget="random:3", order=order, seed=2)
+
+    (ordered, at_once) = names()
+    monkeypatch.setattr(GradientAscent, "stages_revision", 2)
+    (now, still) = names()
+    assert now[0] != ordered[0]
+    assert now[1] != ordered[1]
+    assert still == at_once
 
 
 def test_a_retrained_model_is_named_by_what_it_never_saw() -> None:

@@ -639,6 +639,46 @@ def test_shadow_teacher_oversamples_and_spends_a_quarter_of_a_retraining_whateve
         assert ledger.forget_steps_run / spent == pytest.approx(share, rel=0.1)
 
 
+class Noting(ShadowTeacher):
+    """Notes how many forget samples each step is handed."""
+
+    handed: ClassVar[list[int]] = []
+
+    def step(self, batch: torch.Tensor) -> None:
+        self.handed.append(len(batch))
+        super().step(batch)
+
+
+def test_who_is_handed_over_last_is_unlearned_at_the_height_of_the_rate() -> None:
+    """Up over a fifth of the budget, down from the middle of the last stage on; at once, down from the height on."""
+    recipe = Recipe(name="own", epochs=8, batch_size=20, learning_rate=0.5, momentum=0.0, schedule="constant")
+    changes = {"peak": 0.8, "oversampling": 1.0, "most": 0.25}
+    for sizes, share, falls in (
+        ([5], "matched", 0.2),
+        ([1, 2, 5], "matched", 1 - 5 / 8 / 2),
+        ([1, 2, 5], "per-stage", 1 - 5 / 8 / 2),
+        ([5, 5], "matched", 0.75),
+    ):
+        context, *_ = linear_context()
+        context = replace(taught(context, np.full((5, CLASSES), 1 / CLASSES)), recipe=recipe)
+        method = Noting(context, with_changes(ShadowTeacher.defaults, changes))
+        stages = plan_stages([np.arange(size) for size in sizes], 16, share)
+        rates: list[float] = []
+        Noting.handed = []
+        handle = register_optimizer_step_post_hook(lambda one, *_, seen=rates: seen.append(one.param_groups[0]["lr"]))
+        try:
+            run_sequence(method, stages, lambda _: None)
+        finally:
+            handle.remove()
+        ends = np.cumsum(Noting.handed)
+        done = (ends - np.array(Noting.handed) / 2) / ends[-1]
+        fall = (1 + np.cos(np.pi * np.clip((done - falls) / (1 - falls), 0, 1))) / 2
+        expected = 0.8 * 0.5 * np.where(done < falls, np.minimum(1, done / 0.2), fall)
+        np.testing.assert_allclose(rates, expected, atol=1e-9)
+        last = done > 1 - stages[-1].budget / ends[-1]
+        assert len(sizes) == 1 or np.mean(np.isclose(np.array(rates)[last], 0.4)) >= 0.4
+
+
 def test_shadow_teacher_learns_batchnorm_and_ends_with_the_average_where_the_recipe_does() -> None:
     context = practice_context()
     before = {key: value.clone() for key, value in context.model.state_dict().items() if "running_mean" in key}

@@ -147,6 +147,9 @@ class Unlearner:
     #: Whether its learning rate rises and falls to nothing over the run: what the model loses at its height comes back.
     cools_down: ClassVar[bool] = False
 
+    #: Raised where what it does in stages changes, so that a run of before is not taken for one of now.
+    stages_revision: ClassVar[int] = 1
+
     #: What ``--tune`` tries: parameter → values; the product of them all is the number of trials.
     search: ClassVar[dict[str, tuple[float, ...]]] = {}
 
@@ -179,6 +182,12 @@ class Unlearner:
             Instead of a step that would ruin the model, with the reason.
         """
         raise NotImplementedError
+
+    def foresee(self, planned: int, before_last: int) -> None:
+        """Be told, before the first step, how many forget-sample gradients are planned, and how many before the last.
+
+        That is, before the last stage begins: none where all are handed over at once.
+        """
 
     #: At most so many cycles, each of which ends in a usable model, until D_u looks never-seen; 0: it has none.
     cycles: int = 0

@@ -44,6 +44,9 @@ def run_name(
             what["by_evidence"] = True
     if request is not None and sequenced:
         what["sequencing"] = request.sequencing.to_json()
+        revision = UNLEARNERS.load(request.method).stages_revision
+        if revision > 1 and request.sequencing.order != "none":
+            what["stages_revision"] = revision
     # A method that another package brings may be edited under the same name.
     if (source := UNLEARNERS.source(settings.method)) is not None:
         what["source"] = source

@@ -96,7 +96,7 @@ class CalibrationOf:
             guard=self.guard,
             candidates=[[one.method, one.values] for one in self.candidates],
             seed=self.problem.bench.seed,
-            format=2,
+            format=3,
         )
         return identity.named(self.kind.name, *([self.kind.by] if self.kind.by else []))
 

@@ -64,7 +64,7 @@ class ShadowTeacher(Unlearner):
 
     Trained as the model was: momentum, weight decay, precision, augmentation, averaging and BatchNorm of its recipe.
     The learning rate rises and falls once over the budget, whatever the stages: at its height D_u is unlearned, and
-    while it falls D_r comes back.
+    while it falls D_r comes back. It stays at its height until half of the last stage is done.
     """
 
     defaults: ClassVar[ShadowTeacherParameters] = ShadowTeacherParameters(passes=1, learning_rate=0)
@@ -72,6 +72,7 @@ class ShadowTeacher(Unlearner):
     parameters: ShadowTeacherParameters
     needs_teachers: ClassVar[bool] = True
     cools_down: ClassVar[bool] = True
+    stages_revision: ClassVar[int] = 2
 
     def __init__(self, context: Context, parameters: ShadowTeacherParameters) -> None:
         super().__init__(context, parameters)
@@ -97,6 +98,8 @@ class ShadowTeacher(Unlearner):
         self._steps = max(1, round(gradients / recipe.batch_size))
         self._average = AverageWeights(context.model, self._steps) if recipe.averaging else None
         self._taught, self._step, self._handed = 0, 0, forget
+        #: At which share of the budget the rate begins to fall.
+        self._falls = WARMUP
 
     @property
     def _recipe(self) -> Recipe:
@@ -134,6 +137,12 @@ class ShadowTeacher(Unlearner):
                 self._average.after_step(min(self._step, self._steps - 1))
         self._taught += len(batch)
         self.retain_steps += len(retain)
+
+    def foresee(self, planned: int, before_last: int) -> None:
+        """Keep the rate at its height until half of the last stage is done: who comes last is unlearned there too."""
+        self._budget = max(1, planned)
+        if before_last:
+            self._falls = max(WARMUP, (1 + before_last / self._budget) / 2)
 
     def begin_cycle(self, rows: npt.NDArray[np.int64], budget: int) -> None:
         """Let the rate rise and fall within this budget, among as many retain samples as a cycle takes."""
@@ -179,7 +188,7 @@ class ShadowTeacher(Unlearner):
         return augmentation(inputs)
 
     def _set_rate(self, progress: float) -> None:
-        rate = self.parameters.peak * self._recipe.learning_rate * cycle(progress)
+        rate = self.parameters.peak * self._recipe.learning_rate * cycle(progress, self._falls)
         for group, times in zip(self._optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * times
 
@@ -195,8 +204,8 @@ class ShadowTeacher(Unlearner):
         }
 
 
-def cycle(progress: float) -> float:
-    """The learning rate as a share of its peak: linear up, then half a cosine down to 0."""
-    if progress < WARMUP:
-        return progress / WARMUP
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARMUP) / (1 - WARMUP))))
+def cycle(progress: float, falls: float = WARMUP) -> float:
+    """The learning rate as a share of its peak: linear up, from ``falls`` on half a cosine down to 0."""
+    if progress < falls:
+        return min(1.0, progress / WARMUP)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - falls) / (1 - falls))))

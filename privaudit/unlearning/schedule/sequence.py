@@ -94,6 +94,8 @@ def run_sequence(
     """
     planned = sum(stage.budget for stage in stages)
     context, stopped = unlearner.context, None
+    if decider is None:
+        unlearner.foresee(planned, planned - stages[-1].budget)
     if any(stage.retain is not None for stage in stages):
         check_retain_can_change(unlearner)
     with seeded_layers(context.generator.initial_seed(), context.samples.device):
