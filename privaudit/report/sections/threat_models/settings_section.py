@@ -39,8 +39,8 @@ def _what_was_done(found: RealisticInversion) -> str:
     at = "trained shadow models" if found.at == "trained" else "freshly initialised networks"
     attack = found.attack
     return (
-        f"The same attack ({attack.cost}, {attack.optimiser}, at most {attack.steps:,} steps, one start) on "
-        f"{found.models} {at}, under threat models from the best case of a single record's gradient downwards. "
+        f"Gradient matching from noise ({attack.cost}, {attack.optimiser}, at most {attack.steps:,} steps, one start) "
+        f"on {found.models} {at}, under threat models from the best case of a single record's gradient downwards. "
         f"{text('inversion.settings-what')}"
     )
 
