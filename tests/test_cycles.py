@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from privaudit.commands.unlearning.unlearn_request import of_method, request_of
+from privaudit.commands.unlearning.unlearn_request import request_of
 from privaudit.config import UnlearnSettings
 from privaudit.results.unlearning.ledger import Evidence, Ledger, Look
 from privaudit.shadow.design import paired_design
@@ -287,8 +287,7 @@ def test_of_a_whole_class_the_models_own_answers_decide_and_of_a_part_nobody_doe
 def test_evidence_decides_where_cycles_are_asked_for_and_neither_an_order_nor_an_exact_budget_is(
     asked: dict[str, Any], expected: bool
 ) -> None:
-    settings = of_method(UnlearnSettings(method="shadow-teacher", **asked), "shadow-teacher")
-    request = request_of(settings)
+    request = request_of(UnlearnSettings(method="shadow-teacher", **asked))
     assert request is not None
     assert request.by_evidence == expected
     assert (request.sequencing.order == "none") == (expected or asked.get("order") == "none")

@@ -12,7 +12,7 @@ import pytest
 
 from privaudit.audit.plan import plan_audit
 from privaudit.commands import score_signals
-from privaudit.commands.unlearning import run_naming, unlearn_request
+from privaudit.commands.unlearning import run_naming
 from privaudit.config import AuditSettings, UnlearnSettings
 from privaudit.runtime.identity import Identity, digest_of, slug
 from privaudit.trials.treatment import Scene, Treatment
@@ -20,6 +20,7 @@ from privaudit.unlearning.application.retrained_models import retrain_jobs
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.methods.gradient_ascent import GradientAscent
 from privaudit.unlearning.requests.forget_set import ForgetSet
+from privaudit.unlearning.schedule.stages import sequencing_of
 
 TABLE = pd.DataFrame({"risk": [0.5, 0.25, 1.0, 0.75], "lira": [0.1, -2.0, 3.5, 0.0], "loss": [0.3, 1.5, 0.01, 2.0]})
 FORGET = ForgetSet(np.array([1, 3]), scattered=True)
@@ -48,7 +49,7 @@ def stub(**more: Any) -> Any:
 
 
 def request(order: str) -> Request:
-    sequencing = unlearn_request.sequencing_of(UnlearnSettings(order=order))
+    sequencing = sequencing_of(UnlearnSettings(order=order))
     return Request("ga", GradientAscent.defaults, sequencing, 2)
 
 

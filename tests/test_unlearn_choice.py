@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from privaudit.commands.unlearning.unlearn_request import only_by_steps, request_of
+from privaudit.commands.unlearning.unlearn_auto import only_by_steps
+from privaudit.commands.unlearning.unlearn_request import request_of
 from privaudit.config import UnlearnSettings
 from privaudit.errors import UsageError
 from privaudit.results.unlearning.run import Chosen

@@ -101,10 +101,7 @@ def unlearn(options: UnlearnOptions) -> UnlearnedModel | Result:
     PrivauditError
         Where the command would say so and exit.
     """
-    from privaudit.shadow.locate_audit import locate_audit
-
-    settings, audit = locate_audit(UnlearnSettings.of(options), options.audit)
-    settings = settings.changed(audit=audit)
+    settings = UnlearnSettings.of(options)
     if not options.compare_orders:
         if options.seeds is not None:
             raise UsageError("--seeds goes with --compare-orders", hint="For one run, --seed K sets its seed.")

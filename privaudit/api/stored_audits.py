@@ -181,7 +181,7 @@ def purge(options: PurgeOptions) -> PurgeResults:
     from privaudit.purging.purge_plan import plan_purge
     from privaudit.shadow.locate_audit import locate_audit
 
-    asked = (*locate_audit(AuditSettings.of(options), options.audit), options.forget, options.seed)
+    asked = (*locate_audit(options, options.audit), options.forget, options.seed)
     if options.dry_run:
         return plan_purge(*asked, skip_unknown=options.skip_unknown).result()
     if not options.yes:

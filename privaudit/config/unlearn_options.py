@@ -129,7 +129,6 @@ class UnlearnSettings(_UnlearnOptions):
 
     if TYPE_CHECKING:
         parameter: tuple[str, ...] = NARROWED
-        audit: str | None = NARROWED
         data: str | None = NARROWED
         network: str | None = NARROWED
 

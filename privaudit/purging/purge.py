@@ -26,7 +26,7 @@ from privaudit.artifacts import (
     VERDICTS,
 )
 from privaudit.audit.result_files import table_bytes
-from privaudit.config import AuditSettings
+from privaudit.config.audit_options import PlaceOptions
 from privaudit.errors import StoreError
 from privaudit.purging.purge_evidence import digests
 from privaudit.purging.purge_plan import PurgePlan, plan_purge
@@ -49,15 +49,15 @@ Rows = npt.NDArray[np.int64]
 
 
 def run_purge(
-    settings: AuditSettings, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
+    places: PlaceOptions, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
 ) -> PurgePlan:
     """Do what `plan_purge` says; return the plan as it was done, with its report."""
-    store = open_audit(settings.store, audit)
+    store = open_audit(Path(places.store), audit)
     with store.locked():
-        out = settings.out / store.audit
+        out = Path(places.out) / store.audit
         files.claim(out)
         _finish_earlier(store, out)
-        plan = plan_purge(settings, store.audit, forget, seed, skip_unknown=skip_unknown)
+        plan = plan_purge(places, store.audit, forget, seed, skip_unknown=skip_unknown)
         for path in [*plan.removed, *plan.anew]:
             # Before anything goes: nothing is to be deleted through a link.
             links.demand_no_link(path.parent)
@@ -181,16 +181,12 @@ def _drop_rows(path: Path, plan: PurgePlan, entry: PurgeRecord) -> None:
     table = plan.table if scores else pd.read_parquet(path)
     content = table_bytes(table[~table["sample_id"].isin(list(plan.ids))].reset_index(drop=True))
     if scores:
-        _announce(path.with_name(RESULTS.path), content, plan, entry)
+        said = path.with_name(RESULTS.path)
+        told = PurgeSummary(**entry.model_dump(exclude={"skipped", "files"}), skipped=len(entry.skipped))
+        results = without_samples(files.read_json(said), plan.ids)
+        earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry.digest]
+        results |= {"table_sha256": digest_of(content), "purges": [*earlier, told.to_json()]}
+        files.write_json(said, results)
+        files.seal(said)
     files.write_bytes(path, content)
-    files.seal(path)
-
-
-def _announce(path: Path, scores: bytes, plan: PurgePlan, entry: PurgeRecord) -> None:
-    """Let the results belong to the table as it will be, and say that something was purged."""
-    told = PurgeSummary(**entry.model_dump(exclude={"skipped", "files"}), skipped=len(entry.skipped))
-    results = without_samples(files.read_json(path), plan.ids)
-    earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry.digest]
-    results |= {"table_sha256": digest_of(scores), "purges": [*earlier, told.to_json()]}
-    files.write_json(path, results)
     files.seal(path)

@@ -15,7 +15,8 @@ import pandas as pd
 
 from privaudit import artifacts
 from privaudit.artifacts import Artifact, Purge
-from privaudit.config import DEFAULT_OUT, DEFAULT_STORE, AuditSettings
+from privaudit.config import DEFAULT_OUT, DEFAULT_STORE
+from privaudit.config.audit_options import PlaceOptions
 from privaudit.errors import PrivauditError, StoreError, UsageError
 from privaudit.purging.purge_evidence import Evidence, gather_evidence
 from privaudit.results.purge_record import SampleIdentifier
@@ -173,13 +174,13 @@ class PurgePlan:
 
 
 def plan_purge(
-    settings: AuditSettings, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
+    places: PlaceOptions, audit: str | None, forget: str, seed: int, *, skip_unknown: bool = False
 ) -> PurgePlan:
     """Look at what the audit holds of the samples; nothing is changed.
 
     Parameters
     ----------
-    settings
+    places
         Where store and results are.
     audit
         Its name [the latest].
@@ -195,8 +196,8 @@ def plan_purge(
     StoreError
         Where another purge was cut short, or something that would be cut is a link.
     """
-    store = open_audit(settings.store, audit)
-    out = settings.out / store.audit
+    store, results = open_audit(Path(places.store), audit), Path(places.out)
+    out = results / store.audit
     _demand_no_links(store, out)
     table = _read_scores(out)
     real = table[~table["canary"]].reset_index(drop=True)
@@ -205,28 +206,28 @@ def plan_purge(
     chosen = choose_forget_set(forget, real, tuple(data.classes), seed, skip_unknown=skip_unknown, id_column=id_column)
     sample_ids: list[SampleIdentifier] = real["sample_id"].tolist()
     plan = PurgePlan(store.audit, chosen, table, {sample_ids[row] for row in chosen.rows.tolist()})
+    plan.others = _other_audits(places, store, forget, seed, plan.ids)
     evidence = gather_evidence(store, out, sample_ids, chosen.rows, len(table))
     plan.sort(store.folder, artifacts.STORE, evidence)
     plan.sort(out, artifacts.OUTPUT, evidence)
     # Comparisons hold the risk of every sample under two audits.
-    if not (settings.out / artifacts.COMPARISONS).is_symlink():
-        for folder in artifacts.comparisons_with(store.audit, settings.out):
+    if not (results / artifacts.COMPARISONS).is_symlink():
+        for folder in artifacts.comparisons_with(store.audit, results):
             plan.sort(folder, artifacts.COMPARISON, evidence, artifacts.COMPARISON[0].kind)
-    defences = settings.out / artifacts.DEFENCES / store.audit
+    defences = results / artifacts.DEFENCES / store.audit
     if defences.is_dir() and not (defences.is_symlink() or defences.parent.is_symlink()):
         plan.sort(defences, artifacts.DEFENCE_FILES, evidence, artifacts.LEFT_OUT.kind)
-    studies = settings.out / artifacts.REPRODUCTION
+    studies = results / artifacts.REPRODUCTION
     if not studies.is_symlink() and any(studies.glob(f"{store.audit}-*/*")):
         # Its first figure may show pictures of this audit.
         plan.anew += [path for path in artifacts.REPORT.within(studies) if path.is_file()]
-    for path in artifacts.exports_of(store.audit, settings.out):
+    for path in artifacts.exports_of(store.audit, results):
         # One may be in use: it is named, and left.
         why = "an exported model, a copy of one of this audit's, perhaps in use: delete it if that goes"
         if (estimator := path.with_name("model.skops")).exists():
             plan.unknown.append((estimator, f"{why} (an estimator may hold training samples as they are)"))
         else:
             plan.unknown.append((path.with_name("model.safetensors"), why))
-    plan.others = _other_audits(settings, store, forget, seed, plan.ids)
     plan.notes = [
         f"{sum(evidence.saw.values())} of {len(evidence.saw)} shadow models saw at least one of the {len(plan.ids):,} "
         "samples (half of them saw any one), and so did the target.",
@@ -273,12 +274,12 @@ def _read_scores(out: Path) -> pd.DataFrame:
 
 
 def _other_audits(
-    settings: AuditSettings, store: AuditStore, forget: str, seed: int, ids: set[SampleIdentifier]
+    places: PlaceOptions, store: AuditStore, forget: str, seed: int, ids: set[SampleIdentifier]
 ) -> list[OtherAudit]:
     """Audits of the same data, or of that data set in another size, not known to be without the samples."""
     own = store.read_description().identity
-    flags = [] if settings.store == DEFAULT_STORE else ["--store", str(settings.store)]
-    flags += [] if settings.out == DEFAULT_OUT else ["--out", str(settings.out)]
+    flags = [] if places.store == DEFAULT_STORE else ["--store", str(places.store)]
+    flags += [] if places.out == DEFAULT_OUT else ["--out", str(places.out)]
     flags += [] if seed == 0 else ["--seed", str(seed)]
     found = []
     for name in audits_in(store.root):
@@ -294,7 +295,7 @@ def _other_audits(
         same = other.fingerprint == own.fingerprint
         if not same and other.dataset != own.dataset:
             continue
-        held = _held(artifacts.SCORES.at(settings.out / name), ids)
+        held = _held(artifacts.SCORES.at(Path(places.out) / name), ids)
         if held != 0:
             told = "can't be told: its results are not there" if held is None else f"{held:,} of these samples"
             found.append(OtherAudit(audit=name, same_data=same, holds=told, command=command))

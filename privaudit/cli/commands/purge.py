@@ -9,7 +9,8 @@ import click
 from privaudit.api.signature import heard
 from privaudit.cli.options import json_option, options_of
 from privaudit.cli.output import answer, answer_json, answer_reports
-from privaudit.config import AuditSettings, PurgeOptions
+from privaudit.config import PurgeOptions
+from privaudit.config.audit_options import PlaceOptions
 from privaudit.errors import UsageError
 from privaudit.results.stored_audits import PurgeResults
 from privaudit.runtime.progress import talk
@@ -34,35 +35,29 @@ write. The audit can be verified and shown then, and trains nothing any more.
 @json_option
 def command(as_json: bool, **given: Any) -> None:
     """Remove what an audit itself still holds of forgotten samples."""
-    options = PurgeOptions(**given)
-    # What would go is told all the same where it is what was asked for, or before a question.
-    with heard(options if options.yes and not options.dry_run else options.changed(quiet=False)):
-        _purge(options, as_json=as_json)
-
-
-def _purge(options: PurgeOptions, *, as_json: bool) -> None:
     from privaudit.purging.purge import run_purge
     from privaudit.purging.purge_plan import plan_purge
     from privaudit.shadow.locate_audit import locate_audit
 
-    asked = (*locate_audit(AuditSettings.of(options), options.audit), options.forget, options.seed)
-    plan = plan_purge(*asked, skip_unknown=options.skip_unknown)
-    planned = plan.result()
-    if not (as_json and options.dry_run):
-        tell(planned, plan.chosen.said, in_full=options.dry_run)
-    if options.dry_run:
+    options = PurgeOptions(**given)
+    places = PlaceOptions.of(options)
+    # What would go is told all the same where it is what was asked for, or before a question.
+    with heard(options if options.yes and not options.dry_run else options.changed(quiet=False)):
+        asked = (*locate_audit(places, options.audit), options.forget, options.seed)
+        plan = plan_purge(*asked, skip_unknown=options.skip_unknown)
+        results = plan.result()
+        if not (as_json and options.dry_run):
+            tell(results, plan.chosen.said, in_full=options.dry_run)
+        if not options.dry_run:
+            if not options.yes:
+                _ask(results)
+            results = run_purge(*asked, skip_unknown=options.skip_unknown).result()
         if as_json:
-            answer_json(planned)
-        return
-    if not options.yes:
-        _ask(planned)
-    results = run_purge(*asked, skip_unknown=options.skip_unknown).result()
-    if as_json:
-        answer_json(results)
-        return
-    answer(f"purged {results.samples:,} samples of {results.audit}")
-    if results.report is not None:
-        answer_reports(results.report)
+            answer_json(results)
+        elif not options.dry_run:
+            answer(f"purged {results.samples:,} samples of {results.audit}")
+            if results.report is not None:
+                answer_reports(results.report)
 
 
 def tell(planned: PurgeResults, said: str, *, in_full: bool) -> None:

@@ -236,7 +236,7 @@ def _results(planned: PlannedComparison) -> OrderResults:
         parameters=asdict(request.parameters),
         sequencing=SequencingRecord.model_validate(request.sequencing.to_json()),
         forget=len(scenes[0].forget.rows),
-        forget_specification=shown_forget(settings),
+        forget_specification=shown_forget(settings.forget),
         seed=settings.seed,
         own_target=planned.own_target,
         same_forget_set=len({scene.forget.rows.tobytes() for scene in scenes}) == 1,

@@ -21,8 +21,6 @@ from privaudit.results.unlearning.removal_record import RemovalRecord
 from privaudit.results.unlearning.run import Chosen, UnlearnRun
 from privaudit.runtime import files
 from privaudit.runtime.progress import talk
-from privaudit.unlearning.application.method_choice import AUTO
-from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.removal_record import RECORD
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS
 from privaudit.unlearning.requests.forget_requests import RemovalRequest
@@ -91,10 +89,6 @@ class Beginning:
     forget: ForgetSet
     run: str | None
 
-    def of(self, problem: UnlearningProblem) -> UnlearningProblem:
-        """Return what of a problem is left to the method."""
-        return problem.going_on(self.forget, self.model or problem.original)
-
 
 def beginning(earlier: EarlierRun | None, everybody: ForgetSet, asked: ForgetSet, method: str) -> Beginning:
     """Say with which model a request begins.
@@ -142,8 +136,8 @@ def check_going_on(settings: UnlearnSettings) -> None:
         )
 
 
-def earlier_run(settings: UnlearnSettings, audit: OpenedAudit) -> EarlierRun | None:
-    """Find the run that ``--from`` names; None where it was not given.
+def earlier_run(name: str | None, out: Path) -> EarlierRun | None:
+    """Find the run of an audit, given its folder of results, that ``--from`` names; None where it was not given.
 
     Raises
     ------
@@ -152,9 +146,9 @@ def earlier_run(settings: UnlearnSettings, audit: OpenedAudit) -> EarlierRun | N
     StoreError
         Where it is not whole.
     """
-    if settings.from_ is None:
+    if name is None:
         return None
-    folder = _folder(settings.from_, audit.out)
+    folder = _folder(name, out)
     if not is_there(folder):
         raise StoreError(
             f"run {folder.name} is not whole: nothing can go on from it",
@@ -226,9 +220,9 @@ def _rejected(name: str, outcome: str, predecessor: Predecessor | None) -> Usage
 
 
 def together(
-    settings: UnlearnSettings, audit: OpenedAudit, asked: ForgetSet, earlier: EarlierRun | None
+    asked: ForgetSet, earlier: EarlierRun | None, audit: OpenedAudit, specification: str
 ) -> tuple[ForgetSet, ForgetSet]:
-    """Return everybody who is to be forgotten after this request, and those of them who are not yet.
+    """Return everybody who is to be forgotten after this request, by its ``--forget``, and those who are not yet.
 
     Raises
     ------
@@ -247,7 +241,7 @@ def together(
         )
     if len(everybody.rows) == len(audit.bench.table):
         raise UsageError(
-            f"--from {earlier.name}: with --forget {settings.forget} nobody is left to learn from",
+            f"--from {earlier.name}: with --forget {specification} nobody is left to learn from",
             hint="Delete the model instead.",
         )
     return everybody, new
@@ -267,12 +261,12 @@ def why_retrain(earlier: EarlierRun | None) -> str | None:
     return None
 
 
-def begin_anew(settings: UnlearnSettings, chosen: Chosen, earlier: EarlierRun | None) -> Chosen:
+def begin_anew(chosen: Chosen, earlier: EarlierRun | None, retrain_below: float | None) -> Chosen:
     """Return what auto chose, or retraining where going on would carry too much along; ``--retrain-below 0``: never."""
     why = why_retrain(earlier)
-    if why is None or settings.method != AUTO or chosen.method == RETRAIN:
+    if why is None or chosen.method == RETRAIN:
         return chosen
-    if settings.retrain_below == 0:
+    if retrain_below == 0:
         talk(f"  --retrain-below 0 goes on all the same, though auto would retrain: {why}")
         return chosen
     return chosen.model_copy(update={"method": RETRAIN, "why": why})

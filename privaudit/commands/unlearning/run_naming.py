@@ -42,16 +42,16 @@ def run_name(
         what["guard"] = request.guard
         if request.by_evidence:
             what["by_evidence"] = True
-    if request is not None and sequenced:
-        what["sequencing"] = request.sequencing.to_json()
-        revision = UNLEARNERS.load(request.method).stages_revision
-        if revision > 1 and request.sequencing.order != "none":
-            what["stages_revision"] = revision
     # A method that another package brings may be edited under the same name.
     if (source := UNLEARNERS.source(settings.method)) is not None:
         what["source"] = source
-    order = settings.order + ("-descending" if settings.descending else "")
-    words = [settings.method, order] if sequenced else [settings.method]
+    words = [settings.method]
+    if request is not None and sequenced:
+        what["sequencing"] = request.sequencing.to_json()
+        words.append(request.sequencing.order + ("-descending" if request.sequencing.descending else ""))
+        revision = UNLEARNERS.load(request.method).stages_revision
+        if revision > 1 and request.sequencing.order != "none":
+            what["stages_revision"] = revision
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
     forgotten = "" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
     return Identity.of(**what).named(*words, slug(forgotten) or "ids")

@@ -8,7 +8,7 @@ from privaudit.audit.thumbnails import write_thumbnails
 from privaudit.commands.unlearning.earlier_run import is_whole_link
 from privaudit.commands.unlearning.run_files import METRICS_FILE, is_there, run_folder
 from privaudit.commands.unlearning.unlearn_estimate import UnlearnEstimate, Work, estimate_run
-from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit, opened
+from privaudit.commands.unlearning.unlearn_inputs import opened
 from privaudit.commands.unlearning.unlearn_request import ResolvedRequest, request_of, resolve
 from privaudit.commands.unlearning.unlearn_run import make_run
 from privaudit.config import UnlearnSettings
@@ -23,7 +23,6 @@ from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.plan import UnlearnCost, UnlearnPlan
 from privaudit.results.unlearning.run import UnlearnAnswer, UnlearnResults
 from privaudit.runtime.progress import talk
-from privaudit.unlearning.application.problem import UnlearningProblem
 
 
 def run_unlearn(settings: UnlearnSettings) -> UnlearnAnswer:
@@ -42,8 +41,8 @@ def run_unlearn(settings: UnlearnSettings) -> UnlearnAnswer:
             talk(f"  run {folder.name} is there already: nothing is trained")
             results = read_result(folder / METRICS_FILE, UnlearnResults)
         else:
-            foretell(audit, wanted)
-            results = make_run(audit, wanted, folder)
+            foretell(wanted)
+            results = make_run(wanted, folder)
         if settings.base.show_samples:
             write_thumbnails(audit.plan, audit.out)
         report = render_report(audit.out, privacy_of(settings.base))
@@ -83,7 +82,7 @@ def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:
         wanted = resolve(settings, audit, dry_run=True)
         folder = run_folder(audit.out / "unlearn", wanted.name)
         there = wanted.calibration is None and is_there(folder) and is_whole_link(folder, wanted.earlier)
-        cost = None if there else foretell(audit, wanted, names_exact=False)
+        cost = None if there else foretell(wanted, names_exact=False)
     for note in wanted.forget.notes:
         talk(f"  {note}")
     return UnlearnPlan(
@@ -105,10 +104,9 @@ def _with_memory(planned: CalibrationPlan | None, cost: UnlearnEstimate | None) 
     return None if planned is None or cost is None else planned.model_copy(update={"memory_bytes": cost.memory_bytes})
 
 
-def foretell(audit: OpenedAudit, wanted: ResolvedRequest, *, names_exact: bool = True) -> UnlearnEstimate:
+def foretell(wanted: ResolvedRequest, *, names_exact: bool = True) -> UnlearnEstimate:
     """Say what a run that is not there yet will cost, and what the exact alternative, unless that is said elsewhere."""
-    problem = UnlearningProblem.of(audit.bench, audit.plan.arrays, wanted.forget, wanted.settings.seed)
-    cost = estimate_run(audit.plan, wanted.began.of(problem), wanted.request, Work.of(audit, wanted))
+    cost = estimate_run(wanted.audit.plan, wanted.handed, wanted.request, Work.of(wanted))
     for sentence in cost.sentences(is_exact=wanted.request is None or not names_exact):
         talk(f"  {sentence}")
     return cost

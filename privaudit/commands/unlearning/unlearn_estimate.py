@@ -13,7 +13,6 @@ import numpy.typing as npt
 from privaudit.audit.cost.audit_estimate import IDLE, SINGLE, makespan
 from privaudit.audit.cost.stopwatch import Cost, measure_here, peak_memory
 from privaudit.audit.plan import AuditPlan
-from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.commands.unlearning.unlearn_request import ResolvedRequest
 from privaudit.errors import PrivauditError
 from privaudit.evaluation.measures.relearn import RelearnSettings
@@ -154,9 +153,10 @@ class Work:
     tuning: Sequence[RetrainJob] = ()
 
     @classmethod
-    def of(cls, audit: OpenedAudit, wanted: ResolvedRequest) -> Work:
+    def of(cls, wanted: ResolvedRequest) -> Work:
         """Count what a request needs."""
-        plan, settings, request, forget = audit.plan, wanted.settings, wanted.request, wanted.forget
+        audit, settings, request, forget = wanted.audit, wanted.settings, wanted.request, wanted.forget
+        plan = audit.plan
         seed = settings.seed
         jobs = wanted_jobs(plan, forget, settings.reference, seed, is_method=request is None, noise_floor=True)
         if request is None:

@@ -22,6 +22,7 @@ from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
 from privaudit.runtime import files
 from privaudit.scoring.score_table import demand_columns
+from privaudit.shadow.locate_audit import locate_audit
 from privaudit.shadow.store import TARGET, open_audit
 from privaudit.unlearning.application.problem import Bench
 
@@ -39,17 +40,18 @@ class OpenedAudit:
 
 @contextmanager
 def opened(settings: UnlearnSettings, *, dry_run: bool) -> Iterator[OpenedAudit]:
-    """Open and lock an audit with its target and its scores; a dry run makes nothing anew.
+    """Find, open and lock an audit with its target and its scores; a dry run makes nothing anew.
 
     Raises
     ------
     StoreError
         Where the target or (in a dry run) the scores are missing.
     """
-    store = open_audit(settings.base.store, settings.audit)
-    plan = reopen_plan(store, settings.base)
-    out = settings.base.out / store.audit
-    if settings.base.show_samples:
+    base, named = locate_audit(settings.base, settings.audit)
+    store = open_audit(base.store, named)
+    plan = reopen_plan(store, base)
+    out = base.out / store.audit
+    if base.show_samples:
         check_images(plan)
     if not dry_run:
         files.claim(out)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from privaudit.audit.plan import AuditPlan
 from privaudit.commands.unlearning.earlier_run import (
     Beginning,
     EarlierRun,
@@ -15,12 +15,11 @@ from privaudit.commands.unlearning.earlier_run import (
     link_to,
     together,
 )
-from privaudit.commands.unlearning.run_naming import decides_unlearning, run_name
-from privaudit.commands.unlearning.unlearn_auto import AutoRequest, calibrated_choice
+from privaudit.commands.unlearning.run_naming import run_name
+from privaudit.commands.unlearning.unlearn_auto import only_by_steps, settled
 from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.config import Sequencing, UnlearnSettings
 from privaudit.errors import UsageError
-from privaudit.evaluation.u_lira import choose_models
 from privaudit.results.unlearning.calibration import CalibrationPlan
 from privaudit.results.unlearning.ledger import SequencingRecord
 from privaudit.results.unlearning.predecessor import Predecessor
@@ -32,8 +31,8 @@ from privaudit.unlearning.application.method_choice import (
     AUTO,
     RETRAIN_BELOW,
     choose_method,
-    sentence_of,
 )
+from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.retrained_models import expected_seconds
 from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.application.teacher_models import check_applicable, why_no_teachers
@@ -41,8 +40,7 @@ from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_meth
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
 from privaudit.unlearning.schedule.ordering import check_order, score_of
-from privaudit.unlearning.schedule.stages import check_sequencing
-from privaudit.unlearning.teachers import split_pairs
+from privaudit.unlearning.schedule.stages import check_sequencing, sequencing_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +49,10 @@ class ResolvedRequest:
 
     Parameters
     ----------
+    audit
+        The audit, opened.
     settings
-        As they were asked for, with the method and the order that it comes to.
+        As they were asked for, with the method that it comes to.
     forget, asked
         D_u: everybody who is to be forgotten; and those of them whom ``earlier`` has not forgotten.
     chosen
@@ -69,6 +69,7 @@ class ResolvedRequest:
         In a dry run, what a calibration would take that is yet to be made.
     """
 
+    audit: OpenedAudit
     settings: UnlearnSettings
     forget: ForgetSet
     asked: ForgetSet
@@ -87,7 +88,17 @@ class ResolvedRequest:
     @property
     def order(self) -> str:
         """The order, or ``none``."""
-        return self.settings.order
+        return "none" if self.request is None else self.request.sequencing.order
+
+    @cached_property
+    def problem(self) -> UnlearningProblem:
+        """What the result is judged by: the target model, and everybody who is to be forgotten."""
+        return UnlearningProblem.of(self.audit.bench, self.audit.plan.arrays, self.forget, self.settings.seed)
+
+    @cached_property
+    def handed(self) -> UnlearningProblem:
+        """What of it the method is to solve."""
+        return self.problem.going_on(self.began.forget, self.began.model or self.problem.original)
 
     @property
     def link(self) -> Predecessor | None:
@@ -101,9 +112,9 @@ class ResolvedRequest:
         """Names of the method's parameters that were asked for by value."""
         return frozenset(given_parameters(self.settings))
 
-    def as_result(self, plan: AuditPlan) -> UnlearnRequested:
-        """Return what was asked of this audit as it stands in results."""
-        settings, request, forget = self.settings, self.request, self.forget
+    def as_result(self, request: Request | None) -> UnlearnRequested:
+        """Return what was asked as it stands in results; ``request`` with the parameters that it was run with."""
+        plan, settings, forget = self.audit.plan, self.settings, self.forget
         parameters, sequencing, groups = None, None, None
         if request is not None:
             parameters = {name: getattr(request.parameters, name) for name in request.parameters.names()}
@@ -115,12 +126,12 @@ class ResolvedRequest:
             method=self.method,
             chosen=self.chosen,
             order=self.order,
-            descending=settings.descending,
+            descending=request is not None and request.sequencing.descending,
             parameters=parameters,
             groups=groups,
             sequencing=sequencing,
             forget=len(forget.rows),
-            forget_specification=shown_forget(settings),
+            forget_specification=shown_forget(settings.forget),
             requests=len(forget.requests),
             skipped=len(forget.skipped),
             notes=forget.notes,
@@ -139,38 +150,26 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
     Where `--method auto` needs a calibration that is not stored yet it is made here, unless in a dry run.
     """
     plan, bench = audit.plan, audit.bench
-    earlier = earlier_run(settings, audit)
+    earlier = earlier_run(settings.from_, audit.out)
     demand_retraining(bench, settings.method)
-    forget, asked = together(settings, audit, chosen_samples(settings, audit), earlier)
+    forget, asked = together(chosen_samples(settings, audit), earlier, audit, settings.forget)
     if forget.said:
         talk(f"to forget: {forget.said}")
-    wanted, planned = only_by_steps(settings), None
-    chosen = choose_method(
-        settings.method,
-        wanted=wanted,
-        # By a training that was timed before: the same request is then always answered alike.
-        exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
-        below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
-        not_applicable=why_not_on_estimators(bench, "it")
-        or why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
+    chosen, planned = (
+        choose_method(
+            settings.method,
+            wanted=only_by_steps(settings) if settings.method == AUTO else None,
+            # By a training that was timed before: the same request is then always answered alike.
+            exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
+            below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
+            not_applicable=why_not_on_estimators(bench, "it")
+            or why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
+        ),
+        None,
     )
-    chosen = begin_anew(settings, chosen, earlier)
     if chosen.by == AUTO:
-        if settings.u_lira is not None and chosen.method != RETRAIN:
-            # Too few shadow models are told before a calibration is paid for.
-            choose_models(split_pairs(plan.shadows, bench.seed).judging, settings.u_lira)
-        settings = all_at_once(settings)
-        open_choice = AutoRequest(settings, sequencing_of(settings), wanted, decides_unlearning(bench), dry_run)
-        score_of(bench.table.iloc[forget.rows], settings.order)
-        chosen, planned = calibrated_choice(chosen, open_choice, audit, forget)
-        talk(f"  {sentence_of(chosen)}")
-        if chosen.method == RETRAIN and settings.u_lira is not None:
-            talk("  --u-lira is left out: retraining never sees a forgotten sample, so there is nothing to attack")
-            settings = settings.changed(u_lira=None)
-    settings = of_method(settings, chosen.method)
-    if chosen.calibration is not None:
-        values = chosen.calibration.parameters
-        settings = settings.changed(parameter=tuple(f"{name}={value!r}" for name, value in values.items()))
+        chosen = begin_anew(chosen, earlier, settings.retrain_below)
+        settings, chosen, planned = settled(settings, chosen, audit, forget, dry_run=dry_run)
     request = request_of(settings)
     began = beginning(earlier, forget, asked, settings.method)
     if request is not None:
@@ -178,13 +177,7 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
         # A score that was never measured.
         score_of(bench.table.iloc[began.forget.rows], request.sequencing.order)
     name = run_name(settings, bench, forget, request, earlier)
-    return ResolvedRequest(settings, forget, asked, chosen, request, name, began, earlier, planned)
-
-
-def all_at_once(settings: UnlearnSettings) -> UnlearnSettings:
-    """Hand the forget set over all at once where no order is asked for: auto takes what forgets best."""
-    asked = "order" in settings.model_fields_set or sequencing_of(settings) != Sequencing(order=settings.order)
-    return settings if asked else settings.changed(order="none")
+    return ResolvedRequest(audit, settings, forget, asked, chosen, request, name, began, earlier, planned)
 
 
 def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:
@@ -199,55 +192,12 @@ def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | No
     )
 
 
-def of_method(settings: UnlearnSettings, method: str) -> UnlearnSettings:
-    """Return the request with its method, and without an order where that method runs once."""
-    settings = settings.changed(method=method, retrain_below=None)
-    if not takes_order(method):
-        # It runs once: no order means anything to it.
-        return settings.changed(order="none", descending=False)
-    parameters = with_changes(UNLEARNERS.load(method).defaults, given_parameters(settings))
-    paced = getattr(parameters, "cycles", 0) > 0 and by_evidence(settings)
-    return settings.changed(order="none") if paced else settings
-
-
-def by_evidence(settings: UnlearnSettings) -> bool:
-    """Tell whether a method that can may choose whom it hands over, and when to stop.
-
-    Not where an order is asked for, or an exact budget: without a guard, as the paper's methods are reproduced, and
-    where parameters are tuned.
-    """
-    free = settings.order == "none" or "order" not in settings.model_fields_set
-    plain = sequencing_of(settings) == Sequencing(order=settings.order)
-    return free and plain and settings.guard == "on" and not settings.tune
-
-
-def only_by_steps(settings: UnlearnSettings) -> str | None:
-    """Return what of the request only a method can do that is handed forget samples, in words; None where nothing."""
-    if "order" in settings.model_fields_set and settings.order != "none":
-        return f"--order {settings.order} is asked for, and retraining has none"
-    if sequencing_of(settings) != Sequencing(order=settings.order):
-        return "the forget set is to be handed over in a certain way, and retraining is handed none"
-    return "--u-lira attacks approximate methods" if settings.u_lira is not None else None
-
-
-def sequencing_of(settings: UnlearnSettings) -> Sequencing:
-    """Return how the forget set is handed over, checked."""
-    sequencing = Sequencing.of(settings)
-    if settings.pace == "self-paced":
-        if "rerank" in settings.model_fields_set and settings.rerank == "static":
-            raise UsageError(
-                "--pace self-paced asks at every stage which losses lie below λ: it can't be static",
-                hint="Losses of before alone are --pace linear --order loss.",
-            )
-        sequencing = sequencing.changed(rerank="dynamic")
-    check_sequencing(sequencing)
-    return sequencing
-
-
 def request_of(settings: UnlearnSettings) -> Request | None:
     """Return what is asked for, checked; None where the method is retraining itself.
 
-    Of ``auto`` it is what it may come to.
+    Of ``auto`` it is what it may come to. A method that can may choose whom it hands over, and when to stop, by
+    evidence: not where an order is asked for, or an exact budget (without a guard, as the paper's methods are
+    reproduced, and where parameters are tuned).
     """
     check_going_on(settings)
     if settings.method == AUTO:
@@ -266,16 +216,24 @@ def request_of(settings: UnlearnSettings) -> Request | None:
             )
         if settings.tune or changes:
             raise UsageError("retrain has no parameters: it follows the recipe of the target")
+        check_sequencing(sequencing.changed(order="none", descending=False))
         return None
     method: type[Unlearner] = UNLEARNERS.load(settings.method)
     parameters = with_changes(method.defaults, changes)
+    free = settings.order == "none" or "order" not in settings.model_fields_set
+    exact = sequencing != Sequencing(order=settings.order) or settings.guard == "off" or settings.tune
+    by_evidence = getattr(parameters, "cycles", 0) > 0 and free and not exact
+    if by_evidence or not method.takes_forget_steps:
+        # No order means anything to it.
+        sequencing = sequencing.changed(order="none", descending=False)
+        check_sequencing(sequencing)
     return Request(
         settings.method,
         parameters,
         sequencing,
         settings.seed,
         guard=settings.guard == "on",
-        by_evidence=getattr(parameters, "cycles", 0) > 0 and by_evidence(settings),
+        by_evidence=by_evidence,
     )
 
 
@@ -294,6 +252,6 @@ def given_parameters(settings: UnlearnSettings) -> dict[str, str | float]:
     return {name: value for name, value in common.items() if value is not None} | parse_changes(settings.parameter)
 
 
-def shown_forget(settings: UnlearnSettings) -> str:
+def shown_forget(specification: str) -> str:
     """Return ``--forget`` as results repeat it: not where a list lies, nor what it is called."""
-    return "ids:FILE" if settings.forget.startswith("ids:") else settings.forget
+    return "ids:FILE" if specification.startswith("ids:") else specification

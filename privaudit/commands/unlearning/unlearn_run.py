@@ -7,10 +7,8 @@ from pathlib import Path
 
 from torch import nn
 
-from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import MODELS, model_file, write_table
 from privaudit.commands.unlearning.run_files import EXPOSURE, FORGETTING, METRICS_FILE, numbers_of
-from privaudit.commands.unlearning.unlearn_inputs import OpenedAudit
 from privaudit.commands.unlearning.unlearn_request import (
     ResolvedRequest,
 )
@@ -35,10 +33,11 @@ from privaudit.unlearning.application.run_method import ForgetRun, Request, judg
 from privaudit.unlearning.requests.forget_set import ForgetSet
 
 
-def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> UnlearnResults:
+def make_run(wanted: ResolvedRequest, folder: Path) -> UnlearnResults:
     """Unlearn, judge, and write the results into ``folder``, whose name is the run's."""
-    plan, settings, request, forget = audit.plan, wanted.settings, wanted.request, wanted.forget
-    _announce(plan, wanted, folder)
+    audit, settings, request, forget = wanted.audit, wanted.settings, wanted.request, wanted.forget
+    plan = audit.plan
+    _announce(wanted, folder)
     attackers = settings.u_lira
     if request is not None and attackers is not None:
         # Too few shadow models are told before anything is trained.
@@ -46,29 +45,31 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     paths, retraining = retrained_models(
         plan, forget, settings.reference, settings.seed, is_method=request is None, noise_floor=True
     )
-    problem = UnlearningProblem.of(audit.bench, plan.arrays, forget, settings.seed)
-    tuning = None
+    problem, tuning = wanted.problem, None
     if settings.tune and request is not None:
         request, tuning = tune(plan, problem, request, wanted.given)
-    models, run = unlearn(problem, request, paths, folder, wanted.began.of(problem))
+    models, run = unlearn(problem, request, paths, folder, wanted.handed)
     evaluation = evaluate(problem, models, run, wanted.method)
     of_request = None
     if wanted.earlier is not None and run is not None:
         alone = problem.going_on(wanted.asked, wanted.earlier.model)
         of_request = outcome_of_request(alone, evaluation, run, wanted.method)
         evaluation = replace(evaluation, figures=with_request(evaluation.figures, of_request))
-    _warn_of_proxy(evaluation.figures, request)
+    if request is not None and request.sequencing.order == "loss":
+        _warn_of_proxy(evaluation.figures)
     judging = judges(audit.bench, run is not None and run.taught)
     attacked = None
     if request is not None and attackers is not None:
         attacked = u_lira(
             plan, problem, request, evaluation.answers_but_second, choose_models(judging, attackers), folder
         )
-    nothing = Ledger(forget_steps=0, forget_steps_run=0, retain_steps_run=0)
+    ledger = Ledger(forget_steps=0, forget_steps_run=0, retain_steps_run=0) if run is None else run.ledger
+    if (calibration := wanted.chosen.calibration) is not None:
+        ledger = ledger.model_copy(update={"calibration": calibration.cost})
     results = UnlearnResults(
         **evaluation.figures,
-        **_with_calibration(nothing if run is None else run.ledger, wanted),
-        **replace(wanted, request=request).as_result(plan),
+        **ledger,
+        **wanted.as_result(request),
         run=folder.name,
         number=1 + max(numbers_of(folder.parent), default=0),
         outcome_of_request=of_request,
@@ -86,13 +87,8 @@ def make_run(audit: OpenedAudit, wanted: ResolvedRequest, folder: Path) -> Unlea
     return results
 
 
-def _with_calibration(ledger: Ledger, wanted: ResolvedRequest) -> Ledger:
-    """The ledger with what choosing the method took."""
-    found = wanted.chosen.calibration
-    return ledger if found is None else ledger.model_copy(update={"calibration": found.cost})
-
-
-def _announce(plan: AuditPlan, wanted: ResolvedRequest, folder: Path) -> None:
+def _announce(wanted: ResolvedRequest, folder: Path) -> None:
+    plan = wanted.audit.plan
     talk(f"unlearning {len(wanted.asked.rows):,} of {len(plan.data):,} samples of {plan.name}: {folder.name}")
     if (link := wanted.link) is not None:
         talk(
@@ -162,12 +158,10 @@ def with_request(figures: UnlearningFigures, of_request: OutcomeEvidence) -> Unl
     return figures.model_copy(update={"outcome": of_request.name, "outcome_evidence": found})
 
 
-def _warn_of_proxy(figures: UnlearningFigures, request: Request | None) -> None:
+def _warn_of_proxy(figures: UnlearningFigures) -> None:
     """Say where an order by loss says little of risk."""
     proxy = figures.loss_as_proxy
-    if request is None or request.sequencing.order != "loss" or proxy is None or proxy.ci is None:
-        return
-    if proxy.ci[0] < 0.5:
+    if proxy is not None and proxy.ci is not None and proxy.ci[0] < 0.5:
         talk(
             "  warning: the order goes by loss, which is a poor stand-in for risk in this forget set (Spearman "
             f"{proxy.spearman:+.2f}); --order risk ranks by risk itself"

@@ -149,7 +149,8 @@ def _run_in_stages(
     report: Telling,
 ) -> tuple[Ledger, Trajectory]:
     """Hand the forget set over stage by stage; `NotKept` where what was remembered of an earlier try is of no use."""
-    model, ranking = unlearner.context.model, ranking_of(problem, request, unlearner.context.model)
+    model = unlearner.context.model
+    ranking = ranking_of(problem, request.sequencing, request.seed, model)
     decider = decider_of(problem, unlearner) if request.by_evidence else None
     if decider is not None and (cycles := unlearner.cycles):
         stages = cycles_of(problem.forget.rows, unlearner.cycle_budget, cycles)
@@ -248,9 +249,9 @@ def scored_by(model: nn.Module, table: pd.DataFrame, pool: Samples) -> pd.DataFr
     return table.assign(**columns, tail=tail_of(scaled, table["label"].to_numpy(), np.zeros(len(table), np.bool_)))
 
 
-def ranking_of(problem: UnlearningProblem, request: Request, original: nn.Module) -> Ranking:
+def ranking_of(problem: UnlearningProblem, sequencing: Sequencing, seed: int, original: nn.Module) -> Ranking:
     """Return how the forget set is ordered: by the scores of before, or measured again whenever it is asked."""
-    bench, forget, sequencing = problem.bench, problem.forget.rows, request.sequencing
+    bench, forget = problem.bench, problem.forget.rows
     scored = problem.is_of_target or sequencing.order in ("none", "random")
     table = bench.table if scored else scored_by(original, bench.table, problem.pool)
     of_forget = table.iloc[forget].reset_index(drop=True)
@@ -259,7 +260,7 @@ def ranking_of(problem: UnlearningProblem, request: Request, original: nn.Module
 
     def ranking(model: nn.Module) -> tuple[Rows, npt.NDArray[np.float64]]:
         rows = _measured(of_forget, model, problem.pool, forget, evidence) if measured else of_forget
-        position = order_rows(rows, sequencing.order, sequencing.descending, request.seed, sequencing.rank_by)
+        position = order_rows(rows, sequencing.order, sequencing.descending, seed, sequencing.rank_by)
         return forget[position], score_of(rows, sequencing.order, sequencing.rank_by)[position]
 
     return ranking

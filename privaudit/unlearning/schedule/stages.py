@@ -26,6 +26,20 @@ Ranking = Callable[[nn.Module], tuple[Rows, npt.NDArray[np.float64]]]
 Choice = Callable[[nn.Module, Rows], Rows]
 
 
+def sequencing_of(settings: Sequencing) -> Sequencing:
+    """Return how the forget set is handed over, checked, of a request for that and more."""
+    sequencing = Sequencing.of(settings)
+    if settings.pace == "self-paced":
+        if "rerank" in settings.model_fields_set and settings.rerank == "static":
+            raise UsageError(
+                "--pace self-paced asks at every stage which losses lie below λ: it can't be static",
+                hint="Losses of before alone are --pace linear --order loss.",
+            )
+        sequencing = sequencing.changed(rerank="dynamic")
+    check_sequencing(sequencing)
+    return sequencing
+
+
 def check_sequencing(sequencing: Sequencing) -> None:
     """Raise `UsageError` for an order that is unknown, or choices that contradict each other."""
     check_order(sequencing.order)
