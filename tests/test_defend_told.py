@@ -17,6 +17,7 @@ from privaudit.commands.defence.output_measures import why_unmeasured
 from privaudit.commands.defence.variations import Variation, read_sweep, varied_settings
 from privaudit.config import AuditSettings
 from privaudit.errors import UsageError
+from privaudit.report.defence.defence_document import _warnings
 from privaudit.results.defence_results import BoundaryMeasure
 from privaudit.results.measures import Attack
 
@@ -64,3 +65,13 @@ def test_where_a_rate_is_not_resolved_the_area_is_shown_with_its_interval(capsys
     assert "AUC 0.600" in told.splitlines()[0]
     assert "AUC 0.600 (0.550–0.650)" in told
     assert "AUC 0.600 (no interval)" in told
+
+
+def test_what_is_warned_of_stands_in_the_report_once() -> None:
+    """Near-duplicates of the data are those of every variation."""
+    rows: list[Any] = [
+        SimpleNamespace(title="as it was", warnings=["near-duplicates"]),
+        SimpleNamespace(title="fewer", warnings=["near-duplicates", "odd models"]),
+        SimpleNamespace(title="dropout", warnings=["odd models", "near-duplicates"]),
+    ]
+    assert _warnings(rows) == ["All of them: Warning: near-duplicates.", "fewer; dropout: Warning: odd models."]

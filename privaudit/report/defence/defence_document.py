@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from privaudit import __version__
 from privaudit.report.content import wording
 from privaudit.report.content.elements import Answer, Fact, Figure, Report, Section, Table, tabulate
@@ -27,7 +29,7 @@ def build_defence(results: DefenceResults) -> Report:
         overview=[
             Answer("By which rule?", [text("defence.rule")], "training"),
             Answer("What about showing less of what the model says?", _outputs_in_brief(results), "output"),
-            Answer("What was not tried?", results.skipped or ["Nothing was left out."], "training"),
+            Answer("What was not tried?", results.skipped or ["Nothing that was asked for was left out."], "training"),
         ],
         sections=with_tables([_training(results), *_output(results), _check(results)]),
         limits=text("defence.limits"),
@@ -106,10 +108,19 @@ def _training(results: DefenceResults) -> Section:
     said = [text("defence.training")]
     if any("without" in one.changes for one in results.variants):
         said.append(text("defence.left-out"))
-    for one in results.variants:
-        said += [f"{one.title}: {warning}" for warning in warned(one.warnings)]
+    said += _warnings(results.variants)
     figures = [_figure(results)] if any(found_at(one, fpr) is not None for one in results.variants) else []
     return Section("training", "Other ways to train", said, [table, more], figures)
+
+
+def _warnings(variants: Sequence[Variant]) -> list[str]:
+    """What is warned of, once each: of whom, where it is not of all."""
+    whose: dict[str, list[str]] = {}
+    for one in variants:
+        for warning in warned(one.warnings):
+            whose.setdefault(warning, []).append(one.title)
+    everybody = len(variants)
+    return [f"{'; '.join(of) if len(of) < everybody else 'All of them'}: {warning}" for warning, of in whose.items()]
 
 
 def _told_right(row: tuple[int, Variant]) -> str:
