@@ -327,6 +327,7 @@ def test_a_purged_variation_is_refused_before_anything_is_trained(monkeypatch: p
     monkeypatch.setattr(defend, "open_baseline", lambda *_: baseline)
     monkeypatch.setattr(defend, "default_variations", lambda _: ([Variation("fewer", "", {"epochs": 3})], []))
     monkeypatch.setattr(defend, "plan_variation", lambda *_: purged)
+    monkeypatch.setattr(defend, "why_unmeasured", lambda _: None)
     monkeypatch.setattr(defend, "cost_of", lambda *_, **__: None)
     with pytest.raises(StoreError, match="variation 'fewer': purged of 3 samples"):
         defend.plan_defence(AuditSettings(dataset="digits"), set(), None, None)
