@@ -259,7 +259,7 @@ def test_what_was_damaged_is_made_anew(
     copy = tmp_path / "copy"
     shutil.copytree(root, copy)
     for kind, path in files_by_kind(copy, audit).items():
-        # What a trial of speed chose may be chosen otherwise on a busy machine, and other sums differ in their last bits.
+        # A trial of speed may choose otherwise on a busy machine, and other sums differ in their last bits.
         if KINDS.get(kind) not in (None, "by hand") and "calibration" not in kind:
             flip(path)
     salt = (copy / "out" / audit / "redaction.salt").read_bytes()

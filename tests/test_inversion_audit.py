@@ -293,7 +293,8 @@ def test_an_audit_that_was_matched_from_noise_goes_on_so(small_npz: Path, tmp_pa
     write_result(calibration_path(plan.store, plan.specification), engine)
     folder = InversionStage(plan, before, engine).folder("matching")
     usual = choose_inversion(plan)
-    assert isinstance(usual and usual.attack, RefiningAttack)
+    assert usual is not None
+    assert isinstance(usual.attack, RefiningAttack)
     files.write_bytes(folder / "matching-0002-0123456789abcdef.npz", b"")
     found = choose_inversion(plan)
     assert found is not None
@@ -301,6 +302,16 @@ def test_an_audit_that_was_matched_from_noise_goes_on_so(small_npz: Path, tmp_pa
     for other in ({"gradient_clip": 0.25}, {"invert_at": "init"}, {"store": tmp_path / "elsewhere"}):
         elsewhere = choose_inversion(plan_audit(settings_of(small_npz, tmp_path, invert="2", **other)))
         assert isinstance(elsewhere and elsewhere.attack, RefiningAttack)
+    # A batch that was asked for is kept in no calibration.
+    in_eights = plan_audit(settings_of(small_npz, tmp_path, invert="2", invert_batch=8))
+    assert isinstance((choose_inversion(in_eights) or usual).attack, RefiningAttack)
+    asked = InversionStage(plan, before, engine.model_copy(update={"batch": 8})).folder("matching")
+    files.write_bytes(asked / "matching-0002-0123456789abcdef.npz", b"")
+    assert (choose_inversion(in_eights) or usual).attack == before.attack
+    # Where both lie, noise was asked for by name: the default is not lost for that.
+    refined = InversionStage(plan, usual, engine).folder("matching")
+    files.write_bytes(refined / "matching-0002-0123456789abcdef.npz", b"")
+    assert (choose_inversion(plan) or before).attack == usual.attack
 
 
 def test_scores_of_samples() -> None:

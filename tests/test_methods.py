@@ -42,6 +42,7 @@ from privaudit.unlearning.requests.forget_set import ForgetSet
 from privaudit.unlearning.retain_sampler import RetainStream, batches, share_of_batch
 from privaudit.unlearning.schedule.one_shot import run_once
 from privaudit.unlearning.schedule.sequence import plan_stages, run_sequence
+from privaudit.unlearning.schedule.stages import Stage
 from privaudit.unlearning.teachers import Teachers, average, split_pairs
 from privaudit.unlearning.without_classes import mixed, own_answers, share_left
 from tests.conftest import Run, unlearn
@@ -677,6 +678,34 @@ def test_who_is_handed_over_last_is_unlearned_at_the_height_of_the_rate() -> Non
         np.testing.assert_allclose(rates, expected, atol=1e-9)
         last = done > 1 - stages[-1].budget / ends[-1]
         assert len(sizes) == 1 or np.mean(np.isclose(np.array(rates)[last], 0.4)) >= 0.4
+
+
+def test_the_rate_falls_to_nothing_where_stages_choose_fewer_than_were_planned() -> None:
+    recipe = Recipe(name="own", epochs=8, batch_size=20, learning_rate=0.5, momentum=0.0, schedule="constant")
+    context, *_ = linear_context()
+    context = replace(taught(context, np.full((5, CLASSES), 1 / CLASSES)), recipe=recipe)
+    method = ShadowTeacher(context, with_changes(ShadowTeacher.defaults, {"oversampling": 1.0}))
+    five, two = np.arange(5), np.arange(2)
+    stages = [Stage(five, 40, lambda *_: two), Stage(five, 40, lambda *_: two)]
+    rates: list[float] = []
+    handle = register_optimizer_step_post_hook(lambda one, *_: rates.append(one.param_groups[0]["lr"]))
+    try:
+        spent = run_sequence(method, stages, lambda _: None).forget_steps_run
+    finally:
+        handle.remove()
+    assert spent == 32  # two fifths of 80
+    assert max(rates) == pytest.approx(0.6 * 0.5)
+    assert rates[-1] < 0.1 * max(rates)
+
+
+def test_of_longer_stages_the_last_steps_enter_the_average() -> None:
+    """Weights are averaged over as many steps as there are, and not over those of one pass alone."""
+    recipe = RECIPES["airbench"].model_copy(update={"epochs": 40, "batch_size": 12})
+    context = replace(practice_context(), recipe=recipe)
+    method = ShadowTeacher(context, ShadowTeacher.defaults)
+    groups = [context.forget[: len(context.forget) // 2], context.forget]
+    run_sequence(method, plan_stages(groups, method.passes, "per-stage"), lambda _: None)
+    assert method._step == pytest.approx(method._steps, rel=0.1)
 
 
 def test_shadow_teacher_learns_batchnorm_and_ends_with_the_average_where_the_recipe_does() -> None:

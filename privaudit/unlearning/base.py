@@ -184,9 +184,10 @@ class Unlearner:
         raise NotImplementedError
 
     def foresee(self, planned: int, before_last: int) -> None:
-        """Be told, before the first step, how many forget-sample gradients are planned, and how many before the last.
+        """Be told how many forget-sample gradients are planned, and how many of them before the last stage.
 
-        That is, before the last stage begins: none where all are handed over at once.
+        Once before the first step, and again where the last stage begins: stages that choose for themselves may have
+        spent less. None are before the last where all are handed over at once.
         """
 
     #: At most so many cycles, each of which ends in a usable model, until D_u looks never-seen; 0: it has none.

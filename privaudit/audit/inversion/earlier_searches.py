@@ -17,15 +17,23 @@ def holds_searches_from_noise(plan: AuditPlan, inversion: InversionPlan) -> bool
     """Whether gradient matching from noise was begun in the store, with this audit's settings otherwise.
 
     What an audit has told of its samples stays what it was; ``--store`` elsewhere, or a removed folder of searches,
-    begins anew.
+    begins anew. Where searches of ``inversion`` lie there as well, those of noise were asked for by name.
     """
     if plan.settings.invert_preset != DEFAULT_PRESET or not isinstance(inversion.attack, RefiningAttack):
         return False
-    path = calibration_path(plan.store, plan.specification)
-    if not files.is_whole(path):
-        return False
-    stored = read_result(path, EngineChoice)
-    if (asked := str(plan.settings.invert_batch)).isdecimal():
-        stored = stored.model_copy(update={"batch": int(asked)})
     before = replace(inversion, attack=resolve_attack(FROM_NOISE, plan.data.input_shape))
-    return any(InversionStage(plan, before, stored).folder("matching").glob("matching-*.npz"))
+    engines = _engines(plan)
+    return _has_searches(plan, before, engines) and not _has_searches(plan, inversion, engines)
+
+
+def _engines(plan: AuditPlan) -> list[EngineChoice]:
+    """What gradients may have been computed with: the calibration says so, unless a batch was asked for."""
+    path, asked = calibration_path(plan.store, plan.specification), str(plan.settings.invert_batch)
+    if asked.isdecimal():
+        return [EngineChoice(engine=engine, batch=int(asked)) for engine in ("looped", "vmapped", "layerwise")]
+    return [read_result(path, EngineChoice)] if files.is_whole(path) else []
+
+
+def _has_searches(plan: AuditPlan, inversion: InversionPlan, engines: list[EngineChoice]) -> bool:
+    folders = (InversionStage(plan, inversion, engine).folder("matching") for engine in engines)
+    return any(path for folder in folders for path in folder.glob("matching-*.npz"))

@@ -59,6 +59,9 @@ def settled(
     if chosen.method == RETRAIN and settings.u_lira is not None:
         talk("  --u-lira is left out: retraining never sees a forgotten sample, so there is nothing to attack")
         settings = settings.changed(u_lira=None)
+    if chosen.method == RETRAIN:
+        # It has no stages, so nothing is paced or ranked again.
+        settings = settings.changed(pace="linear", rerank="static")
     settings = settings.changed(method=chosen.method, retrain_below=None)
     if chosen.calibration is not None:
         values = chosen.calibration.parameters

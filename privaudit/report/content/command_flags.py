@@ -39,10 +39,17 @@ def inversion_flags(found: InversionResults | None) -> dict[str, object]:
         # Where a list of ids lies, and what it is called, is its owner's business.
         "invert": "ids:FILE" if str(found.asked).startswith("ids:") else found.asked,
         "invert-at": found.at if found.at != "trained" else None,
-        "invert-preset": found.preset if found.preset != "default" else None,
+        "invert-preset": _preset(found),
         "gradient-noise": found.gradient_noise or None,
         "gradient-clip": found.gradient_clip,
     }
+
+
+def _preset(found: InversionResults) -> str | None:
+    """The attack by name, where the default is, or once was, another."""
+    if found.preset != "default":
+        return found.preset
+    return None if found.attack.refines else "from-noise"
 
 
 def inferred_flags(found: Inferred, inversion: InversionResults | None) -> dict[str, object]:

@@ -140,6 +140,9 @@ class ShadowTeacher(Unlearner):
 
     def foresee(self, planned: int, before_last: int) -> None:
         """Keep the rate at its height until half of the last stage is done: who comes last is unlearned there too."""
+        if self._taught == 0 and planned != self._budget and self._average is not None:
+            self._steps = max(1, round(self._steps * planned / self._budget))
+            self._average = AverageWeights(self.context.model, self._steps)
         self._budget = max(1, planned)
         if before_last:
             self._falls = max(WARMUP, (1 + before_last / self._budget) / 2)

@@ -43,6 +43,8 @@ class Progress:
     looks: list[Look] = field(default_factory=list)
     #: Whom the cycle that runs hands over; None where stages say it.
     chosen: npt.NDArray[np.int64] | None = None
+    #: Whether no stage follows the one that runs.
+    is_last: bool = False
 
     @property
     def spent(self) -> int:
@@ -108,6 +110,7 @@ def run_sequence(
             if decider is not None and (why := _choose_cycle(decider, unlearner, stage, progress)):
                 # It is done, and not given up.
                 stopped = _finish(unlearner, planned) or why
+            progress.is_last = number == len(stages) - 1
             stopped = stopped or _run_stage(unlearner, stage, progress, report, watch, guard)
             if stopped:
                 stopped = f"{stopped} (after {progress.spent:,} of {planned:,} forget-sample gradients)"
@@ -171,6 +174,9 @@ def _run_stage(
     device = unlearner.context.samples.device
     rows = progress.chosen if progress.chosen is not None else stage.rows_now(unlearner.context.model, progress.reached)
     budget = stage.budget_for(rows)
+    if progress.is_last and progress.chosen is None:
+        # Stages that choose for themselves may have spent less than was planned: only now is it known how much it is.
+        unlearner.foresee(before + budget, before)
     if stage.retain is not None:
         change_retain(unlearner, stage.retain)
     retained, spent, stopped = unlearner.retain_steps, 0, None
