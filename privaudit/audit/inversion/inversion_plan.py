@@ -144,6 +144,9 @@ def plan_inversion(plan: AuditPlan, preset: str | None = None) -> InversionPlan 
     has_features = structure.first is not None or structure.has_features(model)
     if isinstance(attack, RefiningAttack) and not structure.determines(model, int(np.prod(plan.data.input_shape))):
         attack = resolve_attack(FROM_NOISE, plan.data.input_shape)
+    elif isinstance(attack, RefiningAttack) and structure.first is not None:
+        # Its input is read off its gradient: every start would be the same image.
+        attack = attack.model_copy(update={"restarts": 1})
     step = max(LEAST_SECONDS, SECONDS_PER_MILLION * multiplications(model, example) / 1e6)
     notes: list[str] = []
     samples = len(plan.data)
