@@ -145,7 +145,8 @@ class Place:
             words.append(SMALLER.get((name, flag or ""), {}).get(filled, filled))
         pages_own = command.page in WITH_INVERSION
         # These train nothing.
-        small = {"--signals", "--dry-run", "--list"} & set(words)
+        # A reproduction brings samples of its own, more than the generated data have.
+        small = {"--signals", "--list"} & set(words) or ("--dry-run" in words and name != "reproduce")
         of_score = CUTS["score"] if name == "defend" and "--dataset" in words else {}
         for flag, value in {} if small else (of_score | CUTS.get(name, {})).items():
             if flag in words or (flag == "--invert" and pages_own) or self._is_set_elsewhere(flag, words):
@@ -161,7 +162,9 @@ class Place:
             assert self.run(made).code == 0
             words += ["--audit", other]
         before = ["", *given]
-        if name == "init" and all(word.startswith("--") or flag.startswith("--") for flag, word in pairwise(before)):
+        unnamed = all(word.startswith("--") or flag.startswith("--") for flag, word in pairwise(before))
+        there = [self.folder / kind for kind in ("audit.toml", "declared.toml")]
+        if name == "init" and unnamed and any(path.exists() for path in there):
             # Nothing is written over what the page has already.
             words.append(f"begun-{len(list(self.folder.glob('begun-*')))}")
         return [name, *words]

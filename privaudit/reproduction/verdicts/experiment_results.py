@@ -106,7 +106,7 @@ def read_runs(path: Path) -> pd.DataFrame:
     if not path.read_text("utf-8").strip():
         return pd.DataFrame()
     runs = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"unit": "string", "set": "string"})
-    return runs.assign(method=runs["method"].fillna("").astype(str))
+    return runs.assign(method=runs["method"].astype(object).fillna("").astype(str))
 
 
 def _table_row(group: pd.DataFrame) -> TableRow:
