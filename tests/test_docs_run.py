@@ -155,6 +155,10 @@ class Place:
         if name == "gate" and not any(word.startswith("--max") for word in given):
             # Nothing was declared of the prepared audits.
             words += ["--max-auc", "0.9"]
+        if "declared.toml" in given and not (self.folder / "declared.toml").exists():
+            # What init writes beside the settings that the page has already.
+            assert self.run(["init", "begun-declared"]).code == 0
+            shutil.copyfile(self.folder / "begun-declared" / "declared.toml", self.folder / "declared.toml")
         if "--unlearned" in given:
             # The page itself may have purged the latest audit, and its runs.
             other = self.audits["digits"][1]
