@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from privaudit.attacks import lira
-from privaudit.attacks.risk import attack_success, bayes_accuracy
+from privaudit.attacks.gaussian_separation import bayes_accuracy
+from privaudit.attacks.risk import attack_success
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
 from privaudit.shadow.design import paired_design
 

@@ -11,15 +11,17 @@ import pytest
 from scipy import integrate, stats
 
 from privaudit.attacks import lira
+from privaudit.attacks.gaussian_separation import bayes_accuracy, d_prime
 from privaudit.attacks.loss_threshold import label_only
 from privaudit.attacks.population_attack import population_rank
-from privaudit.attacks.risk import attack_success, bayes_accuracy, d_prime, memorisation, separation
+from privaudit.attacks.risk import attack_success, memorisation, separation
 from privaudit.attacks.rmia import base, rmia
 from privaudit.attacks.suite import ATTACKS, Evidence
 from privaudit.audit.external_signals.signals_design import balanced_cells, random_partners
 from privaudit.audit.external_signals.signals_file import signals_of_models
 from privaudit.results.audit.score_results import MostExposed, Stability
-from privaudit.scoring.reliability.split_halves import attack_halves, picked_and_judged
+from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
+from privaudit.scoring.reliability.split_halves import attack_halves
 from privaudit.scoring.reliability.stability import ranking_stability
 from privaudit.scoring.sample_scores import OF_STATISTIC, score
 from privaudit.scoring.score_table import SampleFacts

@@ -39,7 +39,8 @@ from privaudit.results.defence_results import (
     Variant,
 )
 from privaudit.results.measures import Attack, Difference
-from privaudit.scoring.defence.accuracy_price import accuracy_change, accuracy_of, pareto_front
+from privaudit.scoring.defence.accuracy_price import accuracy_change, accuracy_of
+from privaudit.scoring.defence.pareto_front import pareto_front
 from privaudit.scoring.defence.recommendation import corrected, decide, halve
 from privaudit.shadow.design import paired_design
 from privaudit.signals import signals_of

@@ -27,13 +27,15 @@ from privaudit.audit.estimators.estimator_plan import unseen_classes
 from privaudit.errors import DataError, PrivauditError, UsageError
 from privaudit.estimators.build import build_estimator, estimator_identity, shown_name
 from privaudit.estimators.fitted import LEAST, MOST, SEEDS, fit_estimator, seeded
-from privaudit.estimators.saved_models import demand_sound_trees, read_estimator
+from privaudit.estimators.saved_models import read_estimator
 from privaudit.estimators.stored_answers import StoredAnswers
+from privaudit.estimators.tree_checks import demand_sound_trees
 from privaudit.objects.estimator_text import estimator_text
 from privaudit.runtime import files
 from privaudit.runtime.seeds import derive_seed
 from privaudit.shadow.design import paired_design
-from privaudit.shadow.external_target import read_given_estimator, read_given_target, take_in
+from privaudit.shadow.external_estimator import read_given_estimator
+from privaudit.shadow.external_target import read_given_target, take_in
 from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import AuditStore
 from privaudit.shadow.trainer import AuditArrays, TrainingJob, load_model

@@ -21,15 +21,9 @@ from privaudit.audit.plan import plan_audit
 from privaudit.audit.reopening import reopen_plan
 from privaudit.config import AuditSettings
 from privaudit.errors import DataError, PrivauditError, UsageError
-from privaudit.networks.pretrained.build import (
-    PretrainedClassifier,
-    build_head,
-    find_heads,
-    freeze,
-    resized,
-    whole_state,
-)
+from privaudit.networks.pretrained.build import PretrainedClassifier, build_head, resized, whole_state
 from privaudit.networks.pretrained.description import Preparation
+from privaudit.networks.pretrained.trained_part import find_heads, freeze
 from privaudit.networks.pretrained.weights import digest_of_weights, give_weights, weight_files
 from privaudit.results.audit.audit_description import AuditIdentity, DataDescription
 from privaudit.shadow.store import AuditStore

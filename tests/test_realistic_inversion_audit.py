@@ -20,7 +20,7 @@ from privaudit.config import AuditSettings, read_settings
 from privaudit.errors import UsageError
 from privaudit.inversion.presets import MatchingAttack
 from privaudit.inversion.threat_models.ladder import LADDER
-from privaudit.report.sections.threat_models.settings_section import NAME, realistic_in
+from privaudit.report.sections.threat_models.stored_settings import NAME, realistic_in
 from privaudit.runtime import files
 from tests.conftest import save_noisy_images
 

@@ -46,8 +46,9 @@ from privaudit.reproduction.claims.sample_groups import PARTS, choose_group, cho
 from privaudit.reproduction.from_scores import corrected, correlation, intervals_of_loss, inversion_of_audit
 from privaudit.reproduction.reproduce import chosen, demand_inversions, list_experiments
 from privaudit.reproduction.verdicts.decide import without_former_reliability
-from privaudit.reproduction.verdicts.experiment_results import against_nothing, answer, read_runs
+from privaudit.reproduction.verdicts.experiment_results import answer, read_runs
 from privaudit.reproduction.verdicts.family import verdicts_from, with_family
+from privaudit.reproduction.verdicts.gaps import against_nothing
 from privaudit.reproduction.verdicts.verdict import (
     CLAIMED,
     decide,

@@ -17,10 +17,11 @@ from privaudit.inversion import image_similarity
 from privaudit.inversion.image_similarity import place
 from privaudit.scoring.blind_baseline import _Described, blind_baseline
 from privaudit.scoring.reliability import simulated_audits
+from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.outliers import drawn_in
 from privaudit.scoring.reliability.risk_interval import risk_interval, risk_table
 from privaudit.scoring.reliability.simulated_audits import chance_of
-from privaudit.scoring.reliability.split_halves import Half, attack_halves, picked_and_judged
+from privaudit.scoring.reliability.split_halves import Half, attack_halves
 from privaudit.scoring.reliability.stability import EXTRAPOLATION, RESAMPLES, _split_halves, ranking_stability
 from privaudit.scoring.unseen_control import _smallest_p
 from privaudit.shadow.design import paired_design

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from privaudit.attacks.risk import bayes_accuracy, d_prime
+from privaudit.attacks.gaussian_separation import bayes_accuracy, d_prime
 from privaudit.inversion.image_similarity import psnr, ssim
 from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import clopper_pearson, logit_interval, mean_interval, spearman

@@ -16,7 +16,7 @@ from privaudit.reproduction.claims.experiment_size import scale_of
 from privaudit.reproduction.claims.sample_groups import name_of_part, part_of
 from privaudit.reproduction.reproduce import chosen
 from privaudit.reproduction.reproduce_estimate import count_work
-from privaudit.reproduction.verdicts.experiment_results import against_nothing
+from privaudit.reproduction.verdicts.gaps import against_nothing
 from privaudit.reproduction.verdicts.verdict import decide_alone, measure_contrast
 from privaudit.reproduction.worlds.draws import DRAWS, Asked
 from privaudit.reproduction.worlds.power import LEAST_RIGHT, MOST_NOTHING, contrasts_of, rates

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from privaudit.audit.estimators.estimator_plan import examine_estimator, unseen_classes
+from privaudit.audit.estimators.estimator_examination import examine_estimator
+from privaudit.audit.estimators.estimator_plan import unseen_classes
 from privaudit.audit.plan import AuditPlan
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks import NETWORKS

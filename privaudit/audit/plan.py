@@ -37,7 +37,8 @@ from privaudit.runtime.seeds import generator
 from privaudit.runtime.version import version_of
 from privaudit.scoring.score_table import SampleFacts
 from privaudit.shadow.design import paired_design
-from privaudit.shadow.external_target import GivenTarget, read_given_estimator, read_given_target
+from privaudit.shadow.external_estimator import read_given_estimator
+from privaudit.shadow.external_target import GivenTarget, read_given_target
 from privaudit.shadow.specification import ModelSpecification
 from privaudit.shadow.store import COIN, GRADIENTS, TARGET, AuditStore, shadow_key
 from privaudit.shadow.trainer import AuditArrays, TrainingJob

@@ -25,7 +25,7 @@ from privaudit.commands.score_stored import score_stored
 from privaudit.config import AuditSettings
 from privaudit.estimators.build import ESTIMATOR_LIBRARIES
 from privaudit.report.redaction import privacy_of
-from privaudit.report.sections.threat_models.settings_section import realistic_in
+from privaudit.report.sections.threat_models.stored_settings import realistic_in
 from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import Inferred, ScoreAnswer, ScoreEstimate
 from privaudit.results.base import write_result

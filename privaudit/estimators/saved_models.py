@@ -6,7 +6,6 @@ NumPy's and SciPy's own, what the list below adds, and the classes that the audi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from privaudit.errors import DataError, UsageError
 from privaudit.estimators.fitted import FittedEstimator
+from privaudit.estimators.tree_checks import demand_sound_trees
 from privaudit.runtime.user_code import user_code
 
 #: Types that a file may hold beside those that skops trusts, which are scikit-learn's estimators and NumPy's arrays.
@@ -204,51 +204,3 @@ def _classes(found: Any, class_names: tuple[str, ...], path: Path) -> npt.NDArra
         f"{', '.join(class_names[:8])}",
         hint="Its classes must be called as they are in the data, or be their numbers from 0, in their order.",
     )
-
-
-#: More features than any step of a pipeline makes.
-SOME = 2**31
-
-
-def demand_sound_trees(model: Any, features: int, what: str) -> None:
-    """Raise `DataError` where a tree anywhere within a model leads outside itself, back, or to a feature not there."""
-    for part, most in _parts(model, features, set()):
-        if type(part).__name__ == "Tree":
-            left, right = part.children_left, part.children_right
-            inner = left != -1
-            sound = np.array_equal(inner, right != -1) and _is_sound(left, right, part.feature, inner, most)
-        elif type(part).__name__ == "TreePredictor":
-            nodes = part.nodes
-            sound = _is_sound(nodes["left"], nodes["right"], nodes["feature_idx"], nodes["is_leaf"] == 0, most)
-        else:
-            continue
-        if not sound:
-            raise DataError(f"{what} holds a decision tree that leads outside itself: it is damaged, and not used")
-
-
-def _is_sound(left: Any, right: Any, feature: Any, inner: Any, features: int) -> bool:
-    """Whether every inner node leads to later nodes that there are, by a feature that there is."""
-    own = np.flatnonzero(inner)
-    for child in (left[inner].astype(np.int64), right[inner].astype(np.int64)):
-        if bool((child <= own).any()) or bool((child >= len(inner)).any()):
-            return False
-    asked = feature[inner].astype(np.int64)
-    return not bool((asked < 0).any() or (asked >= features).any())
-
-
-def _parts(found: Any, most: int, seen: set[int]) -> Iterator[tuple[Any, int]]:
-    """Everything within an object, once, and how many features it is given at most."""
-    if id(found) in seen or isinstance(found, str | bytes | int | float | type) or found is None:
-        return
-    seen.add(id(found))
-    within: Any = getattr(found, "__dict__", {})
-    if isinstance(found, np.ndarray):
-        within = dict(enumerate(found.ravel().tolist() if found.dtype == object else ()))
-    elif isinstance(found, dict | list | tuple | set):
-        within = found if isinstance(found, dict) else dict(enumerate(found))
-    # What is given to a step of a pipeline the step before decides, and not the data.
-    own = within.get("n_features_in_", most)
-    most = SOME if type(found).__name__ == "Pipeline" else min(most, own if isinstance(own, int) else most)
-    yield found, most
-    for part in within.values():
-        yield from _parts(part, most, seen)

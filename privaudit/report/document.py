@@ -38,8 +38,8 @@ from privaudit.report.sections import (
     unlearning_results,
 )
 from privaudit.report.sections.inferred import stored
-from privaudit.report.sections.threat_models import settings_section
-from privaudit.report.sections.threat_models.settings_section import realistic_in
+from privaudit.report.sections.threat_models import settings_section, stored_settings
+from privaudit.report.sections.threat_models.stored_settings import realistic_in
 from privaudit.results.audit.score_results import About, ScoreResults
 from privaudit.results.base import read_result
 from privaudit.results.unlearning.run import UnlearnResults
@@ -170,7 +170,7 @@ def _hashes(folder: Path, runs: Sequence[Run]) -> list[list[str]]:
         *(
             []
             if realistic_in(folder) is None
-            else [[settings_section.NAME, files.sha256_of(folder / settings_section.NAME)]]
+            else [[stored_settings.NAME, files.sha256_of(folder / stored_settings.NAME)]]
         ),
         *(
             [f"unlearn/{names[path.parent.name]}/metrics.json", files.sha256_of(path)]

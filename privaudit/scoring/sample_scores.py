@@ -25,14 +25,9 @@ from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Corr
 from privaudit.results.statement.subject_risk import SubjectRisk
 from privaudit.runtime.identity import digest_of
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
+from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
-from privaudit.scoring.reliability.split_halves import (
-    Half,
-    attack_halves,
-    intrinsic_relation,
-    picked_and_judged,
-    shifts_of,
-)
+from privaudit.scoring.reliability.split_halves import Half, attack_halves, intrinsic_relation, shifts_of
 from privaudit.scoring.reliability.stability import ranking_stability
 from privaudit.scoring.score_table import SampleFacts, score_table
 from privaudit.scoring.subgroups import exposure

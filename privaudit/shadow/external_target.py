@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,7 @@ import numpy.typing as npt
 import torch
 
 from privaudit.errors import DataError, UsageError
-from privaudit.estimators.build import build_estimator
 from privaudit.estimators.fitted import FittedEstimator
-from privaudit.estimators.saved_models import read_estimator
 from privaudit.results.audit.audit_description import GivenTargetDescription
 from privaudit.results.audit.training_record import ModelRecord
 from privaudit.results.base import write_result
@@ -264,11 +261,3 @@ def _differences(weights: Weights, expected: Weights) -> list[str]:
 
 def _kind(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def read_given_estimator(class_names: tuple[str, ...], path: Path, specification: ModelSpecification) -> GivenTarget:
-    """Read the file of a fitted estimator; `UsageError` or `DataError` where it won't do."""
-    own = build_estimator(specification.estimator or "")
-    found = read_estimator(path, class_names, math.prod(specification.input_shape), own)
-    description = GivenTargetDescription(file=path.name, sha256=files.sha256_of(path))
-    return GivenTarget(description, estimator=found)

@@ -13,7 +13,8 @@ from privaudit.commands.compare import Scored
 from privaudit.commands.defence.variations import Variation
 from privaudit.report.content import comparability, wording
 from privaudit.results.defence_results import CONTROL_FAILED, OutputMeasure, OutputMeasures, Variant
-from privaudit.scoring.defence.accuracy_price import Right, accuracy_change, accuracy_of, pareto_front
+from privaudit.scoring.defence.accuracy_price import Right, accuracy_change, accuracy_of
+from privaudit.scoring.defence.pareto_front import pareto_front
 from privaudit.scoring.defence.recommendation import DECIDING_RATE, corrected, halve
 from privaudit.scoring.target_audit import split_test
 from privaudit.shadow.store import shadow_keys

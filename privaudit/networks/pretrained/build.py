@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +13,7 @@ from torch.nn import functional
 from privaudit.errors import PrivauditError, UsageError
 from privaudit.networks.build import Standardise
 from privaudit.networks.classifier import Classifier
-from privaudit.networks.pretrained.description import ALL, Preparation, Pretrained
+from privaudit.networks.pretrained.description import Preparation, Pretrained
 from privaudit.networks.pretrained.libraries import (
     build_timm,
     build_transformers,
@@ -22,8 +21,9 @@ from privaudit.networks.pretrained.libraries import (
     prepare_timm,
     prepare_transformers,
 )
-from privaudit.networks.pretrained.weights import give_weights, listed, read_weights, weight_files
-from privaudit.runtime.registry import import_reference, without_folder
+from privaudit.networks.pretrained.trained_part import find_heads, freeze, frozen_norms
+from privaudit.networks.pretrained.weights import give_weights, read_weights, weight_files
+from privaudit.runtime.registry import without_folder
 from privaudit.runtime.torch_globals import full_fp32, seeded_globals
 from privaudit.runtime.user_code import user_code
 
@@ -196,75 +196,3 @@ def whole_state(model: PretrainedClassifier, head: Mapping[str, torch.Tensor]) -
         f"{name}.weight": folded.float(),
         f"{name}.bias": (bias - folded @ mean.flatten()).float(),
     }
-
-
-RETURN = (
-    "Return some of network.parameters(), or names of them: [*network.layer4.parameters(), *network.fc.parameters()]."
-)
-
-
-def find_heads(network: nn.Module, classes: int, hinted: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the linear layers that give logits: those that the library names, else the last that fits."""
-    layers = {name: layer for name, layer in network.named_modules() if isinstance(layer, nn.Linear) and name}
-    fitting = [name for name, layer in layers.items() if layer.out_features == classes]
-    named = [name for name in fitting if any(name == hint or name.startswith(f"{hint}.") for hint in hinted)]
-    return tuple(named or fitting[-1:])
-
-
-def freeze(network: nn.Module, train: str) -> None:
-    """Leave gradients to what is to be trained: all of it, or what a function names.
-
-    Raises
-    ------
-    UsageError
-        Where the function fails, or names anything but parameters of the network.
-    """
-    if train == ALL:
-        return
-    function, name = import_reference(train, "function of --train"), without_folder(train)
-    try:
-        with user_code():
-            chosen = list(function(network))
-    except PrivauditError:
-        raise
-    except Exception as error:
-        raise UsageError(f"--train {name} failed: {type(error).__name__}: {error}", hint=RETURN) from error
-    parameters = dict(network.named_parameters())
-    kept = _ids(chosen, parameters, name)
-    for parameter in parameters.values():
-        parameter.requires_grad_(id(parameter) in kept)
-
-
-def _ids(chosen: Sequence[Any], parameters: dict[str, nn.Parameter], name: str) -> set[int]:
-    own = {id(parameter) for parameter in parameters.values()}
-    kept = set()
-    for one in chosen:
-        if isinstance(one, str) and one not in parameters:
-            raise UsageError(
-                f"--train {name}: the network has no parameter '{one[:80]}'; there are {listed(list(parameters))}",
-                hint=RETURN,
-            )
-        parameter = parameters[one] if isinstance(one, str) else one
-        if id(parameter) not in own:
-            raise UsageError(
-                f"--train {name} returns a {type(one).__name__} that is no parameter of the network", hint=RETURN
-            )
-        kept.add(id(parameter))
-    if not kept:
-        raise UsageError(f"--train {name} names no parameter: nothing would be trained", hint=RETURN)
-    return kept
-
-
-def frozen_norms(network: nn.Module) -> list[str]:
-    """Return the names of layers that keep running statistics and train no parameter: these stand still.
-
-    A layer without parameters stands still with the layers around it: where nothing of the network's is frozen, none.
-    """
-    if all(parameter.requires_grad for parameter in network.parameters()):
-        return []
-    return [
-        name
-        for name, layer in network.named_modules()
-        if getattr(layer, "running_mean", None) is not None
-        and not any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
-    ]

@@ -9,19 +9,19 @@ import pandas as pd
 from privaudit.report.brief import pictures, plain
 from privaudit.report.brief.limit_checks import distrust, limits_of
 from privaudit.report.brief.next_steps import Situation, next_steps
+from privaudit.report.brief.people import of_people
 from privaudit.report.brief.plain import percent, share_of, span
+from privaudit.report.brief.rebuilding import of_rebuilding
 from privaudit.report.brief.verdict import Judgement, judge, table_of_limits
 from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Brief
 from privaudit.report.content.inferred import attribute_wording, class_wording
 from privaudit.report.content.pretrained_wording import headline
 from privaudit.report.content.wording import clip
-from privaudit.report.exposure import exposed_subjects, most_exposed
-from privaudit.report.sections.threat_models.settings_wording import mixed
+from privaudit.report.exposure import most_exposed
 from privaudit.results.audit.realistic_inversion import RealisticInversion
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.statement.declaration import Declaration
-from privaudit.results.statement.subject_risk import SubjectRisk
 from privaudit.results.unlearning.run import UnlearnResults
 from privaudit.runtime.progress import readable_time
 from privaudit.scoring.risk_statement import accusation
@@ -228,62 +228,3 @@ def _numbers(results: ScoreResults) -> str:
     if training is not None:
         said.append(f"the attack took {readable_time(training.seconds)} of training")
     return "; ".join(said) + "."
-
-
-BEST_CASE_ALONE = (
-    "That is the attacker's best case alone; privaudit score --invert-settings realistic measures what is left where "
-    "records are mixed."
-)
-
-
-def of_rebuilding(results: ScoreResults, realistic: RealisticInversion | None) -> list[str]:
-    """Say what came back in the attacker's best case, and what is left of it in realistic settings."""
-    tier = None if results.inversion is None else results.inversion.drawn
-    said = []
-    if tier is not None and tier.outcomes["recovered"].rate is not None:
-        found = tier.outcomes["recovered"]
-        said.append(
-            f"Rebuilt from the exact gradient of a single record, as hardly any attacker sees it (an upper bound): "
-            f"{percent(found.rate or 0.0)} of records drawn at random{span(found.ci)}."
-        )
-    left = None if realistic is None else mixed(realistic)
-    if left is not None:
-        said.append(left)
-    elif said:
-        said.append(BEST_CASE_ALONE)
-    return said
-
-
-#: The rate of wrong accusations that is told of.
-RATE = "0.01"
-
-
-def of_people(results: ScoreResults, table: pd.DataFrame) -> list[str]:
-    """Say what all records of a person together give away; nothing where nobody is known to have several."""
-    if (found := results.subjects) is None:
-        return []
-    said = [_together(found)]
-    if worst := exposed_subjects.leaders(table, results, 1):
-        one = worst[0]
-        said.append(
-            f"Most exposed is the person of the records {one.records_in_words()}: the attacker would be right about "
-            f"that person in {percent(one.risk)} of tries{span(one.ci)}."
-        )
-    return said
-
-
-def _together(found: SubjectRisk) -> str:
-    people = f"The {found.records:,} records are of {found.subjects:,} people, with up to {found.most_records:,} each."
-    attack = found.attack
-    if attack is not None and (tpr := attack.tpr_at_fpr.get(RATE)) is not None:
-        return (
-            f"{people} From all of a person's records together, an attacker who wrongly names "
-            f"{share_of(float(RATE))} outsiders rightly names {percent(tpr)} of the people{span(attack.tpr_ci[RATE])}; "
-            "people with many records are the least measured (annex)."
-        )
-    if found.right is not None:
-        return (
-            f"{people} From all of a person's records together he is right about a person in {percent(found.right)} of "
-            f"tries{span(found.right_ci)}; guessing is 50%."
-        )
-    return f"{people} What all of a person's records together give away cannot be told: no model saw all or none."

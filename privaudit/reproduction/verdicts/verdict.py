@@ -99,7 +99,7 @@ def _kind(name: str, units: pd.Series[Any]) -> str:
 
 
 def _most(runs: pd.DataFrame, contrast: Contrast) -> float | None:
-    """What the mean would be at most, where the runs say so (`privaudit.reproduction.verdicts.experiment_results`)."""
+    """What the mean would be at most, where the runs say so (`privaudit.reproduction.verdicts.gaps`)."""
     found = _by_seed(runs, contrast.first, replace(contrast, measure=f"{contrast.also or contrast.measure}_most"))
     return float(found.mean()) if len(found) else None
 

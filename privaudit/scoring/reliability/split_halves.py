@@ -10,11 +10,8 @@ import numpy.typing as npt
 
 from privaudit.attacks import lira
 from privaudit.attacks.risk import attack_success, evidence, intrinsic_shift
-from privaudit.results.audit.score_results import MostExposed
 from privaudit.results.measures import Correlation
-from privaudit.statistics.group_accuracy import Shares, right_shares
-from privaudit.statistics.intervals import FloatArray, logit_interval, spearman
-from privaudit.statistics.jackknife import Refits
+from privaudit.statistics.intervals import FloatArray, spearman
 
 
 def halves_of(models: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None:
@@ -105,43 +102,3 @@ def shifts_of(halves: tuple[Half, Half], margin: npt.NDArray[Any]) -> tuple[Floa
     """Return the intrinsic shift of a margin ``[S, N]`` by either half of the models, ``[N]`` each."""
     first, second = (intrinsic_shift(margin[half.models], half.keep) for half in halves)
     return first, second
-
-
-#: How many are picked: this many, or a tenth of the samples where those are fewer.
-MOST_PICKED = 100
-
-
-def picked_and_judged(halves: tuple[Half, Half]) -> MostExposed:
-    """Pick with either half of the pairs, judge with the other.
-
-    Parameters
-    ----------
-    halves
-        Both halves of the shadow models, each attacked on its own.
-
-    Returns
-    -------
-    MostExposed
-        ``by_others`` is the mean of both ways to assign the halves, with an interval from 16 models on; ``by_pickers``
-        is biased upward.
-    """
-    samples = len(halves[0].asr)
-    count = max(1, min(MOST_PICKED, samples // 10))
-    own, others = [], []
-    for picking, judging in (halves, halves[::-1]):
-        chosen = np.argsort(-picking.ranking())[:count]
-        own.append(float(picking.asr[chosen].mean()))
-        others.append(_judge(judging, chosen))
-    share = float(np.mean([judged.share for judged in others]))
-    # Given who was picked, the two halves of the models judge independently.
-    error = float(np.sqrt(np.sum([judged.error**2 for judged in others]))) / 2
-    degrees = sum(judged.degrees for judged in others)
-    interval = logit_interval(share, error, degrees) if np.isfinite(error) else None
-    return MostExposed(count=count, by_pickers=float(np.mean(own)), by_others=share, ci=interval)
-
-
-def _judge(half: Half, chosen: npt.NDArray[np.int64]) -> Shares:
-    keep = half.keep
-    refits = Refits(len(keep), lambda left: lira.online(half.statistic[left], keep[left])[:, chosen])
-    models = np.arange(len(keep)) // 2
-    return right_shares(half.ratio[:, chosen], keep[:, chosen], np.zeros(len(chosen), np.int64), models, refits)

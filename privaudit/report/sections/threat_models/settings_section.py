@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from privaudit import artifacts
 from privaudit.report.content import figure_data
 from privaudit.report.content.elements import Figure, Section, Table, tabulate
 from privaudit.report.content.figure_data import Bar, Estimate
 from privaudit.report.content.texts import terms, text
 from privaudit.report.content.wording import percent, share_within
 from privaudit.report.sections.threat_models.settings_wording import mixed, name_of
+from privaudit.report.sections.threat_models.stored_settings import realistic_in
 from privaudit.results.audit.realistic_inversion import RealisticInversion, SettingOutcome
-from privaudit.results.base import read_result
 from privaudit.results.measures import Share
-from privaudit.runtime import files
 
 ANCHOR = "inversion-settings"
 SERIES = ("attacked", "images that took no part")
@@ -101,15 +99,3 @@ def _table(found: RealisticInversion) -> Table:
             "Labels right": labels,
         },
     )
-
-
-NAME = artifacts.INVERSION_SETTINGS.path
-
-
-def realistic_in(folder: Path) -> RealisticInversion | None:
-    """Return what was measured of the audit in ``<out>/<audit>``; None where nothing whole of this audit is there."""
-    path = artifacts.INVERSION_SETTINGS.at(folder)
-    if not files.is_whole(path):
-        return None
-    found = read_result(path, RealisticInversion)
-    return found if found.audit in (folder.name, folder.resolve().name) else None
