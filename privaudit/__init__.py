@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _COMMANDS = (
-    *("audits", "compare", "defend", "export", "gate", "init", "load_model", "purge", "quick", "reproduce", "score"),
-    *("unlearn", "verify", "write_report"),
-)
+    "audits", "compare", "defend", "export", "gate", "init", "load_model", "purge", "quick", "reproduce", "score",
+    "unlearn", "verify", "write_report",
+)  # fmt: skip
 _PUBLIC = dict.fromkeys(_COMMANDS, "privaudit.api") | {
     "Dataset": "privaudit.data.dataset",
     "PrivauditError": "privaudit.errors",

@@ -42,6 +42,12 @@ from privaudit.shadow.trainer import load_model, one_thread
 Tier = Literal["proxies", "features", "matching"]
 
 
+def positions_in(known: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each row stands in a sorted list; −1 where it does not."""
+    place_of = np.minimum(np.searchsorted(known, rows), len(known) - 1)
+    return np.where(known[place_of] == rows, place_of, -1)
+
+
 @dataclass(frozen=True)
 class AttackSetting:
     """What all jobs have in common, whatever their attacker sees, as every worker gets it.
@@ -82,8 +88,7 @@ class AttackSetting:
 
     def positions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Which reference each of ``rows`` is; −1 where it is none."""
-        found = np.minimum(np.searchsorted(self.reference, rows), len(self.reference) - 1)
-        return np.where(self.reference[found] == rows, found, -1)
+        return positions_in(self.reference, rows)
 
     def distribution(self, labels: torch.Tensor) -> torch.Tensor:
         """Labels as distributions over classes."""

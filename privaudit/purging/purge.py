@@ -181,12 +181,16 @@ def _drop_rows(path: Path, plan: PurgePlan, entry: PurgeRecord) -> None:
     table = plan.table if scores else pd.read_parquet(path)
     content = table_bytes(table[~table["sample_id"].isin(list(plan.ids))].reset_index(drop=True))
     if scores:
-        said = path.with_name(RESULTS.path)
-        told = PurgeSummary(**entry.model_dump(exclude={"skipped", "files"}), skipped=len(entry.skipped))
-        results = without_samples(files.read_json(said), plan.ids)
-        earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry.digest]
-        results |= {"table_sha256": digest_of(content), "purges": [*earlier, told.to_json()]}
-        files.write_json(said, results)
-        files.seal(said)
+        _announce(path.with_name(RESULTS.path), content, plan, entry)
     files.write_bytes(path, content)
+    files.seal(path)
+
+
+def _announce(path: Path, scores: bytes, plan: PurgePlan, entry: PurgeRecord) -> None:
+    """Let the results belong to the table as it will be, and say that something was purged."""
+    told = PurgeSummary(**entry.model_dump(exclude={"skipped", "files"}), skipped=len(entry.skipped))
+    results = without_samples(files.read_json(path), plan.ids)
+    earlier = [purge for purge in results.get("purges", []) if purge["digest"] != entry.digest]
+    results |= {"table_sha256": digest_of(scores), "purges": [*earlier, told.to_json()]}
+    files.write_json(path, results)
     files.seal(path)

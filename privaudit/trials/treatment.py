@@ -55,9 +55,7 @@ class Treatment:
         }
         if request.by_evidence:
             identity["by_evidence"] = True
-        revision = UNLEARNERS.load(request.method).stages_revision
-        if revision > 1 and request.sequencing.order != "none":
-            identity["stages_revision"] = revision
+        identity |= request.revision
         # A method that another package brings may be edited under the same name.
         source = UNLEARNERS.source(request.method)
         return identity if source is None else identity | {"source": source}

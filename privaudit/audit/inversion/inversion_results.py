@@ -16,6 +16,7 @@ from privaudit.audit.inversion.inversion_images import HIGH, LOW, RECONSTRUCTION
 from privaudit.audit.inversion.inversion_plan import InversionPlan
 from privaudit.audit.plan import AuditPlan
 from privaudit.inversion.image_similarity import place
+from privaudit.inversion.inversion_jobs import positions_in
 from privaudit.results.audit.inversion_results import (
     AttackParameters,
     EngineChoice,
@@ -210,12 +211,6 @@ class Judge:
     def _reference(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         known = self.inversion.reference
         return self.inversion.pixels.to_unit(self.plan.data.x_train[known]), positions_in(known, rows)
-
-
-def positions_in(known: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where each row stands in a sorted list; −1 where it does not."""
-    place_of = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-    return np.where(known[place_of] == rows, place_of, -1)
 
 
 def _risk_of_other_models(plan: AuditPlan, joined: pd.DataFrame) -> tuple[npt.NDArray[Any], int]:

@@ -34,6 +34,9 @@ from privaudit.runtime import files
 from privaudit.runtime.progress import readable_time, talk
 from privaudit.scoring.defence.recommendation import DECIDING_RATE, decide
 
+#: What showing less of what a model says is called.
+AT_THE_OUTPUT = "Measures at the output"
+
 
 def plan_defence(
     settings: AuditSettings, given: set[str], audit: str | None, sweep: Path | None, walk: Walk | None = None
@@ -76,10 +79,6 @@ def run_defence(
     files.seal(table)
     report = write_report(build_defence(results), folder)
     return DefenceAnswer(**dict(results), trained=trained, table=str(table), folder=str(folder), report=report)
-
-
-#: What showing less of what a model says is called.
-AT_THE_OUTPUT = "Measures at the output"
 
 
 def _unmeasured(baseline: AuditPlan, walk: Walk | None) -> list[str]:

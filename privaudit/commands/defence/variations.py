@@ -35,8 +35,10 @@ NOT_MIRRORED = ("digits", "mnist")
 
 #: ε of the variations that are trained with differential privacy, where that can be done.
 PRIVATE_EPSILONS = (8.0, 1.0)
-ALIKE = 0.02  # an ε of a noise that was searched for is never met to the last digit
 PRIVATE_RECIPE, PRIVATE_LIBRARY = "dp-sgd", "opacus"
+
+#: Share by which an ε may differ and be the same: that of a noise that was searched for is never met to the last digit.
+ALIKE = 0.02
 
 #: Options that say what is asked, of whom and where, and not how a model is trained.
 NOT_VARIED = frozenset(

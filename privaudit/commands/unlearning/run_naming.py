@@ -49,9 +49,7 @@ def run_name(
     if request is not None and sequenced:
         what["sequencing"] = request.sequencing.to_json()
         words.append(request.sequencing.order + ("-descending" if request.sequencing.descending else ""))
-        revision = UNLEARNERS.load(request.method).stages_revision
-        if revision > 1 and request.sequencing.order != "none":
-            what["stages_revision"] = revision
+        what |= request.revision
     # Where a list of requests lies, and what it is called, may name who asked: it is in no name.
     forgotten = "" if settings.forget.startswith("ids:") else re.sub(r"[^a-z0-9]+", "-", settings.forget.lower())[-24:]
     return Identity.of(**what).named(*words, slug(forgotten) or "ids")

@@ -155,18 +155,16 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
     forget, asked = together(chosen_samples(settings, audit), earlier, audit, settings.forget)
     if forget.said:
         talk(f"to forget: {forget.said}")
-    chosen, planned = (
-        choose_method(
-            settings.method,
-            wanted=only_by_steps(settings) if settings.method == AUTO else None,
-            # By a training that was timed before: the same request is then always answered alike.
-            exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
-            below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
-            not_applicable=why_not_on_estimators(bench, "it")
-            or why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
-        ),
-        None,
+    chosen = choose_method(
+        settings.method,
+        wanted=only_by_steps(settings) if settings.method == AUTO else None,
+        # By a training that was timed before: the same request is then always answered alike.
+        exact_seconds=expected_seconds(plan, len(plan.data) - len(forget.rows)),
+        below=RETRAIN_BELOW if settings.retrain_below is None else settings.retrain_below,
+        not_applicable=why_not_on_estimators(bench, "it")
+        or why_no_teachers(forget, plan.shadows, UNLEARNERS.load(APPROXIMATE).defaults),
     )
+    planned = None
     if chosen.by == AUTO:
         chosen = begin_anew(chosen, earlier, settings.retrain_below)
         settings, chosen, planned = settled(settings, chosen, audit, forget, dry_run=dry_run)

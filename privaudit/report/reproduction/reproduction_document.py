@@ -30,8 +30,7 @@ from privaudit.results.reproduction_results import (
 #: In the order of the paper; what is not of the paper comes last.
 ORDER = (*TEXTS.claims, "methods")
 
-#: Verdicts, as they are counted.
-#: Every verdict in words that need no rule beside them.
+#: Every verdict, as they are counted, in words that need no rule beside them.
 WORDS = {
     "supported": "supported",
     "not supported": "not supported",

@@ -69,6 +69,12 @@ class Request:
     guard: bool = False
     by_evidence: bool = False
 
+    @property
+    def revision(self) -> dict[str, object]:
+        """What names a run in stages of a method that does other in them than it once did; nothing otherwise."""
+        revision = UNLEARNERS.load(self.method).stages_revision
+        return {"stages_revision": revision} if revision > 1 and self.sequencing.order != "none" else {}
+
 
 @dataclass(frozen=True)
 class ForgetRun:
