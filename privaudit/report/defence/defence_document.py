@@ -82,10 +82,10 @@ def _training(results: DefenceResults) -> Section:
             f"Found at {rate(fpr)} (95%)": lambda row: with_interval(
                 row[1].tpr_at_fpr.get(key), row[1].tpr_ci.get(key)
             ),
-            "Change": lambda row: "–" if row[0] == 0 else points(row[1].tpr_change),
+            "More found": lambda row: "–" if row[0] == 0 else points(row[1].tpr_change),
             "Halved": lambda row: halves(row[1].halving),
             "Accuracy (95%)": lambda row: with_interval(row[1].shadow_accuracy, row[1].shadow_accuracy_ci),
-            "Price": lambda row: "–" if row[0] == 0 else points(row[1].accuracy_change),
+            "More right answers": lambda row: "–" if row[0] == 0 else points(row[1].accuracy_change),
         },
     )
     more = tabulate(
