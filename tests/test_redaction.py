@@ -23,7 +23,7 @@ from privaudit.report.redaction import Privacy, reveal
 from privaudit.report.sample_ids import Naming, SampleId
 from privaudit.report.sections import attack_results
 from privaudit.report.write import render_report
-from privaudit.results.audit.inversion_results import InversionResults
+from privaudit.results.audit.inversion_results import AttackParameters, InversionResults
 from privaudit.results.audit.score_results import ScoreResults
 from privaudit.results.base import read_result
 from privaudit.runtime import files, seals
@@ -208,8 +208,15 @@ def test_no_report_says_where_a_list_of_ids_lies(audit: dict[str, Any]) -> None:
     results = read_result(audit["folder"] / "score.json", ScoreResults)
     file = "ids:/home/anna/smith.csv"
     construct: Any = InversionResults.model_construct
-    found = construct(asked=file, at="trained", preset="default", gradient_noise=0, gradient_clip=None)
-    assert "--invert ids:FILE" in command(results.model_copy(update={"inversion": found}))
+    settings = {"asked": file, "at": "trained", "preset": "default", "gradient_noise": 0, "gradient_clip": None}
+    searched: dict[str, Any] = {"cost": "cosine", "optimiser": "lbfgs", "steps": 40, "joint_label": False}
+    of_features = construct(**settings, attack=AttackParameters(**searched, features={"steps": 100}))
+    said = command(results.model_copy(update={"inversion": of_features}))
+    assert "--invert ids:FILE" in said
+    assert "--invert-preset" not in said
+    # What was sought from noise, the default of before, is sought so again by name alone.
+    from_noise = construct(**settings, attack=AttackParameters(**searched))
+    assert "--invert-preset from-noise" in command(results.model_copy(update={"inversion": from_noise}))
 
 
 def test_a_run_that_an_earlier_version_named_after_its_list_is_shown_without(
