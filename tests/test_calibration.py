@@ -6,7 +6,8 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from privaudit.trials.calibration.calibrate import CalibrationOf
 from privaudit.trials.calibration.candidates import Candidate, candidates_for, edges, usual_for
 from privaudit.trials.calibration.choose import choose, choose_within
 from privaudit.trials.calibration.held_out import held_out_sets
-from privaudit.trials.calibration.judged import Standing
+from privaudit.trials.calibration.judged import JudgedSet, Standing
 from privaudit.trials.calibration.kind import coarse, kind_of, share_among
 from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.requests.forget_set import ForgetSet
@@ -84,6 +85,16 @@ def decided(
     found: Standing, gradients: dict[Candidate, int], beyond: Candidate | None = None
 ) -> tuple[Candidate | None, str]:
     return choose(found, gradients, TEACHER, beyond)
+
+
+def test_a_trial_says_on_which_forget_set_each_figure_is_and_what_doing_nothing_has_there() -> None:
+    """Of 4 forget samples the retrained model knows none, the original one all, the candidate 1; else all are right."""
+    knows, quarter, none = (np.where(np.arange(4) < count, 1.0, -1.0) for count in (4, 1, 0))
+    right = np.ones(8)
+    retrained, original, tried = ({"forget": one, "retain": right, "test": right} for one in (none, knows, quarter))
+    judged = JudgedSet(cast(Any, SimpleNamespace(seed=0)), retrained, original, {TEACHER: tried}, number=2)
+    assert judged.words_on(TEACHER) == "ToW 0.750 on held-out forget set 2 (doing nothing: 0.000)"
+    assert judged.words_on(GENTLE) == "ruined the model on held-out forget set 2"
 
 
 def test_neighbours_of_a_cluster_are_its_own_and_those_of_strangers_are_not() -> None:

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from privaudit import api
+from privaudit.data import load_dataset
 from privaudit.errors import UsageError
+from privaudit.results.audit.audit_description import TableOptions
 from privaudit.unlearning.requests.forget_requests import RequestList, read_requests
 from privaudit.unlearning.requests.forget_set import choose_forget_set
 from privaudit.unlearning.requests.request_cells import KnownSamples
@@ -203,6 +205,49 @@ def test_paths_that_are_all_unknown_are_called_unknown_paths(tmp_path: Path) -> 
     known = KnownSamples(np.array([0, 1]), ("cat/1.png", "dog/2.png"))
     with pytest.raises(UsageError, match=r"2 of 2 paths are not in the training set: 'cat/9.png' \(line 1\)"):
         read_requests(tmp_path / "ids.txt", known)
+
+
+def test_a_subject_in_place_of_an_id_is_told_with_what_to_write_instead(tmp_path: Path) -> None:
+    scores = {"sample_id": [0, 1, 2, 3], "subject": ["K-7", "K-7", "K-9", None]}
+    rows = KnownSamples.of(pd.DataFrame(scores))
+    with pytest.raises(UsageError, match=r"line 2: 'K-7' is not a sample_id \(a subject, of 2 samples\)") as caught:
+        read(tmp_path, "sample_id\nK-7\n", rows)
+    assert "names samples, never a subject: list the sample_id of each sample of 'K-7'" in str(caught.value.hint)
+    texts = KnownSamples.of(pd.DataFrame(scores | {"sample_id": ["a", "b", "c", "d"]}))
+    # Nor are all samples of a person passed over.
+    for skip in (False, True):
+        with pytest.raises(
+            UsageError, match=r"1 of 2 ids are not .*'K-9' \(line 2; a subject, of 1 sample\)"
+        ) as caught:
+            read(tmp_path, "a\nK-9\n", texts, skip_unknown=skip)
+        assert "--skip-unknown" not in str(caught.value.hint)
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path, "a\nK-8\n", texts)
+    assert "subject" not in str(caught.value.hint)
+
+
+def test_an_id_of_the_test_part_is_told_as_such_and_what_that_means(tmp_path: Path) -> None:
+    """Rows 2 and 5 are drawn to test with: a column of the table says so."""
+    table = {"x": [0.5, 1, 1, 0.5, 3, 2, 2, 3], "y": list("abababab"), "key": [f"k{row}" for row in range(8)]}
+    table["part"] = ["test" if row in (2, 5) else "train" for row in range(8)]
+    pd.DataFrame(table).to_csv(tmp_path / "people.csv", index=False)
+    for column, call in ((None, str), ("key", "k{}".format)):
+        options = TableOptions(label="y", test="part", id=column)
+        data = load_dataset(str(tmp_path / "people.csv"), table=options)
+        assert data.table is not None
+        known = KnownSamples(data.sample_ids, tested=data.table.tested)
+        asked = f"sample_id\n{call(0)}\n{call(2)}\n"
+        with pytest.raises(UsageError, match=r"1 of 2 ids .*2'? \(line 3; in the test part\)") as caught:
+            read(tmp_path, asked, known)
+        assert "no model was trained on the test part" in str(caught.value.hint)
+        assert "the data file still holds these rows" in str(caught.value.hint)
+        assert "--skip-unknown" in str(caught.value.hint)
+        found = read(tmp_path, asked, known, skip_unknown=True)
+        assert found.rows.tolist() == [0]
+        assert any(note.startswith("1 of these is in the test part: no model was trained") for note in found.notes)
+        with pytest.raises(UsageError) as caught:
+            read(tmp_path, f"sample_id\n{call(0)}\n{call(9)}\n", known)
+        assert "the test part" not in str(caught.value.hint)
 
 
 def test_paths_name_samples_where_they_have_some(tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
     train = (plan.data.x_train, plan.data.y_train)
     test = (plan.data.x_test[plan.test_rows], plan.data.y_test[plan.test_rows])
     accuracy = _accuracy(stored, real, reported)
+    counts = [np.bincount(labels, minlength=plan.data.classes).tolist() for _, labels in (train, test)]
+    small = comparability.small_classes(plan.data.class_names, *counts)
     doubts = _doubts(plan, accuracy, len(reported), target)
     results = ScoreResults(
         audit=plan.name,
@@ -111,7 +113,7 @@ def attack_stored(plan: AuditPlan) -> tuple[ScoreResults, pd.DataFrame]:
         outliers=outliers,
         trained=0,
     )
-    return _with_warnings(results, doubts), scores.table
+    return _with_warnings(results, [*doubts, *small]), scores.table
 
 
 def _controls(plan: AuditPlan, stored: StoredSignals, table: pd.DataFrame, sides: tuple[Side, Side]) -> Controls:

@@ -53,12 +53,15 @@ class TableFacts:
         Whose sample each is, words or None ``[N]``; None where the table does not say.
     groups
         Columns by which exposure is told: words or None ``[N]`` each.
+    tested
+        Ids of the rows that models are tested with and never trained on; None where they have none of their own.
     """
 
     encoding: Result
     digest: str
     subjects: npt.NDArray[np.object_] | None = None
     groups: dict[str, npt.NDArray[np.object_]] = field(default_factory=dict)
+    tested: npt.NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,8 @@ class LBFGS:
             direction, length = self._direction(gradient), rate
         slope = _dot(gradient, direction).squeeze(1)
         self.finished |= (slope > -CHANGE_TOLERANCE) | ~torch.isfinite(slope)
+        # Of an attack in a box this is the move before it is cut short at the box's sides. To remember the one that was
+        # made did no clear good on 16 digits: PSNR 43.6 → 44.0, better for 6, worse for 10, SSIM .976 → .971.
         move = torch.where(self.finished.unsqueeze(1), 0.0, length * direction)
         self._before = (gradient, move, objective)
         return variables + move

@@ -25,6 +25,7 @@ from privaudit.results.stored_audits import FileAndReason, OtherAudit, PurgeResu
 from privaudit.runtime import files, links, locks, seals
 from privaudit.shadow.store import AuditStore, audits_in, open_audit
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.requests.request_cells import KnownSamples
 
 #: What `privaudit.runtime.files` calls a damaged file that it moved out of the way.
 SET_ASIDE = re.compile(r".+\.damaged-[0-9]+")
@@ -202,8 +203,8 @@ def plan_purge(
     table = _read_scores(out)
     real = table[~table["canary"]].reset_index(drop=True)
     data = store.read_description().data
-    id_column = None if data.table is None else data.table.id
-    chosen = choose_forget_set(forget, real, tuple(data.classes), seed, skip_unknown=skip_unknown, id_column=id_column)
+    known = KnownSamples.of(real, None if data.table is None else data.table.id)
+    chosen = choose_forget_set(forget, real, tuple(data.classes), seed, skip_unknown=skip_unknown, known=known)
     sample_ids: list[SampleIdentifier] = real["sample_id"].tolist()
     plan = PurgePlan(store.audit, chosen, table, {sample_ids[row] for row in chosen.rows.tolist()})
     plan.others = _other_audits(places, store, forget, seed, plan.ids)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from privaudit.audit.plan import AuditPlan
 from privaudit.audit.result_files import REJECTED_MODEL, RESULTS
 from privaudit.audit.thumbnails import write_thumbnails
 from privaudit.commands.unlearning.earlier_run import is_whole_link
@@ -15,6 +14,7 @@ from privaudit.config import UnlearnSettings
 from privaudit.errors import UnlearningRejected
 from privaudit.report.content import comparability
 from privaudit.report.content.outcome_wording import with_outcome
+from privaudit.report.content.unlearning_wording import of_promise
 from privaudit.report.redaction import privacy_of
 from privaudit.report.write import render_report
 from privaudit.results.audit.score_results import ScoreResults
@@ -47,7 +47,7 @@ def run_unlearn(settings: UnlearnSettings) -> UnlearnAnswer:
             write_thumbnails(audit.plan, audit.out)
         report = render_report(audit.out, privacy_of(settings.base))
         warnings = comparability.of_unlearning(read_result(audit.out / RESULTS, ScoreResults))
-        warnings += of_promise(audit.plan, results)
+        warnings += of_promise(audit.plan.identity, results, is_given=audit.plan.given is not None)
         for warning in warnings:
             talk(f"  warning: {warning}")
     # A run that is there may have been chosen otherwise than this request chose it.
@@ -61,18 +61,6 @@ def run_unlearn(settings: UnlearnSettings) -> UnlearnAnswer:
         error.results = answer
         raise error
     return answer
-
-
-def of_promise(plan: AuditPlan, results: UnlearnResults) -> list[str]:
-    """Say that a promise of differential privacy is gone, where one was made and the method adds no noise."""
-    privacy = plan.specification.recipe.privacy
-    if privacy is None or results.is_exact or not plan.specification.by_recipe or plan.given is not None:
-        return []
-    return [
-        f"the audited model keeps a promise of differential privacy (ε {privacy.epsilon:.4g} at δ "
-        f"{privacy.delta:g}); {results.method} took steps without noise, so the unlearned model keeps none. "
-        "--method retrain trains by the recipe again"
-    ]
 
 
 def plan_unlearn(settings: UnlearnSettings) -> UnlearnPlan:

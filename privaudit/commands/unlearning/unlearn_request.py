@@ -39,6 +39,7 @@ from privaudit.unlearning.application.teacher_models import check_applicable, wh
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method, takes_order
 from privaudit.unlearning.parameters import parse_changes, with_changes
 from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.requests.request_cells import KnownSamples
 from privaudit.unlearning.schedule.ordering import check_order, score_of
 from privaudit.unlearning.schedule.stages import check_sequencing, sequencing_of
 
@@ -180,13 +181,15 @@ def resolve(settings: UnlearnSettings, audit: OpenedAudit, *, dry_run: bool = Fa
 
 def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | None = None) -> ForgetSet:
     """Choose what is to be forgotten; ``seed`` is that of a random choice [the settings' own]."""
+    facts = audit.plan.data.table
+    known = KnownSamples.of(audit.bench.table, audit.plan.settings.id, None if facts is None else facts.tested)
     return choose_forget_set(
         settings.forget,
         audit.bench.table,
         audit.plan.data.class_names,
         settings.seed if seed is None else seed,
         skip_unknown=settings.skip_unknown,
-        id_column=audit.plan.settings.id,
+        known=known,
     )
 
 

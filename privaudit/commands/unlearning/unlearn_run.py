@@ -17,6 +17,7 @@ from privaudit.evaluation.evaluate import UnlearningEvaluation, evaluate
 from privaudit.evaluation.outcome_of_run import decide
 from privaudit.evaluation.shadow_evidence import ShadowEvidence
 from privaudit.evaluation.u_lira import choose_models, remove_working_files, u_lira
+from privaudit.report.content.unlearning_wording import of_promise
 from privaudit.results.base import write_result
 from privaudit.results.unlearning.ledger import Ledger
 from privaudit.results.unlearning.outcome import REJECTED, OutcomeEvidence
@@ -30,7 +31,6 @@ from privaudit.unlearning.application.problem import UnlearningProblem
 from privaudit.unlearning.application.removal_record import RECORD, record_of
 from privaudit.unlearning.application.retrained_models import retrained_models
 from privaudit.unlearning.application.run_method import ForgetRun, Request, judges, run_method, will_teach
-from privaudit.unlearning.requests.forget_set import ForgetSet
 
 
 def make_run(wanted: ResolvedRequest, folder: Path) -> UnlearnResults:
@@ -83,7 +83,7 @@ def make_run(wanted: ResolvedRequest, folder: Path) -> UnlearnResults:
             training=read_record(plan.store, TARGET).seconds,
         ),
     )
-    write_run(folder, results, evaluation, models["unlearned"], wanted.forget)
+    write_run(folder, results, evaluation, models["unlearned"], wanted)
     return results
 
 
@@ -169,7 +169,7 @@ def _warn_of_proxy(figures: UnlearningFigures) -> None:
 
 
 def write_run(
-    folder: Path, results: UnlearnResults, evaluation: UnlearningEvaluation, model: nn.Module, forget: ForgetSet
+    folder: Path, results: UnlearnResults, evaluation: UnlearningEvaluation, model: nn.Module, wanted: ResolvedRequest
 ) -> None:
     """Write tables, model, record and, last, the results; then delete what a finished run needs no more."""
     write_table(evaluation.forgetting, folder / FORGETTING)
@@ -179,6 +179,8 @@ def write_run(
         files.remove(folder / name)
     path = folder / model_file(results)
     save_model(model, path)
-    write_result(folder / RECORD, record_of(results, forget, evaluation.exposure, path))
+    plan = wanted.audit.plan
+    gone = of_promise(plan.identity, results, is_given=plan.given is not None)
+    write_result(folder / RECORD, record_of(results, wanted.forget, evaluation.exposure, path, gone))
     write_result(folder / METRICS_FILE, results)
     remove_working_files(folder)

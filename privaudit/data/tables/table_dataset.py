@@ -139,7 +139,7 @@ def dataset_of_table(
             *_said_of_rows(options, share if other is None and test_column is None else None, len(test.rows)),
             *_few(doubts),
         ),
-        table=_facts(encoding, kept, options),
+        table=_facts(encoding, kept, options, _ids_of_tested(test, options, is_of_file=other is not None)),
     )
 
 
@@ -281,7 +281,17 @@ def _few(doubts: list[str]) -> list[str]:
     return doubts[:NAMED] + ([f"{len(doubts) - NAMED:,} more doubts about columns"] if len(doubts) > NAMED else [])
 
 
-def _facts(encoding: TableEncoding, part: _Part, options: TableOptions) -> TableFacts:
+def _ids_of_tested(test: _Part, options: TableOptions, *, is_of_file: bool) -> npt.NDArray[Any] | None:
+    """Return what the rows to test with are called; None where their names may be those of rows to train with."""
+    if options.id is None:
+        return None if is_of_file else test.rows
+    if options.id not in test.table.frame:
+        return None
+    ids, problems = ids_of(_rows_of(test), options.id)
+    return None if problems else ids
+
+
+def _facts(encoding: TableEncoding, part: _Part, options: TableOptions, tested: npt.NDArray[Any] | None) -> TableFacts:
     def words(column: str) -> npt.NDArray[np.object_]:
         return np.array(words_of(part.table, column), object)[part.rows]
 
@@ -290,4 +300,5 @@ def _facts(encoding: TableEncoding, part: _Part, options: TableOptions) -> Table
         digest=encoding.digest,
         subjects=None if options.subject is None else words(options.subject),
         groups={name: words(name) for name in options.group},
+        tested=tested,
     )

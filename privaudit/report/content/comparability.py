@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from privaudit.report.content.elements import Table
 from privaudit.report.content.texts import text
-from privaudit.report.content.wording import interval, number, p_value, percent, warned
+from privaudit.report.content.wording import clip, interval, number, p_value, percent, warned
 from privaudit.results.audit.score_results import Accuracy, ScoreResults
 
 #: What test samples that were trained on do.
@@ -14,6 +16,12 @@ TOO_LOW = ", so the target's figure is too low"
 MATERIAL = 0.05
 
 POPULATION = text("controls.population")
+
+#: Of a class with fewer samples on a side, how many they are tells more of who was trained on than the model does.
+FEWEST_OF_CLASS = 5
+
+#: So many small classes are named.
+NAMED_CLASSES = 3
 
 
 def failed(results: ScoreResults) -> list[str]:
@@ -78,6 +86,29 @@ def repeated(results: ScoreResults) -> list[str]:
             "among the others: both read safer than they are"
         )
     return said
+
+
+def small_classes(names: Sequence[str], training: Sequence[int], test: Sequence[int]) -> list[str]:
+    """Return a warning of classes with hardly a sample on a side; their size alone may tell their members.
+
+    Parameters
+    ----------
+    names
+        Of all classes.
+    training, test
+        How many samples of each there are.
+    """
+    counts = list(zip(names, training, test, strict=True))
+    small = sorted((one for one in counts if min(one[1:]) < FEWEST_OF_CLASS), key=lambda one: sum(one[1:]))
+    if not small:
+        return []
+    shown = ", ".join(f"'{clip(name)}' {of:,} and {beside:,}" for name, of, beside in small[:NAMED_CLASSES])
+    more = f" and {len(small) - NAMED_CLASSES:,} more" if len(small) > NAMED_CLASSES else ""
+    return [
+        f"{len(small):,} of {len(counts):,} classes ha{'s' if len(small) == 1 else 've'} fewer than {FEWEST_OF_CLASS} "
+        f"training or test samples ({shown}{more}): there a class's size alone may tell who was trained on, which the "
+        "blind baseline is too coarse to see, so what is read of these samples need not be the model's doing"
+    ]
 
 
 def doubts(results: ScoreResults) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from privaudit.report.content import wording
 from privaudit.report.content.outcome_wording import sentence_of_run
 from privaudit.report.content.wording import flags_of, number, percent
+from privaudit.results.audit.audit_description import AuditIdentity
 from privaudit.results.unlearning.ledger import GuardRecord, SequencingRecord
 from privaudit.results.unlearning.run import Forgotten, UnlearnResults
 from privaudit.runtime.progress import readable_time
@@ -51,6 +52,28 @@ def summary(run: UnlearnResults) -> list[str]:
         )
     paragraphs.append(finding(run))
     return paragraphs
+
+
+def of_promise(identity: AuditIdentity | None, run: UnlearnResults, *, is_given: bool) -> list[str]:
+    """Return a warning that a promise of differential privacy is gone: one was made, and the method adds no noise.
+
+    Parameters
+    ----------
+    identity
+        Of the audit; None of one that trained nothing, which promises nothing.
+    run
+        What was done to its target.
+    is_given
+        Whether the user brought the target: the recipe then says nothing of how that was trained.
+    """
+    recipe = None if identity is None or is_given else identity.recipe
+    if recipe is None or recipe.privacy is None or run.is_exact:
+        return []
+    return [
+        f"the audited model keeps a promise of differential privacy (ε {recipe.privacy.epsilon:.4g} at δ "
+        f"{recipe.privacy.delta:g}); {run.method} took steps without noise, so the unlearned model keeps none. "
+        "--method retrain trains by the recipe again"
+    ]
 
 
 def _spent(run: UnlearnResults) -> str:

@@ -8,7 +8,7 @@ from privaudit.report.content import comparability, wording
 from privaudit.report.content.elements import Figure, Section, Table
 from privaudit.report.content.figure_data import Scatter
 from privaudit.report.content.outcome_wording import sentence_of_run
-from privaudit.report.content.unlearning_wording import order, summary
+from privaudit.report.content.unlearning_wording import of_promise, order, summary
 from privaudit.report.content.wording import number, percent
 from privaudit.report.drawing import line_styles
 from privaudit.report.drawing.figure_tables import dots
@@ -31,7 +31,10 @@ def section_of_run(results: ScoreResults, run: UnlearnResults, forgetting: pd.Da
             "to compare them.",
         )
     place = len(said) - (outcome is None)
-    said[place:place] = [f"Warning: {one}." for one in comparability.of_unlearning(results)]
+    about = results.about
+    warnings = comparability.of_unlearning(results)
+    warnings += of_promise(about.identity, run, is_given=about.target is not None)
+    said[place:place] = wording.warned(warnings)
     tables = [
         _accuracy(run),
         *_what_is_left(run),

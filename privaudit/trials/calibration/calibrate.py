@@ -139,7 +139,7 @@ class CalibrationOf:
         jobs = [self._job(one) for one in sets]
         train_missing(jobs, self.plan)
         with one_thread(self.plan.specification.hardware):
-            judged = [self._judged(one, job) for one, job in zip(sets, jobs, strict=True)]
+            judged = [self._judged(*one) for one in zip(sets, jobs, range(1, len(sets) + 1), strict=True)]
             method, why, standing = self._halved(judged)
         found = self._result(judged, standing, method, why, time.perf_counter() - began)
         files.make_private_folder(self.path.parent)
@@ -156,11 +156,12 @@ class CalibrationOf:
         seed = derive_seed(bench.seed, "calibration")
         return retrain_jobs(self.plan, forget, bench.without(forget.rows), seed, 1)[0]
 
-    def _judged(self, forget: ForgetSet, job: RetrainJob) -> JudgedSet:
+    def _judged(self, forget: ForgetSet, job: RetrainJob, number: int) -> JudgedSet:
         retain = self.problem.bench.without(forget.rows)
         seed = derive_seed(self.problem.bench.seed, "calibration")
         problem = replace(self.problem, forget=forget, retain=retain, seed=seed)
-        return JudgedSet(problem, margins_of(problem, problem.load(job.path)), margins_of(problem, problem.load()))
+        retrained, original = (margins_of(problem, model) for model in (problem.load(job.path), problem.load()))
+        return JudgedSet(problem, retrained, original, number=number)
 
     def _halved(self, sets: list[JudgedSet]) -> tuple[Candidate | None, str, Standing]:
         """All on the first set, the better half on the others too; beyond the ends of grids once."""
@@ -218,9 +219,7 @@ class CalibrationOf:
             tried.ruined = tried.ruined or judged.add(candidate, model)
         if not sets:
             return
-        tows = [judged.tows()[1].get(candidate) for judged in sets]
-        shown = ", ".join("ruined" if one is None else f"ToW {one.value:.3f}" for one in tows)
-        talk(f"    {candidate.words}: {shown}")
+        talk(f"    {candidate.words}: {'; '.join(judged.words_on(candidate) for judged in sets)}")
 
     def _result(
         self, sets: list[JudgedSet], standing: Standing, chosen: Candidate | None, why: str, seconds: float

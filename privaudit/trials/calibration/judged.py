@@ -34,12 +34,13 @@ def margins_of(problem: UnlearningProblem, model: nn.Module) -> Margins:
 
 @dataclass
 class JudgedSet:
-    """One forget set: the retrained and the original model's margins, and those of whatever was tried."""
+    """One forget set, by its number: the retrained and the original model's margins, and those of what was tried."""
 
     problem: UnlearningProblem
     retrained: Margins
     original: Margins
     tried: dict[Candidate, Margins] = field(default_factory=dict)
+    number: int = 1
 
     def add(self, candidate: Candidate, model: nn.Module) -> str | None:
         """Take a candidate's model; return why it is ruined, if it is."""
@@ -66,6 +67,14 @@ class JudgedSet:
         right = {part: [one[part] > 0 for one in every] for part in ("forget", "retain", "test")}
         found = Resampled.of(right, seed=self.problem.seed)
         return found.tow(1), {candidate: found.tow(2 + place) for place, candidate in enumerate(self.tried)}
+
+    def words_on(self, candidate: Candidate) -> str:
+        """Say what came of a candidate on this forget set, which is named."""
+        nothing, tows = self.tows()
+        where = f"held-out forget set {self.number}"
+        if candidate not in tows:
+            return f"ruined the model on {where}"
+        return f"ToW {tows[candidate].value:.3f} on {where} (doing nothing: {nothing.value:.3f})"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,7 +39,9 @@ LIMITS = (
 )
 
 
-def record_of(results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, model: Path) -> RemovalRecord:
+def record_of(
+    results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, model: Path, warnings: Sequence[str] = ()
+) -> RemovalRecord:
     """Make the record of a run.
 
     Parameters
@@ -50,6 +52,8 @@ def record_of(results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, m
         What was to be removed, and a table with a row a training sample that names it.
     model
         The unlearned model's file, rejected or not.
+    warnings
+        What else the record's reader must know of this model.
     """
     asked, skipped = by_sample(forget.requests), by_sample(forget.skipped)
     rows = table.iloc[forget.rows]
@@ -82,7 +86,7 @@ def record_of(results: UnlearnResults, forget: ForgetSet, table: pd.DataFrame, m
         method=method,
         model=ModelRecord(file=model.name, sha256=files.sha256_of(model)),
         evidence=Evidence.model_validate({**results}),
-        limits=LIMITS,
+        limits=(*LIMITS, *(f"{one[0].upper()}{one[1:]}." for one in warnings)),
     )
 
 

@@ -32,6 +32,12 @@ from privaudit.unlearning.requests.request_file import Sheet, read_sheet
 #: How many lines, and how many unknown ids, a message shows.
 SHOWN_LINES, SHOWN_UNKNOWN = 5, 20
 
+#: What it means for a request that a row is there and was never trained on.
+IN_TEST_PART = (
+    "no model was trained on the test part, so there is nothing to unlearn; the data file still holds these rows, and "
+    "deleting them there is another's work."
+)
+
 _PATH = re.compile(r".*[/\\].*|.*\.[A-Za-z]{3,4}")
 
 
@@ -117,7 +123,8 @@ def read_requests(path: Path, known: KnownSamples, *, skip_unknown: bool = False
             named.append(found)
     if problems:
         more = f"; and {len(problems) - SHOWN_LINES} more lines" if len(problems) > SHOWN_LINES else ""
-        raise UsageError(f"{path}, {'; '.join(problems[:SHOWN_LINES])}{more}", hint=_cure(sheet))
+        hint = _cure(sheet) + _of_subjects(_ids_in(sheet), known)
+        raise UsageError(f"{path}, {'; '.join(problems[:SHOWN_LINES])}{more}", hint=hint)
     return _resolve(path, sheet, named, known, by_path, skip_unknown)
 
 
@@ -162,6 +169,7 @@ def _understand(sheet: Sheet, row: Row, known: KnownSamples, by_path: bool) -> _
             return "it names no path"
         return _named(sheet, row, cell, known.row_of_path(cell), known, several)
     if not known.are_text and (reason := why_no_integer(cell)) is not None:
+        reason = known.meant_by(cell) or reason
         return f"{shown_cell(cell)} is not a sample_id ({reason})"
     found = known.row_of_id(cell)
     if found is None and known.are_text and is_missing(cell):
@@ -221,6 +229,9 @@ def _resolve(
     unknown = [one for one in named if one.row is None]
     # What a spreadsheet may have changed is a doubt, and nothing to pass over.
     doubtful = any(isinstance(one.name, str) and known.looks_like(one.name) is not None for one in unknown)
+    # Neither is a person: who is asked to be forgotten would be passed over with all their samples.
+    doubtful = doubtful or any(str(one.name) in known.records_of for one in unknown if not known.is_tested(one.name))
+    tested = sum(known.is_tested(one.name) for one in unknown)
     what = "paths" if by_path else "ids"
     if unknown and (not skip_unknown or doubtful or len(unknown) == len(named)):
         more = f" and {len(unknown) - SHOWN_UNKNOWN} more" if len(unknown) > SHOWN_UNKNOWN else ""
@@ -229,7 +240,8 @@ def _resolve(
             + ", ".join(_shown_unknown(one, known) for one in unknown[:SHOWN_UNKNOWN])
             + more,
             hint=f"{NOTHING} The {'path' if by_path else 'sample_id'} column of scores.parquet has the known ones; "
-            "who was held out to test, or not drawn, was never trained on."
+            + (IN_TEST_PART if tested else "who was held out to test, or not drawn, was never trained on.")
+            + _of_subjects([str(one.name) for one in unknown], known)
             + ("" if doubtful or len(unknown) == len(named) else " --skip-unknown goes on without these."),
         )
     rows = [one.row for one in named if one.row is not None]
@@ -240,6 +252,8 @@ def _resolve(
     notes = [f"{twice} {what} were given more than once"] if twice else []
     if unknown:
         notes.append(f"{len(unknown)} of {len(named)} {what} are not in the training set and were skipped")
+        if tested:
+            notes.append(f"{tested} of these {'is' if tested == 1 else 'are'} in the test part: {IN_TEST_PART[:-1]}")
     if sheet.comments:
         notes.append(f"{sheet.comments} lines were comments")
     counts = {"duplicates": twice, "comment lines": sheet.comments, "unknown and skipped": len(unknown)}
@@ -255,8 +269,27 @@ def _resolve(
 
 def _shown_unknown(one: _Named, known: KnownSamples) -> str:
     shown = str(one.name) if isinstance(one.name, int) else shown_cell(one.name)
+    if (known_as := known.meant_by(one.name)) is not None:
+        return f"{shown} (line {one.line}; {known_as})"
     meant = known.looks_like(one.name) if isinstance(one.name, str) else None
     return f"{shown} (line {one.line}" + (f"; is {shown_cell(meant)} meant?)" if meant is not None else ")")
+
+
+def _ids_in(sheet: Sheet) -> list[str]:
+    """Return what stands where ids are, understood or not."""
+    column = sheet.columns.get("id", 0)
+    return [row.cells[column] for row in sheet.rows if column < len(row.cells)]
+
+
+def _of_subjects(names: list[str], known: KnownSamples) -> str:
+    """Say what to write in place of a person, where one is named."""
+    named = next((name for name in names if name in known.records_of), None)
+    if named is None:
+        return ""
+    return (
+        f" --forget names samples, never a subject: list the sample_id of each sample of {shown_cell(named)}, the rows "
+        "of scores.parquet with that subject."
+    )
 
 
 def _cure(sheet: Sheet) -> str:

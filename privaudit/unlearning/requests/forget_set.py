@@ -48,7 +48,7 @@ def choose_forget_set(
     seed: int,
     *,
     skip_unknown: bool = False,
-    id_column: str | None = None,
+    known: KnownSamples | None = None,
 ) -> ForgetSet:
     """Resolve ``--forget`` against the score table (canaries already taken out; row = position in the pool).
 
@@ -62,8 +62,8 @@ def choose_forget_set(
         Of a random choice.
     skip_unknown
         Pass over ids of a file that the table does not know; else they are an error.
-    id_column
-        What the audited data calls its column of ids: a file may call it so too.
+    known
+        What a file may name [the table's samples], and what else it may mean.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def choose_forget_set(
     labels = table["label"].to_numpy()
     asked: RequestList | None = None
     if kind == "ids":
-        asked = read_requests(Path(value), KnownSamples.of(table, id_column), skip_unknown=skip_unknown)
+        asked = read_requests(Path(value), known or KnownSamples.of(table), skip_unknown=skip_unknown)
         rows, notes = asked.rows, list(asked.notes)
     else:
         rows, notes = _named_rows(specification, table, class_names, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,17 +56,22 @@ NOTHING = "Nothing was done."
 class KnownSamples:
     """What may be named: ids ``[N]`` (integers or text), and the samples' paths where they have some.
 
-    ``called`` is what the audited table calls its column of ids, where it has one.
+    ``called`` is what the audited table calls its column of ids, where it has one; ``subjects`` says whose each sample
+    is, and ``tested`` are the ids of rows that no model was trained on: neither may be named, and both are known.
     """
 
     ids: Sequence[Any] | npt.NDArray[Any]
     paths: Sequence[str] | None = None
     called: str | None = None
+    subjects: Sequence[Any] = ()
+    tested: npt.NDArray[Any] | None = None
 
     @classmethod
-    def of(cls, table: pd.DataFrame, called: str | None = None) -> KnownSamples:
+    def of(cls, table: pd.DataFrame, called: str | None = None, tested: npt.NDArray[Any] | None = None) -> KnownSamples:
         """Those of a score table, row by row."""
-        return cls(table["sample_id"].to_numpy(), table["path"].tolist() if "path" in table else None, called)
+        paths = table["path"].tolist() if "path" in table else None
+        subjects = table["subject"].dropna().tolist() if "subject" in table else ()
+        return cls(table["sample_id"].to_numpy(), paths, called, subjects, tested)
 
     @cached_property
     def are_text(self) -> bool:
@@ -81,6 +87,27 @@ class KnownSamples:
     def by_path(self) -> dict[str, int]:
         """The row of every path that a single sample has."""
         return _once([str(path) for path in self.paths or ()])
+
+    @cached_property
+    def records_of(self) -> dict[str, int]:
+        """How many samples each subject has."""
+        return dict(Counter(map(str, self.subjects)))
+
+    @cached_property
+    def _tested(self) -> frozenset[str]:
+        return frozenset(map(str, () if self.tested is None else self.tested.tolist()))
+
+    def is_tested(self, name: SampleIdentifier) -> bool:
+        """Whether an unknown id is that of a row in the test part."""
+        return str(name) in self._tested
+
+    def meant_by(self, name: SampleIdentifier) -> str | None:
+        """What an unknown id is known as besides; None where as nothing."""
+        if self.is_tested(name):
+            return "in the test part"
+        if (records := self.records_of.get(str(name))) is not None:
+            return f"a subject, of {records:,} sample{'s'[: records - 1]}"
+        return None
 
     @cached_property
     def _composed(self) -> dict[str, int]:
