@@ -14,6 +14,7 @@ from pypdf import PdfReader
 from privaudit import artifacts
 from privaudit.audit.inversion import realistic_plan
 from privaudit.audit.inversion.realistic_plan import plan_realistic
+from privaudit.audit.inversion.realistic_run import RealisticStage, realistic_stage
 from privaudit.audit.plan import plan_audit
 from privaudit.commands.score import dry_run, run_score
 from privaudit.config import AuditSettings, read_settings
@@ -139,3 +140,13 @@ def test_tables_estimators_and_other_attacks_are_refused(tmp_path: Path, small_n
 
 def test_nothing_is_planned_unasked(small_npz: Path, tmp_path: Path) -> None:
     assert plan_realistic(plan_audit(settings_of(small_npz, tmp_path, invert_settings="best-case"))) is None
+
+
+def test_a_record_alone_and_one_of_a_batch_are_announced_at_their_own_price(
+    small_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RealisticStage, "_seconds_of_record", lambda _, __, records: {1: 3.0, 8: 1.0}[records])
+    stage = realistic_stage(plan_audit(settings_of(small_npz, tmp_path)))
+    assert stage is not None
+    alone, batches, federated, steps = 32 + 32, 4 * 8, 4 * 8 * 5, 4
+    assert stage.seconds() == pytest.approx(steps * (3.0 * alone + batches + federated))

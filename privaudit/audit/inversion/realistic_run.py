@@ -94,18 +94,22 @@ class RealisticStage:
         missing = self.unfinished()
         if not missing:
             return 0.0
-        work = sum(job.work for job in missing) * self.realistic.attack.steps
-        return work * self._seconds_of_record() / min(self.plan.workers, len(missing))
+        alone = sum(job.work for job in missing if job.threat.together == 1)
+        mixed = sum(job.work for job in missing) - alone
+        # A record alone costs a large network several times what it costs as one of a batch.
+        shapes = ((alone, self.realistic.at_once, 1), (mixed, 1, 8))
+        step = sum(work * self._seconds_of_record(groups, records) for work, groups, records in shapes if work)
+        return step * self.realistic.attack.steps / min(self.plan.workers, len(missing))
 
-    def _seconds_of_record(self) -> float:
-        """Seconds that a step takes a record, of a batch of 8 on a fresh network: the better of two."""
-        setting, threat = self.setting(), ThreatModel(name="measured", records=8)
+    def _seconds_of_record(self, groups: int, records: int) -> float:
+        """Seconds that a step takes a record, of so many groups on a fresh network: the better of two."""
+        setting, threat = self.setting(), ThreatModel(name="measured", records=records)
         model = setting.specification.build("calibrate").eval()
         device = setting.specification.hardware.torch_device
         height, width, channels = setting.specification.input_shape
         generator = torch.Generator().manual_seed(0)
-        images = torch.rand(1, threat.records, channels, height, width, generator=generator).to(device)
-        labels = torch.zeros(1, threat.records, setting.specification.classes, device=device)
+        images = torch.rand(groups, records, channels, height, width, generator=generator).to(device)
+        labels = torch.zeros(groups, records, setting.specification.classes, device=device)
         labels[..., 0] = 1
         taken = []
         with one_thread(setting.specification.hardware):
@@ -120,7 +124,7 @@ class RealisticStage:
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 taken.append(time.perf_counter() - start)
-        return min(taken[1:]) / threat.records
+        return min(taken[1:]) / (groups * records)
 
     def run(self) -> list[SettingOutcome]:
         """Run what is missing, and read all of it."""
