@@ -434,6 +434,7 @@ def test_shadow_models_stand_in_for_scattered_samples(privaudit: Run, own_audit:
         (["--order", "age"], "unknown order 'age'"),
         (["--audit", "nothing"], "no audit 'nothing'"),
         (["--forget", "random:100%"], "names all 300"),
+        (["--forget", "random:299"], "leaves a single sample"),
         (["--method", "ga", "--learning-rate", "-1"], "'--learning-rate': -1.0 is not in the range x>=0"),
         (["--reference", "oracle"], "unknown reference"),
     ],

@@ -24,7 +24,7 @@ from privaudit.runtime.progress import talk
 from privaudit.unlearning.application.removal_record import RECORD
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS
 from privaudit.unlearning.requests.forget_requests import RemovalRequest
-from privaudit.unlearning.requests.forget_set import ForgetSet, with_earlier
+from privaudit.unlearning.requests.forget_set import ForgetSet, check_left, with_earlier
 
 Rows = npt.NDArray[np.int64]
 
@@ -244,6 +244,7 @@ def together(
             f"--from {earlier.name}: with --forget {specification} nobody is left to learn from",
             hint="Delete the model instead.",
         )
+    check_left(len(audit.bench.table) - len(everybody.rows), f"--from {earlier.name}: --forget {specification}")
     return everybody, new
 
 

@@ -38,7 +38,7 @@ from privaudit.unlearning.application.run_method import Request
 from privaudit.unlearning.application.teacher_models import check_applicable, why_no_teachers
 from privaudit.unlearning.base import RETRAIN, UNLEARNERS, Unlearner, check_method, takes_order
 from privaudit.unlearning.parameters import parse_changes, with_changes
-from privaudit.unlearning.requests.forget_set import ForgetSet, choose_forget_set
+from privaudit.unlearning.requests.forget_set import ForgetSet, check_left, choose_forget_set
 from privaudit.unlearning.requests.request_cells import KnownSamples
 from privaudit.unlearning.schedule.ordering import check_order, score_of
 from privaudit.unlearning.schedule.stages import check_sequencing, sequencing_of
@@ -183,7 +183,7 @@ def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | No
     """Choose what is to be forgotten; ``seed`` is that of a random choice [the settings' own]."""
     facts = audit.plan.data.table
     known = KnownSamples.of(audit.bench.table, audit.plan.settings.id, None if facts is None else facts.tested)
-    return choose_forget_set(
+    chosen = choose_forget_set(
         settings.forget,
         audit.bench.table,
         audit.plan.data.class_names,
@@ -191,6 +191,8 @@ def chosen_samples(settings: UnlearnSettings, audit: OpenedAudit, seed: int | No
         skip_unknown=settings.skip_unknown,
         known=known,
     )
+    check_left(len(audit.bench.table) - len(chosen.rows), f"--forget {settings.forget}")
+    return chosen
 
 
 def request_of(settings: UnlearnSettings) -> Request | None:

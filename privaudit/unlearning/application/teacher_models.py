@@ -77,7 +77,8 @@ def make_teachers(
 def _trained(problem: UnlearningProblem, models: int, parameters: Parameters, seed: int) -> Teachers:
     """Train models that never saw D_u, each on its own random share of D_r and on D_u's nearest there, and ask them."""
     specification, retain, samples = problem.bench.specification, problem.retain, problem.pool
-    size = max(1, round(float(getattr(parameters, "fresh_share", 1.0)) * len(retain)))
+    # No network with BatchNorm trains on one.
+    size = max(2, round(float(getattr(parameters, "fresh_share", 1.0)) * len(retain)))
     count = round(float(getattr(parameters, "fresh_near", 0.0)) * len(retain))
     near = nearest_retained(samples, problem.forget.rows, retain, count)
     rows = np.sort(problem.forget.rows)

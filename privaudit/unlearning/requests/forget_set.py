@@ -105,6 +105,15 @@ def choose_forget_set(
     return replace(forget, requests=asked.requests, skipped=asked.skipped, said=asked.said)
 
 
+def check_left(count: int, request: str) -> None:
+    """Raise `UsageError` where a single sample would be retained: no network with BatchNorm trains on one."""
+    if count == 1:
+        raise UsageError(
+            f"{request} leaves a single sample: no model learns from one, and none is retrained on it",
+            hint="Delete the model instead.",
+        )
+
+
 def share_lost(rows: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> dict[int, float]:
     """Return the share of every class that these rows are.
 
