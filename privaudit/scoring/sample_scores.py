@@ -25,12 +25,12 @@ from privaudit.results.audit.score_results import (
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation
 from privaudit.results.statement.subject_risk import SubjectRisk
 from privaudit.runtime.identity import digest_of
+from privaudit.scoring.parallel_attacks import side_by_side
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
 from privaudit.scoring.reliability.split_halves import Half, attack_halves, intrinsic_relation, shifts_of
 from privaudit.scoring.reliability.stability import ranking_stability
-from privaudit.scoring.parallel_attacks import side_by_side
 from privaudit.scoring.score_table import SampleFacts, score_table
 from privaudit.scoring.subgroups import exposure
 from privaudit.scoring.subjects.subject_risk import RatioCells, subject_risk
