@@ -143,6 +143,17 @@ def test_a_cifar_file_can_run_nothing(tmp_path: Path, protocol: int, monkeypatch
     assert not Path("owned").exists()
 
 
+def test_a_cifar_file_with_keys_and_names_of_bytes_is_read_like_the_published_one(tmp_path: Path) -> None:
+    """Python 3 reads the published files with ``encoding="bytes"``: what it writes back has bytes for text."""
+    path = tmp_path / "meta"
+    path.write_bytes(
+        pickle.dumps({b"fine_label_names": [b"apple", b"\xe9clair"], b"data": np.eye(2, dtype=np.uint8)}, 2)
+    )
+    found = read_data_only(path)
+    assert found["fine_label_names"] == ["apple", "éclair"]
+    assert np.array_equal(found["data"], np.eye(2))
+
+
 def test_a_truncated_cifar_file_is_named(tmp_path: Path) -> None:
     write_cifar100(tmp_path)
     path = tmp_path / "cifar-100-python" / "train"

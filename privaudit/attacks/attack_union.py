@@ -11,6 +11,7 @@ with them.
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from privaudit.results.measures import AttackUnion, UnionRate
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, share_interval
 from privaudit.statistics.jackknife import jackknife_error
-from privaudit.statistics.performance import REPORTED_RATES, Evaluation
+from privaudit.statistics.performance import REPORTED_RATES, Evaluation, sides_of
 from privaudit.statistics.roc import auc, roc
 
 #: The largest share of non-members that any rate reported here asks for.
@@ -27,7 +28,7 @@ JOINED = max(REPORTED_RATES)
 
 
 class Union:
-    """Attacks that are joined one by one, so that no more than one score a cell is kept.
+    """Attacks that are joined one by one, so that no more than one score a cell is kept; in any order, by any thread.
 
     Parameters
     ----------
@@ -42,26 +43,43 @@ class Union:
         self._clusters = clusters
         self._smallest: FloatArray = np.ones(len(member))
         self._attacks: list[str] = []
+        self._lock = Lock()
         self._without: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]] = {}
 
     def add(self, name: str, scores: npt.NDArray[Any]) -> None:
         """Join an attack's scores ``[n]``, higher where it says member."""
-        np.minimum(self._smallest, own_rates(scores, self._member), out=self._smallest)
+        self.add_rates(name, own_rates(scores, self._member))
+
+    def add_rates(self, name: str, rates: FloatArray) -> None:
+        """Join an attack by its false alarm rates ``[n]``: see `own_rates`."""
+        np.minimum(self._smallest, rates, out=self._smallest)
         self._attacks.append(name)
 
-    def leave_out(self, group: int, scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> None:
-        """Join an attack's scores where this group of models was never there, any shape, equal for every attack."""
+    def leave_out(
+        self,
+        group: int,
+        scores: npt.NDArray[Any],
+        member: npt.NDArray[np.bool_],
+        rising: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Join an attack's scores where this group of models was never there, any shape, equal for every attack.
+
+        ``rising`` are those without membership, where somebody has sorted them already.
+        """
         flat, sides = np.ravel(scores), np.ravel(member)
-        if group not in self._without:
-            self._without[group] = np.ones(len(flat), np.float32), sides
-        smallest, _ = self._without[group]
         # Only rates that are reported are asked for, so only the cells that are named at the largest.
-        others = flat[~sides]
+        others = sides_of(scores, member)[1] if rising is None else rising
         count = min(len(others), int(np.ceil(JOINED * len(others))) + 1)
-        top = np.sort(np.partition(others, len(others) - count)[len(others) - count :])
+        if rising is None:
+            others = np.partition(others, len(others) - count)
+        top = np.sort(others[len(others) - count :])
         named = np.flatnonzero(flat >= top[0])
         rates = (count - np.searchsorted(top, flat[named], side="left")) / len(others)
-        smallest[named] = np.minimum(smallest[named], rates.astype(np.float32))
+        with self._lock:
+            if group not in self._without:
+                self._without[group] = np.ones(len(flat), np.float32), sides
+            smallest, _ = self._without[group]
+            smallest[named] = np.minimum(smallest[named], rates.astype(np.float32))
 
     def result(self) -> AttackUnion | None:
         """Return the union's AUC, and TPR at each reported FPR that is resolved; None of fewer than two attacks."""
@@ -69,7 +87,7 @@ class Union:
             return None
         member, curve = self._member, roc(-self._smallest, self._member)
         evaluation = Evaluation(-self._smallest, member, self._clusters)
-        for smallest, sides in self._without.values():
+        for _, (smallest, sides) in sorted(self._without.items()):
             evaluation.leave_out(-smallest, sides)
         bounds = evaluation.performance().tpr_ci
         rates: dict[str, UnionRate | None] = {}
@@ -105,7 +123,7 @@ class Union:
         hits, cells = (np.bincount(cluster[part], minlength=count) for part in (named, side))
         error, degrees = float((hits / np.maximum(cells, 1)).std(ddof=1) / np.sqrt(count)), count - 1
         if self._without:
-            left = self._without.values()
+            left = [self._without[group] for group in sorted(self._without)]
             shares = [float((smallest <= rate)[sides == of_members].mean()) for smallest, sides in left]
             error, degrees = max(error, float(jackknife_error(shares))), len(shares) - 1
         return share_interval(int(hits.sum()), int(cells.sum()), error, degrees)

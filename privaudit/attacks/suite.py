@@ -35,6 +35,9 @@ class Evidence:
         bool ``[S, N]``: the cells that take part, equally many a side for each sample; None where all do.
     clusters
         ``[S]``: which models depend on each other, where ``partners`` are given; None where each stands for itself.
+    left
+        bool: which models of ``signals`` and ``population`` are those of ``keep``; None for all. Signals are looked up
+        when they are read: a model that is left out costs no copy of the others'.
     population
         ``[S, Z, Q, K]`` of samples that no model saw, apart from those that are reported on; None where there are none.
     rmia_gamma
@@ -48,6 +51,7 @@ class Evidence:
     population: npt.NDArray[Any] | None = None
     rmia_gamma: float = GAMMA
     clusters: npt.NDArray[np.int64] | None = None
+    left: npt.NDArray[np.bool_] | None = None
 
     @property
     def cells(self) -> npt.NDArray[np.bool_]:
@@ -60,11 +64,12 @@ class Evidence:
         return self.partners is None and self.used is None
 
     def of_samples(self, rows: npt.NDArray[np.bool_]) -> Evidence:
-        """The same of some samples alone."""
+        """The same of some samples alone; in memory each signal lies by itself, as attacks read them."""
         partners = self.partners
+        apart = [self.signals[..., place][:, rows] for place in range(self.signals.shape[-1])]
         return replace(
             self,
-            signals=self.signals[:, rows],
+            signals=np.moveaxis(np.stack(apart), 0, -1),
             keep=self.keep[:, rows],
             partners=partners[:, rows] if partners is not None and partners.ndim == 2 else partners,
             used=None if self.used is None else self.used[:, rows],
@@ -74,22 +79,26 @@ class Evidence:
         """The same of some models alone, whole pairs of them; what goes by partners can't be cut."""
         if self.partners is not None or self.used is not None:
             raise ValueError("only complementary pairs can be left out")
-        population = None if self.population is None else self.population[rows]
-        return replace(self, signals=self.signals[rows], keep=self.keep[rows], population=population)
+        left = np.ones(len(self.signals), np.bool_) if self.left is None else self.left.copy()
+        left[left] = rows
+        return replace(self, keep=self.keep[rows], left=left)
 
     def every_query(self, name: str) -> npt.NDArray[Any]:
         """One signal under every query, ``[S, N, Q]``."""
-        return signal(self.signals, name)
+        return self._of_left(signal(self.signals, name))
 
     def plain(self, name: str) -> npt.NDArray[Any]:
         """One signal of the unaugmented query, ``[S, N]``."""
-        return signal(self.signals[:, :, 0], name)
+        return self._of_left(signal(self.signals[:, :, 0], name))
 
     def plain_population(self, name: str) -> npt.NDArray[Any]:
         """The same of the population, ``[S, Z]``."""
         if self.population is None:
             raise ValueError("there is no population")
-        return signal(self.population[:, :, 0], name)
+        return self._of_left(signal(self.population[:, :, 0], name))
+
+    def _of_left(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return values if self.left is None else values[self.left]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from privaudit.results.audit.score_results import (
 from privaudit.results.measures import Attack, AttackUnion, CalibratedRate, Correlation
 from privaudit.results.statement.subject_risk import SubjectRisk
 from privaudit.runtime.identity import digest_of
+from privaudit.scoring.parallel_attacks import side_by_side
 from privaudit.scoring.reliability.confirmation import confirm, confirmed_by_both
 from privaudit.scoring.reliability.cross_half_selection import picked_and_judged
 from privaudit.scoring.reliability.simulated_audits import pair_correlation
@@ -36,7 +38,7 @@ from privaudit.statistics.calibrated_rates import calibrated_rates
 from privaudit.statistics.group_accuracy import right_shares
 from privaudit.statistics.intervals import FloatArray, spearman
 from privaudit.statistics.jackknife import Refits
-from privaudit.statistics.performance import performance
+from privaudit.statistics.performance import Evaluation
 
 #: Which attack's ratio the per-sample risk is taken from, by statistic.
 OF_STATISTIC = {"margin": "lira", "logit-gap": "lira-logit-gap", "scaled-logit": "lira-scaled-logit"}
@@ -179,43 +181,51 @@ def _attacked(
     judged: Evidence, union: Union, clusters: npt.NDArray[np.int64], of_risk: str
 ) -> tuple[dict[str, Attack], dict[str, FloatArray], FloatArray]:
     """Run every attack that applies, and join it to the union; return what each finds, its gaps, and risk's scores."""
-    keep, used = judged.keep, judged.cells
+    run = partial(_run, judged, union, clusters[judged.cells])
+    names = [name for name, attack in ATTACKS.items() if attack.applies_to(judged)]
     attacks: dict[str, Attack] = {}
     gaps: dict[str, FloatArray] = {}
-    ratio = np.empty(keep.shape)
-    for name, attack in ATTACKS.items():
-        if not attack.applies_to(judged):
-            continue
-        cells = attack.score(judged)
-        left_out = _joined(union, attack, judged, cells)
-        attacks[name] = performance(cells[used], keep[used], clusters[used], left_out)
-        if attack.joins_union:
-            union.add(name, cells[used])
-        gaps[name] = gap(np.where(used, cells, np.nan), keep)
+    ratio = np.empty(judged.keep.shape)
+    for name, found in zip(names, side_by_side(run, names, judged.keep.size), strict=True):
+        attacks[name], gaps[name] = found.attack, found.gap
+        if found.rates is not None:
+            union.add_rates(name, found.rates)
         if name == of_risk:
-            ratio = cells
+            ratio = found.cells
     return attacks, gaps, ratio
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one attack finds: its scores ``[S, N]``, and the false alarm rates that it joins a union with."""
+
+    cells: FloatArray
+    attack: Attack
+    gap: FloatArray
+    rates: FloatArray | None
+
+
+def _run(judged: Evidence, union: Union, clusters: npt.NDArray[np.int64], name: str) -> _Found:
+    """Run one attack, and again without each group of pairs, which is joined to the union without that group."""
+    attack, keep, used = ATTACKS[name], judged.keep, judged.cells
+    cells = attack.score(judged)
+    evaluation = Evaluation(cells[used], keep[used], clusters)
+    for group, (left, scores) in enumerate(_refits(attack, judged)):
+        rising = evaluation.leave_out(scores, keep[left])
+        if attack.joins_union:
+            union.leave_out(group, scores, keep[left], rising)
+    if attack.joins_union and not attack.compares_models and judged.partners is None:
+        # What other models say changes nothing of it: the same scores, of fewer models.
+        for group, (left, scores) in enumerate(Refits(len(keep), lambda left: cells[left])):
+            union.leave_out(group, scores, keep[left])
+    rates = evaluation.false_alarm_rates() if attack.joins_union else None
+    return _Found(cells, evaluation.performance(), gap(np.where(used, cells, np.nan), keep), rates)
 
 
 def _refits(attack: ShadowAttack, evidence: Evidence) -> Refits:
     """The attack without each group of pairs in turn; none where models are not compared, or do not come in pairs."""
     models = len(evidence.keep) if attack.compares_models and evidence.partners is None else 0
     return Refits(models, lambda left: attack.score(evidence.of_models(left)))
-
-
-def _joined(
-    union: Union, attack: ShadowAttack, evidence: Evidence, cells: FloatArray
-) -> Iterator[tuple[FloatArray, npt.NDArray[np.bool_]]]:
-    """Yield the attack without each group of pairs, and join each to the union without that group."""
-    refits = _refits(attack, evidence)
-    for group, (left, scores) in enumerate(refits):
-        if attack.joins_union:
-            union.leave_out(group, scores, evidence.keep[left])
-        yield scores, evidence.keep[left]
-    if attack.joins_union and not attack.compares_models and evidence.partners is None:
-        # What other models say changes nothing of it: the same scores, of fewer models.
-        for group, (left, scores) in enumerate(Refits(len(evidence.keep), lambda left: cells[left])):
-            union.leave_out(group, scores, evidence.keep[left])
 
 
 def clusters_of(evidence: Evidence) -> npt.NDArray[np.int64]:

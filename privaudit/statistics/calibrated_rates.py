@@ -20,10 +20,13 @@ from scipy import stats
 
 from privaudit.results.measures import CalibratedRate
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, share_interval
-from privaudit.statistics.jackknife import Refits, jackknife_error
+from privaudit.statistics.jackknife import groups_left, jackknife_error
 from privaudit.statistics.leave_pair_out import paired_moments, unpaired
 from privaudit.statistics.performance import REPORTED_RATES
 from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES
+
+#: Beyond this share of a quantile on either side of it, no rounding of the tail's probability reaches the rate.
+NEAR = 1e-6
 
 #: Below this many models no sample has a spread of its own: one is left on either side.
 FEWEST_MODELS = 6
@@ -45,6 +48,12 @@ def prediction_p_values(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]
         ``[S, N]`` in [0, 1]: one-sided, by Student's t with S/2 − 2 degrees. Where the others do not vary: 0 above
         them, 1 below, ½ where it is equal.
     """
+    p: FloatArray = stats.t.sf(_standardised(statistic, keep), len(statistic) // 2 - 2)
+    return p
+
+
+def _standardised(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> FloatArray:
+    """Each statistic's distance from the models that never saw the sample, in their spreads: t, ``[S, N]``."""
     t = np.zeros(statistic.shape)
     for block, x, _, outside in paired_moments(np.asarray(statistic, np.float64), keep):
         n = outside.count
@@ -53,8 +62,23 @@ def prediction_p_values(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]
         with np.errstate(divide="ignore", invalid="ignore"):
             standardised = np.where(away == 0, 0.0, away / scale)
         unpaired(standardised, keep[:, block], t[:, block])
-    p: FloatArray = stats.t.sf(t, len(statistic) // 2 - 2)
-    return p
+    return t
+
+
+def _named(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
+    """Which cells have a `prediction_p_values` of at most each reported rate, ``[S, N]`` each.
+
+    Far from a rate's quantile a comparison tells; the tail itself is asked of the few cells that are near.
+    """
+    t, degrees = _standardised(statistic, keep), len(statistic) // 2 - 2
+    named = []
+    for rate in REPORTED_RATES:
+        quantile = float(stats.t.isf(rate, degrees))
+        above = t > quantile * (1 + NEAR)
+        near = np.flatnonzero((t.ravel() >= quantile * (1 - NEAR)) & ~above.ravel())
+        above.ravel()[near] = stats.t.sf(t.ravel()[near], degrees) <= rate
+        named.append(above)
+    return named
 
 
 def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> dict[str, CalibratedRate]:
@@ -75,17 +99,19 @@ def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -
     """
     if len(statistic) < FEWEST_MODELS:
         return {}
-    p = prediction_p_values(statistic, keep)
-    shares = _shares(p, keep)
+    named = _named(statistic, keep)
+    shares = _shares(named, keep)
     refits = [
-        _shares(of_left, keep[left])
-        for left, of_left in Refits(len(keep), lambda left: prediction_p_values(statistic[left], keep[left]))
-        if len(of_left) >= FEWEST_MODELS
+        _shares(_named(statistic[left], keep[left]), keep[left])
+        for left in groups_left(len(keep))
+        if left.sum() >= FEWEST_MODELS
     ]
     degrees = len(refits) - 1
     bounded = len(refits) >= FEWEST_PAIRS
     errors = (
-        np.maximum(jackknife_error(refits), _clustered(p, keep)) if bounded else np.full((2, len(shares[0])), np.inf)
+        np.maximum(jackknife_error(refits), _clustered(named, keep))
+        if bounded
+        else np.full((2, len(shares[0])), np.inf)
     )
     bounds = [
         [
@@ -106,14 +132,15 @@ def calibrated_rates(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -
     }
 
 
-def _shares(p: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:
+def _shares(named: list[npt.NDArray[np.bool_]], keep: npt.NDArray[np.bool_]) -> FloatArray:
     """Shares of members and of others that are named at each reported rate, ``[2, R]``."""
-    return np.array([[float((p[side] <= rate).mean()) for rate in REPORTED_RATES] for side in (keep, ~keep)])
+    sides = (keep, ~keep)
+    return np.array([[np.count_nonzero(one & side) / np.count_nonzero(side) for one in named] for side in sides])
 
 
-def _clustered(p: FloatArray, keep: npt.NDArray[np.bool_]) -> FloatArray:
+def _clustered(named: list[npt.NDArray[np.bool_]], keep: npt.NDArray[np.bool_]) -> FloatArray:
     """Standard errors of the same were pairs independent, ``[2, R]``."""
-    pairs = len(p) // 2
-    shares = np.array([_shares(p[2 * pair : 2 * pair + 2], keep[2 * pair : 2 * pair + 2]) for pair in range(pairs)])
-    error: FloatArray = shares.std(axis=0, ddof=1) / np.sqrt(pairs)
+    pairs = [slice(first, first + 2) for first in range(0, len(keep), 2)]
+    shares = np.array([_shares([one[pair] for one in named], keep[pair]) for pair in pairs])
+    error: FloatArray = shares.std(axis=0, ddof=1) / np.sqrt(len(pairs))
     return error

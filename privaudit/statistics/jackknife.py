@@ -40,17 +40,27 @@ class Refits:
     @property
     def groups(self) -> int:
         """How many groups are left out in turn; 0 where the rest would be too few to attack with."""
-        pairs = self.models // 2
-        return 0 if pairs < FEWEST_PAIRS else min(pairs, MOST_GROUPS)
+        return groups_of(self.models)
 
     def __iter__(self) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]]:
         """Yield the models that are left and their scores."""
-        if not self.groups:
-            return
-        for pairs in np.array_split(np.arange(self.models // 2), self.groups):
-            left = np.ones(self.models, np.bool_)
-            left[2 * pairs] = left[2 * pairs + 1] = False
+        for left in groups_left(self.models):
             yield left, self.score(left)
+
+
+def groups_left(models: int) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield the models that are left ``[S]`` without each group of pairs in turn."""
+    groups = groups_of(models)
+    for pairs in np.array_split(np.arange(models // 2), groups) if groups else ():
+        left = np.ones(models, np.bool_)
+        left[2 * pairs] = left[2 * pairs + 1] = False
+        yield left
+
+
+def groups_of(models: int) -> int:
+    """How many groups of pairs are left out in turn; 0 where the rest would be too few to attack with."""
+    pairs = models // 2
+    return 0 if pairs < FEWEST_PAIRS else min(pairs, MOST_GROUPS)
 
 
 def jackknife_influence(estimates: npt.ArrayLike) -> FloatArray:

@@ -13,7 +13,8 @@ from scipy import special, stats
 from privaudit.results.measures import Attack, Curve, Influence
 from privaudit.statistics.intervals import FEWEST_PAIRS, FloatArray, Interval, clopper_pearson, logit_interval
 from privaudit.statistics.jackknife import jackknife_error, jackknife_influence
-from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy, roc
+from privaudit.statistics.leave_pair_out import is_paired
+from privaudit.statistics.roc import FEWEST_FALSE_POSITIVES, balanced_accuracy_of_falling, falling, roc_of_falling
 
 #: False positive rates that reports name.
 REPORTED_RATES = (0.01, 0.001, 0.0001)
@@ -81,9 +82,9 @@ class Evaluation:
         self._scores, self._member = np.ravel(scores), np.ravel(member)
         self._cluster = None if clusters is None else np.unique(np.ravel(clusters), return_inverse=True)[1]
         self._clusters = 0 if self._cluster is None else int(self._cluster.max()) + 1
-        # One sort serves curve, ranks and halves: what is sorted already is sorted again in linear time.
-        self._order = np.argsort(-self._scores, kind="stable")
-        self._curve = roc(self._scores[self._order], self._member[self._order])
+        # One sort serves curve, ranks and halves.
+        self._order = falling(self._scores)
+        self._curve = roc_of_falling(self._scores[self._order], self._member[self._order])
         told = (*REPORTED_RATES, *TAIL_RATES)
         self._rates = [rate for rate in told if rate * self._curve.negatives >= FEWEST_FALSE_POSITIVES]
         self._without: list[list[list[float]]] = []
@@ -98,7 +99,20 @@ class Evaluation:
         curve = self._curve
         return [(curve.tpr_at(rate)[1], curve.width_at(rate), curve.slope_at(rate)) for rate in self._rates]
 
-    def leave_out(self, scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> None:
+    @cached_property
+    def _tie(self) -> npt.NDArray[np.int64]:
+        """Each cell's place among the distinct scores, from the strictest threshold on."""
+        tie = np.empty(len(self._scores), np.int64)
+        cells = np.diff(self._curve.true_positives + self._curve.false_positives, prepend=0)
+        tie[self._order] = np.repeat(np.arange(len(cells)), cells)
+        return tie
+
+    def false_alarm_rates(self) -> FloatArray:
+        """Return the share of non-member cells whose score is at least each cell's, ``[n]``."""
+        rates: FloatArray = (self._curve.false_positives / self._curve.negatives)[self._tie]
+        return rates
+
+    def leave_out(self, scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> FloatArray:
         """Note what the attack scores where some of the models were never there, neither as targets nor in its fits.
 
         The AUC is taken to first order in the change of the two score distributions (its influence function): as exact
@@ -106,8 +120,13 @@ class Evaluation:
         threshold smoothed over half of what lies between twice and half the FPR: that is right where few false alarms
         set the threshold, which jumps then. And as it is at the threshold that the FPR has now: that is right where
         many scores are equal there.
+
+        Returns
+        -------
+        numpy.ndarray
+            The scores without membership, rising.
         """
-        inside, outside = np.sort(scores[member]), np.sort(scores[~member])
+        inside, outside = (np.sort(side) for side in sides_of(scores, member))
         at, members_below, others_below = self._shares_below
         area = np.interp(inside, at, others_below).mean() - np.interp(outside, at, members_below).mean()
         smooth, exact = [float(area)], [float(area)]
@@ -117,6 +136,7 @@ class Evaluation:
             now = outside[-1 - int(rate * len(outside))]
             exact.append((len(inside) - int(np.searchsorted(inside, now, side="right"))) / len(inside))
         self._without.append([smooth, exact])
+        return outside
 
     def performance(self) -> Attack:
         """Pooled AUC and TPR with 95% intervals, on the logit scale with t quantiles.
@@ -138,7 +158,7 @@ class Evaluation:
             auc=area,
             auc_ci=self._area_interval(area, error) if trusted else None,
             auc_standard_error=error if np.isfinite(error) else None,
-            balanced_accuracy=balanced_accuracy(self._scores[order], self._member[order], fold),
+            balanced_accuracy=balanced_accuracy_of_falling(self._scores[order], self._member[order], fold),
             tpr_at_fpr={fpr: rate.tpr for fpr, rate in rates.items()},
             tpr_ci={fpr: rate.interval for fpr, rate in rates.items()},
             true_positives={fpr: rate.hits for fpr, rate in rates.items()},
@@ -172,8 +192,7 @@ class Evaluation:
         members_below = curve.positives - curve.true_positives + members / 2
         others_below = curve.negatives - curve.false_positives + others / 2
         area = float((members * others_below).sum() / (curve.positives * curve.negatives))
-        tie = np.empty(len(member), np.int64)
-        tie[self._order] = np.repeat(np.arange(len(members)), members + others)
+        tie = self._tie
         beats = np.where(member, (others_below / curve.negatives)[tie], (1 - members_below / curve.positives)[tie])
         influence: FloatArray = (beats - area) * np.where(member, 1 / curve.positives, 1 / curve.negatives)
         return area, influence
@@ -222,6 +241,15 @@ class Evaluation:
         moved = np.asarray(self._without)[:, :, place]
         refitted = jackknife_influence(moved[:, int(np.argmin(jackknife_error(moved)))])
         return max(error, _root_of_squares(refitted)), refitted.tolist()
+
+
+def sides_of(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the scores with and without membership, flat, in any order: for complementary pairs the faster way."""
+    if scores.ndim == 2 and is_paired(member):
+        first = member[0::2]
+        inside, outside = (np.where(side, scores[0::2], scores[1::2]) for side in (first, ~first))
+        return inside.ravel(), outside.ravel()
+    return scores[member], scores[~member]
 
 
 def placements(scores: FloatArray, side: npt.NDArray[np.bool_]) -> FloatArray:

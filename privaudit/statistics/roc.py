@@ -72,12 +72,24 @@ class Roc:
 
 def roc(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> Roc:
     """The ROC of flat ``scores`` (higher means member); equal scores are one threshold, never two."""
-    order = np.argsort(-scores, kind="stable")
-    sorted_scores, sorted_member = scores[order], member[order]
-    last_of_tie = np.append(np.flatnonzero(np.diff(sorted_scores)), len(scores) - 1)
-    true_positives = np.cumsum(sorted_member)[last_of_tie]
+    order = falling(scores)
+    return roc_of_falling(scores[order], member[order])
+
+
+def falling(scores: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the order of flat scores from the highest on; in which order equal ones come tells nothing."""
+    order = np.argsort(-scores)
+    if len(order) and np.isnan(scores[order[-1]]):
+        return np.argsort(-scores, kind="stable")
+    return order
+
+
+def roc_of_falling(scores: npt.NDArray[Any], member: npt.NDArray[np.bool_]) -> Roc:
+    """The ROC of flat scores that fall already: see `roc`."""
+    last_of_tie = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    true_positives = np.cumsum(member)[last_of_tie]
     return Roc(
-        thresholds=sorted_scores[last_of_tie].astype(np.float64),
+        thresholds=scores[last_of_tie].astype(np.float64),
         false_positives=(last_of_tie + 1 - true_positives).astype(np.int64),
         true_positives=true_positives.astype(np.int64),
         negatives=int(len(member) - member.sum()),
@@ -114,12 +126,20 @@ def balanced_accuracy(
     float or None
         Mean of both halves; None where a half lacks members or others.
     """
+    order = falling(scores)
+    return balanced_accuracy_of_falling(scores[order], member[order], fold[order])
+
+
+def balanced_accuracy_of_falling(
+    scores: npt.NDArray[Any], member: npt.NDArray[np.bool_], fold: npt.NDArray[np.integer[Any]]
+) -> float | None:
+    """`balanced_accuracy` of scores that fall already."""
     halves = [fold % 2 == 0, fold % 2 == 1]
     if any(member[half].all() or not member[half].any() for half in halves):
         return None
     found = []
     for choosing, judging in (halves, halves[::-1]):
-        called = scores[judging] >= roc(scores[choosing], member[choosing]).best_threshold()
+        called = scores[judging] >= roc_of_falling(scores[choosing], member[choosing]).best_threshold()
         truth = member[judging]
         found.append((called[truth].mean() + 1 - called[~truth].mean()) / 2)
     return float(np.mean(found))

@@ -163,6 +163,9 @@ def _plain(value: Any) -> Any:
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, bytes):
+        # Keys and names of a file that Python 3 wrote; an array's bytes never come this way.
+        return value.decode("latin1")
     if isinstance(value, _BufferDescription):
         buffer, kind, shape = value.arguments[:3]
         return _array(buffer, kind, shape, value.arguments[3] if len(value.arguments) > 3 else "C")
