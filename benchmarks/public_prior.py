@@ -104,8 +104,8 @@ def line(title: str, found: Found, before: Found, seconds: float) -> str:
         share = share_of_groups(each) if measure != "psnr" else None
         within = "" if share is None or share.ci is None else f" ({share.ci[0]:.3f}–{share.ci[1]:.3f})"
         said.append(f"{measure} {each.mean():.3f}{within}, {difference(found, before, measure)}, by chance {null:.3f}")
-    beyond = [one | {"beyond": one["psnr"] - one["null_psnr"].mean(1)} for one in (found, before)]
-    return " | ".join([*said, f"psnr beyond chance {difference(*beyond, 'beyond')}", f"{seconds:.1f} s"])
+    beyond, as_before = ({"psnr": one["psnr"] - one["null_psnr"].mean(1)} for one in (found, before))
+    return " | ".join([*said, f"psnr beyond chance {difference(beyond, as_before, 'psnr')}", f"{seconds:.1f} s"])
 
 
 def difference(found: Found, before: Found, measure: str) -> str:
