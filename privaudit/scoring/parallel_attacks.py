@@ -17,7 +17,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 #: Below so many cells (model × sample) an attack is over before a thread is worth it.
-FEWEST_CELLS = 1_000_000
+FEWEST_CELLS = 100_000
 
 #: Bytes that an attack takes for each cell while it is evaluated, besides what all of them read.
 BYTES_PER_CELL = 120
