@@ -5,10 +5,6 @@ error with few models is the error of these estimates. But samples resemble each
 models that never saw it says much of how well it would be known by models that did. So each mean is drawn toward what
 samples like it have (empirical Bayes), by as much as it is uncertain itself, and the spread toward that of samples like
 it. What is uncertain still is integrated out.
-
-Where several models say the very same of a sample (trees do), its spread is 0, and so may be that of all samples like
-it: then nothing is far too certain. Such ties lend nothing: the sample itself is scored by plain LiRA, and no spread is
-drawn toward less than that of all samples, the level above. Without ties none of this has a say.
 """
 
 from __future__ import annotations
@@ -37,9 +33,6 @@ def hierarchical(statistic: npt.NDArray[Any], keep: npt.NDArray[np.bool_]) -> Fl
     the spread around f after the sampling error v_in/n. Its posterior has the mean w m_in + (1 − w) f with
     w = τ²/(τ² + v_in/n) and the variance w v_in/n. μ_out likewise, given m_in. The predictive density is Student's t
     with ν = n − 1 + 8 degrees, scale² = v + posterior variance.
-
-    A sample that all models of a side say the same of is scored as `lira.online` does; while there is one on a side,
-    the pooled variances of that side are at least that of all its samples.
 
     Parameters
     ----------
@@ -76,10 +69,6 @@ class _Side:
     squares: FloatArray
     models: int
 
-    def is_tied(self, floor: FloatArray) -> npt.NDArray[np.bool_]:
-        """Which samples all models say the same of, but for rounding, ``[N]``."""
-        return self.squares <= floor * (self.models - 1)
-
     def without(self, value: FloatArray) -> _Side:
         """The same less one model: see `privaudit.statistics.leave_pair_out`."""
         away = value - self.mean
@@ -105,20 +94,13 @@ def _add_scores(values: npt.NDArray[Any], keep: npt.NDArray[np.bool_], share: fl
         squares += (np.stack(of_pair(pair)) - centre) ** 2
     everyone = [_Side(mean, square, pairs) for mean, square in zip(centre, squares, strict=True)]
     floor = variance_floor(values)
-    tied = np.zeros((pairs, values.shape[1]), np.bool_)
     for pair in range(pairs):
         inside, outside = of_pair(pair)
-        sides = everyone[0].without(inside), everyone[1].without(outside)
-        tied[pair] = sides[0].is_tied(floor) | sides[1].is_tied(floor)
-        of_in, of_out = _predictive(*sides, floor)
+        of_in, of_out = _predictive(everyone[0].without(inside), everyone[1].without(outside), floor)
         first = keep[2 * pair]
-        if_in, if_out = (
-            np.where(tied[pair], 0.0, share * (of_in.log_density(x) - of_out.log_density(x))) for x in (inside, outside)
-        )
+        if_in, if_out = (share * (of_in.log_density(x) - of_out.log_density(x)) for x in (inside, outside))
         out[2 * pair] += np.where(first, if_in, if_out)
         out[2 * pair + 1] += np.where(first, if_out, if_in)
-    if np.any(tied):
-        out += share * np.where(np.repeat(tied, 2, axis=0), lira.online(values, keep), 0.0)
 
 
 @dataclass(frozen=True)
@@ -142,10 +124,7 @@ def _predictive(inside: _Side, outside: _Side, floor: FloatArray) -> tuple[_Stud
     degrees = inside.models - 1
     found = []
     for own, other, like in ((inside, outside, like_out), (outside, inside, like_in)):
-        squares = like_out.mean_of(own.squares)
-        if np.any(own.is_tied(floor)):
-            squares = np.maximum(squares, own.squares.mean())
-        pooled = squares[like_out.bin] / degrees
+        pooled = like_out.mean_of(own.squares)[like_out.bin] / degrees
         variance = np.maximum((own.squares + SHRINKAGE * pooled) / (degrees + SHRINKAGE), floor)
         of_mean = variance / own.models
         expected = like.smooth(own.mean, other.mean)
