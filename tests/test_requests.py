@@ -212,7 +212,7 @@ def test_a_subject_in_place_of_an_id_is_told_with_what_to_write_instead(tmp_path
     rows = KnownSamples.of(pd.DataFrame(scores))
     with pytest.raises(UsageError, match=r"line 2: 'K-7' is not a sample_id \(a subject, of 2 samples\)") as caught:
         read(tmp_path, "sample_id\nK-7\n", rows)
-    assert "names samples, never a subject: list the sample_id of each sample of 'K-7'" in str(caught.value.hint)
+    assert "never a subject: in place of this line list the sample_id of each sample of 'K-7'" in str(caught.value.hint)
     texts = KnownSamples.of(pd.DataFrame(scores | {"sample_id": ["a", "b", "c", "d"]}))
     # Nor are all samples of a person passed over.
     for skip in (False, True):
@@ -223,6 +223,17 @@ def test_a_subject_in_place_of_an_id_is_told_with_what_to_write_instead(tmp_path
         assert "--skip-unknown" not in str(caught.value.hint)
     with pytest.raises(UsageError) as caught:
         read(tmp_path, "a\nK-8\n", texts)
+    assert "subject" not in str(caught.value.hint)
+
+
+def test_an_id_that_is_a_subjects_name_too_is_taken_as_the_id_and_said(tmp_path: Path) -> None:
+    rows = KnownSamples.of(pd.DataFrame({"sample_id": [0, 1, 2, 3], "subject": ["1", "1", "2", "9"]}))
+    found = read(tmp_path, "sample_id\n1\n0\n", rows)
+    assert found.rows.tolist() == [1, 0]
+    assert any(note.startswith("1 of these ids is a subject's name too") for note in found.notes)
+    # What is understood is no reason to speak of subjects.
+    with pytest.raises(UsageError, match="line 3: '3-' is not a sample_id") as caught:
+        read(tmp_path, "sample_id\n1\n3-\n", rows)
     assert "subject" not in str(caught.value.hint)
 
 

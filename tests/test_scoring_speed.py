@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,7 @@ def test_an_error_in_one_attack_is_told_and_nothing_more_is_begun(monkeypatch: p
         begun.append(job)
         if job == 0:
             raise ValueError("an attack failed")
+        time.sleep(0.005)
         return job
 
     with pytest.raises(ValueError, match="an attack failed"):
@@ -59,7 +62,7 @@ def test_an_error_in_one_attack_is_told_and_nothing_more_is_begun(monkeypatch: p
 def test_threads_are_no_more_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     cells = 2_000_000
     monkeypatch.setattr(parallel_attacks, "available_cores", lambda: 16)
-    for gigabytes, width in ((0.1, 1), (1, 2), (100, 16)):
+    for gigabytes, width in ((0.1, 1), (2, 2), (100, 16)):
         monkeypatch.setattr(parallel_attacks, "available_memory", lambda gigabytes=gigabytes: int(gigabytes * 1e9))
         assert parallel_attacks.threads_for(cells) == width
     assert parallel_attacks.threads_for(1000) == 1

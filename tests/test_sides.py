@@ -278,11 +278,18 @@ def test_a_target_that_holds_thanks_to_test_samples_it_was_trained_on_is_not_tol
 def test_a_class_of_hardly_a_sample_is_said_to_tell_its_members_by_its_size() -> None:
     """All 3 of a class are members, and it is not tested with: who is of it was trained on, whatever a model says."""
     (said,) = comparability.small_classes(["a", "b", "rare"], [50, 5, 3], [20, 5, 0])
-    assert said.startswith("1 of 3 classes has fewer than 5 training or test samples ('rare' 3 and 0): ")
-    (said,) = comparability.small_classes(list("abcde"), [9, 2, 2, 3, 4], [9] * 5)
-    assert "4 of 5 classes have fewer" in said
-    assert "('b' 2 and 9, 'c' 2 and 9, 'd' 3 and 9 and 1 more)" in said
+    assert said.startswith(
+        "1 of 3 classes has few samples and hardly any on one side (training and test: 'rare' 3 and 0)"
+    )
+    (said,) = comparability.small_classes(list("abcde"), [90, 2, 2, 3, 4], [9] * 5)
+    assert "4 of 5 classes have few samples" in said
+    assert "'b' 2 and 9, 'c' 2 and 9, 'd' 3 and 9 and 1 more)" in said
     assert comparability.small_classes(["a", "b"], [5, 900], [5, 40]) == []
+    # A fixed share of every class was drawn to test: its size tells nothing.
+    assert comparability.small_classes(list("ab"), [90, 10], [22, 2]) == []
+    assert comparability.small_classes([str(one) for one in range(100)], [4] * 100, [100] * 100) == []
+    # Of nobody to test with nothing is held against training samples.
+    assert comparability.small_classes(["a", "b"], [3, 9], [0, 0]) == []
 
 
 def test_few_samples_of_a_class_are_not_called_uneven_more_often_than_chance_makes_them() -> None:

@@ -20,7 +20,7 @@ U = TypeVar("U")
 FEWEST_CELLS = 100_000
 
 #: Bytes that an attack takes for each cell while it is evaluated, besides what all of them read.
-BYTES_PER_CELL = 120
+BYTES_PER_CELL = 180
 
 #: The share of the free memory that attacks side by side may take.
 SHARE_OF_MEMORY = 0.5

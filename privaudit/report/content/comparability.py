@@ -89,7 +89,10 @@ def repeated(results: ScoreResults) -> list[str]:
 
 
 def small_classes(names: Sequence[str], training: Sequence[int], test: Sequence[int]) -> list[str]:
-    """Return a warning of classes with hardly a sample on a side; their size alone may tell their members.
+    """Return a warning of small classes that are hardly on one side; their size alone tells their members.
+
+    A class counts that has fewer than `FEWEST_OF_CLASS` samples on a side, and there less than half or more than twice
+    of what the two sides' sizes let expect.
 
     Parameters
     ----------
@@ -98,16 +101,23 @@ def small_classes(names: Sequence[str], training: Sequence[int], test: Sequence[
     training, test
         How many samples of each there are.
     """
+    whole = sum(training), sum(test)
+
+    def tells(of: int, beside: int) -> bool:
+        here, there = of * whole[1], beside * whole[0]
+        return min(of, beside) < FEWEST_OF_CLASS and not here <= 2 * there <= 4 * here
+
     counts = list(zip(names, training, test, strict=True))
-    small = sorted((one for one in counts if min(one[1:]) < FEWEST_OF_CLASS), key=lambda one: sum(one[1:]))
-    if not small:
+    small = sorted((one for one in counts if tells(*one[1:])), key=lambda one: sum(one[1:]))
+    if not small or not all(whole):
         return []
     shown = ", ".join(f"'{clip(name)}' {of:,} and {beside:,}" for name, of, beside in small[:NAMED_CLASSES])
     more = f" and {len(small) - NAMED_CLASSES:,} more" if len(small) > NAMED_CLASSES else ""
     return [
-        f"{len(small):,} of {len(counts):,} classes ha{'s' if len(small) == 1 else 've'} fewer than {FEWEST_OF_CLASS} "
-        f"training or test samples ({shown}{more}): there a class's size alone may tell who was trained on, which the "
-        "blind baseline is too coarse to see, so what is read of these samples need not be the model's doing"
+        f"{len(small):,} of {len(counts):,} classes ha{'s' if len(small) == 1 else 've'} few samples and hardly any on "
+        f"one side (training and test: {shown}{more}): there a class's size alone may tell who was trained on, which "
+        "the blind baseline is too coarse to see, so figures that hold training against test samples need not be the "
+        "model's doing"
     ]
 
 

@@ -114,16 +114,17 @@ def read_requests(path: Path, known: KnownSamples, *, skip_unknown: bool = False
         raise UsageError(f"{path} names no sample below its header", hint=f"Write one sample_id a line. {NOTHING}")
     by_path = _goes_by_path(path, sheet, known)
     demand_no_doubt(path, sheet, known, by_path)
-    named, problems = [], []
+    named, problems, unclear = [], [], []
     for row in sheet.rows:
         found = _understand(sheet, row, known, by_path)
         if isinstance(found, str):
             problems.append(f"line {row.line}: {found}")
+            unclear.append(row)
         else:
             named.append(found)
     if problems:
         more = f"; and {len(problems) - SHOWN_LINES} more lines" if len(problems) > SHOWN_LINES else ""
-        hint = _cure(sheet) + _of_subjects(_ids_in(sheet), known)
+        hint = _cure(sheet) + _of_subjects(_ids_in(sheet, unclear), known)
         raise UsageError(f"{path}, {'; '.join(problems[:SHOWN_LINES])}{more}", hint=hint)
     return _resolve(path, sheet, named, known, by_path, skip_unknown)
 
@@ -240,7 +241,9 @@ def _resolve(
             + ", ".join(_shown_unknown(one, known) for one in unknown[:SHOWN_UNKNOWN])
             + more,
             hint=f"{NOTHING} The {'path' if by_path else 'sample_id'} column of scores.parquet has the known ones; "
-            + (IN_TEST_PART if tested else "who was held out to test, or not drawn, was never trained on.")
+            + (IN_TEST_PART if tested else "")
+            + (" " if 0 < tested < len(unknown) else "")
+            + ("" if tested == len(unknown) else "who was held out to test, or not drawn, was never trained on.")
             + _of_subjects([str(one.name) for one in unknown], known)
             + ("" if doubtful or len(unknown) == len(named) else " --skip-unknown goes on without these."),
         )
@@ -250,6 +253,11 @@ def _resolve(
     twice = len(rows) - len(unique)
     understood = f"{len(unique):,} {what if len(unique) > 1 else what[:-1]}{column} of "
     notes = [f"{twice} {what} were given more than once"] if twice else []
+    if people := sum(one.row is not None and str(one.name) in known.records_of for one in named):
+        notes.append(
+            f"{people} of these {what} {'is' if people == 1 else 'are'} a subject's name too: samples are taken by "
+            "their id, and a subject's other samples stay"
+        )
     if unknown:
         notes.append(f"{len(unknown)} of {len(named)} {what} are not in the training set and were skipped")
         if tested:
@@ -275,10 +283,10 @@ def _shown_unknown(one: _Named, known: KnownSamples) -> str:
     return f"{shown} (line {one.line}" + (f"; is {shown_cell(meant)} meant?)" if meant is not None else ")")
 
 
-def _ids_in(sheet: Sheet) -> list[str]:
-    """Return what stands where ids are, understood or not."""
+def _ids_in(sheet: Sheet, rows: list[Row]) -> list[str]:
+    """Return what stands where these rows have their ids, understood or not."""
     column = sheet.columns.get("id", 0)
-    return [row.cells[column] for row in sheet.rows if column < len(row.cells)]
+    return [row.cells[column] for row in rows if column < len(row.cells)]
 
 
 def _of_subjects(names: list[str], known: KnownSamples) -> str:
@@ -287,8 +295,8 @@ def _of_subjects(names: list[str], known: KnownSamples) -> str:
     if named is None:
         return ""
     return (
-        f" --forget names samples, never a subject: list the sample_id of each sample of {shown_cell(named)}, the rows "
-        "of scores.parquet with that subject."
+        f" --forget names samples, never a subject: in place of this line list the sample_id of each sample of "
+        f"{shown_cell(named)}, the rows of scores.parquet with that subject."
     )
 
 
